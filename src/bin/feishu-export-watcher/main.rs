@@ -1,0 +1,3 @@
+//! The program: arguments, log, signals and exit codes around the library.
+
+fn main() {}

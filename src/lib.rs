@@ -1,0 +1,1 @@
+//! Follows export tickets of Feishu and Lark until each yields its file token.
