@@ -1,1 +1,3 @@
 //! Follows export tickets of Feishu and Lark until each yields its file token.
+
+pub mod domain;

@@ -1,0 +1,271 @@
+//! An app: an identity at Feishu or Lark, and where its secret lies. The secret itself is read by
+//! whoever sends it, at the moment of sending; it never passes through here.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use url::{Host, Url};
+
+/// The name under which the configuration lists an app (`default` in `[apps.default]`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppName(Arc<str>);
+
+impl AppName {
+    /// Takes the name as it stands.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AppName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An app as the configuration describes it, checked.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The name used by watch lists, log and state file.
+    pub name: AppName,
+    /// Where its API answers.
+    pub base_url: BaseUrl,
+    /// The id that the console shows (`cli_…`); together with the host it names the request budget.
+    pub app_id: Box<str>,
+    /// How it proves who it is.
+    pub credentials: Credentials,
+    /// How many requests it may send, per API endpoint.
+    pub rate_limit: RateLimit,
+}
+
+impl App {
+    /// The budget this app spends from: apps with the same host and app id share one.
+    #[must_use]
+    pub fn budget_key(&self) -> BudgetKey {
+        BudgetKey(format!("{}/{}", self.base_url.authority(), self.app_id).into())
+    }
+}
+
+/// Host and app id: what the server counts requests by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BudgetKey(Arc<str>);
+
+impl BudgetKey {
+    /// The key as the state file keeps it, `host/app id`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for BudgetKey {
+    fn from(key: &str) -> Self {
+        Self(key.into())
+    }
+}
+
+/// An endpoint of the API that is counted by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// Query export task.
+    Query,
+    /// Tenant access token.
+    Token,
+}
+
+impl Endpoint {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Query, Self::Token];
+
+    /// The name in the state file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Token => "token",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How an app proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// The app secret, exchanged for tenant access tokens as needed.
+    AppSecret(SecretSource),
+    /// A tenant or user access token that somebody else keeps fresh.
+    AccessToken(SecretSource),
+}
+
+/// Where a secret lies. Reading it is left to the one who needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file whose trailing line end does not count.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+    /// A systemd credential: a file below `$CREDENTIALS_DIRECTORY` (systemd.exec(5)).
+    Credential(String),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::Credential(name) => write!(f, "systemd credential {name}"),
+        }
+    }
+}
+
+/// At most `requests` in any sliding `per`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests per window, at least one.
+    pub requests: NonZeroU32,
+    /// Length of the window, longer than zero.
+    pub per: Duration,
+}
+
+/// Where an app's API answers: scheme, host and port, no path. Https, or http to this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+/// Why a text is no base URL.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum BaseUrlError {
+    /// It does not parse.
+    #[error("not a URL ({0}); expected one such as https://open.feishu.cn")]
+    Unparsable(#[from] url::ParseError),
+    /// Access tokens would travel in the clear.
+    #[error(
+        "plain http would show access tokens to the network; use https (http is accepted only to loopback)"
+    )]
+    PlainHttp,
+    /// Neither http nor https.
+    #[error("scheme must be https")]
+    Scheme,
+    /// A user name or password inside the URL.
+    #[error("must not carry a user name or password")]
+    UserInfo,
+    /// More than scheme, host and port.
+    #[error("must end after host and port, without path, query or fragment")]
+    Path,
+}
+
+impl BaseUrl {
+    /// Accepts `https://host[:port]`, and `http://` only where the host is this machine.
+    ///
+    /// # Errors
+    /// Says which part is not acceptable. The text is not repeated: it may hold a password.
+    pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
+        let url = Url::parse(text)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(BaseUrlError::UserInfo);
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            "http" => return Err(BaseUrlError::PlainHttp),
+            _ => return Err(BaseUrlError::Scheme),
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(BaseUrlError::Path);
+        }
+        Ok(Self(url))
+    }
+
+    /// Whether the host is this machine, so that no proxy may come between.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    /// The URL, ending in `/`.
+    #[must_use]
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Host and port; the scheme's own port is written out, so that one host has one spelling.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        format!("{host}:{}", self.0.port_or_known_default().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+        // RFC 6761 section 6.3: names below localhost are this machine.
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_anywhere_http_only_to_this_machine() {
+        for good in [
+            "https://open.feishu.cn",
+            "https://open.larksuite.com/",
+            "http://127.0.0.1:8080",
+            "http://[::1]:1",
+            "http://localhost",
+        ] {
+            assert!(BaseUrl::parse(good).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("http://open.feishu.cn", BaseUrlError::PlainHttp),
+            ("http://127.0.0.1.example.com", BaseUrlError::PlainHttp),
+            ("ftp://open.feishu.cn", BaseUrlError::Scheme),
+            ("https://user:pw@open.feishu.cn", BaseUrlError::UserInfo),
+            ("https://open.feishu.cn/open-apis", BaseUrlError::Path),
+            ("https://open.feishu.cn?x=1", BaseUrlError::Path),
+        ] {
+            assert_eq!(BaseUrl::parse(bad), Err(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn apps_with_one_host_and_id_share_a_budget() {
+        let app = |url: &str| App {
+            name: AppName::new("a"),
+            base_url: BaseUrl::parse(url).unwrap(),
+            app_id: "cli_a".into(),
+            credentials: Credentials::AppSecret(SecretSource::Env("S".into())),
+            rate_limit: RateLimit { requests: NonZeroU32::MIN, per: Duration::from_secs(1) },
+        };
+        let key = app("https://open.feishu.cn").budget_key();
+        assert_eq!(key, app("https://OPEN.feishu.cn:443/").budget_key());
+        assert_ne!(key, app("https://open.larksuite.com").budget_key());
+    }
+}

@@ -1,0 +1,50 @@
+//! The names of log events. Scripts filter by them, so they are spelled here and nowhere else.
+
+/// The daemon is up: configuration checked, lock held, state loaded.
+pub const WATCHER_STARTED: &str = "watcher.started";
+/// A stop was asked for; polls in flight may still end.
+pub const WATCHER_STOPPING: &str = "watcher.stopping";
+/// Everything is written; the process ends.
+pub const WATCHER_STOPPED: &str = "watcher.stopped";
+/// A watch list was read and taken.
+pub const WATCHLIST_LOADED: &str = "watchlist.loaded";
+/// A watch list, or one file of it, was refused; what was known stays.
+pub const WATCHLIST_REJECTED: &str = "watchlist.rejected";
+/// The watch list is good, but something in it deserves a look.
+pub const WATCHLIST_WARNING: &str = "watchlist.warning";
+/// A file token is there.
+pub const TICKET_COMPLETED: &str = "ticket.completed";
+/// A ticket came to nothing.
+pub const TICKET_FAILED: &str = "ticket.failed";
+/// A job was still running after `give_up_after`.
+pub const TICKET_TIMED_OUT: &str = "ticket.timed_out";
+/// A pending ticket left the watch list.
+pub const TICKET_REMOVED: &str = "ticket.removed";
+/// A poll ended without a verdict on its ticket.
+pub const POLL_RETRY: &str = "poll.retry";
+/// A poll was answered "running".
+pub const POLL_PENDING: &str = "poll.pending";
+/// A poll panicked: a defect of this program, counted as a failed attempt.
+pub const POLL_PANICKED: &str = "poll.panicked";
+/// An app's tickets are not polled for a while.
+pub const APP_PAUSED: &str = "app.paused";
+/// They are polled again.
+pub const APP_RESUMED: &str = "app.resumed";
+/// A run of failing polls begins.
+pub const APP_DEGRADED: &str = "app.degraded";
+/// It ended.
+pub const APP_RECOVERED: &str = "app.recovered";
+/// A new access token is in use.
+pub const TOKEN_REFRESHED: &str = "token.refreshed";
+/// The server refused an access token.
+pub const TOKEN_REJECTED: &str = "token.rejected";
+/// The state file can't be written for now; nothing is announced until it can.
+pub const STATE_FAILED: &str = "state.failed";
+/// The state file is written again.
+pub const STATE_RECOVERED: &str = "state.recovered";
+/// The log can't be written for now; verdicts are kept until it can.
+pub const LOG_FAILED: &str = "log.failed";
+/// `watcher.toml` changed on disk; a restart is needed to apply it.
+pub const CONFIG_CHANGED: &str = "config.changed";
+/// The configuration is good, but something in it deserves a look.
+pub const CONFIG_WARNING: &str = "config.warning";

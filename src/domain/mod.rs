@@ -1,0 +1,20 @@
+//! The words of the problem: tickets, apps, where a secret lies, kinds of failure, reasons of a
+//! pause, names of events. Plain types without I/O, known to every other module; this one knows none.
+
+mod app;
+pub mod event;
+mod failure;
+mod pause;
+mod ticket;
+mod wall_time;
+
+pub use app::{
+    App, AppName, BaseUrl, BaseUrlError, BudgetKey, Credentials, Endpoint, RateLimit, SecretSource,
+};
+pub use failure::{ErrorKind, Failure};
+pub use pause::{PauseEnd, PauseReason};
+pub use ticket::{
+    Artefact, DOCUMENT_TOKEN_MAX, Progress, TicketId, TicketKey, TicketRecord, TicketState, WatchEntry,
+    WatchList,
+};
+pub use wall_time::WallTime;

@@ -1,0 +1,235 @@
+//! A ticket: one export job at the remote, what the watch list says of it and what is known about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{AppName, Failure, WallTime};
+
+/// Characters in a document token at most (query export task, parameter `token`).
+pub const DOCUMENT_TOKEN_MAX: usize = 27;
+
+/// The id of an export job. Opaque text: the usual 19 digits overflow a double.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketId(Arc<str>);
+
+impl TicketId {
+    /// Takes the id as it stands.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self(id.into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a ticket is known by: the app that created the job, and the job's id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketKey {
+    /// The app.
+    pub app: AppName,
+    /// The job.
+    pub ticket: TicketId,
+}
+
+/// One entry of a watch list, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchEntry {
+    /// App and job.
+    pub key: TicketKey,
+    /// The source document, 1 to [`DOCUMENT_TOKEN_MAX`] characters.
+    pub token: Box<str>,
+    /// A word of the user's, carried into log and state.
+    pub label: Option<Box<str>>,
+    /// When the job was created, if the user said so.
+    pub created_at: Option<WallTime>,
+    /// The file that lists it.
+    pub source: Arc<Path>,
+}
+
+/// Everything that is to be watched.
+#[derive(Clone, Debug, Default)]
+pub struct WatchList {
+    /// The tickets, each key once, in the order of the files.
+    pub entries: Vec<WatchEntry>,
+    /// Files that could not be taken: what they last listed stays as it was.
+    pub rejected: Vec<PathBuf>,
+}
+
+/// Where a ticket stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TicketState {
+    /// Still polled.
+    Pending,
+    /// The file token is known.
+    Completed,
+    /// The job failed, or can't be followed.
+    Failed,
+    /// `give_up_after` passed and the job was still running.
+    TimedOut,
+    /// It left the watch list while pending.
+    Removed,
+}
+
+impl TicketState {
+    /// Every state, in the order in which people are shown them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Completed, Self::Failed, Self::TimedOut, Self::Removed];
+
+    /// The name in log, state file and status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether nothing more will happen to the ticket by itself.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Pending)
+    }
+}
+
+impl fmt::Display for TicketState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The exported file as the answer describes it. Only the file token is sure to be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Artefact {
+    /// What the download needs; never empty.
+    pub file_token: Box<str>,
+    /// Name, usually without extension.
+    pub file_name: Option<Box<str>>,
+    /// `docx`, `pdf`, `xlsx`, `csv` or whatever the server says.
+    pub file_extension: Option<Box<str>>,
+    /// The source document's kind, the answer's `type`.
+    pub doc_type: Option<Box<str>>,
+    /// Size in bytes; a negative one counts as unknown.
+    pub file_size: Option<u64>,
+}
+
+/// What a pending ticket remembers between polls, and a restart must not forget.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Steps taken on the backoff table.
+    pub attempt: u32,
+    /// Time spent watching since the first answered poll, less pauses and the time the daemon was down.
+    pub watched: Option<Duration>,
+    /// Answers in a row that could not be understood.
+    pub unclear: u32,
+    /// What `watched` said at the first of them.
+    pub unclear_since: Duration,
+    /// Sending of the last poll that was answered "running".
+    pub last_running_at: Option<WallTime>,
+}
+
+/// All that is known about a ticket: a row of the state file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketRecord {
+    /// App and job.
+    pub key: TicketKey,
+    /// The source document.
+    pub token: Box<str>,
+    /// The user's word.
+    pub label: Option<Box<str>>,
+    /// When the job was created, if the user said so.
+    pub created_at: Option<WallTime>,
+    /// The file that listed it last.
+    pub source: Arc<Path>,
+    /// Where it stands.
+    pub state: TicketState,
+    /// The file, once completed.
+    pub artefact: Option<Box<Artefact>>,
+    /// The last `job_status` the server named.
+    pub job_status: Option<i64>,
+    /// Polls sent and ended, whatever came of them.
+    pub polls: u32,
+    /// When the watch list first named it.
+    pub first_seen_at: WallTime,
+    /// Sending of the last poll.
+    pub last_polled_at: Option<WallTime>,
+    /// When the next poll is due; none once final.
+    pub next_poll_at: Option<WallTime>,
+    /// When it became final.
+    pub finished_at: Option<WallTime>,
+    /// Until when the artefact is sure to live.
+    pub download_by: Option<WallTime>,
+    /// Why it failed; while pending, the last trouble.
+    pub error: Option<Box<Failure>>,
+    /// Since when no watch list names it.
+    pub unlisted_since: Option<WallTime>,
+    /// Whether the log has the verdict. Means nothing while pending.
+    pub announced: bool,
+    /// Memory for the schedule.
+    pub progress: Progress,
+}
+
+impl TicketRecord {
+    /// A ticket that was never polled.
+    #[must_use]
+    pub fn new(entry: WatchEntry, now: WallTime) -> Self {
+        Self {
+            key: entry.key,
+            token: entry.token,
+            label: entry.label,
+            created_at: entry.created_at,
+            source: entry.source,
+            state: TicketState::Pending,
+            artefact: None,
+            job_status: None,
+            polls: 0,
+            first_seen_at: now,
+            last_polled_at: None,
+            next_poll_at: None,
+            finished_at: None,
+            download_by: None,
+            error: None,
+            unlisted_since: None,
+            announced: false,
+            progress: Progress::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_names_are_what_scripts_rely_on() {
+        let names: Vec<_> = TicketState::ALL.iter().map(|state| state.as_str()).collect();
+        assert_eq!(names, ["pending", "completed", "failed", "timed_out", "removed"]);
+        for state in TicketState::ALL {
+            assert_eq!(TicketState::parse(state.as_str()), Some(state));
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_records_stay_small() {
+        assert!(size_of::<TicketRecord>() <= 320, "{}", size_of::<TicketRecord>());
+    }
+}

@@ -1,0 +1,135 @@
+//! A moment of the wall clock, as people and the state file see it. Waiting is never measured with
+//! it: that is the monotonic clock's work.
+
+use std::fmt;
+use std::num::NonZeroI64;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// Stands for the epoch itself, which leaves the value zero free.
+const FIRST: NonZeroI64 = match NonZeroI64::new(1) {
+    Some(one) => one,
+    None => NonZeroI64::MAX,
+};
+
+/// Milliseconds since the Unix epoch, UTC.
+///
+/// Eight bytes also inside an `Option`, because a hundred thousand tickets carry seven of them each.
+/// The epoch itself is stored as its first millisecond.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(NonZeroI64);
+
+impl WallTime {
+    /// The moment `millis` milliseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        match NonZeroI64::new(millis) {
+            Some(millis) => Self(millis),
+            None => Self(FIRST),
+        }
+    }
+
+    /// What the system's clock says now. For the rim of the program; decisions take `now` as an argument.
+    #[must_use]
+    pub fn now() -> Self {
+        Self::from(Timestamp::now())
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0.get()
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(
+            u64::try_from(self.as_millis().saturating_sub(earlier.as_millis())).unwrap_or(0),
+        )
+    }
+
+    /// The first millisecond of the next month, UTC.
+    #[must_use]
+    pub fn next_month(self) -> Self {
+        let date = self.timestamp().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+        let first =
+            date.last_of_month().tomorrow().and_then(|day| day.to_zoned_datetime(jiff::tz::TimeZone::UTC));
+        // Only the last month that the calendar can express has no next one.
+        first.map_or(self, |zoned| Self::from(zoned.timestamp()))
+    }
+
+    fn timestamp(self) -> Timestamp {
+        Timestamp::from_millisecond(self.as_millis()).unwrap_or(if self.as_millis() < 0 {
+            Timestamp::MIN
+        } else {
+            Timestamp::MAX
+        })
+    }
+}
+
+impl From<Timestamp> for WallTime {
+    fn from(timestamp: Timestamp) -> Self {
+        Self::from_millis(timestamp.as_millisecond())
+    }
+}
+
+impl std::ops::Add<Duration> for WallTime {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self::from_millis(
+            self.as_millis().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, as log and status print it.
+impl fmt::Display for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.timestamp())
+    }
+}
+
+impl fmt::Debug for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> WallTime {
+        WallTime::from(text.parse::<Timestamp>().unwrap())
+    }
+
+    #[test]
+    fn an_option_takes_no_more_room() {
+        assert_eq!(size_of::<Option<WallTime>>(), 8);
+    }
+
+    #[test]
+    fn prints_rfc_3339_utc() {
+        assert_eq!(at("2026-11-22T10:00:00+08:00").to_string(), "2026-11-22T02:00:00.000Z");
+        assert_eq!(WallTime::from_millis(0).to_string(), "1970-01-01T00:00:00.001Z");
+        assert!(!WallTime::from_millis(i64::MAX).to_string().is_empty());
+        assert!(!WallTime::from_millis(i64::MIN).to_string().is_empty());
+    }
+
+    #[test]
+    fn a_span_never_runs_backwards() {
+        let early = at("2026-11-22T10:00:00Z");
+        let late = at("2026-11-22T10:00:01.5Z");
+        assert_eq!(late.since(early), Duration::from_millis(1500));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+
+    #[test]
+    fn next_month_is_its_first_moment() {
+        assert_eq!(at("2026-11-22T10:00:00Z").next_month(), at("2026-12-01T00:00:00Z"));
+        assert_eq!(at("2026-12-31T23:59:59Z").next_month(), at("2027-01-01T00:00:00Z"));
+    }
+}
