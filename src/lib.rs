@@ -1,3 +1,4 @@
 //! Follows export tickets of Feishu and Lark until each yields its file token.
 
 pub mod domain;
+pub mod schedule;
