@@ -1,0 +1,117 @@
+//! What the engine asks of the remote, and what it is told. The engine knows the remote only through
+//! this trait, so that tests can put a fake in its place.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::verdict::Verdict;
+use crate::domain::{AppName, ErrorKind, PauseReason, TicketId};
+
+/// The remote. Cloned into every poll, hence cheap to clone.
+pub trait ExportApi: Clone + Send + Sync + 'static {
+    /// Gets an access token for the app: one request for an app with a secret, none for an app
+    /// whose token lies ready. Called by one poller at a time per app; nothing is cached here.
+    fn access_token(&self, app: &AppName) -> impl Future<Output = TokenAnswer> + Send;
+
+    /// Asks once how an export job stands (query export task,
+    /// `GET /open-apis/drive/v1/export_tasks/:ticket`). Exactly one request, never sent again.
+    fn query(&self, query: Query) -> impl Future<Output = Answer> + Send;
+}
+
+/// One poll.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// On whose behalf.
+    pub app: AppName,
+    /// Which job.
+    pub ticket: TicketId,
+    /// The source document's token.
+    pub token: Box<str>,
+    /// The credential to show.
+    pub access_token: AccessToken,
+}
+
+/// A tenant or user access token. Its debug output hides it, and nothing prints it.
+#[derive(Clone, Debug)]
+pub struct AccessToken(Arc<SecretString>);
+
+impl AccessToken {
+    /// Takes the token's text.
+    #[must_use]
+    pub fn new(token: String) -> Self {
+        Self(Arc::new(token.into()))
+    }
+
+    /// The text, for the `Authorization` header and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Whether both are the same text: the token endpoint may hand out the old token again.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+/// What came of asking for an access token.
+#[derive(Clone, Debug)]
+pub struct TokenAnswer {
+    /// The token, or why there is none.
+    pub result: Result<Grant, TokenTrouble>,
+    /// What the server said besides.
+    pub detail: Detail,
+}
+
+/// An access token and how long it is good for.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The token.
+    pub token: AccessToken,
+    /// How long the server says it lives; none for a token that others keep fresh.
+    pub expires_in: Option<Duration>,
+}
+
+/// Why there is no access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenTrouble {
+    /// Passing trouble: the token in use stays good meanwhile.
+    Retry(ErrorKind),
+    /// The endpoint counts too many requests; `reset` is how long it wants to be left alone.
+    Throttled {
+        /// As the server named it, if it did.
+        reset: Option<Duration>,
+    },
+    /// The app's configuration is wrong.
+    AppFault(PauseReason),
+}
+
+/// What came of one poll.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What it means.
+    pub verdict: Verdict,
+    /// What the server said in detail.
+    pub detail: Detail,
+}
+
+/// What an answer said, as far as it said it. Texts are the server's: cut to a sane length, otherwise raw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// HTTP status.
+    pub http_status: Option<u16>,
+    /// `code` of the envelope.
+    pub code: Option<i64>,
+    /// `job_status` of the result.
+    pub job_status: Option<i64>,
+    /// `job_error_msg`, else `msg`, else what the network layer reports.
+    pub message: Option<Box<str>>,
+    /// `X-Tt-Logid`, else `X-Request-Id`, else the body's log id.
+    pub log_id: Option<Box<str>>,
+    /// What the server offers as a remedy: missing scopes, a page of the console.
+    pub remedy: Option<Box<str>>,
+}

@@ -1,0 +1,7 @@
+//! The remote: what it is asked, how it is reached, what its answers mean.
+
+mod api;
+mod verdict;
+
+pub use api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
+pub use verdict::{Pace, Verdict};

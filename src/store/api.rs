@@ -1,0 +1,74 @@
+//! What the engine asks of the state file. Narrow, so that another database can stand in for SQLite
+//! and a fake for both.
+
+use std::future::Future;
+
+use super::StoreError;
+use crate::domain::{BudgetKey, Endpoint, TicketKey, TicketRecord, WallTime};
+
+/// Where the engine keeps what must not be lost. Cloned into every commit, hence cheap to clone.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Reads everything. Once, at the start: it also marks the file as in use, so that a process that
+    /// dies is recognised by the next.
+    fn load(&self) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+
+    /// Makes the batch durable as a whole, or not at all.
+    ///
+    /// # Errors
+    /// Hands the batch back, so that it can be tried again.
+    fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), Box<CommitError>>> + Send;
+}
+
+/// A batch that could not be made durable, and why.
+#[derive(Debug)]
+pub struct CommitError {
+    /// The batch, unchanged.
+    pub batch: Batch,
+    /// What went wrong.
+    pub error: StoreError,
+}
+
+/// What belongs into the state file together.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Tickets as they now stand; each replaces the row of its key.
+    pub tickets: Vec<TicketRecord>,
+    /// Tickets whose rows are no longer kept.
+    pub forgotten: Vec<TicketKey>,
+    /// Requests that ended since the last batch.
+    pub released: Vec<Release>,
+    /// Requests that ended before this no longer matter to any budget.
+    pub released_before: Option<WallTime>,
+    /// Whether the process is about to end in good order.
+    pub clean_stop: bool,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tickets.is_empty() && self.forgotten.is_empty() && self.released.is_empty() && !self.clean_stop
+    }
+}
+
+/// A request that was answered, or given up: its slot in the budget is held for one more window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The budget it was paid from.
+    pub budget: BudgetKey,
+    /// What was asked: the server counts each endpoint by itself.
+    pub endpoint: Endpoint,
+    /// When the answer came or the wait for it ended.
+    pub at: WallTime,
+}
+
+/// What the state file knew.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// Every ticket.
+    pub tickets: Vec<TicketRecord>,
+    /// Requests of the recent past.
+    pub released: Vec<Release>,
+    /// Whether the last process ended in good order; true for a new file.
+    pub clean: bool,
+}

@@ -1,0 +1,7 @@
+//! The state file: what is known about every ticket, kept through crashes and restarts.
+
+mod api;
+mod error;
+
+pub use api::{Batch, CommitError, Loaded, Release, Store};
+pub use error::StoreError;
