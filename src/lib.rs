@@ -4,3 +4,4 @@ pub mod domain;
 pub mod feishu;
 pub mod schedule;
 pub mod store;
+pub mod watch;

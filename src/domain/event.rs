@@ -48,3 +48,6 @@ pub const LOG_FAILED: &str = "log.failed";
 pub const CONFIG_CHANGED: &str = "config.changed";
 /// The configuration is good, but something in it deserves a look.
 pub const CONFIG_WARNING: &str = "config.warning";
+
+/// The `target` of the four verdict events, which are written whatever the level is set to.
+pub const VERDICT_TARGET: &str = "feishu_export_watcher::verdict";

@@ -1,0 +1,5 @@
+//! The engine: one loop that owns every ticket, and the pure decisions it makes.
+
+mod announce;
+
+pub use announce::Announcer;
