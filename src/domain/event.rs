@@ -38,6 +38,8 @@ pub const APP_RECOVERED: &str = "app.recovered";
 pub const TOKEN_REFRESHED: &str = "token.refreshed";
 /// The server refused an access token.
 pub const TOKEN_REJECTED: &str = "token.rejected";
+/// A token could not be fetched and is asked for again.
+pub const TOKEN_RETRY: &str = "token.retry";
 /// The state file can't be written for now; nothing is announced until it can.
 pub const STATE_FAILED: &str = "state.failed";
 /// The state file is written again.

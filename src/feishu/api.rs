@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::verdict::Verdict;
+use super::verdict::{Pace, Verdict};
 use crate::domain::{AppName, ErrorKind, PauseReason, TicketId};
 
 /// The remote. Cloned into every poll, hence cheap to clone.
@@ -97,6 +97,28 @@ pub struct Answer {
     pub verdict: Verdict,
     /// What the server said in detail.
     pub detail: Detail,
+}
+
+impl Answer {
+    /// A poll that brought nothing, for a reason on this side.
+    #[must_use]
+    pub fn lost(why: &str) -> Self {
+        Self {
+            verdict: Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual },
+            detail: Detail { message: Some(why.into()), ..Detail::default() },
+        }
+    }
+}
+
+impl TokenAnswer {
+    /// A request that brought nothing, for a reason on this side.
+    #[must_use]
+    pub fn lost(why: &str) -> Self {
+        Self {
+            result: Err(TokenTrouble::Retry(ErrorKind::Network)),
+            detail: Detail { message: Some(why.into()), ..Detail::default() },
+        }
+    }
 }
 
 /// What an answer said, as far as it said it. Texts are the server's: cut to a sane length, otherwise raw.
