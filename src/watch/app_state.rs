@@ -1,0 +1,189 @@
+//! What the engine knows of one app besides its tickets: queue, pauses, access token, health, clock.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::access::Access;
+use super::gate::{Gate, Passage};
+use super::tickets::{TicketIndex, Tickets};
+use crate::domain::{App, Credentials, TicketState};
+use crate::schedule::Queue;
+
+/// So many failing polls in a row are an outage.
+const OUTAGE: u32 = 5;
+
+/// Polls in flight at most during an outage: enough to notice its end, no more load than that.
+const OUTAGE_IN_FLIGHT: usize = 4;
+
+/// So many tickets refused for want of permission, and none accepted ever, speak against the app.
+const WRONG_IDENTITY: u32 = 10;
+
+/// An app and everything that changes about it.
+#[derive(Debug)]
+pub(super) struct AppState {
+    /// What the configuration says.
+    pub app: App,
+    /// The place of its budget.
+    pub budget: usize,
+    /// Tickets that wait, with the stamp that makes an entry void once it is outdated.
+    pub queue: Queue<(TicketIndex, u32)>,
+    /// Polls in flight.
+    pub in_flight: usize,
+    /// Whether the app's tickets may be polled.
+    pub gate: Gate,
+    /// Whether the token endpoint may be asked.
+    pub token_gate: Gate,
+    /// The access token.
+    pub access: Access,
+    clock: ActiveClock,
+    failing: u32,
+    /// An answer was accepted, now or in an earlier life: the identity is right.
+    proven: bool,
+    denied: u32,
+}
+
+/// How a poll bears on the app's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HealthChange {
+    /// A run of failing polls begins.
+    Degraded,
+    /// It ended.
+    Recovered,
+}
+
+impl AppState {
+    /// An app that was not used yet.
+    #[must_use]
+    pub(super) fn new(app: App, budget: usize, now: Instant) -> Self {
+        Self {
+            app,
+            budget,
+            queue: Queue::default(),
+            in_flight: 0,
+            gate: Gate::default(),
+            token_gate: Gate::default(),
+            access: Access::new(),
+            clock: ActiveClock { passed: Duration::ZERO, since: Some(now) },
+            failing: 0,
+            proven: false,
+            denied: 0,
+        }
+    }
+
+    /// Whether an access token costs a request.
+    #[must_use]
+    pub(super) const fn fetches_tokens(&self) -> bool {
+        matches!(self.app.credentials, Credentials::AppSecret(_))
+    }
+
+    /// The next ticket in line and when it is due. Void entries that came up are dropped.
+    pub(super) fn next_due(&mut self, tickets: &Tickets) -> Option<(Instant, TicketIndex)> {
+        loop {
+            let (due, &(index, stamp)) = self.queue.peek()?;
+            let waits = tickets
+                .get(index)
+                .is_some_and(|slot| slot.stamp == stamp && slot.record.state == TicketState::Pending);
+            if waits {
+                return Some((due, index));
+            }
+            self.queue.pop();
+        }
+    }
+
+    /// How many polls may be in flight at once, given the configured number.
+    #[must_use]
+    pub(super) fn in_flight_max(&self, configured: usize) -> usize {
+        if self.is_degraded() { configured.min(OUTAGE_IN_FLIGHT) } else { configured }
+    }
+
+    /// Whether a run of failing polls is on.
+    #[must_use]
+    pub(super) const fn is_degraded(&self) -> bool {
+        self.failing >= OUTAGE
+    }
+
+    /// A poll, or the fetch of a token, failed without saying anything about ticket or app.
+    pub(super) fn call_failed(&mut self) -> Option<HealthChange> {
+        self.failing = self.failing.saturating_add(1);
+        (self.failing == OUTAGE).then_some(HealthChange::Degraded)
+    }
+
+    /// The server answered with something that can be understood.
+    pub(super) fn call_answered(&mut self) -> Option<HealthChange> {
+        let was_degraded = self.is_degraded();
+        self.failing = 0;
+        was_degraded.then_some(HealthChange::Recovered)
+    }
+
+    /// A ticket of this app was accepted: the app that asks is the one that created the job.
+    pub(super) fn identity_proven(&mut self) {
+        self.proven = true;
+    }
+
+    /// A ticket was refused for want of permission (1069902). Says whether so many were, and none ever
+    /// accepted, that the app rather than the documents must be wrong.
+    pub(super) fn denied(&mut self) -> bool {
+        self.denied = self.denied.saturating_add(1);
+        !self.proven && self.denied >= WRONG_IDENTITY
+    }
+
+    /// How long the app has been at work, its pauses left out.
+    #[must_use]
+    pub(super) fn active(&self, now: Instant) -> Duration {
+        self.clock.read(now)
+    }
+
+    /// Lets the clock run or stand, as the gates say. Call after every change of a gate.
+    pub(super) fn set_clock(&mut self, now: Instant) {
+        let runs = self.gate.pause().is_none() && self.token_gate.pause().is_none();
+        self.clock.set(runs, now);
+    }
+
+    /// The earliest moment at which the main gate lets something through; none while a probe is out.
+    #[must_use]
+    pub(super) fn gate_opens(&self, now: Instant) -> Option<Instant> {
+        match self.gate.passage(now) {
+            Passage::Open | Passage::Probe => Some(now),
+            Passage::Closed(until) => until,
+        }
+    }
+}
+
+/// A clock that stands while the app is paused.
+#[derive(Clone, Copy, Debug)]
+struct ActiveClock {
+    passed: Duration,
+    since: Option<Instant>,
+}
+
+impl ActiveClock {
+    fn read(&self, now: Instant) -> Duration {
+        self.passed + self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    fn set(&mut self, runs: bool, now: Instant) {
+        if runs != self.since.is_some() {
+            self.passed = self.read(now);
+            self.since = runs.then_some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_clock_stands_in_a_pause() {
+        let start = Instant::now();
+        let mut clock = ActiveClock { passed: Duration::ZERO, since: Some(start) };
+        clock.set(false, start + SECOND);
+        clock.set(false, start + 2 * SECOND);
+        assert_eq!(clock.read(start + 3 * SECOND), SECOND);
+        clock.set(true, start + 10 * SECOND);
+        assert_eq!(clock.read(start + 12 * SECOND), 3 * SECOND);
+    }
+}

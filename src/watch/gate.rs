@@ -1,0 +1,362 @@
+//! Whether an app, or one endpoint of it, may be asked: open, or paused for a reason. Pure.
+//!
+//! Answers come late: thirty polls may be in flight when the first is throttled. An answer to a request
+//! that was sent before the pause began says nothing new; only what was sent since counts, to prolong
+//! the pause or to end it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::now::Now;
+use crate::domain::{PauseEnd, PauseReason, WallTime};
+
+/// A throttled app waits this long when the server names no time; doubled each time.
+const THROTTLE_FIRST: Duration = Duration::from_secs(60);
+
+/// The longest wait after a throttled answer, whatever the server names.
+const THROTTLE_MAX: Duration = Duration::from_secs(600);
+
+/// A broken app is probed after this long; doubled each time.
+const PROBE_FIRST: Duration = Duration::from_secs(2);
+
+/// A broken app is probed at least this often.
+const PROBE_MAX: Duration = Duration::from_secs(300);
+
+/// An app whose quota is used up is probed this often.
+const QUOTA_PROBE: Duration = Duration::from_secs(3600);
+
+/// Whether requests may be sent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gate {
+    pause: Option<Pause>,
+    /// Throttled answers without a named time, in a row: each doubles the wait.
+    throttles: u32,
+}
+
+/// A pause in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pause {
+    /// Why.
+    pub reason: PauseReason,
+    /// Since when, on the monotonic clock.
+    pub since: Instant,
+    /// When it ends by itself, or when the next probe is sent.
+    pub next: Instant,
+    /// The same as `next`, for people.
+    pub next_wall: WallTime,
+    /// When it ends, if that can be known.
+    pub until: Option<WallTime>,
+    /// How long the wait before the next probe is.
+    wait: Duration,
+    /// A probe is on its way.
+    probing: bool,
+}
+
+/// What may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// Anything.
+    Open,
+    /// One request, to find out whether the trouble is over.
+    Probe,
+    /// Nothing before that moment; none while a probe is on its way.
+    Closed(Option<Instant>),
+}
+
+impl Gate {
+    /// The pause in force.
+    #[must_use]
+    pub(super) const fn pause(&self) -> Option<&Pause> {
+        self.pause.as_ref()
+    }
+
+    /// What may be sent at `now`.
+    #[must_use]
+    pub(super) fn passage(&self, now: Instant) -> Passage {
+        match &self.pause {
+            None => Passage::Open,
+            Some(pause) if pause.probing => Passage::Closed(None),
+            Some(pause) if now < pause.next => Passage::Closed(Some(pause.next)),
+            // A pause that time ends is lifted by `expire`; until then nothing passes.
+            Some(pause) if pause.reason.ended_by() == PauseEnd::Time => Passage::Closed(Some(pause.next)),
+            Some(_) => Passage::Probe,
+        }
+    }
+
+    /// A probe was sent.
+    pub(super) fn probe_sent(&mut self) {
+        if let Some(pause) = &mut self.pause {
+            pause.probing = true;
+        }
+    }
+
+    /// A probe brought neither an accepted answer nor a fault: the next one waits longer.
+    pub(super) fn probe_lost(&mut self, now: Now) {
+        if let Some(pause) = self.pause.filter(|pause| pause.probing) {
+            self.pause = Some(prolonged(pause, now));
+        }
+    }
+
+    /// A probe did not have to be sent after all, or prepared the way for one: the next may follow at once.
+    pub(super) fn probe_prepared(&mut self) {
+        if let Some(pause) = &mut self.pause {
+            pause.probing = false;
+        }
+    }
+
+    /// A request sent at `sent` was throttled. Says whether a pause began.
+    pub(super) fn throttled(&mut self, reset: Option<Duration>, sent: Instant, now: Now) -> bool {
+        let named = reset.map(|reset| reset.min(THROTTLE_MAX));
+        match &mut self.pause {
+            None => {
+                let wait = named.unwrap_or_else(|| self.next_throttle());
+                self.begin(PauseReason::RateLimited, wait, now);
+                true
+            }
+            Some(pause) => {
+                if sent >= pause.since {
+                    pause.probing = false;
+                }
+                // A late answer can name a later end, but is no new offence.
+                let end = now.at + named.unwrap_or(Duration::ZERO);
+                if end > pause.next {
+                    pause.next = end;
+                    pause.next_wall = now.wall + (end - now.at);
+                    pause.until =
+                        (pause.reason == PauseReason::RateLimited).then_some(pause.next_wall).or(pause.until);
+                }
+                false
+            }
+        }
+    }
+
+    /// A request sent at `sent` failed by the app's fault. Says whether a pause began, or its reason changed.
+    pub(super) fn fault(&mut self, reason: PauseReason, sent: Instant, now: Now) -> bool {
+        match self.pause {
+            Some(pause) if pause.reason == reason => {
+                if sent >= pause.since {
+                    self.pause = Some(prolonged(pause, now));
+                }
+                false
+            }
+            // Sent before the pause began: the reason in force is the newer one.
+            Some(pause) if pause.reason.ended_by() != PauseEnd::Time && sent < pause.since => false,
+            _ => {
+                self.begin(reason, first_wait(reason, now), now);
+                true
+            }
+        }
+    }
+
+    /// A request sent at `sent` was accepted. Says whether that ended a pause.
+    pub(super) fn accepted(&mut self, sent: Instant) -> Option<PauseReason> {
+        match self.pause {
+            None => {
+                self.throttles = 0;
+                None
+            }
+            Some(pause) if sent >= pause.since && pause.reason.ended_by() != PauseEnd::Time => {
+                self.pause = None;
+                Some(pause.reason)
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Lifts a pause whose time is over. Says whether that ended one.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<PauseReason> {
+        let over =
+            self.pause.filter(|pause| pause.reason.ended_by() == PauseEnd::Time && pause.next <= now)?;
+        self.pause = None;
+        Some(over.reason)
+    }
+
+    /// Somebody may have mended the app: the next probe may be sent at once. A pause that only time
+    /// ends goes on, because the server counts on.
+    pub(super) fn try_again(&mut self, now: Now) {
+        if let Some(pause) = self.pause.as_mut().filter(|pause| pause.reason.ended_by() != PauseEnd::Time) {
+            pause.next = now.at;
+            pause.next_wall = now.wall;
+            pause.wait = first_wait(pause.reason, now) / 2;
+        }
+    }
+
+    fn begin(&mut self, reason: PauseReason, wait: Duration, now: Now) {
+        let until = match reason.ended_by() {
+            PauseEnd::Time => Some(now.wall + wait),
+            PauseEnd::Quota => Some(now.wall.next_month()),
+            PauseEnd::Repair => None,
+        };
+        self.pause = Some(Pause {
+            reason,
+            since: now.at,
+            next: now.at + wait,
+            next_wall: now.wall + wait,
+            until,
+            wait,
+            probing: false,
+        });
+    }
+
+    fn next_throttle(&mut self) -> Duration {
+        let wait = THROTTLE_FIRST.saturating_mul(1 << self.throttles.min(8)).min(THROTTLE_MAX);
+        self.throttles = self.throttles.saturating_add(1);
+        wait
+    }
+}
+
+fn first_wait(reason: PauseReason, now: Now) -> Duration {
+    match reason.ended_by() {
+        // The month may turn before the hour is over.
+        PauseEnd::Quota => QUOTA_PROBE.min(now.wall.next_month().since(now.wall)).max(PROBE_FIRST),
+        PauseEnd::Time | PauseEnd::Repair => PROBE_FIRST,
+    }
+}
+
+fn prolonged(pause: Pause, now: Now) -> Pause {
+    let wait = match pause.reason.ended_by() {
+        PauseEnd::Quota => first_wait(pause.reason, now),
+        PauseEnd::Time | PauseEnd::Repair => (pause.wait * 2).clamp(PROBE_FIRST, PROBE_MAX),
+    };
+    let until = match pause.reason.ended_by() {
+        PauseEnd::Quota => Some(now.wall.next_month()),
+        PauseEnd::Time | PauseEnd::Repair => pause.until,
+    };
+    Pause { next: now.at + wait, next_wall: now.wall + wait, until, wait, probing: false, ..pause }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    struct Line {
+        start: Instant,
+    }
+
+    impl Line {
+        fn new() -> Self {
+            Self { start: Instant::now() }
+        }
+
+        fn at(&self, seconds: u32) -> Now {
+            // 2026-11-22T10:00:00Z
+            let wall = WallTime::from_millis(1_795_341_600_000) + seconds * SECOND;
+            Now { at: self.start + seconds * SECOND, wall }
+        }
+    }
+
+    fn waits(gate: &mut Gate, line: &Line, reason: PauseReason, count: usize) -> Vec<u64> {
+        let mut now = line.at(0);
+        gate.fault(reason, now.at, now);
+        (0..count)
+            .map(|_| {
+                let next = gate.pause().unwrap().next;
+                let waited = next - now.at;
+                now = Now { at: next, wall: now.wall + waited };
+                assert_eq!(gate.passage(next), Passage::Probe);
+                gate.probe_sent();
+                assert_eq!(gate.passage(next), Passage::Closed(None), "one probe at a time");
+                assert!(!gate.fault(reason, next, now), "announced once");
+                waited.as_secs()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_broken_app_is_probed_ever_more_rarely() {
+        let waits = waits(&mut Gate::default(), &Line::new(), PauseReason::CredentialsRejected, 10);
+        assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    }
+
+    #[test]
+    fn a_used_up_quota_is_probed_once_an_hour_until_the_month_turns() {
+        let (line, mut gate) = (Line::new(), Gate::default());
+        assert_eq!(waits(&mut gate, &line, PauseReason::QuotaExhausted, 3), [3600, 3600, 3600]);
+        assert_eq!(gate.pause().unwrap().until.unwrap().to_string(), "2026-12-01T00:00:00.000Z");
+
+        let mut late = Gate::default();
+        let (at, now) = (line.at(0).at, "2026-11-30T23:59:30Z".parse::<jiff::Timestamp>().unwrap());
+        late.fault(PauseReason::QuotaExhausted, at, Now { at, wall: WallTime::from(now) });
+        assert_eq!(late.pause().unwrap().next, at + 30 * SECOND);
+    }
+
+    #[test]
+    fn only_an_accepted_answer_sent_since_ends_a_fault() {
+        let (line, mut gate) = (Line::new(), Gate::default());
+        let before = line.at(0).at;
+        assert!(gate.fault(PauseReason::ScopeMissing, before, line.at(1)));
+        assert_eq!(gate.accepted(before), None, "sent before the pause");
+        assert_eq!(gate.accepted(line.at(3).at), Some(PauseReason::ScopeMissing));
+        assert_eq!(gate.passage(line.at(3).at), Passage::Open);
+    }
+
+    #[test]
+    fn many_late_faults_are_one() {
+        let (line, mut gate) = (Line::new(), Gate::default());
+        let before = line.at(0).at;
+        assert!(gate.fault(PauseReason::ScopeMissing, before, line.at(1)));
+        for _ in 0..30 {
+            assert!(!gate.fault(PauseReason::ScopeMissing, before, line.at(2)));
+            assert!(!gate.fault(PauseReason::IpNotAllowed, before, line.at(2)));
+        }
+        assert_eq!(gate.pause().unwrap().next, line.at(3).at);
+        assert!(gate.fault(PauseReason::IpNotAllowed, line.at(3).at, line.at(3)), "a new reason is news");
+    }
+
+    #[test]
+    fn throttling_waits_as_named_at_most_ten_minutes() {
+        let line = Line::new();
+        for (reset, wait) in [(Some(52), 52), (Some(31_536_000), 600), (None, 60)] {
+            let mut gate = Gate::default();
+            assert!(gate.throttled(reset.map(Duration::from_secs), line.at(0).at, line.at(0)));
+            assert_eq!(gate.pause().unwrap().next, line.at(wait).at);
+            assert_eq!(gate.expire(line.at(wait - 1).at), None);
+            assert_eq!(gate.expire(line.at(wait).at), Some(PauseReason::RateLimited));
+        }
+    }
+
+    #[test]
+    fn throttling_without_a_time_doubles_until_an_answer_is_accepted() {
+        let (line, mut gate) = (Line::new(), Gate::default());
+        let waited = |gate: &mut Gate| {
+            gate.throttled(None, line.at(0).at, line.at(0));
+            // Late answers of the same volley are no further offence.
+            gate.throttled(None, line.at(0).at, line.at(0));
+            let next = gate.pause().unwrap().next;
+            gate.expire(next);
+            (next - line.at(0).at).as_secs()
+        };
+        let growing: Vec<_> = (0..6).map(|_| waited(&mut gate)).collect();
+        assert_eq!(growing, [60, 120, 240, 480, 600, 600]);
+        gate.accepted(line.at(0).at);
+        assert_eq!(waited(&mut gate), 60);
+    }
+
+    #[test]
+    fn a_throttled_probe_keeps_the_fault_and_waits_longer() {
+        let (line, mut gate) = (Line::new(), Gate::default());
+        gate.fault(PauseReason::QuotaExhausted, line.at(0).at, line.at(0));
+        let probe = line.at(3600);
+        gate.probe_sent();
+        assert!(!gate.throttled(Some(90 * SECOND), probe.at, probe));
+        assert_eq!(gate.pause().unwrap().reason, PauseReason::QuotaExhausted);
+        assert_eq!(gate.passage(line.at(3690).at), Passage::Probe);
+    }
+
+    #[test]
+    fn trying_again_is_at_once_but_not_against_a_server_that_counts() {
+        let (line, mut gate) = (Line::new(), Gate::default());
+        gate.throttled(None, line.at(0).at, line.at(0));
+        gate.try_again(line.at(1));
+        assert_eq!(gate.passage(line.at(1).at), Passage::Closed(Some(line.at(60).at)));
+        gate.fault(PauseReason::CredentialsRejected, line.at(2).at, line.at(2));
+        gate.try_again(line.at(3));
+        assert_eq!(gate.passage(line.at(3).at), Passage::Probe);
+        gate.probe_sent();
+        gate.fault(PauseReason::CredentialsRejected, line.at(3).at, line.at(3));
+        assert_eq!(gate.pause().unwrap().next, line.at(5).at, "starts over at two seconds");
+    }
+}

@@ -1,0 +1,292 @@
+//! What is known but not yet safe: tickets to be written, verdicts to be announced. Pure bookkeeping;
+//! the engine does the writing.
+//!
+//! The order is the promise: a verdict is committed, then logged, then marked as announced. A crash
+//! after any of these steps leaves a state from which the next start takes the next step.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::tickets::{TicketIndex, Tickets};
+use crate::domain::{TicketKey, TicketRecord, WallTime};
+use crate::store::{Batch, Release};
+
+/// Poll counters and due times wait at most this long for company.
+pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// A write that failed is tried again after this long.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// A verdict on its way into state file and log.
+#[derive(Clone, Debug)]
+pub(super) struct Verdict {
+    /// The ticket …
+    pub index: TicketIndex,
+    /// … and its stamp when it got the verdict: a later one makes the mark void.
+    pub stamp: u32,
+    /// What is announced. A copy, since the ticket may be listed anew meanwhile.
+    pub record: TicketRecord,
+}
+
+/// What is not yet safe.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    dirty: HashSet<TicketIndex>,
+    urgent: bool,
+    dirty_since: Option<Instant>,
+    forgotten: Vec<TicketKey>,
+    released: Vec<Release>,
+    /// Verdicts in the batch that is being written.
+    committing: Option<Vec<Verdict>>,
+    /// Verdicts that were logged and wait for the log's word that the lines are safe.
+    logged: Vec<Verdict>,
+    /// Verdicts about whose lines the log is being asked.
+    settling: Option<Vec<Verdict>>,
+    not_before: Option<Instant>,
+    settle_not_before: Option<Instant>,
+    failing: bool,
+}
+
+impl Ledger {
+    /// A ticket changed; its row is written with the next batch.
+    pub(super) fn changed(&mut self, index: TicketIndex, now: Instant) {
+        self.dirty.insert(index);
+        self.dirty_since.get_or_insert(now);
+    }
+
+    /// A ticket got its verdict; its row is written at once.
+    pub(super) fn decided(&mut self, index: TicketIndex, now: Instant) {
+        self.changed(index, now);
+        self.urgent = true;
+    }
+
+    /// A ticket is no longer kept.
+    pub(super) fn forgotten(&mut self, index: TicketIndex, key: TicketKey, now: Instant) {
+        self.dirty.remove(&index);
+        self.forgotten.push(key);
+        self.dirty_since.get_or_insert(now);
+    }
+
+    /// A request ended.
+    pub(super) fn released(&mut self, release: Release, now: Instant) {
+        self.released.push(release);
+        self.dirty_since.get_or_insert(now);
+    }
+
+    /// When the next batch is due; none while one is being written or there is nothing to write.
+    #[must_use]
+    pub(super) fn commit_due(&self) -> Option<Instant> {
+        if self.committing.is_some() {
+            return None;
+        }
+        let since = self.dirty_since?;
+        let wanted = if self.urgent { since } else { since + FLUSH_EVERY };
+        Some(self.not_before.map_or(wanted, |earliest| wanted.max(earliest)))
+    }
+
+    /// Puts the next batch together and counts it as being written.
+    pub(super) fn start_commit(&mut self, tickets: &Tickets, released_before: WallTime) -> Batch {
+        let slots = self.dirty.drain().filter_map(|index| Some((index, tickets.get(index)?)));
+        let mut batch = Batch { released_before: Some(released_before), ..Batch::default() };
+        let mut verdicts = Vec::new();
+        for (index, slot) in slots {
+            if slot.record.state.is_final() && !slot.record.announced {
+                verdicts.push(Verdict { index, stamp: slot.stamp, record: slot.record.clone() });
+            }
+            batch.tickets.push(slot.record.clone());
+        }
+        batch.forgotten = std::mem::take(&mut self.forgotten);
+        // While the disk is full these pile up; what no budget remembers need not be written at all.
+        batch.released = std::mem::take(&mut self.released);
+        batch.released.retain(|release| release.at >= released_before);
+        self.committing = Some(verdicts);
+        self.dirty_since = None;
+        self.urgent = false;
+        batch
+    }
+
+    /// The batch is durable: its verdicts may be announced now.
+    pub(super) fn committed(&mut self) -> Vec<Verdict> {
+        self.not_before = None;
+        self.committing.take().unwrap_or_default()
+    }
+
+    /// The batch was not written: everything in it waits for the next. Says whether that is news.
+    pub(super) fn commit_failed(&mut self, batch: Batch, tickets: &Tickets, now: Instant) -> bool {
+        self.urgent |= self.committing.take().is_some_and(|verdicts| !verdicts.is_empty());
+        self.dirty.extend(batch.tickets.iter().filter_map(|record| tickets.find(&record.key)));
+        self.forgotten.extend(batch.forgotten);
+        self.released.extend(batch.released);
+        self.dirty_since.get_or_insert(now);
+        self.not_before = Some(now + TRY_AGAIN);
+        !std::mem::replace(&mut self.failing, true)
+    }
+
+    /// Writing works. Says whether that is news.
+    pub(super) fn works(&mut self) -> bool {
+        std::mem::take(&mut self.failing)
+    }
+
+    /// Whether writing fails just now.
+    #[must_use]
+    pub(super) const fn is_failing(&self) -> bool {
+        self.failing
+    }
+
+    /// Verdicts were logged.
+    pub(super) fn logged(&mut self, verdicts: Vec<Verdict>) {
+        self.logged.extend(verdicts);
+    }
+
+    /// When the log is to be asked whether the lines are safe; none while it is being asked or nothing
+    /// waits for it.
+    #[must_use]
+    pub(super) fn settle_due(&self, now: Instant) -> Option<Instant> {
+        let idle = self.settling.is_none() && !self.logged.is_empty();
+        idle.then(|| self.settle_not_before.map_or(now, |earliest| earliest.max(now)))
+    }
+
+    /// The log is being asked about all lines so far.
+    pub(super) fn start_settle(&mut self) {
+        self.settling = Some(std::mem::take(&mut self.logged));
+    }
+
+    /// The log answered: these lines are safe, so their tickets may be marked.
+    pub(super) fn settled(&mut self) -> Vec<Verdict> {
+        self.settle_not_before = None;
+        self.settling.take().unwrap_or_default()
+    }
+
+    /// The log could not write: ask again later.
+    pub(super) fn settle_failed(&mut self, now: Instant) {
+        self.logged.extend(self.settling.take().unwrap_or_default());
+        self.settle_not_before = Some(now + TRY_AGAIN);
+    }
+
+    /// Verdicts that are not yet committed and safely logged, as far as they are in the books.
+    #[must_use]
+    pub(super) fn unannounced(&self) -> usize {
+        let count = |verdicts: &Option<Vec<Verdict>>| verdicts.as_ref().map_or(0, Vec::len);
+        count(&self.committing) + self.logged.len() + count(&self.settling)
+    }
+
+    /// Whether everything is written, announced and marked.
+    #[must_use]
+    pub(super) fn is_clear(&self) -> bool {
+        self.dirty.is_empty()
+            && self.forgotten.is_empty()
+            && self.committing.is_none()
+            && self.logged.is_empty()
+            && self.settling.is_none()
+    }
+
+    /// The writing broke off and the batch is gone: every ticket is written again.
+    pub(super) fn commit_lost(&mut self, tickets: &Tickets, now: Instant) {
+        self.commit_failed(Batch::default(), tickets, now);
+        self.dirty.extend(tickets.iter().map(|(index, _)| index));
+        self.urgent = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::domain::{AppName, TicketId, TicketState, WatchEntry};
+
+    fn known() -> (Tickets, TicketIndex) {
+        let key = TicketKey { app: AppName::new("a"), ticket: TicketId::new("1") };
+        let entry = WatchEntry {
+            key,
+            token: "doc".into(),
+            label: None,
+            created_at: None,
+            source: Path::new("l").into(),
+        };
+        let mut tickets = Tickets::new(1);
+        let index =
+            tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO);
+        (tickets, index)
+    }
+
+    fn decide(tickets: &mut Tickets, index: TicketIndex) {
+        tickets.change(index, |slot| slot.record.state = TicketState::Failed);
+    }
+
+    #[test]
+    fn counters_wait_for_company_and_verdicts_do_not() {
+        let (start, (_, index)) = (Instant::now(), known());
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.commit_due(), None);
+        ledger.changed(index, start);
+        assert_eq!(ledger.commit_due(), Some(start + FLUSH_EVERY));
+        ledger.decided(index, start + FLUSH_EVERY / 2);
+        assert_eq!(ledger.commit_due(), Some(start));
+    }
+
+    /// Promise 4: nothing is announced that is not committed, and a failed commit loses nothing.
+    #[test]
+    fn a_verdict_is_held_back_until_it_is_durable() {
+        let (start, (mut tickets, index)) = (Instant::now(), known());
+        let mut ledger = Ledger::default();
+        decide(&mut tickets, index);
+        ledger.decided(index, start);
+        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1));
+        assert_eq!(batch.tickets.len(), 1);
+        assert!(ledger.commit_failed(batch, &tickets, start), "the first failure is news");
+        assert_eq!(ledger.commit_due(), Some(start + TRY_AGAIN));
+        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1));
+        assert!(!ledger.commit_failed(batch, &tickets, start), "the second is not");
+        ledger.start_commit(&tickets, WallTime::from_millis(1));
+        assert_eq!(ledger.committed().len(), 1);
+        assert!(ledger.works() && !ledger.works());
+    }
+
+    #[test]
+    fn what_is_announced_is_not_announced_again() {
+        let (start, (mut tickets, index)) = (Instant::now(), known());
+        decide(&mut tickets, index);
+        tickets.change(index, |slot| slot.record.announced = true);
+        let mut ledger = Ledger::default();
+        ledger.changed(index, start);
+        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(1)).tickets.len(), 1);
+        assert!(ledger.committed().is_empty());
+    }
+
+    #[test]
+    fn the_log_is_asked_again_until_the_lines_are_safe() {
+        let (start, (mut tickets, index)) = (Instant::now(), known());
+        decide(&mut tickets, index);
+        let mut ledger = Ledger::default();
+        ledger.decided(index, start);
+        ledger.start_commit(&tickets, WallTime::from_millis(1));
+        let verdicts = ledger.committed();
+        ledger.logged(verdicts);
+        assert_eq!(ledger.settle_due(start), Some(start));
+        ledger.start_settle();
+        assert_eq!(ledger.settle_due(start), None);
+        assert!(!ledger.is_clear());
+        ledger.settle_failed(start);
+        assert_eq!(ledger.settle_due(start), Some(start + TRY_AGAIN));
+        ledger.start_settle();
+        assert_eq!(ledger.settled().len(), 1);
+        assert!(ledger.is_clear());
+    }
+
+    #[test]
+    fn old_releases_are_not_piled_up() {
+        let (start, (tickets, _)) = (Instant::now(), known());
+        let release = |millis| Release {
+            budget: "h/a".into(),
+            endpoint: crate::domain::Endpoint::Query,
+            at: WallTime::from_millis(millis),
+        };
+        let mut ledger = Ledger::default();
+        ledger.released(release(1), start);
+        ledger.released(release(100), start);
+        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(50)).released, [release(100)]);
+    }
+}

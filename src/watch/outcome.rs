@@ -1,0 +1,49 @@
+//! How a run ended.
+
+use thiserror::Error;
+
+use super::tickets::Counts;
+use crate::domain::{AppName, PauseReason, TicketState};
+use crate::store::StoreError;
+
+/// How a run ended, and with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What ended it.
+    pub end: End,
+    /// The tickets of the last watch list, by state.
+    pub listed: Counts,
+    /// Whether everything that was known is in the state file.
+    pub saved: bool,
+    /// Verdicts that could not be announced; the next start announces them.
+    pub unannounced: usize,
+}
+
+impl Outcome {
+    /// Tickets of the list that failed or timed out.
+    #[must_use]
+    pub const fn unsuccessful(&self) -> usize {
+        self.listed.of(TicketState::Failed) + self.listed.of(TicketState::TimedOut)
+    }
+}
+
+/// What ended a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// No ticket was pending any more.
+    Done,
+    /// It was asked to stop.
+    Stopped,
+    /// The deadline passed.
+    Deadline,
+    /// For a minute only apps had tickets left that somebody has to mend: these.
+    Stuck(Vec<(AppName, PauseReason)>),
+}
+
+/// Why a run could not begin.
+#[derive(Debug, Error)]
+pub enum WatchError {
+    /// The state file can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

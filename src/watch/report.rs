@@ -1,0 +1,333 @@
+//! What the engine says in the log: one function per event, so that names, fields and levels are in
+//! one place.
+//!
+//! Never logged here or anywhere: secrets, access tokens, the `Authorization` header.
+
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+
+use super::gate::Pause;
+use super::outcome::{End, Outcome};
+use crate::domain::event::{self, VERDICT_TARGET};
+use crate::domain::{
+    AppName, Failure, PauseEnd, PauseReason, TicketKey, TicketRecord, TicketState, WallTime,
+};
+use crate::feishu::{Answer, Detail};
+use crate::store::StoreError;
+
+/// A verdict, with everything that is known about the ticket. Written whatever the level is set to.
+pub(super) fn verdict(ticket: &TicketRecord) {
+    let (name, message) = match ticket.state {
+        TicketState::Pending => return,
+        TicketState::Completed => (event::TICKET_COMPLETED, completed_message(ticket)),
+        TicketState::Failed => (event::TICKET_FAILED, failed_message(ticket)),
+        TicketState::TimedOut => (
+            event::TICKET_TIMED_OUT,
+            format!("ticket {} timed out: the job was still running", ticket.key.ticket),
+        ),
+        TicketState::Removed => {
+            (event::TICKET_REMOVED, format!("ticket {} left the watch list while pending", ticket.key.ticket))
+        }
+    };
+    let artefact = ticket.artefact.as_deref();
+    let error = ticket.error.as_deref();
+    info!(
+        target: VERDICT_TARGET,
+        event = name,
+        app = ticket.key.app.as_str(),
+        ticket = ticket.key.ticket.as_str(),
+        token = &*ticket.token,
+        label = ticket.label.as_deref(),
+        state = ticket.state.as_str(),
+        file_token = artefact.map(|file| &*file.file_token),
+        file_name = artefact.and_then(|file| file.file_name.as_deref()),
+        file_extension = artefact.and_then(|file| file.file_extension.as_deref()),
+        doc_type = artefact.and_then(|file| file.doc_type.as_deref()),
+        file_size = artefact.and_then(|file| file.file_size),
+        job_status = ticket.job_status,
+        polls = ticket.polls,
+        first_seen_at = text(Some(ticket.first_seen_at)),
+        last_polled_at = text(ticket.last_polled_at),
+        finished_at = text(ticket.finished_at),
+        download_by = text(ticket.download_by),
+        error.kind = error.map(|error| error.kind.as_str()),
+        error.code = error.and_then(|error| error.code),
+        error.job_status = error.and_then(|error| error.job_status),
+        error.http_status = error.and_then(|error| error.http_status),
+        error.message = error.and_then(|error| error.message.as_deref()),
+        error.hint = error.map(|error| error.kind.hint()),
+        error.log_id = error.and_then(|error| error.log_id.as_deref()),
+        "{message}"
+    );
+}
+
+fn completed_message(ticket: &TicketRecord) -> String {
+    let id = &ticket.key.ticket;
+    match (ticket.artefact.as_deref(), ticket.download_by) {
+        (Some(file), Some(by)) => {
+            format!("ticket {id} completed: file token {}, download by {by}", file.file_token)
+        }
+        (Some(file), None) => {
+            format!("ticket {id} completed: file token {}, download at once", file.file_token)
+        }
+        (None, _) => format!("ticket {id} completed"),
+    }
+}
+
+fn failed_message(ticket: &TicketRecord) -> String {
+    let id = &ticket.key.ticket;
+    match ticket.error.as_deref() {
+        Some(Failure { kind, .. }) => format!("ticket {id} failed: {kind}; {}", kind.hint()),
+        None => format!("ticket {id} failed"),
+    }
+}
+
+/// A poll was answered "running".
+pub(super) fn poll_pending(key: &TicketKey, answer: &Answer, wait: Duration) {
+    debug!(
+        event = event::POLL_PENDING,
+        app = key.app.as_str(),
+        ticket = key.ticket.as_str(),
+        job_status = answer.detail.job_status,
+        next_poll_ms = millis(wait),
+        "ticket {} is still running",
+        key.ticket
+    );
+}
+
+/// A poll ended without a verdict. `wait` is none where the app's pause decides.
+pub(super) fn poll_retry(key: &TicketKey, error: Option<&Failure>, answer: &Answer, wait: Option<Duration>) {
+    let kind = error.map_or("app_fault", |error| error.kind.as_str());
+    debug!(
+        event = event::POLL_RETRY,
+        app = key.app.as_str(),
+        ticket = key.ticket.as_str(),
+        error.kind = kind,
+        error.code = answer.detail.code,
+        error.job_status = answer.detail.job_status,
+        error.http_status = answer.detail.http_status,
+        error.message = answer.detail.message.as_deref(),
+        error.log_id = answer.detail.log_id.as_deref(),
+        next_poll_ms = wait.map(millis),
+        "ticket {} is asked again: {kind}",
+        key.ticket
+    );
+}
+
+/// A poll panicked.
+pub(super) fn poll_panicked(key: &TicketKey, cause: &str) {
+    error!(
+        event = event::POLL_PANICKED,
+        app = key.app.as_str(),
+        ticket = key.ticket.as_str(),
+        "a poll of ticket {} panicked ({cause}); it counts as a failed attempt, please report this defect",
+        key.ticket
+    );
+}
+
+/// A pause began, or has a new reason.
+pub(super) fn app_paused(app: &AppName, endpoint: &str, pause: &Pause, detail: &Detail) {
+    let (reason, hint) = (pause.reason, pause.reason.hint());
+    let probe = (reason.ended_by() != PauseEnd::Time).then_some(pause.next_wall);
+    let message = match (pause.until, &detail.remedy) {
+        (Some(until), _) => format!("app {app} is paused until {until}: {reason}; {hint}"),
+        (None, Some(remedy)) => format!("app {app} is paused: {reason}; {hint} ({remedy})"),
+        (None, None) => format!("app {app} is paused: {reason}; {hint}"),
+    };
+    macro_rules! paused {
+        ($level:ident) => {
+            $level!(
+                event = event::APP_PAUSED,
+                app = app.as_str(),
+                endpoint,
+                reason = reason.as_str(),
+                until = text(pause.until),
+                next_probe_at = text(probe),
+                error.code = detail.code,
+                error.http_status = detail.http_status,
+                error.message = detail.message.as_deref(),
+                error.hint = hint,
+                error.remedy = detail.remedy.as_deref(),
+                error.log_id = detail.log_id.as_deref(),
+                "{message}"
+            )
+        };
+    }
+    match reason.ended_by() {
+        PauseEnd::Time => paused!(warn),
+        PauseEnd::Quota | PauseEnd::Repair => paused!(error),
+    }
+}
+
+/// A pause ended.
+pub(super) fn app_resumed(app: &AppName, endpoint: &str, reason: PauseReason) {
+    info!(
+        event = event::APP_RESUMED,
+        app = app.as_str(),
+        endpoint,
+        reason = reason.as_str(),
+        "app {app} is polled again ({reason} is over)"
+    );
+}
+
+/// A run of failing polls begins.
+pub(super) fn app_degraded(app: &AppName, detail: &Detail) {
+    warn!(
+        event = event::APP_DEGRADED,
+        app = app.as_str(),
+        error.code = detail.code,
+        error.http_status = detail.http_status,
+        error.message = detail.message.as_deref(),
+        error.log_id = detail.log_id.as_deref(),
+        "polls of app {app} fail one after the other; they go on, its tickets stay pending"
+    );
+}
+
+/// A run of failing polls ended.
+pub(super) fn app_recovered(app: &AppName) {
+    info!(event = event::APP_RECOVERED, app = app.as_str(), "polls of app {app} are answered again");
+}
+
+/// A new access token is in use.
+pub(super) fn token_refreshed(app: &AppName, expires_in: Option<Duration>) {
+    info!(
+        event = event::TOKEN_REFRESHED,
+        app = app.as_str(),
+        expires_in_s = expires_in.map(|life| life.as_secs()),
+        "app {app} uses a new access token"
+    );
+}
+
+/// The token in use was refused.
+pub(super) fn token_rejected(app: &AppName, detail: &Detail) {
+    warn!(
+        event = event::TOKEN_REJECTED,
+        app = app.as_str(),
+        error.code = detail.code,
+        error.http_status = detail.http_status,
+        error.message = detail.message.as_deref(),
+        error.log_id = detail.log_id.as_deref(),
+        "the access token of app {app} was refused; a new one is fetched"
+    );
+}
+
+/// A token could not be fetched for now.
+pub(super) fn token_retry(app: &AppName, kind: &str, detail: &Detail) {
+    debug!(
+        event = event::TOKEN_RETRY,
+        app = app.as_str(),
+        error.kind = kind,
+        error.code = detail.code,
+        error.http_status = detail.http_status,
+        error.message = detail.message.as_deref(),
+        error.log_id = detail.log_id.as_deref(),
+        "app {app} asks again for an access token: {kind}"
+    );
+}
+
+/// What a watch list changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ListChanges {
+    /// Tickets never seen before.
+    pub added: usize,
+    /// Tickets polled from the beginning again.
+    pub restarted: usize,
+    /// Pending tickets that left the list.
+    pub removed: usize,
+    /// Tickets on the list.
+    pub listed: usize,
+    /// Of these, pending.
+    pub pending: usize,
+}
+
+/// A watch list was taken.
+pub(super) fn watchlist_loaded(changes: &ListChanges) {
+    info!(
+        event = event::WATCHLIST_LOADED,
+        tickets = changes.listed,
+        pending = changes.pending,
+        added = changes.added,
+        restarted = changes.restarted,
+        removed = changes.removed,
+        "watch list taken: {} tickets, {} pending, {} new, {} again, {} removed",
+        changes.listed,
+        changes.pending,
+        changes.added,
+        changes.restarted,
+        changes.removed
+    );
+}
+
+/// The state file can't be written for now.
+pub(super) fn state_failed(error: &StoreError) {
+    error!(
+        event = event::STATE_FAILED,
+        error.message = chain(error),
+        "the state file can't be written; polls go on, verdicts are held back until it can"
+    );
+}
+
+/// The state file is written again.
+pub(super) fn state_recovered() {
+    info!(event = event::STATE_RECOVERED, "the state file is written again");
+}
+
+/// The engine is up.
+pub(super) fn watcher_started(listed: usize, pending: usize) {
+    info!(
+        event = event::WATCHER_STARTED,
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        tickets = listed,
+        pending,
+        "watching {pending} pending of {listed} tickets"
+    );
+}
+
+/// The engine was asked to stop.
+pub(super) fn watcher_stopping(in_flight: usize) {
+    info!(
+        event = event::WATCHER_STOPPING,
+        in_flight, "stopping; {in_flight} requests in flight may still end"
+    );
+}
+
+/// The engine ends.
+pub(super) fn watcher_stopped(outcome: &Outcome) {
+    let end = match &outcome.end {
+        End::Done => "done",
+        End::Stopped => "stopped",
+        End::Deadline => "deadline",
+        End::Stuck(_) => "stuck",
+    };
+    let count = |state| outcome.listed.of(state);
+    info!(
+        event = event::WATCHER_STOPPED,
+        end,
+        saved = outcome.saved,
+        pending = count(TicketState::Pending),
+        completed = count(TicketState::Completed),
+        failed = count(TicketState::Failed),
+        timed_out = count(TicketState::TimedOut),
+        "stopped ({end}): {} completed, {} failed, {} timed out, {} pending",
+        count(TicketState::Completed),
+        count(TicketState::Failed),
+        count(TicketState::TimedOut),
+        count(TicketState::Pending)
+    );
+}
+
+/// An error with its causes, for a field: nothing above will unfold them.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn text(time: Option<WallTime>) -> Option<String> {
+    time.map(|time| time.to_string())
+}
+
+fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,178 @@
+//! Every known ticket, by key and by slot, with counts that are always right.
+//!
+//! A waiting ticket is a slot here and an entry in its app's queue: a hundred thousand of them are a
+//! few dozen megabytes and no task.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::domain::{TicketKey, TicketRecord, TicketState};
+
+/// The place of a ticket, stable for its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TicketIndex(u32);
+
+/// A ticket and what the engine needs besides.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    /// What is known.
+    pub record: TicketRecord,
+    /// The app's place; none if the configuration no longer has the app.
+    pub app: Option<usize>,
+    /// Counts changes of mind: queue entries and answers with an older stamp are void.
+    pub stamp: u32,
+    /// What the app's clock said when `watched` was last brought up to date.
+    pub clock_mark: Duration,
+}
+
+/// How many tickets are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([usize; TicketState::ALL.len()]);
+
+impl Counts {
+    /// Tickets in `state`.
+    #[must_use]
+    pub const fn of(&self, state: TicketState) -> usize {
+        self.0[state as usize]
+    }
+
+    /// Tickets in any state.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+
+    /// Counts one more ticket in `state`.
+    pub fn add(&mut self, state: TicketState) {
+        self.0[state as usize] += 1;
+    }
+
+    fn remove(&mut self, state: TicketState) {
+        self.0[state as usize] -= 1;
+    }
+}
+
+impl FromIterator<TicketState> for Counts {
+    fn from_iter<I: IntoIterator<Item = TicketState>>(states: I) -> Self {
+        let mut counts = Self::default();
+        for state in states {
+            counts.add(state);
+        }
+        counts
+    }
+}
+
+/// All tickets.
+#[derive(Debug, Default)]
+pub(super) struct Tickets {
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    by_key: HashMap<TicketKey, TicketIndex>,
+    listed: Counts,
+    pending_by_app: Vec<usize>,
+}
+
+impl Tickets {
+    /// None yet, for that many apps.
+    #[must_use]
+    pub(super) fn new(apps: usize) -> Self {
+        Self { pending_by_app: vec![0; apps], ..Self::default() }
+    }
+
+    /// The slot at `index`; none if the ticket was forgotten.
+    #[must_use]
+    pub(super) fn get(&self, index: TicketIndex) -> Option<&Slot> {
+        self.slots.get(index.0 as usize)?.as_ref()
+    }
+
+    /// Where the ticket of that key is.
+    #[must_use]
+    pub(super) fn find(&self, key: &TicketKey) -> Option<TicketIndex> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Takes in a ticket whose key is not known yet.
+    pub(super) fn insert(
+        &mut self,
+        record: TicketRecord,
+        app: Option<usize>,
+        clock_mark: Duration,
+    ) -> TicketIndex {
+        let slot = Slot { record, app, stamp: 0, clock_mark };
+        self.count(&slot, Counts::add, 1);
+        let key = slot.record.key.clone();
+        let index = match self.free.pop() {
+            Some(place) => {
+                self.slots[place as usize] = Some(slot);
+                TicketIndex(place)
+            }
+            None => {
+                self.slots.push(Some(slot));
+                TicketIndex(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+            }
+        };
+        self.by_key.insert(key, index);
+        index
+    }
+
+    /// Changes a ticket in place; the counts follow.
+    pub(super) fn change<T>(&mut self, index: TicketIndex, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+        let mut slot = self.slots.get_mut(index.0 as usize)?.take()?;
+        self.count(&slot, Counts::remove, -1);
+        let result = change(&mut slot);
+        self.count(&slot, Counts::add, 1);
+        self.slots[index.0 as usize] = Some(slot);
+        Some(result)
+    }
+
+    /// Drops a ticket for good.
+    pub(super) fn forget(&mut self, index: TicketIndex) -> Option<TicketKey> {
+        let slot = self.slots.get_mut(index.0 as usize)?.take()?;
+        self.count(&slot, Counts::remove, -1);
+        self.by_key.remove(&slot.record.key);
+        self.free.push(index.0);
+        Some(slot.record.key)
+    }
+
+    /// Every ticket.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TicketIndex, &Slot)> {
+        (0u32..).zip(&self.slots).filter_map(|(place, slot)| Some((TicketIndex(place), slot.as_ref()?)))
+    }
+
+    /// How many places there are, forgotten ones included.
+    #[must_use]
+    pub(super) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Counts of the tickets that a watch list names.
+    #[must_use]
+    pub(super) const fn listed(&self) -> Counts {
+        self.listed
+    }
+
+    /// Pending tickets of the app at that place.
+    #[must_use]
+    pub(super) fn pending_of(&self, app: usize) -> usize {
+        self.pending_by_app.get(app).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, slot: &Slot, change: fn(&mut Counts, TicketState), by: isize) {
+        if slot.record.unlisted_since.is_none() {
+            change(&mut self.listed, slot.record.state);
+        }
+        if let (TicketState::Pending, Some(pending)) =
+            (slot.record.state, slot.app.and_then(|app| self.pending_by_app.get_mut(app)))
+        {
+            *pending = pending.saturating_add_signed(by);
+        }
+    }
+}
+
+impl TicketIndex {
+    /// The place as a number, for sets of flags.
+    #[must_use]
+    pub(super) const fn place(self) -> usize {
+        self.0 as usize
+    }
+}
