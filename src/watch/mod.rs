@@ -1,11 +1,14 @@
+//! The engine: one loop that owns every ticket, and the pure decisions it makes.
 //!
 //! What happens to a ticket ([`step`]), an app ([`gate`], [`access`]), a watch list ([`reconcile`]) and
 //! to what is not yet safe ([`ledger`]) is decided by plain functions that are given the time. The
+//! [`engine`] turns every wake-up into a call of one of them and carries out what they say; it alone
 //! changes state, so nothing here is locked.
 
 mod access;
 mod announce;
 mod app_state;
+mod engine;
 mod gate;
 mod ledger;
 mod now;
@@ -17,6 +20,7 @@ mod step;
 mod tickets;
 
 pub use announce::Announcer;
+pub use engine::{Command, Controls, Settings, Setup, watch};
 pub use now::{Clock, Now};
 pub use outcome::{End, Outcome, WatchError};
 pub use snapshot::{AppView, Snapshot};

@@ -1,0 +1,283 @@
+//! Answers come in: first what they say of the app (pause, access token, health), then what they say of
+//! the ticket.
+
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError};
+use tokio::time::Instant;
+
+use super::Engine;
+use super::calls::{Call, CallEnd, Flight};
+use crate::domain::{AppName, Endpoint, ErrorKind, PauseReason, TicketKey};
+use crate::feishu::{Answer, Detail, ExportApi, Pace, TokenAnswer, TokenTrouble, Verdict};
+use crate::store::{Release, Store};
+use crate::watch::access::Refusal;
+use crate::watch::announce::Announcer;
+use crate::watch::app_state::HealthChange;
+use crate::watch::now::Now;
+use crate::watch::report;
+use crate::watch::step::{EndedPoll, Next, after_poll};
+use crate::watch::tickets::TicketIndex;
+
+/// No permission on the document: the one code that also says "another app created this job".
+const NO_PERMISSION: i64 = 1_069_902;
+
+impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+    pub(super) fn call_ended(&mut self, ended: Result<(Id, CallEnd), JoinError>, now: Now) {
+        let (id, end) = match ended {
+            Ok((id, end)) => (id, Ok(end)),
+            Err(panic) => (panic.id(), Err(panic)),
+        };
+        let Some(flight) = self.flights.remove(&id) else { return };
+        self.release(&flight, now);
+        match (end, &flight.call) {
+            (Ok(CallEnd::Polled(answer)), Call::Poll { .. }) => self.poll_ended(&flight, answer, now),
+            (Ok(CallEnd::Fetched(answer)), Call::Token) => self.fetch_ended(&flight, answer, now),
+            (Err(panic), Call::Poll { index, .. }) => {
+                if let Some(slot) = self.tickets.get(*index) {
+                    report::poll_panicked(&slot.record.key, &panic.to_string());
+                }
+                self.poll_ended(&flight, Answer::lost("the poll panicked"), now);
+            }
+            (_, Call::Token) => self.fetch_ended(&flight, TokenAnswer::lost("the request panicked"), now),
+            (Ok(CallEnd::Fetched(_)), Call::Poll { .. }) => {}
+        }
+        self.apps[flight.app].set_clock(now.at);
+    }
+
+    /// The request's slot is held for one more window from now on, here and in the state file.
+    pub(super) fn release(&mut self, flight: &Flight, now: Now) {
+        let app = &mut self.apps[flight.app];
+        let endpoint = match flight.call {
+            Call::Poll { .. } => {
+                app.in_flight -= 1;
+                Endpoint::Query
+            }
+            Call::Token if app.fetches_tokens() => Endpoint::Token,
+            Call::Token => return,
+        };
+        let budget = &mut self.budgets[app.budget];
+        budget.of(endpoint).release(now.at);
+        self.ledger.released(Release { budget: budget.key.clone(), endpoint, at: now.wall }, now.at);
+    }
+
+    fn poll_ended(&mut self, flight: &Flight, answer: Answer, now: Now) {
+        let Call::Poll { index, stamp, generation, due } = flight.call else { return };
+        let answer = self.weigh_identity(flight.app, answer);
+        self.tell_app(flight, generation, &answer, now);
+        let wanted =
+            self.tickets.get(index).filter(|slot| slot.stamp == stamp).map(|slot| slot.record.key.clone());
+        // An answer for a ticket that was removed, or listed anew, meanwhile is dropped.
+        if let Some(key) = wanted {
+            self.tell_ticket(index, &key, flight, due, &answer, now);
+        }
+    }
+
+    /// A refusal for want of permission is the document's, unless the app gets nothing else: then the
+    /// jobs were created by another one, and no ticket is to blame.
+    fn weigh_identity(&mut self, place: usize, answer: Answer) -> Answer {
+        let app = &mut self.apps[place];
+        let denied = answer.detail.code == Some(NO_PERMISSION);
+        match &answer.verdict {
+            Verdict::Failed(_) if denied && app.denied() => {
+                return Answer { verdict: Verdict::AppFault(PauseReason::WrongIdentity), ..answer };
+            }
+            Verdict::Pending | Verdict::Completed(_) | Verdict::Failed(_) if !denied => app.identity_proven(),
+            _ => {}
+        }
+        answer
+    }
+
+    fn tell_app(&mut self, flight: &Flight, generation: u64, answer: &Answer, now: Now) {
+        let place = flight.app;
+        match answer.verdict {
+            Verdict::Pending
+            | Verdict::Completed(_)
+            | Verdict::Failed(_)
+            | Verdict::Unclear(ErrorKind::NoFileToken | ErrorKind::UnknownJobStatus) => {
+                self.accepted(flight, generation);
+            }
+            Verdict::Retry { .. } | Verdict::Unclear(ErrorKind::MalformedAnswer) => {
+                self.call_failed(place, &answer.detail);
+                self.probe_lost(flight, now);
+            }
+            Verdict::Unclear(_) => self.probe_lost(flight, now),
+            Verdict::Throttled { reset } => self.throttled(flight, reset, &answer.detail, now),
+            Verdict::TokenRejected => self.token_rejected(flight, generation, &answer.detail, now),
+            Verdict::AppFault(reason) => self.app_fault(place, reason, flight.sent.at, &answer.detail, now),
+        }
+    }
+
+    fn accepted(&mut self, flight: &Flight, generation: u64) {
+        let app = &mut self.apps[flight.app];
+        app.access.accepted(generation);
+        if let Some(reason) = app.gate.accepted(flight.sent.at) {
+            report::app_resumed(&app.app.name, Endpoint::Query.as_str(), reason);
+        }
+        if app.call_answered() == Some(HealthChange::Recovered) {
+            report::app_recovered(&app.app.name);
+        }
+    }
+
+    fn call_failed(&mut self, place: usize, detail: &Detail) {
+        let app = &mut self.apps[place];
+        if app.call_failed() == Some(HealthChange::Degraded) {
+            report::app_degraded(&app.app.name, detail);
+        }
+    }
+
+    fn probe_lost(&mut self, flight: &Flight, now: Now) {
+        if flight.probe {
+            self.apps[flight.app].gate.probe_lost(now);
+        }
+    }
+
+    /// The server counts by host and app id: every app that shares the budget waits.
+    fn throttled(&mut self, flight: &Flight, reset: Option<Duration>, detail: &Detail, now: Now) {
+        let budget = self.apps[flight.app].budget;
+        for app in self.apps.iter_mut().filter(|app| app.budget == budget) {
+            if app.gate.throttled(reset, flight.sent.at, now)
+                && let Some(pause) = app.gate.pause()
+            {
+                report::app_paused(&app.app.name, Endpoint::Query.as_str(), pause, detail);
+            }
+            app.set_clock(now.at);
+        }
+    }
+
+    fn token_rejected(&mut self, flight: &Flight, generation: u64, detail: &Detail, now: Now) {
+        let app = &mut self.apps[flight.app];
+        match app.access.refused(generation) {
+            Refusal::AppFault => {
+                self.app_fault(flight.app, PauseReason::CredentialsRejected, flight.sent.at, detail, now);
+            }
+            Refusal::Evicted => {
+                report::token_rejected(&app.app.name, detail);
+                app.gate.probe_prepared();
+            }
+            Refusal::Stale => {
+                if flight.probe {
+                    app.gate.probe_prepared();
+                }
+            }
+        }
+    }
+
+    fn app_fault(&mut self, place: usize, reason: PauseReason, sent: Instant, detail: &Detail, now: Now) {
+        let app = &mut self.apps[place];
+        if app.gate.fault(reason, sent, now)
+            && let Some(pause) = app.gate.pause()
+        {
+            report::app_paused(&app.app.name, Endpoint::Query.as_str(), pause, detail);
+        }
+    }
+
+    fn fetch_ended(&mut self, flight: &Flight, answer: TokenAnswer, now: Now) {
+        let TokenAnswer { result, detail } = answer;
+        let app = &mut self.apps[flight.app];
+        let name: &AppName = &app.app.name;
+        match result {
+            Ok(grant) => {
+                let life = grant.expires_in;
+                if app.access.granted(grant, flight.sent.at, now.at) {
+                    report::token_refreshed(name, life);
+                }
+                if flight.probe {
+                    app.gate.probe_prepared();
+                }
+            }
+            Err(TokenTrouble::Retry(kind)) => {
+                report::token_retry(name, kind.as_str(), &detail);
+                app.access.fetch_failed(now.at);
+                self.call_failed(flight.app, &detail);
+                self.probe_lost(flight, now);
+            }
+            Err(TokenTrouble::Throttled { reset }) => {
+                app.access.fetch_refused();
+                if app.token_gate.throttled(reset, flight.sent.at, now)
+                    && let Some(pause) = app.token_gate.pause()
+                {
+                    report::app_paused(name, Endpoint::Token.as_str(), pause, &detail);
+                }
+                self.probe_lost(flight, now);
+            }
+            Err(TokenTrouble::AppFault(reason)) => {
+                app.access.fetch_refused();
+                self.app_fault(flight.app, reason, flight.sent.at, &detail, now);
+            }
+        }
+    }
+
+    fn tell_ticket(
+        &mut self,
+        index: TicketIndex,
+        key: &TicketKey,
+        flight: &Flight,
+        due: Instant,
+        answer: &Answer,
+        now: Now,
+    ) {
+        let active = self.active_of(index, now);
+        let give_up_after = self.settings.give_up_after;
+        let next = self.tickets.change(index, |slot| {
+            let since = active.saturating_sub(slot.clock_mark);
+            let watched = slot.record.progress.watched.map_or(Duration::ZERO, |watched| watched + since);
+            slot.clock_mark = active;
+            let poll = EndedPoll { answer, sent: flight.sent.wall, now: now.wall, watched };
+            after_poll(&mut slot.record, &poll, give_up_after)
+        });
+        match next {
+            None => {}
+            Some(Next::Final) => self.ledger.decided(index, now.at),
+            Some(Next::AtOnce) => self.ask_in_line(index, key, due, answer, now),
+            Some(Next::After { attempt, pace }) => self.ask_later(index, key, attempt, pace, answer, now),
+        }
+    }
+
+    /// The ticket keeps its place in line; when its turn comes is the app's affair.
+    fn ask_in_line(&mut self, index: TicketIndex, key: &TicketKey, due: Instant, answer: &Answer, now: Now) {
+        let place = self.tickets.get(index).and_then(|slot| slot.app);
+        let pause = place.and_then(|place| self.apps[place].gate.pause());
+        let next = pause.map_or(now.wall, |pause| pause.next_wall.max(now.wall));
+        self.tickets.change(index, |slot| slot.record.next_poll_at = Some(next));
+        self.enqueue(index, due);
+        self.ledger.changed(index, now.at);
+        self.report_retry(index, key, answer, None);
+    }
+
+    fn ask_later(
+        &mut self,
+        index: TicketIndex,
+        key: &TicketKey,
+        attempt: u32,
+        pace: Pace,
+        answer: &Answer,
+        now: Now,
+    ) {
+        let backoff = &self.settings.backoff;
+        let usual = backoff.interval(attempt, self.rng.f64());
+        let wait = match pace {
+            Pace::Usual => usual,
+            Pace::Slow => usual.max(backoff.longest()),
+            Pace::After(named) => usual.max(named.min(backoff.longest())),
+        };
+        self.tickets.change(index, |slot| slot.record.next_poll_at = Some(now.wall + wait));
+        self.enqueue(index, now.at + wait);
+        self.ledger.changed(index, now.at);
+        if answer.verdict == Verdict::Pending {
+            report::poll_pending(key, answer, wait);
+        } else {
+            self.report_retry(index, key, answer, Some(wait));
+        }
+    }
+
+    fn report_retry(&self, index: TicketIndex, key: &TicketKey, answer: &Answer, wait: Option<Duration>) {
+        let error = self.tickets.get(index).and_then(|slot| slot.record.error.as_deref());
+        report::poll_retry(key, error, answer, wait);
+    }
+
+    pub(super) fn active_of(&self, index: TicketIndex, now: Now) -> Duration {
+        let place = self.tickets.get(index).and_then(|slot| slot.app);
+        place.map(|place| self.apps[place].active(now.at)).unwrap_or_default()
+    }
+}

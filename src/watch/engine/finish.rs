@@ -1,0 +1,57 @@
+//! The end: what is still in flight is given up, everything known is written, the outcome is drawn up.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::feishu::ExportApi;
+use crate::store::Store;
+use crate::watch::announce::Announcer;
+use crate::watch::outcome::{End, Outcome};
+use crate::watch::report;
+
+/// State file and log may take this long at the end; a disk that hangs must not hold up a shutdown.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
+
+impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+    pub(super) async fn finish(mut self) -> Outcome {
+        self.give_up_calls().await;
+        let until = self.clock.now().at + WRITE_WITHIN;
+        let settled = tokio::time::timeout_at(until, self.write_all()).await.is_ok();
+        let saved = tokio::time::timeout_at(until, self.write_last()).await.unwrap_or(false);
+        let outcome = Outcome {
+            end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
+            listed: self.tickets.listed(),
+            saved: settled && saved,
+            unannounced: self.ledger.unannounced(),
+        };
+        report::watcher_stopped(&outcome);
+        outcome
+    }
+
+    /// A request that is given up may have reached the server: its slot is held as if it had.
+    async fn give_up_calls(&mut self) {
+        self.calls.shutdown().await;
+        let now = self.clock.now();
+        for flight in std::mem::take(&mut self.flights).into_values() {
+            self.release(&flight, now);
+        }
+    }
+
+    /// Writes and announces until nothing is left to do.
+    async fn write_all(&mut self) {
+        while !self.ledger.is_clear() {
+            let now = self.clock.now();
+            self.start_writes(now);
+            let wake = self.wait(now).await;
+            self.handle(wake, self.clock.now());
+        }
+    }
+
+    /// The last batch says that the process ended in good order.
+    async fn write_last(&mut self) -> bool {
+        let now = self.clock.now();
+        let mut batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now));
+        batch.clean_stop = true;
+        self.store.commit(batch).await.is_ok()
+    }
+}

@@ -1,0 +1,379 @@
+//! The loop: wait for whatever comes first, let a plain function decide, carry out what it says.
+//!
+//! The rooms beside this one hold the engine's acts by subject: [`start`] (what the state file knew),
+//! [`list`] (a watch list is taken), [`calls`] (requests go out), [`answers`] (answers come in),
+//! [`writes`] (state file and log), [`finish`] (the end).
+
+mod answers;
+mod calls;
+mod finish;
+mod list;
+mod start;
+#[cfg(test)]
+mod tests;
+mod writes;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::calls::{CallEnd, Flight};
+use super::announce::Announcer;
+use super::app_state::AppState;
+use super::ledger::Ledger;
+use super::now::{Clock, Now};
+use super::outcome::{End, Outcome, WatchError};
+use super::report;
+use super::snapshot::{AppView, Snapshot};
+use super::tickets::Tickets;
+use crate::domain::{App, BudgetKey, Endpoint, PauseEnd, WatchList};
+use crate::feishu::ExportApi;
+use crate::schedule::{Backoff, Budget};
+use crate::store::{CommitError, Store};
+
+/// After a stop, requests in flight may still end within this time.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// A batch run gives up when for this long nobody but a person could have helped.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// Tickets that are no longer kept are looked for this often.
+const PURGE_EVERY: Duration = Duration::from_secs(3600);
+
+/// A wake-up that is already past must not become a busy loop.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// How the engine is to work.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Intervals between the polls of a ticket.
+    pub backoff: Backoff,
+    /// How long a running job is watched.
+    pub give_up_after: Duration,
+    /// How long one request may take; the client keeps to it, the engine makes sure.
+    pub request_timeout: Duration,
+    /// Polls in flight at most, per app.
+    pub max_in_flight: NonZeroUsize,
+    /// How long ended tickets are kept after they left the watch list.
+    pub keep: Duration,
+    /// End when no ticket is pending.
+    pub until_done: bool,
+    /// End after this long, whatever is pending.
+    pub deadline: Option<Duration>,
+    /// Where the jitter starts: one seed, one history.
+    pub seed: u64,
+}
+
+/// What the engine works on.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The apps, each name once.
+    pub apps: Vec<App>,
+    /// The first watch list.
+    pub list: WatchList,
+    /// How to work.
+    pub settings: Settings,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// How the engine is told and watched from outside.
+#[derive(Debug)]
+pub struct Controls {
+    /// Cancelled to stop.
+    pub stop: CancellationToken,
+    /// What else it is told.
+    pub commands: mpsc::Receiver<Command>,
+    /// Where it shows itself.
+    pub view: watch::Sender<Snapshot>,
+}
+
+/// What the engine can be told.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Here is a new watch list.
+    TakeList(WatchList),
+    /// Somebody may have mended an app: paused apps are tried again, ready-made tokens read again.
+    TryAgain,
+}
+
+/// Watches until stopped, or as the settings say.
+///
+/// # Errors
+/// The state file can't be read. Whatever happens later is part of the outcome.
+pub async fn watch<A: ExportApi, S: Store, L: Announcer>(
+    api: A,
+    store: S,
+    log: L,
+    setup: Setup,
+    controls: Controls,
+) -> Result<Outcome, WatchError> {
+    let loaded = store.load().await?;
+    let mut engine = Engine::new(api, store, log, setup.apps, setup.settings, setup.clock, controls);
+    engine.begin(loaded, setup.list);
+    Ok(engine.run().await)
+}
+
+/// What is sent to one server by one app id, counted as the server counts.
+#[derive(Debug)]
+struct AppBudget {
+    key: BudgetKey,
+    query: Budget,
+    token: Budget,
+}
+
+impl AppBudget {
+    fn of(&mut self, endpoint: Endpoint) -> &mut Budget {
+        match endpoint {
+            Endpoint::Query => &mut self.query,
+            Endpoint::Token => &mut self.token,
+        }
+    }
+}
+
+type CommitEnd = Result<(), Box<CommitError>>;
+
+/// All state, and the only one who changes it.
+struct Engine<A, S, L> {
+    api: A,
+    store: S,
+    log: L,
+    settings: Settings,
+    clock: Clock,
+    commands: mpsc::Receiver<Command>,
+    stop: CancellationToken,
+    view: watch::Sender<Snapshot>,
+    rng: fastrand::Rng,
+    tickets: Tickets,
+    apps: Vec<AppState>,
+    budgets: Vec<AppBudget>,
+    calls: JoinSet<CallEnd>,
+    flights: HashMap<Id, Flight>,
+    ledger: Ledger,
+    commit: Option<JoinHandle<CommitEnd>>,
+    settle: Option<JoinHandle<std::io::Result<()>>>,
+    deadline: Option<Instant>,
+    purge_at: Instant,
+    stuck_since: Option<Instant>,
+    ending: Option<Ending>,
+}
+
+/// The engine is to end, and polls in flight may end until then.
+#[derive(Debug)]
+struct Ending {
+    end: End,
+    drain_until: Instant,
+}
+
+/// What can wake the engine.
+enum Wake {
+    Stop,
+    Call(Result<(Id, CallEnd), tokio::task::JoinError>),
+    Command(Option<Command>),
+    Committed(Result<CommitEnd, tokio::task::JoinError>),
+    Settled(Result<std::io::Result<()>, tokio::task::JoinError>),
+    Time,
+}
+
+impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+    fn new(
+        api: A,
+        store: S,
+        log: L,
+        apps: Vec<App>,
+        settings: Settings,
+        clock: Clock,
+        controls: Controls,
+    ) -> Self {
+        let now = clock.now();
+        let mut engine = Self {
+            api,
+            store,
+            log,
+            rng: fastrand::Rng::with_seed(settings.seed),
+            deadline: settings.deadline.map(|deadline| now.at + deadline),
+            settings,
+            clock,
+            commands: controls.commands,
+            stop: controls.stop,
+            view: controls.view,
+            tickets: Tickets::new(apps.len()),
+            apps: Vec::with_capacity(apps.len()),
+            budgets: Vec::new(),
+            calls: JoinSet::new(),
+            flights: HashMap::new(),
+            ledger: Ledger::default(),
+            commit: None,
+            settle: None,
+            purge_at: now.at,
+            stuck_since: None,
+            ending: None,
+        };
+        for app in apps {
+            engine.add_app(app, now);
+        }
+        engine
+    }
+
+    /// The main loop. It ends once an end was decided and nothing in flight is worth waiting for.
+    async fn run(mut self) -> Outcome {
+        loop {
+            let now = self.clock.now();
+            self.decide_end(now);
+            if self.is_drained(now) {
+                return self.finish().await;
+            }
+            self.act(now);
+            self.show(now);
+            let wake = self.wait(now).await;
+            let now = self.clock.now();
+            self.handle(wake, now);
+            // Whatever else has ended meanwhile is taken in the same turn.
+            while let Some(call) = self.calls.try_join_next_with_id() {
+                self.call_ended(call, now);
+            }
+        }
+    }
+
+    /// Carries out all that is due.
+    fn act(&mut self, now: Now) {
+        if self.purge_at <= now.at {
+            self.purge(now);
+        }
+        if self.ending.is_none() {
+            self.start_calls(now);
+        }
+        self.start_writes(now);
+    }
+
+    async fn wait(&mut self, now: Now) -> Wake {
+        let until = self.next_moment(now).map(|moment| moment.max(now.at + SHORTEST_SLEEP));
+        let stopping = self.ending.is_some();
+        // In this order, so that one seed replays one history and a stop is never overlooked.
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled(), if !stopping => Wake::Stop,
+            Some(call) = self.calls.join_next_with_id() => Wake::Call(call),
+            commit = ended(&mut self.commit) => Wake::Committed(commit),
+            settle = ended(&mut self.settle) => Wake::Settled(settle),
+            command = self.commands.recv(), if !stopping && !self.commands.is_closed() => Wake::Command(command),
+            () = sleep_until(until) => Wake::Time,
+        }
+    }
+
+    fn handle(&mut self, wake: Wake, now: Now) {
+        match wake {
+            Wake::Stop => self.end(End::Stopped, now),
+            Wake::Call(call) => self.call_ended(call, now),
+            Wake::Command(Some(Command::TakeList(list))) => self.take_list(list, now),
+            Wake::Command(Some(Command::TryAgain)) => self.try_again(now),
+            Wake::Committed(commit) => self.commit_ended(commit, now),
+            Wake::Settled(settle) => self.settle_ended(settle, now),
+            Wake::Command(None) | Wake::Time => {}
+        }
+    }
+
+    /// The next moment at which there is something to do without anything having ended.
+    fn next_moment(&mut self, now: Now) -> Option<Instant> {
+        let ending = self.ending.as_ref().map(|ending| ending.drain_until);
+        let calls = if ending.is_none() { self.next_call(now.at) } else { None };
+        let stuck = self.stuck_since.map(|since| since + STUCK_AFTER);
+        let deadline = if ending.is_none() { self.deadline } else { None };
+        [ending, calls, stuck, deadline, self.next_write(now.at), Some(self.purge_at)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Paused apps are tried again, ready-made tokens read again.
+    fn try_again(&mut self, now: Now) {
+        for app in &mut self.apps {
+            app.gate.try_again(now);
+            app.access.read_again(now.at);
+        }
+    }
+
+    /// Looks whether the run is over.
+    fn decide_end(&mut self, now: Now) {
+        if self.ending.is_some() {
+            return;
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= now.at) {
+            return self.end(End::Deadline, now);
+        }
+        if !self.settings.until_done {
+            return;
+        }
+        let pending = |place: &usize| self.tickets.pending_of(*place) > 0;
+        let open: Vec<usize> = (0..self.apps.len()).filter(pending).collect();
+        if open.is_empty() {
+            return self.end(End::Done, now);
+        }
+        let broken: Vec<_> = open.iter().filter_map(|place| self.broken(*place)).collect();
+        if broken.len() < open.len() {
+            self.stuck_since = None;
+        } else if now.at - *self.stuck_since.get_or_insert(now.at) >= STUCK_AFTER {
+            self.end(End::Stuck(broken), now);
+        }
+    }
+
+    /// The app and its pause, if only a person or the next month can end it.
+    fn broken(&self, place: usize) -> Option<(crate::domain::AppName, crate::domain::PauseReason)> {
+        let app = self.apps.get(place)?;
+        let pause = app.gate.pause().filter(|pause| pause.reason.ended_by() != PauseEnd::Time)?;
+        Some((app.app.name.clone(), pause.reason))
+    }
+
+    fn end(&mut self, end: End, now: Now) {
+        let drain_until = if end == End::Done { now.at } else { now.at + DRAIN };
+        report::watcher_stopping(self.flights.len());
+        self.stuck_since = None;
+        self.ending = Some(Ending { end, drain_until });
+    }
+
+    fn is_drained(&self, now: Now) -> bool {
+        self.ending.as_ref().is_some_and(|ending| self.flights.is_empty() || ending.drain_until <= now.at)
+    }
+
+    fn show(&self, now: Now) {
+        let apps = self.apps.iter().enumerate().map(|(place, app)| AppView {
+            name: app.app.name.clone(),
+            pending: self.tickets.pending_of(place),
+            pause: app.gate.pause().or(app.token_gate.pause()).map(|pause| (pause.reason, pause.until)),
+            degraded: app.is_degraded(),
+            rate_limit: app.app.rate_limit,
+            budget_left: self.budgets.get(app.budget).map_or(0, |budget| budget.query.room(now.at)),
+        });
+        self.view.send_replace(Snapshot {
+            listed: self.tickets.listed(),
+            apps: apps.collect(),
+            state_failing: self.ledger.is_failing(),
+            unannounced: self.ledger.unannounced(),
+            turned_at: Some(now.at),
+        });
+    }
+}
+
+/// Waits for a task that may not exist; then for ever.
+async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, tokio::task::JoinError> {
+    match task {
+        Some(running) => {
+            let result = running.await;
+            *task = None;
+            result
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

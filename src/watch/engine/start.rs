@@ -1,0 +1,119 @@
+//! The beginning: what the state file knew becomes tickets, queues and budgets again.
+
+use std::time::Duration;
+
+use super::{AppBudget, Engine};
+use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchList};
+use crate::feishu::ExportApi;
+use crate::schedule::Budget;
+use crate::store::{Loaded, Release, Store};
+use crate::watch::announce::Announcer;
+use crate::watch::app_state::AppState;
+use crate::watch::ledger::{FLUSH_EVERY, Verdict};
+use crate::watch::now::Now;
+use crate::watch::report;
+
+/// Times are kept to the millisecond; what was cut off must not shorten a slot.
+const CUT_OFF: Duration = Duration::from_millis(1);
+
+/// Token requests that a process may have sent in the moment before it died: one that was refused and
+/// the one in its place.
+const TOKEN_REQUESTS_UNNOTED: usize = 2;
+
+impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+    pub(super) fn add_app(&mut self, app: App, now: Now) {
+        let key = app.budget_key();
+        let shared = self.budgets.iter().position(|budget| budget.key == key);
+        let budget = shared.unwrap_or_else(|| {
+            let fresh = || Budget::new(app.rate_limit);
+            self.budgets.push(AppBudget { key, query: fresh(), token: fresh() });
+            self.budgets.len() - 1
+        });
+        self.apps.push(AppState::new(app, budget, now.at));
+    }
+
+    /// Takes up where the last process ended: announces what it committed and did not announce, then
+    /// looks at today's list.
+    pub(super) fn begin(&mut self, loaded: Loaded, list: WatchList) {
+        let now = self.clock.now();
+        let unannounced = self.restore_tickets(loaded.tickets, now);
+        let known = self.pending_by_budget();
+        for verdict in &unannounced {
+            report::verdict(&verdict.record);
+        }
+        self.ledger.logged(unannounced);
+        self.take_list(list, now);
+        self.restore_budgets(&loaded.released, now);
+        if !loaded.clean {
+            self.assume_unnoted(&known, now);
+        }
+        let listed = self.tickets.listed();
+        report::watcher_started(listed.total(), listed.of(TicketState::Pending));
+    }
+
+    fn restore_tickets(&mut self, records: Vec<TicketRecord>, now: Now) -> Vec<Verdict> {
+        let mut unannounced = Vec::new();
+        for record in records {
+            let app = self.place_of(&record.key.app);
+            let due = self.due_of(&record, now);
+            let final_state = record.state.is_final().then(|| record.clone());
+            let proven = record.state == TicketState::Completed || record.progress.last_running_at.is_some();
+            if let Some(app) = app.and_then(|place| self.apps.get_mut(place)).filter(|_| proven) {
+                app.identity_proven();
+            }
+            let index = self.tickets.insert(record, app, Duration::ZERO);
+            match final_state {
+                None => self.enqueue(index, due),
+                Some(record) if !record.announced => unannounced.push(Verdict { index, stamp: 0, record }),
+                Some(_) => {}
+            }
+        }
+        unannounced
+    }
+
+    /// When a ticket from the state file is due: as it was planned, but neither in the past nor, should
+    /// the wall clock have been set back, far ahead.
+    fn due_of(&self, record: &TicketRecord, now: Now) -> tokio::time::Instant {
+        let planned = record.next_poll_at.unwrap_or(now.wall).since(now.wall);
+        now.at + planned.min(self.settings.backoff.longest())
+    }
+
+    /// Holds the slots of requests whose windows are not over.
+    fn restore_budgets(&mut self, released: &[Release], now: Now) {
+        for release in released {
+            let ago = now.wall.since(release.at).saturating_sub(CUT_OFF);
+            if let Some(budget) = self.budgets.iter_mut().find(|budget| budget.key == release.budget) {
+                budget.of(release.endpoint).restore(now.at, ago);
+            }
+        }
+    }
+
+    /// A process that died may have sent requests in its last moment that no batch noted. As many are
+    /// assumed as its tickets could have had: those in the state file, and today's, of which it may not
+    /// have noted any yet.
+    fn assume_unnoted(&mut self, known: &[usize], now: Now) {
+        let initial = self.settings.backoff.initial().as_nanos().max(1);
+        let each = usize::try_from(FLUSH_EVERY.as_nanos() / initial + 1).unwrap_or(usize::MAX);
+        let tickets = std::iter::zip(known, self.pending_by_budget());
+        let queries: Vec<_> = tickets.map(|(known, listed)| (known + listed).saturating_mul(each)).collect();
+        for (budget, queries) in self.budgets.iter_mut().zip(queries) {
+            budget.of(Endpoint::Query).assume_sent(now.at, queries);
+            budget.of(Endpoint::Token).assume_sent(now.at, TOKEN_REQUESTS_UNNOTED);
+        }
+    }
+
+    fn pending_by_budget(&self) -> Vec<usize> {
+        let mut pending = vec![0; self.budgets.len()];
+        for (place, app) in self.apps.iter().enumerate() {
+            pending[app.budget] += self.tickets.pending_of(place);
+        }
+        pending
+    }
+
+    /// When the requests that ended before it matter to no budget any more.
+    pub(super) fn oldest_release(&self, now: Now) -> WallTime {
+        let longest = self.budgets.iter().map(|budget| budget.query.per()).max().unwrap_or_default();
+        let millis = i64::try_from((longest + CUT_OFF).as_millis()).unwrap_or(i64::MAX);
+        WallTime::from_millis(now.wall.as_millis().saturating_sub(millis))
+    }
+}

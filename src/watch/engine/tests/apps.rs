@@ -1,0 +1,220 @@
+//! Apps through the engine: whose fault is whose, and what each costs.
+
+use super::fakes::*;
+use crate::domain::event::*;
+use crate::domain::*;
+use crate::feishu::*;
+use crate::watch::*;
+
+/// Promise 3: one broken app of four leaves the others untouched, costs a handful of token requests
+/// and heals by itself when the secret is corrected.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_secret_pauses_one_app_and_heals() {
+    let began = tokio::time::Instant::now();
+    let api = FakeApi::new(|_, nth| (SECOND, if nth < 3 { Verdict::Pending } else { completed() }))
+        .with_tokens(move |app, _| {
+            let broken = app == "b" && began.elapsed() < 5 * MINUTE;
+            if broken {
+                Err(TokenTrouble::AppFault(PauseReason::CredentialsRejected))
+            } else {
+                Ok(Some(7200))
+            }
+        });
+    let mut bench = Bench::new(api);
+    bench.apps = ["a", "b", "c", "d"].map(|name| app(name, 100)).into();
+    for name in ["a", "b", "c", "d"] {
+        bench = bench.tickets(name, (0..20).map(|ticket| format!("{name}{ticket}")));
+    }
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 60, "the other three are done");
+    assert_eq!(running.view.borrow().listed.of(TicketState::Failed), 0);
+    assert_eq!(
+        running.view.borrow().apps[1].pause.map(|(reason, _)| reason),
+        Some(PauseReason::CredentialsRejected)
+    );
+    tokio::time::sleep(10 * MINUTE).await;
+    assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 80);
+    let asked = bench.api.with(|remote| remote.fetches.iter().filter(|sent| sent.app == "b").count());
+    assert!(asked <= 10, "{asked} token requests");
+    assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (1, 1), "once and loudly");
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_token_is_fetched_anew_once() {
+    let api = FakeApi::new(|_, nth| (SECOND, if nth < 4 { Verdict::Pending } else { completed() }));
+    let bench = Bench::new(api).tickets("default", (0..30).map(|ticket| ticket.to_string()));
+    let running = bench.start();
+    tokio::time::sleep(3 * SECOND).await;
+    bench.api.with(|remote| remote.revoked.push("t-default-1".into()));
+    running.outcome.await.unwrap();
+    assert_eq!(bench.api.with(|remote| remote.fetches.len()), 2, "one for all thirty polls");
+    assert_eq!((bench.log.count(TOKEN_REJECTED), bench.log.count(APP_PAUSED)), (1, 0));
+    assert!(bench.store.with(|kept| kept.rows.values().all(|row| row.state == TicketState::Completed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_are_always_refused_are_the_apps_fault() {
+    let api = FakeApi::new(|_, _| (SECOND, Verdict::TokenRejected));
+    let bench = Bench::new(api).tickets("default", (0..30).map(|ticket| ticket.to_string()));
+    let outcome = bench.run().await;
+    let End::Stuck(apps) = outcome.end else { panic!("{:?}", outcome.end) };
+    assert_eq!(apps, [(AppName::new("default"), PauseReason::CredentialsRejected)]);
+    assert_eq!(outcome.listed.of(TicketState::Pending), 30);
+    let (polls, fetches) = bench.api.with(|remote| (remote.polls.len(), remote.fetches.len()));
+    assert!(polls <= 30 + 32 + 6 && fetches <= 9, "{polls} polls, {fetches} fetches");
+    assert_eq!(bench.log.count(APP_PAUSED), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_renewed_before_they_end_and_not_fetched_for_nothing() {
+    let api = FakeApi::new(|_, _| (SECOND, Verdict::Pending)).with_tokens(|_, _| Ok(Some(1200)));
+    let mut bench = Bench::new(api).tickets("default", ["1"]);
+    bench.settings.deadline = Some(60 * MINUTE);
+    bench.run().await;
+    let fetches: Vec<_> = bench.api.with(|remote| remote.fetches.iter().map(|sent| sent.at).collect());
+    assert_eq!(fetches.len(), 4, "every 15 of 60 minutes");
+    assert!(
+        bench.api.with(|remote| remote.polls.iter().all(|sent| sent.access_token.starts_with("t-default-")))
+    );
+    assert_eq!(bench.log.count(TOKEN_REJECTED), 0);
+
+    let idle = Bench::new(FakeApi::new(|_, _| (SECOND, completed())));
+    idle.run().await;
+    assert_eq!(idle.api.with(|remote| remote.fetches.len()), 0, "nothing to poll, nothing asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_of_one_second_still_works() {
+    let api = FakeApi::new(|_, nth| (SECOND, if nth < 3 { Verdict::Pending } else { completed() }))
+        .with_tokens(|_, _| Ok(Some(1)));
+    let bench = Bench::new(api).tickets("default", ["1"]);
+    assert_eq!(bench.run().await.end, End::Done);
+    assert_eq!(bench.api.with(|remote| remote.fetches.len()), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_at_the_token_endpoint_holds_up_nobody_who_has_a_token() {
+    let api = FakeApi::new(|_, nth| (SECOND, if nth < 60 { Verdict::Pending } else { completed() }))
+        .with_tokens(
+            |_, nth| if nth == 1 { Ok(Some(7200)) } else { Err(TokenTrouble::Retry(ErrorKind::Network)) },
+        );
+    let bench = Bench::new(api).tickets("default", ["1"]);
+    assert_eq!(bench.run().await.end, End::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_stops_all_who_share_the_budget_for_as_long_as_named() {
+    let mut throttled = false;
+    let api = FakeApi::new(move |_, _| {
+        let first = !std::mem::replace(&mut throttled, true);
+        (SECOND, if first { Verdict::Throttled { reset: Some(52 * SECOND) } } else { completed() })
+    });
+    let mut bench = Bench::new(api);
+    bench.apps = vec![app("a", 100), App { name: AppName::new("b"), ..app("a", 100) }];
+    bench.settings.max_in_flight = 1.try_into().unwrap();
+    bench = bench.tickets("a", ["1", "2"]).tickets("b", ["3", "4", "5"]);
+    bench.run().await;
+    let sent: Vec<_> = bench.api.with(|remote| remote.polls.iter().map(|sent| sent.at).collect());
+    let gap = sent.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(gap >= 52 * SECOND && gap < 54 * SECOND, "{gap:?}");
+    assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (2, 2));
+    assert_eq!(bench.store.row("1").progress.attempt, 0, "a throttled poll is no failed attempt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_up_quota_is_probed_once_an_hour() {
+    let began = tokio::time::Instant::now();
+    let api = FakeApi::new(move |_, _| {
+        let used_up = began.elapsed() < 5 * 60 * MINUTE;
+        (SECOND, if used_up { Verdict::AppFault(PauseReason::QuotaExhausted) } else { completed() })
+    });
+    let mut bench = Bench::new(api).tickets("default", ["1", "2"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(7 * 60 * MINUTE).await;
+    assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 2);
+    assert_eq!(bench.api.with(|remote| remote.polls.len()), 2 + 5 + 1, "both, five probes, the rest");
+    assert_eq!(bench.log.field(APP_PAUSED, "until").as_deref(), Some("2026-12-01T00:00:00.000Z"));
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_stops_the_clock_of_giving_up() {
+    let api = FakeApi::new(|_, nth| match nth {
+        1 => (SECOND, Verdict::Pending),
+        2..=30 => (SECOND, Verdict::AppFault(PauseReason::ScopeMissing)),
+        31 => (SECOND, Verdict::Pending),
+        _ => (SECOND, completed()),
+    });
+    let mut bench = Bench::new(api).tickets("default", ["1"]);
+    bench.settings.until_done = false;
+    bench.settings.give_up_after = 30 * MINUTE;
+    let running = bench.start();
+    tokio::time::sleep(180 * MINUTE).await;
+    assert_eq!(bench.store.state_of("1"), TicketState::Completed);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hangup_tries_a_paused_app_at_once() {
+    let began = tokio::time::Instant::now();
+    let api = FakeApi::new(|_, _| (SECOND / 10, completed())).with_tokens(move |_, _| {
+        let broken = began.elapsed() < 10 * MINUTE;
+        if broken { Err(TokenTrouble::AppFault(PauseReason::SecretUnreadable)) } else { Ok(Some(7200)) }
+    });
+    let mut bench = Bench::new(api).tickets("default", ["1"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(10 * MINUTE + SECOND).await;
+    running.commands.send(Command::TryAgain).await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 1);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+/// An app that gets nothing but "no permission" is not the one that created the jobs.
+#[tokio::test(start_paused = true)]
+async fn refusals_without_exception_are_the_apps_fault() {
+    let bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Failed(ErrorKind::NoPermission))))
+        .tickets("default", (0..100).map(|ticket| ticket.to_string()));
+    let outcome = bench.run().await;
+    assert!(
+        matches!(&outcome.end, End::Stuck(apps) if apps[0].1 == PauseReason::WrongIdentity),
+        "{:?}",
+        outcome.end
+    );
+    assert_eq!(outcome.listed.of(TicketState::Failed), 9);
+
+    let mixed = FakeApi::new(|ticket, _| {
+        (SECOND / 10, if ticket == "0" { completed() } else { Verdict::Failed(ErrorKind::NoPermission) })
+    });
+    let bench = Bench::new(mixed).tickets("default", (0..100).map(|ticket| ticket.to_string()));
+    let outcome = bench.run().await;
+    assert_eq!((outcome.end, outcome.listed.of(TicketState::Failed)), (End::Done, 99));
+}
+
+/// An app whose server hangs uses its own places, not those of the others.
+#[tokio::test(start_paused = true)]
+async fn a_hanging_app_starves_nobody() {
+    let api = FakeApi::new(|ticket, _| {
+        if ticket.starts_with('h') { (MINUTE * 60, completed()) } else { (SECOND, completed()) }
+    });
+    let mut bench = Bench::new(api);
+    bench.apps = vec![app("hangs", 100), app("sound", 100)];
+    bench = bench
+        .tickets("hangs", (0..100).map(|ticket| format!("h{ticket}")))
+        .tickets("sound", (0..100).map(|ticket| format!("s{ticket}")));
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 100);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}

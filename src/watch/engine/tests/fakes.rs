@@ -1,0 +1,350 @@
+//! Stand-ins for remote, state file and log on tokio's paused clock, and a bench to set them up on.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+use crate::domain::*;
+use crate::feishu::*;
+use crate::schedule::Backoff;
+use crate::store::*;
+use crate::watch::*;
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+
+/// 2026-11-22T10:00:00Z
+pub(super) const START: WallTime = WallTime::from_millis(1_795_341_600_000);
+
+/// No server can cause this verdict.
+pub(super) const PANIC: Verdict = Verdict::Unclear(ErrorKind::Network);
+
+type Script = dyn FnMut(&str, u32) -> (Duration, Verdict) + Send;
+type Tokens = dyn FnMut(&str, u32) -> Result<Option<u64>, TokenTrouble> + Send;
+
+#[derive(Clone)]
+pub(super) struct FakeApi(Arc<Mutex<Remote>>);
+
+pub(super) struct Remote {
+    /// What the n-th poll (from 1) of a ticket brings, and after how long. [`PANIC`] makes it panic.
+    pub(super) script: Box<Script>,
+    /// What the n-th token request (from 1) of an app brings: the token's life in seconds.
+    pub(super) tokens: Box<Tokens>,
+    /// Access tokens that are refused.
+    pub(super) revoked: Vec<String>,
+    pub(super) polls: Vec<Sent>,
+    pub(super) fetches: Vec<Sent>,
+    pub(super) in_flight: usize,
+    pub(super) most_in_flight: usize,
+    nth: HashMap<String, u32>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) app: String,
+    pub(super) ticket: String,
+    pub(super) at: Instant,
+    pub(super) access_token: String,
+}
+
+impl FakeApi {
+    pub(super) fn new(script: impl FnMut(&str, u32) -> (Duration, Verdict) + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Remote {
+            script: Box::new(script),
+            tokens: Box::new(|_, _| Ok(Some(7200))),
+            revoked: Vec::new(),
+            polls: Vec::new(),
+            fetches: Vec::new(),
+            in_flight: 0,
+            most_in_flight: 0,
+            nth: HashMap::new(),
+        })))
+    }
+
+    pub(super) fn with_tokens(
+        self,
+        tokens: impl FnMut(&str, u32) -> Result<Option<u64>, TokenTrouble> + Send + 'static,
+    ) -> Self {
+        self.with(|remote| remote.tokens = Box::new(tokens));
+        self
+    }
+
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Remote) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+
+    pub(super) fn polls_of(&self, ticket: &str) -> Vec<Sent> {
+        self.with(|remote| remote.polls.iter().filter(|sent| sent.ticket == ticket).cloned().collect())
+    }
+
+    fn nth(remote: &mut Remote, key: String) -> u32 {
+        let nth = remote.nth.entry(key).or_default();
+        *nth += 1;
+        *nth
+    }
+}
+
+impl ExportApi for FakeApi {
+    async fn access_token(&self, app: &AppName) -> TokenAnswer {
+        let result = self.with(|remote| {
+            let nth = Self::nth(remote, format!("token {app}"));
+            remote.fetches.push(Sent {
+                app: app.to_string(),
+                ticket: String::new(),
+                at: Instant::now(),
+                access_token: String::new(),
+            });
+            (remote.tokens)(app.as_str(), nth).map(|life| Grant {
+                token: AccessToken::new(format!("t-{app}-{nth}")),
+                expires_in: life.map(Duration::from_secs),
+            })
+        });
+        tokio::time::sleep(SECOND / 10).await;
+        TokenAnswer { result, detail: Detail::default() }
+    }
+
+    async fn query(&self, query: Query) -> Answer {
+        let (latency, verdict) = self.with(|remote| {
+            let nth = Self::nth(remote, query.ticket.to_string());
+            let access_token = query.access_token.expose().to_owned();
+            let refused = remote.revoked.contains(&access_token);
+            remote.polls.push(Sent {
+                app: query.app.to_string(),
+                ticket: query.ticket.to_string(),
+                at: Instant::now(),
+                access_token,
+            });
+            remote.in_flight += 1;
+            remote.most_in_flight = remote.most_in_flight.max(remote.in_flight);
+            if refused {
+                (SECOND / 10, Verdict::TokenRejected)
+            } else {
+                (remote.script)(query.ticket.as_str(), nth)
+            }
+        });
+        tokio::time::sleep(latency).await;
+        self.with(|remote| remote.in_flight -= 1);
+        assert_ne!(verdict, PANIC, "as the script wants it");
+        let code = matches!(verdict, Verdict::Failed(ErrorKind::NoPermission)).then_some(1_069_902);
+        Answer { verdict, detail: Detail { code, ..Detail::default() } }
+    }
+}
+
+pub(super) fn completed() -> Verdict {
+    Verdict::Completed(Box::new(Artefact { file_token: "box".into(), ..Artefact::default() }))
+}
+
+pub(super) fn trouble() -> Verdict {
+    Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Usual }
+}
+
+/// A state file in memory.
+#[derive(Clone, Default)]
+pub(super) struct FakeStore(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) rows: HashMap<TicketKey, TicketRecord>,
+    pub(super) released: Vec<Release>,
+    pub(super) dirty: bool,
+    pub(super) fails: bool,
+    pub(super) commits: usize,
+}
+
+impl FakeStore {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Kept) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+
+    pub(super) fn row(&self, ticket: &str) -> TicketRecord {
+        self.with(|kept| kept.rows.values().find(|row| row.key.ticket.as_str() == ticket).cloned().unwrap())
+    }
+
+    pub(super) fn state_of(&self, ticket: &str) -> TicketState {
+        self.row(ticket).state
+    }
+}
+
+impl Store for FakeStore {
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        Ok(self.with(|kept| {
+            let clean = !std::mem::replace(&mut kept.dirty, true);
+            let mut tickets: Vec<_> = kept.rows.values().cloned().collect();
+            tickets.sort_by(|a, b| a.key.cmp(&b.key));
+            Loaded { tickets, released: kept.released.clone(), clean }
+        }))
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), Box<CommitError>> {
+        tokio::time::sleep(SECOND / 100).await;
+        self.with(|kept| {
+            if kept.fails {
+                return Err(Box::new(CommitError { batch, error: StoreError::Gone }));
+            }
+            kept.commits += 1;
+            kept.rows.extend(batch.tickets.into_iter().map(|record| (record.key.clone(), record)));
+            kept.rows.retain(|key, _| !batch.forgotten.contains(key));
+            kept.released.extend(batch.released);
+            kept.dirty &= !batch.clean_stop;
+            Ok(())
+        })
+    }
+}
+
+/// The log's lines, with the event names and fields as they were recorded.
+#[derive(Clone, Default)]
+pub(super) struct FakeLog(Arc<Mutex<Lines>>);
+
+#[derive(Default)]
+pub(super) struct Lines {
+    pub(super) lines: Vec<HashMap<String, String>>,
+    pub(super) fails: bool,
+}
+
+impl FakeLog {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Lines) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+
+    /// How many lines have that event.
+    pub(super) fn count(&self, event: &str) -> usize {
+        self.with(|log| {
+            log.lines.iter().filter(|line| line.get("event").is_some_and(|name| name == event)).count()
+        })
+    }
+
+    pub(super) fn field(&self, event: &str, field: &str) -> Option<String> {
+        self.with(|log| {
+            let line = log.lines.iter().find(|line| line.get("event").is_some_and(|name| name == event))?;
+            line.get(field).cloned()
+        })
+    }
+}
+
+impl Announcer for FakeLog {
+    async fn settle(&self) -> io::Result<()> {
+        tokio::time::sleep(SECOND / 100).await;
+        if self.with(|log| log.fails) { Err(io::Error::other("disk full")) } else { Ok(()) }
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for FakeLog {
+    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
+        #[derive(Default)]
+        struct Fields(HashMap<String, String>);
+        impl Visit for Fields {
+            fn record_str(&mut self, field: &Field, value: &str) {
+                self.0.insert(field.name().to_owned(), value.to_owned());
+            }
+            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                self.0.insert(field.name().to_owned(), format!("{value:?}"));
+            }
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        self.with(|log| log.lines.push(fields.0));
+    }
+}
+
+/// Everything an engine needs, ready to be changed before it runs.
+pub(super) struct Bench {
+    pub(super) api: FakeApi,
+    pub(super) store: FakeStore,
+    pub(super) log: FakeLog,
+    pub(super) apps: Vec<App>,
+    pub(super) entries: Vec<WatchEntry>,
+    pub(super) settings: Settings,
+    /// When the wall clock said [`START`].
+    began: Instant,
+}
+
+/// An engine at work.
+pub(super) struct Running {
+    pub(super) outcome: tokio::task::JoinHandle<Outcome>,
+    pub(super) stop: CancellationToken,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) view: watch::Receiver<Snapshot>,
+    _quiet: tracing::subscriber::DefaultGuard,
+}
+
+impl Bench {
+    pub(super) fn new(api: FakeApi) -> Self {
+        Self {
+            api,
+            store: FakeStore::default(),
+            log: FakeLog::default(),
+            apps: vec![app("default", 100)],
+            entries: Vec::new(),
+            settings: Settings {
+                backoff: Backoff::new(4 * SECOND, 1.3, MINUTE, 0.0).unwrap(),
+                give_up_after: 120 * MINUTE,
+                request_timeout: 15 * SECOND,
+                max_in_flight: 32.try_into().unwrap(),
+                keep: 720 * MINUTE,
+                until_done: true,
+                deadline: None,
+                seed: 1,
+            },
+            began: Instant::now(),
+        }
+    }
+
+    pub(super) fn tickets<T: AsRef<str>>(mut self, app: &str, tickets: impl IntoIterator<Item = T>) -> Self {
+        self.entries.extend(tickets.into_iter().map(|ticket| entry(app, ticket.as_ref())));
+        self
+    }
+
+    pub(super) fn start(&self) -> Running {
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(self.log.clone()));
+        let (commands, receiver) = mpsc::channel(8);
+        let (view, watcher) = watch::channel(Snapshot::default());
+        let stop = CancellationToken::new();
+        let began = self.began;
+        let setup = Setup {
+            apps: self.apps.clone(),
+            list: WatchList { entries: self.entries.clone(), rejected: Vec::new() },
+            settings: self.settings.clone(),
+            clock: Clock::with_wall(move || START + began.elapsed()),
+        };
+        let controls = Controls { stop: stop.clone(), commands: receiver, view };
+        let run = watch(self.api.clone(), self.store.clone(), self.log.clone(), setup, controls);
+        let outcome = tokio::spawn(async move { run.await.unwrap() });
+        Running { outcome, stop, commands, view: watcher, _quiet: guard }
+    }
+
+    pub(super) async fn run(&self) -> Outcome {
+        self.start().outcome.await.unwrap()
+    }
+}
+
+pub(super) fn app(name: &str, requests: u32) -> App {
+    App {
+        name: AppName::new(name),
+        base_url: BaseUrl::parse("https://open.feishu.cn").unwrap(),
+        app_id: format!("cli_{name}").into(),
+        credentials: Credentials::AppSecret(SecretSource::Env("SECRET".into())),
+        rate_limit: RateLimit { requests: requests.try_into().unwrap(), per: MINUTE },
+    }
+}
+
+pub(super) fn entry(app: &str, ticket: &str) -> WatchEntry {
+    WatchEntry {
+        key: TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) },
+        token: "doc".into(),
+        label: None,
+        created_at: None,
+        source: Path::new("list.toml").into(),
+    }
+}
+
+pub(super) fn list(entries: Vec<WatchEntry>) -> Command {
+    Command::TakeList(WatchList { entries, rejected: Vec::new() })
+}

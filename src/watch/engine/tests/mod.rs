@@ -1,0 +1,6 @@
+//! The engine on tokio's paused clock, against stand-ins. Each test names the promise it guards.
+
+mod apps;
+mod fakes;
+mod tickets;
+mod writing;

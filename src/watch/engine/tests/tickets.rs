@@ -1,0 +1,225 @@
+//! Tickets through the engine: order, budget, lists, ends of a run.
+
+use super::fakes::*;
+use crate::domain::event::*;
+use crate::domain::*;
+use crate::feishu::*;
+use crate::watch::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_is_polled_until_its_file_is_there() {
+    let bench = Bench::new(FakeApi::new(|_, nth| {
+        (SECOND / 10, if nth < 4 { Verdict::Pending } else { completed() })
+    }))
+    .tickets("default", ["1"]);
+    let outcome = bench.run().await;
+    assert_eq!(outcome.end, End::Done);
+    assert!(outcome.saved);
+    let row = bench.store.row("1");
+    assert_eq!((row.state, row.polls, row.announced), (TicketState::Completed, 4, true));
+    assert_eq!(row.download_by, row.progress.last_running_at.map(|at| at + ARTEFACT_LIFE));
+    assert_eq!(bench.log.count(TICKET_COMPLETED), 1);
+    assert_eq!(bench.log.field(TICKET_COMPLETED, "file_token").as_deref(), Some("box"));
+    let gaps: Vec<_> =
+        bench.api.polls_of("1").windows(2).map(|pair| (pair[1].at - pair[0].at).as_millis()).collect();
+    assert_eq!(gaps, [4100, 5300, 6860], "initial 4 s, times 1.3, after each answer");
+}
+
+/// Promise 1, as the server counts: by arrival, which is some time between sending and answer.
+#[tokio::test(start_paused = true)]
+async fn no_window_ever_holds_more_than_the_limit() {
+    let mut slow = 0u32;
+    let api = FakeApi::new(move |_, nth| {
+        slow = (slow + 7) % 40;
+        (SECOND / 10 * slow, if nth < 3 { Verdict::Pending } else { completed() })
+    });
+    let mut bench = Bench::new(api).tickets("default", (0..300).map(|ticket| ticket.to_string()));
+    bench.apps = vec![app("default", 60)];
+    assert_eq!(bench.run().await.end, End::Done);
+    let sent: Vec<_> = bench.api.with(|remote| remote.polls.iter().map(|sent| sent.at).collect());
+    assert_eq!(sent.len(), 900);
+    assert!(sent.windows(61).all(|window| window[60] - window[0] > MINUTE));
+    assert!(bench.api.with(|remote| remote.most_in_flight) <= 32);
+}
+
+/// Promise 1 across a clean restart: the second process knows what the first one sent.
+#[tokio::test(start_paused = true)]
+async fn the_budget_survives_a_restart() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Pending)))
+        .tickets("default", (0..200).map(|ticket| ticket.to_string()));
+    bench.settings.until_done = false;
+    for _ in 0..20 {
+        let running = bench.start();
+        tokio::time::sleep(7 * SECOND).await;
+        running.stop.cancel();
+        assert!(running.outcome.await.unwrap().saved);
+    }
+    let sent: Vec<_> = bench.api.with(|remote| remote.polls.iter().map(|sent| sent.at).collect());
+    assert!(sent.len() > 200, "{} polls", sent.len());
+    assert!(sent.windows(101).all(|window| window[100] - window[0] > MINUTE));
+}
+
+/// After a process that died without a word, requests of its last second count as sent.
+#[tokio::test(start_paused = true)]
+async fn the_budget_survives_a_crash() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Pending)))
+        .tickets("default", (0..200).map(|ticket| ticket.to_string()));
+    bench.settings.until_done = false;
+    for millis in [300, 650, 1700, 900, 20_000, 90_000, 20_000] {
+        let running = bench.start();
+        tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+        running.outcome.abort();
+        let _ = running.outcome.await;
+    }
+    let sent: Vec<_> = bench.api.with(|remote| remote.polls.iter().map(|sent| sent.at).collect());
+    assert!(sent.len() > 150, "{} polls", sent.len());
+    assert!(sent.windows(101).all(|window| window[100] - window[0] > MINUTE));
+}
+
+/// Promise 5: whoever waits longest is next, and nobody is forgotten while there is budget.
+#[tokio::test(start_paused = true)]
+async fn nobody_goes_unpolled_while_budget_is_left() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Pending)))
+        .tickets("default", (0..150).map(|ticket| ticket.to_string()));
+    bench.settings.deadline = Some(30 * MINUTE);
+    assert_eq!(bench.run().await.end, End::Deadline);
+    for ticket in 0..150 {
+        let polls = bench.api.polls_of(&ticket.to_string());
+        let longest = polls.windows(2).map(|pair| pair[1].at - pair[0].at).max().unwrap();
+        assert!(longest < 3 * MINUTE, "ticket {ticket} waited {longest:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_ticket_waits_and_one_of_unknown_age_does_not() {
+    let mut bench =
+        Bench::new(FakeApi::new(|_, _| (SECOND / 10, completed()))).tickets("default", ["old", "fresh"]);
+    bench.entries[1].created_at = Some(WallTime::from_millis(START.as_millis() - 1000));
+    let began = tokio::time::Instant::now();
+    bench.run().await;
+    assert!(bench.api.polls_of("old")[0].at - began < SECOND);
+    let waited = bench.api.polls_of("fresh")[0].at - began;
+    assert!(waited >= 3 * SECOND && waited < 4 * SECOND, "{waited:?}");
+}
+
+/// Promise 2.
+#[tokio::test(start_paused = true)]
+async fn hours_of_trouble_decide_nothing() {
+    let api = FakeApi::new(|_, nth| (SECOND, if nth < 1000 { trouble() } else { completed() }));
+    let bench = Bench::new(api).tickets("default", ["1"]);
+    assert_eq!(bench.run().await.end, End::Done);
+    assert_eq!(bench.store.state_of("1"), TicketState::Completed);
+    assert_eq!(
+        (bench.log.count(APP_DEGRADED), bench.log.count(APP_RECOVERED)),
+        (1, 1),
+        "an outage is two lines"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_up_takes_answers_over_the_configured_time() {
+    let mut bench =
+        Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Pending))).tickets("default", ["1"]);
+    bench.settings.give_up_after = 30 * MINUTE;
+    let began = tokio::time::Instant::now();
+    bench.run().await;
+    let took = began.elapsed();
+    assert_eq!(bench.store.state_of("1"), TicketState::TimedOut);
+    assert!(took >= 30 * MINUTE && took < 32 * MINUTE, "{took:?}");
+    assert_eq!(bench.log.count(TICKET_TIMED_OUT), 1);
+}
+
+/// A poll that never ends, or panics, is a failed attempt of its ticket.
+#[tokio::test(start_paused = true)]
+async fn polls_that_hang_or_panic_are_failed_attempts() {
+    let api = FakeApi::new(|ticket, nth| match (ticket, nth) {
+        ("hangs", 1) => (100 * MINUTE, completed()),
+        ("panics", 1) => (SECOND, PANIC),
+        _ => (SECOND, completed()),
+    });
+    let bench = Bench::new(api).tickets("default", ["hangs", "panics"]);
+    assert_eq!(bench.run().await.end, End::Done);
+    assert_eq!(bench.store.row("hangs").polls, 2);
+    assert_eq!(bench.store.row("panics").polls, 2);
+    assert_eq!(bench.log.count(POLL_PANICKED), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_ticket_is_left_alone_and_its_late_answer_dropped() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (5 * SECOND, completed()))).tickets("default", ["1", "2"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(SECOND).await;
+    running.commands.send(list(vec![entry("default", "2")])).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(bench.store.state_of("1"), TicketState::Removed);
+    assert_eq!(bench.store.state_of("2"), TicketState::Completed);
+    assert_eq!(bench.log.count(TICKET_REMOVED), 1);
+
+    running.commands.send(list(bench.entries.clone())).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(bench.store.state_of("1"), TicketState::Completed, "listed again, polled again");
+    assert_eq!(bench.api.polls_of("1").len(), 2);
+    assert_eq!(bench.api.polls_of("2").len(), 1);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_corrected_token_starts_an_ended_ticket_anew() {
+    let api = FakeApi::new(|_, nth| {
+        (SECOND, if nth == 1 { Verdict::Failed(ErrorKind::DocumentNotFound) } else { completed() })
+    });
+    let mut bench = Bench::new(api).tickets("default", ["1"]);
+    assert_eq!(bench.run().await.unsuccessful(), 1);
+    assert_eq!(bench.run().await.unsuccessful(), 1, "an ended ticket stays ended");
+    bench.entries[0].token = "corrected".into();
+    assert_eq!(bench.run().await.unsuccessful(), 0);
+    assert_eq!(bench.store.state_of("1"), TicketState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ended_tickets_are_kept_for_a_while_after_they_left_the_list() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, completed()))).tickets("default", ["1"]);
+    bench.run().await;
+    bench.entries.clear();
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(11 * 60 * MINUTE).await;
+    assert_eq!(bench.store.with(|kept| kept.rows.len()), 1);
+    tokio::time::sleep(3 * 60 * MINUTE).await;
+    assert_eq!(bench.store.with(|kept| kept.rows.len()), 0);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_polls_in_flight_end_but_not_for_ever() {
+    let api = FakeApi::new(|ticket, _| (if ticket == "slow" { MINUTE } else { 5 * SECOND }, completed()));
+    let bench = Bench::new(api).tickets("default", ["quick", "slow"]);
+    let running = bench.start();
+    tokio::time::sleep(SECOND).await;
+    running.stop.cancel();
+    let began = tokio::time::Instant::now();
+    let outcome = running.outcome.await.unwrap();
+    assert!(began.elapsed() < 9 * SECOND);
+    assert_eq!(outcome.end, End::Stopped);
+    assert_eq!(bench.store.state_of("quick"), TicketState::Completed);
+    assert_eq!(bench.store.state_of("slow"), TicketState::Pending, "a stop is no failure");
+    assert!(bench.store.with(|kept| kept.released.len() >= 3), "what was given up counts as sent");
+}
+
+/// A hundred thousand waiting tickets are entries in a heap; only polls in flight are tasks.
+#[tokio::test(start_paused = true)]
+async fn waiting_tickets_are_not_tasks() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (5 * SECOND, Verdict::Pending)))
+        .tickets("default", (0..100_000).map(|ticket| ticket.to_string()));
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(2 * SECOND).await;
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert!(tasks <= 32 + 4, "{tasks} tasks");
+    assert_eq!(running.view.borrow().listed.of(TicketState::Pending), 100_000);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}

@@ -1,0 +1,90 @@
+//! State file and log through the engine: durable, then announced, then marked.
+
+use super::fakes::*;
+use crate::domain::event::*;
+use crate::domain::*;
+use crate::feishu::Verdict;
+
+/// Promise 4: while the state file can't be written nothing is announced, polls go on, and everything
+/// is made up for when it can.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_announced_that_is_not_committed() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, completed())))
+        .tickets("default", (0..20).map(|ticket| ticket.to_string()));
+    bench.settings.until_done = false;
+    bench.store.with(|kept| kept.fails = true);
+    let running = bench.start();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(bench.api.with(|remote| remote.polls.len()), 20, "polls go on");
+    assert_eq!(bench.log.count(TICKET_COMPLETED), 0);
+    assert_eq!(bench.log.count(STATE_FAILED), 1, "said once");
+    assert!(running.view.borrow().state_failing);
+    bench.store.with(|kept| kept.fails = false);
+    tokio::time::sleep(5 * SECOND).await;
+    assert_eq!(bench.log.count(TICKET_COMPLETED), 20);
+    assert_eq!(bench.log.count(STATE_RECOVERED), 1);
+    running.stop.cancel();
+    assert!(running.outcome.await.unwrap().saved);
+    assert!(bench.store.with(|kept| kept.rows.values().all(|row| row.announced)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_without_a_writable_state_file_says_so() {
+    let bench = Bench::new(FakeApi::new(|_, _| (SECOND, completed()))).tickets("default", ["1"]);
+    bench.store.with(|kept| kept.fails = true);
+    let began = tokio::time::Instant::now();
+    let outcome = bench.run().await;
+    assert!(!outcome.saved);
+    assert_eq!(bench.log.count(TICKET_COMPLETED), 0);
+    assert!(began.elapsed() < 10 * SECOND);
+}
+
+/// Promise 4: a verdict whose line may not have arrived is announced again by the next start.
+#[tokio::test(start_paused = true)]
+async fn a_verdict_that_was_not_safely_logged_is_announced_at_the_next_start() {
+    let bench = Bench::new(FakeApi::new(|_, _| (SECOND, completed()))).tickets("default", ["1"]);
+    bench.log.with(|log| log.fails = true);
+    let outcome = bench.run().await;
+    assert_eq!(outcome.unannounced, 1);
+    assert_eq!(bench.store.state_of("1"), TicketState::Completed);
+    assert!(!bench.store.row("1").announced);
+
+    bench.log.with(|log| log.fails = false);
+    bench.run().await;
+    assert_eq!(bench.log.count(TICKET_COMPLETED), 2, "at least once");
+    assert!(bench.store.row("1").announced);
+    bench.run().await;
+    assert_eq!(bench.log.count(TICKET_COMPLETED), 2, "and then no more");
+}
+
+/// Counters are written together, not one commit a poll.
+#[tokio::test(start_paused = true)]
+async fn poll_counters_share_a_commit() {
+    let api = FakeApi::new(|_, _| (SECOND / 2, Verdict::Pending));
+    let mut bench = Bench::new(api).tickets("default", (0..100).map(|ticket| ticket.to_string()));
+    bench.settings.deadline = Some(5 * SECOND);
+    bench.run().await;
+    let commits = bench.store.with(|kept| kept.commits);
+    assert!(commits <= 7, "{commits} commits");
+    assert_eq!(bench.store.row("7").polls, 1);
+}
+
+/// Two runs with one seed send the same requests at the same moments.
+#[tokio::test(start_paused = true)]
+async fn one_seed_replays_one_history() {
+    let mut histories = Vec::new();
+    for seed in [7, 7, 8] {
+        let api = FakeApi::new(|_, nth| (SECOND / 3, if nth < 6 { Verdict::Pending } else { completed() }));
+        let mut bench = Bench::new(api).tickets("default", (0..40).map(|ticket| ticket.to_string()));
+        bench.settings.backoff = crate::schedule::Backoff::new(4 * SECOND, 1.3, MINUTE, 0.5).unwrap();
+        bench.settings.seed = seed;
+        let began = tokio::time::Instant::now();
+        bench.run().await;
+        let polls: Vec<_> = bench
+            .api
+            .with(|remote| remote.polls.iter().map(|sent| (sent.ticket.clone(), sent.at - began)).collect());
+        histories.push(polls);
+    }
+    assert_eq!(histories[0], histories[1]);
+    assert_ne!(histories[0], histories[2]);
+}

@@ -1,0 +1,79 @@
+//! State file and log: one batch at a time is made durable, then its verdicts are announced, then they
+//! are marked as announced.
+
+use std::io;
+
+use tokio::task::JoinError;
+use tokio::time::Instant;
+
+use super::{CommitEnd, Engine};
+use crate::feishu::ExportApi;
+use crate::store::Store;
+use crate::watch::announce::Announcer;
+use crate::watch::ledger::Verdict;
+use crate::watch::now::Now;
+use crate::watch::report;
+
+impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+    /// Starts what is due: the next batch, the next question to the log.
+    pub(super) fn start_writes(&mut self, now: Now) {
+        if self.ledger.commit_due().is_some_and(|due| due <= now.at) {
+            let batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now));
+            let store = self.store.clone();
+            self.commit = Some(tokio::spawn(async move { store.commit(batch).await }));
+        }
+        if self.ledger.settle_due(now.at).is_some_and(|due| due <= now.at) {
+            self.ledger.start_settle();
+            let log = self.log.clone();
+            self.settle = Some(tokio::spawn(async move { log.settle().await }));
+        }
+    }
+
+    pub(super) fn next_write(&self, now: Instant) -> Option<Instant> {
+        [self.ledger.commit_due(), self.ledger.settle_due(now)].into_iter().flatten().min()
+    }
+
+    pub(super) fn commit_ended(&mut self, ended: Result<CommitEnd, JoinError>, now: Now) {
+        match ended {
+            Ok(Ok(())) => {
+                let verdicts = self.ledger.committed();
+                if self.ledger.works() {
+                    report::state_recovered();
+                }
+                for verdict in &verdicts {
+                    report::verdict(&verdict.record);
+                }
+                self.ledger.logged(verdicts);
+            }
+            Ok(Err(failed)) => {
+                let error = failed.error;
+                if self.ledger.commit_failed(failed.batch, &self.tickets, now.at) {
+                    report::state_failed(&error);
+                }
+            }
+            Err(_panicked) => self.ledger.commit_lost(&self.tickets, now.at),
+        }
+    }
+
+    pub(super) fn settle_ended(&mut self, ended: Result<io::Result<()>, JoinError>, now: Now) {
+        match ended {
+            Ok(Ok(())) => {
+                for verdict in self.ledger.settled() {
+                    self.mark_announced(&verdict, now);
+                }
+            }
+            Ok(Err(_)) | Err(_) => self.ledger.settle_failed(now.at),
+        }
+    }
+
+    fn mark_announced(&mut self, verdict: &Verdict, now: Now) {
+        let marked = self.tickets.change(verdict.index, |slot| {
+            let same = slot.stamp == verdict.stamp && slot.record.state == verdict.record.state;
+            slot.record.announced |= same;
+            same
+        });
+        if marked == Some(true) {
+            self.ledger.changed(verdict.index, now.at);
+        }
+    }
+}
