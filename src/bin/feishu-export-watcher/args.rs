@@ -1,0 +1,171 @@
+//! The command line: what can be said, and help that shows how.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use feishu_export_watcher::config::parse_duration;
+use feishu_export_watcher::domain::TicketState;
+
+/// Follows export tickets of Feishu and Lark until each yields its file token.
+///
+/// Reads a watch list of tickets from TOML, polls each within its app's request budget, and writes file
+/// tokens and errors to a structured log and a state file.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Look at the configuration before anything is sent:
+      feishu-export-watcher check --config watcher.toml
+  Watch as a service, until SIGTERM:
+      feishu-export-watcher run --config watcher.toml
+  Watch a batch, at most half an hour, and end:
+      feishu-export-watcher run --config watcher.toml --until-done --deadline 30m
+  See what failed and why:
+      feishu-export-watcher status --config watcher.toml --state failed,timed_out";
+
+const RUN_HELP: &str = "\
+Signals:
+  SIGTERM, SIGINT  stop: polls in flight may end within 8 s; a second one ends at once
+  SIGHUP           read watch list and secret files again, try paused apps, reopen the log file
+
+Exit codes:
+  0 fine   1 unexpected   2 usage   10 some tickets failed or timed out   11 ended with tickets pending
+  12 another watcher holds the state file   69 only apps that somebody has to mend had tickets left
+  74 state file can't be read or written   78 invalid configuration or watch list   130 second signal
+
+Examples:
+  feishu-export-watcher run --config /etc/feishu-export-watcher/watcher.toml
+  feishu-export-watcher run --config watcher.toml --until-done --deadline 30m > events.jsonl";
+
+const CHECK_HELP: &str = "\
+Prints every problem with file, line and column, then the paths as they are understood. Touches nothing
+and sends nothing. Exit code 78 if something is wrong, 0 otherwise; warnings do not count.
+
+Examples:
+  feishu-export-watcher check --config watcher.toml
+  feishu-export-watcher check --config watcher.toml --no-secrets";
+
+const STATUS_HELP: &str = "\
+Works while the watcher runs and after it stopped.
+
+Examples:
+  feishu-export-watcher status --config watcher.toml
+  feishu-export-watcher status --config watcher.toml --state completed --format csv > tokens.csv
+  feishu-export-watcher status --config watcher.toml --format jsonl | jq -r .file_token";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch: as a service, or until every ticket is done
+    #[command(after_help = RUN_HELP)]
+    Run(RunArguments),
+    /// Check configuration, watch list and secrets
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArguments),
+    /// Show what is known about every ticket
+    #[command(after_help = STATUS_HELP)]
+    Status(StatusArguments),
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// End when no ticket is pending, and say so in the exit code
+    #[arg(long)]
+    pub(crate) until_done: bool,
+    /// End after this long, whatever is pending (such as 90s, 30m, 2h)
+    #[arg(long, value_name = "DURATION", requires = "until_done", value_parser = duration)]
+    pub(crate) deadline: Option<Duration>,
+    /// error, warn, info, debug, trace, or tracing directives; wins over the configuration
+    #[arg(long, value_name = "LEVEL", env = "FEISHU_EXPORT_WATCHER_LOG", hide_env_values = true)]
+    pub(crate) log_level: Option<String>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Do not look at secrets: for a user who may not read them
+    #[arg(long)]
+    pub(crate) no_secrets: bool,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// The configuration file; it says where the state file is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
+    pub(crate) format: StatusFormat,
+    /// Only tickets in these states: pending, completed, failed, timed_out, removed
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
+    pub(crate) state: Vec<TicketState>,
+}
+
+/// The formats of `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// For people
+    Table,
+    /// One JSON object
+    Json,
+    /// One JSON object a ticket
+    Jsonl,
+    /// For spreadsheets
+    Csv,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn state(text: &str) -> Result<TicketState, String> {
+    TicketState::parse(text).ok_or_else(|| {
+        let names = TicketState::ALL.map(TicketState::as_str).join(", ");
+        format!("expected one of {names}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_deadline_belongs_to_a_batch() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        assert!(parse("watcher run --config f --deadline 30m").is_err());
+        let Command::Run(run) = parse("watcher run --config f --until-done --deadline 30m").unwrap().command else {
+            panic!("not run");
+        };
+        assert_eq!(run.deadline, Some(Duration::from_secs(1800)));
+    }
+
+    #[test]
+    fn states_are_spelled_as_in_the_state_file() {
+        let parsed = Arguments::try_parse_from("w status --config f --state failed,timed_out".split(' ')).unwrap();
+        let Command::Status(status) = parsed.command else { panic!("not status") };
+        assert_eq!(status.state, [TicketState::Failed, TicketState::TimedOut]);
+        assert!(Arguments::try_parse_from("w status --config f --state done".split(' ')).is_err());
+    }
+}

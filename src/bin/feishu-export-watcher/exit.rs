@@ -1,0 +1,104 @@
+//! Exit codes: what a script learns from how the program ended.
+
+use std::process::ExitCode;
+
+use feishu_export_watcher::RunError;
+use feishu_export_watcher::domain::TicketState;
+use feishu_export_watcher::store::StoreError;
+use feishu_export_watcher::watch::{End, Outcome};
+
+/// Everything went well.
+pub(crate) const FINE: u8 = 0;
+/// Something that has no code of its own.
+pub(crate) const UNEXPECTED: u8 = 1;
+/// A batch ended, but some of its tickets failed or timed out.
+pub(crate) const UNSUCCESSFUL: u8 = 10;
+/// A batch ended with tickets pending.
+pub(crate) const PENDING: u8 = 11;
+/// Another watcher holds the state file.
+pub(crate) const HELD: u8 = 12;
+/// Only apps that somebody has to mend had tickets left (EX_UNAVAILABLE of sysexits.h).
+pub(crate) const UNAVAILABLE: u8 = 69;
+/// The state file can't be read or written (EX_IOERR).
+pub(crate) const STATE: u8 = 74;
+/// Invalid configuration or watch list (EX_CONFIG).
+pub(crate) const CONFIG: u8 = 78;
+/// A second signal.
+pub(crate) const KILLED: u8 = 130;
+
+/// The code for a run that ended. What could not be written comes first: the rest may be untrue on disk.
+pub(crate) fn of_outcome(outcome: &Outcome, until_done: bool) -> u8 {
+    if !outcome.saved {
+        return STATE;
+    }
+    if outcome.unannounced > 0 {
+        return UNEXPECTED;
+    }
+    let pending = outcome.listed.of(TicketState::Pending) > 0;
+    match &outcome.end {
+        End::Stopped if !until_done => FINE,
+        End::Stuck(_) => UNAVAILABLE,
+        End::Stopped | End::Deadline if pending => PENDING,
+        End::Stopped | End::Deadline | End::Done if outcome.unsuccessful() > 0 => UNSUCCESSFUL,
+        End::Stopped | End::Deadline | End::Done => FINE,
+    }
+}
+
+/// The code for a run that could not begin.
+pub(crate) fn of_error(error: &RunError) -> u8 {
+    match error {
+        RunError::Store(error) => of_store(error),
+        _ => UNEXPECTED,
+    }
+}
+
+/// The code for a state file that can't be used.
+pub(crate) const fn of_store(error: &StoreError) -> u8 {
+    match error {
+        StoreError::Held { .. } => HELD,
+        _ => STATE,
+    }
+}
+
+/// As the system wants it.
+pub(crate) fn code(code: u8) -> ExitCode {
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use feishu_export_watcher::domain::{AppName, PauseReason};
+    use feishu_export_watcher::watch::Counts;
+
+    use super::*;
+
+    fn outcome(end: End, states: &[TicketState]) -> Outcome {
+        let listed: Counts = states.iter().copied().collect();
+        Outcome { end, listed, saved: true, unannounced: 0 }
+    }
+
+    #[test]
+    fn a_batch_tells_how_it_went() {
+        use TicketState::{Completed, Failed, Pending, Removed, TimedOut};
+        let stuck = || End::Stuck(vec![(AppName::new("a"), PauseReason::ScopeMissing)]);
+        for (end, states, code) in [
+            (End::Done, &[Completed, Removed][..], FINE),
+            (End::Done, &[Completed, Failed], UNSUCCESSFUL),
+            (End::Done, &[TimedOut], UNSUCCESSFUL),
+            (End::Deadline, &[Pending, Failed], PENDING),
+            (End::Stopped, &[Pending, Failed], PENDING),
+            (End::Stopped, &[Failed], UNSUCCESSFUL),
+            (stuck(), &[Pending, Failed], UNAVAILABLE),
+        ] {
+            assert_eq!(of_outcome(&outcome(end.clone(), states), true), code, "{end:?} {states:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_stopped_did_well() {
+        let stopped = outcome(End::Stopped, &[TicketState::Pending, TicketState::Failed]);
+        assert_eq!(of_outcome(&stopped, false), FINE);
+        assert_eq!(of_outcome(&Outcome { saved: false, ..stopped.clone() }, false), STATE);
+        assert_eq!(of_outcome(&Outcome { unannounced: 1, ..stopped }, false), UNEXPECTED);
+    }
+}

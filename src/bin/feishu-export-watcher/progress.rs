@@ -1,0 +1,133 @@
+//! The progress bar of a batch run, on a terminal only: how far it is, and how long a sweep takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use feishu_export_watcher::domain::{PauseReason, TicketState};
+use feishu_export_watcher::watch::{AppView, Snapshot};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::watch;
+
+/// Redrawn at most this often.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// A bar on stderr.
+#[derive(Clone)]
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// An empty bar.
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(5));
+        // The template is a constant; should it ever not parse, the library's own bar does.
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} done  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style);
+        Self(bar)
+    }
+
+    /// Takes the bar away while something else is written to the terminal.
+    pub(crate) fn suspend(&self) -> Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync> {
+        let bar = self.0.clone();
+        Arc::new(move |write| bar.suspend(write))
+    }
+
+    /// Follows the engine until it is gone.
+    pub(crate) async fn follow(self, mut view: watch::Receiver<Snapshot>) {
+        while view.changed().await.is_ok() {
+            self.draw(&view.borrow_and_update().clone());
+            tokio::time::sleep(EVERY).await;
+        }
+        self.0.finish_and_clear();
+    }
+
+    fn draw(&self, snapshot: &Snapshot) {
+        let listed = snapshot.listed;
+        let pending = listed.of(TicketState::Pending);
+        self.0.set_length(u64::try_from(listed.total()).unwrap_or(u64::MAX));
+        self.0.set_position(u64::try_from(listed.total() - pending).unwrap_or(u64::MAX));
+        self.0.set_message(message(snapshot));
+    }
+}
+
+/// "1,204 open, one sweep takes 12 min at 100 a minute", then what failed and who is paused.
+fn message(snapshot: &Snapshot) -> String {
+    let pending = snapshot.listed.of(TicketState::Pending);
+    let failed = snapshot.listed.of(TicketState::Failed) + snapshot.listed.of(TicketState::TimedOut);
+    let mut parts = vec![format!("{} open", grouped(pending))];
+    if let Some(app) = snapshot.apps.iter().max_by_key(|app| sweep(app)) {
+        let pace = per_minute(app);
+        parts.push(format!("one sweep takes {} at {pace} a minute", words(sweep(app))));
+    }
+    if failed > 0 {
+        parts.push(format!("{} failed", grouped(failed)));
+    }
+    let paused = snapshot.apps.iter().filter_map(|app| Some((app, app.pause?.0)));
+    parts.extend(paused.map(|(app, reason): (&AppView, PauseReason)| format!("app {} paused: {reason}", app.name)));
+    if snapshot.state_failing {
+        parts.push("the state file can't be written".to_owned());
+    }
+    parts.join(", ")
+}
+
+/// How long it takes to ask about every open ticket of the app once.
+fn sweep(app: &AppView) -> Duration {
+    let windows = app.pending as f64 / f64::from(app.rate_limit.requests.get());
+    app.rate_limit.per.mul_f64(windows)
+}
+
+fn per_minute(app: &AppView) -> String {
+    let rate = f64::from(app.rate_limit.requests.get()) * 60.0 / app.rate_limit.per.as_secs_f64();
+    format!("{rate:.0}")
+}
+
+fn words(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..=99 => format!("{seconds} s"),
+        seconds @ 100..=5999 => format!("{} min", (seconds + 30) / 60),
+        seconds => format!("{:.1} h", seconds as f64 / 3600.0),
+    }
+}
+
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use feishu_export_watcher::domain::{AppName, RateLimit};
+
+    use super::*;
+
+    fn app(pending: usize) -> AppView {
+        AppView {
+            name: AppName::new("default"),
+            pending,
+            pause: None,
+            degraded: false,
+            rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: Duration::from_secs(60) },
+            budget_left: 100,
+        }
+    }
+
+    #[test]
+    fn says_how_long_a_sweep_takes() {
+        let listed = std::iter::repeat_n(TicketState::Pending, 1204).collect();
+        let snapshot = Snapshot { listed, apps: vec![app(4), app(1204)], ..Snapshot::default() };
+        assert_eq!(message(&snapshot), "1,204 open, one sweep takes 12 min at 100 a minute");
+    }
+
+    #[test]
+    fn says_who_is_paused() {
+        let paused = AppView { pause: Some((PauseReason::RateLimited, None)), ..app(10) };
+        let snapshot = Snapshot { apps: vec![paused], ..Snapshot::default() };
+        assert_eq!(message(&snapshot), "0 open, one sweep takes 6 s at 100 a minute, app default paused: rate_limited");
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        assert_eq!((grouped(7), grouped(1204), grouped(1_000_000)), ("7".into(), "1,204".into(), "1,000,000".into()));
+    }
+}

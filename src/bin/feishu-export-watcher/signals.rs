@@ -1,0 +1,50 @@
+//! Signals become values: a stop that is cancelled, a reload that is sent.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit;
+
+/// The signals the program listens to, from the moment they are installed.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Installs the handlers. Before anything that a signal should not cut short.
+    ///
+    /// # Errors
+    /// The system refuses a handler.
+    pub(crate) fn install() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Passes signals on. The second stop ends the process at once: whoever sends it does not want to
+    /// wait, and nothing that was acknowledged can be lost by it.
+    pub(crate) async fn pass_on(mut self, stop: CancellationToken, reload: mpsc::Sender<()>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => stop_or_exit(&stop),
+                _ = self.interrupt.recv() => stop_or_exit(&stop),
+                // A reload that is already waiting will see the newest files, too.
+                _ = self.hangup.recv() => drop(reload.try_send(())),
+            }
+        }
+    }
+}
+
+fn stop_or_exit(stop: &CancellationToken) {
+    if stop.is_cancelled() {
+        std::process::exit(i32::from(exit::KILLED));
+    }
+    stop.cancel();
+}
