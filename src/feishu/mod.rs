@@ -1,7 +1,9 @@
 //! The remote: what it is asked, how it is reached, what its answers mean.
 
 mod api;
+mod lenient;
 mod verdict;
+mod wire;
 
 pub use api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
 pub use verdict::{Pace, Verdict};
