@@ -1,6 +1,9 @@
 //! The remote: what it is asked, how it is reached, what its answers mean.
 
 mod api;
+mod body;
+mod codes;
+mod detail;
 mod lenient;
 mod verdict;
 mod wire;

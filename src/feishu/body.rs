@@ -1,0 +1,187 @@
+//! An answer as it arrived: status, the few headers that matter, and the body, read while it streams
+//! and no further than a limit. What it means is not decided here.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::HeaderMap;
+use secrecy::zeroize::Zeroizing;
+
+/// Bytes of a body that are read at most. A true answer has a few hundred.
+pub(super) const BODY_MAX: usize = 1024 * 1024;
+
+/// The longest wait that a header can ask for; whoever waits has a tighter limit of its own. This
+/// one keeps a nonsensical number from overflowing a clock.
+const WAIT_MAX: u64 = 24 * 60 * 60;
+
+/// An answer, or what came of it.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) status: u16,
+    pub(super) headers: Headers,
+    pub(super) body: Body,
+}
+
+/// The headers that matter.
+#[derive(Debug, Default)]
+pub(super) struct Headers {
+    /// `X-Tt-Logid`, else `X-Request-Id`.
+    pub(super) log_id: Option<Box<str>>,
+    /// `x-ogw-ratelimit-reset`: seconds until the limit is restored (rate limits page).
+    pub(super) reset: Option<Box<str>>,
+    /// `Retry-After`, which the platform does not document, but gateways send.
+    pub(super) retry_after: Option<Box<str>>,
+}
+
+/// A body.
+pub(super) enum Body {
+    /// All of it. Wiped when dropped, because the token endpoint's holds a token.
+    Whole(Zeroizing<Vec<u8>>),
+    /// More than [`BODY_MAX`].
+    TooLarge,
+    /// It broke off; the text says why.
+    Broken(String),
+}
+
+/// Says how much there is, never what: it may be a token.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::TooLarge => f.write_str("TooLarge"),
+            Self::Broken(cause) => write!(f, "Broken({cause})"),
+        }
+    }
+}
+
+impl Received {
+    /// Reads an answer to its end, or to the limit.
+    pub(super) async fn read(response: Response) -> Self {
+        let status = response.status().as_u16();
+        let headers = Headers::of(response.headers());
+        Self { status, headers, body: Body::read(response).await }
+    }
+
+    /// The body, if all of it came.
+    pub(super) fn whole(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Whole(bytes) => Some(bytes),
+            Body::TooLarge | Body::Broken(_) => None,
+        }
+    }
+}
+
+impl Headers {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name: &str| {
+            let value = headers.get(name)?.to_str().ok()?.trim();
+            (!value.is_empty()).then(|| value.into())
+        };
+        Self {
+            log_id: text("x-tt-logid").or_else(|| text("x-request-id")),
+            reset: text("x-ogw-ratelimit-reset"),
+            retry_after: text("retry-after"),
+        }
+    }
+
+    /// How long the server wants to be left alone.
+    pub(super) fn reset(&self) -> Option<Duration> {
+        self.reset.as_deref().and_then(seconds).or_else(|| self.retry_after())
+    }
+
+    /// `Retry-After` alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.as_deref().and_then(seconds)
+    }
+}
+
+/// Whole, positive seconds; fractions, dates and words count as nothing said.
+fn seconds(text: &str) -> Option<Duration> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than fit are still "very long".
+    let seconds = digits.then(|| text.parse().unwrap_or(u64::MAX))?;
+    (seconds > 0).then(|| Duration::from_secs(seconds.min(WAIT_MAX)))
+}
+
+impl Body {
+    async fn read(mut response: Response) -> Self {
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+        if announced.is_some_and(|length| length > BODY_MAX) {
+            return Self::TooLarge;
+        }
+        // Room for all of it where its length is known, so that growing leaves no copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(announced.unwrap_or_default()));
+        loop {
+            match response.chunk().await {
+                Ok(None) => return Self::Whole(bytes),
+                Ok(Some(chunk)) if bytes.len() + chunk.len() > BODY_MAX => return Self::TooLarge,
+                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                Err(error) => return Self::Broken(describe(error)),
+            }
+        }
+    }
+}
+
+/// An error of the network layer with all its causes in one line, without the URL: that names the
+/// ticket and the document, which belong into fields of their own.
+pub(super) fn describe(error: reqwest::Error) -> String {
+    chain(&error.without_url())
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+impl Received {
+    /// An answer for tests of what answers mean.
+    pub(super) fn of(status: u16, body: impl AsRef<[u8]>) -> Self {
+        let body = Body::Whole(Zeroizing::new(body.as_ref().to_vec()));
+        Self { status, headers: Headers::default(), body }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_whole_positive_seconds() {
+        for (text, expected) in
+            [("1", 1), ("052", 52), ("86401", WAIT_MAX), ("99999999999999999999", WAIT_MAX)]
+        {
+            assert_eq!(seconds(text), Some(Duration::from_secs(expected)), "{text}");
+        }
+        for nothing in ["", "0", "-1", "+5", "1.5", "1e3", " 1", "NaN", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            assert_eq!(seconds(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn the_platforms_header_comes_before_the_common_one() {
+        let headers = |reset: &str, after: &str| Headers {
+            log_id: None,
+            reset: Some(reset.into()),
+            retry_after: Some(after.into()),
+        };
+        assert_eq!(headers("52", "7").reset(), Some(Duration::from_secs(52)));
+        assert_eq!(headers("soon", "7").reset(), Some(Duration::from_secs(7)));
+        assert_eq!(headers("0", "0.5").reset(), None);
+        assert_eq!(headers("52", "x").retry_after(), None);
+    }
+
+    #[test]
+    fn debug_output_shows_no_content() {
+        let received = Received::of(200, br#"{"tenant_access_token":"t-hidden"}"#);
+        assert!(!format!("{received:?}").contains("hidden"));
+    }
+}
