@@ -58,6 +58,12 @@ impl AccessToken {
     }
 }
 
+impl From<SecretString> for AccessToken {
+    fn from(token: SecretString) -> Self {
+        Self(Arc::new(token))
+    }
+}
+
 /// What came of asking for an access token.
 #[derive(Clone, Debug)]
 pub struct TokenAnswer {

@@ -1,10 +1,12 @@
 //! The remote: what it is asked, how it is reached, what its answers mean.
 
+mod access_token;
 mod api;
 mod body;
 mod codes;
 mod detail;
 mod lenient;
+mod secret;
 mod verdict;
 mod wire;
 

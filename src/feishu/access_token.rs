@@ -1,0 +1,239 @@
+//! The token endpoint, `POST /open-apis/auth/v3/tenant_access_token/internal` (tenant access token of
+//! a custom app): what is sent to it and what its answers mean. When to ask is the engine's affair.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use super::api::{Detail, Grant, TokenAnswer, TokenTrouble};
+use super::body::{Body, Received};
+use super::codes::{self, Meaning};
+use super::detail;
+use super::lenient;
+use super::secret::is_header_text;
+use super::wire::{Envelope, TokenPart};
+use crate::domain::{ErrorKind, PauseReason};
+
+/// The path of the endpoint.
+pub(super) const PATH: &str = "/open-apis/auth/v3/tenant_access_token/internal";
+
+/// Tenant access tokens live two hours at most; an answer that says more is not believed.
+const LIFE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Bytes of an access token at most; the newer ones (JWT) have some 4 KiB.
+const TOKEN_MAX: usize = 16 * 1024;
+
+/// The body of the request. It holds the secret: nothing but the connection may see it.
+///
+/// # Errors
+/// None in practice: two texts can always be written as JSON.
+pub(super) fn request_body(app_id: &str, app_secret: &SecretString) -> Result<Vec<u8>, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        app_id: &'a str,
+        app_secret: &'a str,
+    }
+    serde_json::to_vec(&Body { app_id, app_secret: app_secret.expose_secret() })
+}
+
+/// What an answer of the endpoint means. The secret that was sent is kept out of the texts.
+pub(super) fn of_answer(received: &Received, app_secret: &SecretString) -> TokenAnswer {
+    let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
+    let mut detail = detail::of_answer(received, envelope.as_ref());
+    let result = match envelope.as_ref().and_then(|envelope| Some((envelope, envelope.code?))) {
+        Some((_, 0)) if is_success(received.status) => of_grant(received).map_err(|message| {
+            detail.message = Some(message.into());
+            TokenTrouble::Retry(ErrorKind::ServerError)
+        }),
+        Some((envelope, code)) if code != 0 => Err(of_code(received, code, envelope)),
+        _ => Err(of_status(received, envelope.as_ref())),
+    };
+    TokenAnswer { result, detail: detail::tidy(detail, app_secret.expose_secret()) }
+}
+
+/// An answer for trouble that came before there was one.
+pub(super) fn trouble(trouble: TokenTrouble, message: String) -> TokenAnswer {
+    let detail = Detail { message: Some(message.into()), ..Detail::default() };
+    TokenAnswer { result: Err(trouble), detail: detail::tidy(detail, "") }
+}
+
+const fn is_success(status: u16) -> bool {
+    matches!(status, 200..=299)
+}
+
+fn of_grant(received: &Received) -> Result<Grant, &'static str> {
+    let part: TokenPart = received.whole().and_then(lenient::parse).unwrap_or_default();
+    let token = part.tenant_access_token.ok_or("answer names no token")?;
+    let text = token.expose_secret();
+    if text.trim().is_empty() {
+        return Err("answer names an empty token");
+    }
+    if text.len() > TOKEN_MAX || !is_header_text(text) {
+        return Err("answer names a token that no request can carry");
+    }
+    let seconds = part.expire.and_then(|expire| u64::try_from(expire).ok()).filter(|expire| *expire > 0);
+    let life = seconds.map(Duration::from_secs).ok_or("answer does not say how long its token lives")?;
+    Ok(Grant { token: token.into(), expires_in: Some(life.min(LIFE_MAX)) })
+}
+
+fn of_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTrouble {
+    match (codes::token_meaning(code, &envelope.said()), received.status) {
+        (Some(Meaning::ServerTrouble(_)), _) => TokenTrouble::Retry(ErrorKind::ServerError),
+        (Some(Meaning::Throttled), _) => TokenTrouble::Throttled { reset: received.headers.reset() },
+        (Some(Meaning::App(reason)), _) => TokenTrouble::AppFault(reason),
+        (Some(Meaning::Failed(_) | Meaning::TokenRejected), _) => {
+            TokenTrouble::AppFault(PauseReason::CredentialsRejected)
+        }
+        // These statuses name a culprit of their own.
+        (None, 407 | 408 | 429) => of_status(received, Some(envelope)),
+        // A code that nobody listed speaks against the credentials: nothing else in the request
+        // could be wrong.
+        (None, 200..=299 | 400..=499) => TokenTrouble::AppFault(PauseReason::CredentialsRejected),
+        (None, _) => of_status(received, Some(envelope)),
+    }
+}
+
+/// What the HTTP status says where the code says nothing.
+fn of_status(received: &Received, envelope: Option<&Envelope>) -> TokenTrouble {
+    let is_envelope = envelope.is_some_and(|envelope| envelope.code.is_some());
+    match (received.status, &received.body) {
+        (429, _) => TokenTrouble::Throttled { reset: received.headers.reset() },
+        (500.., _) => TokenTrouble::Retry(ErrorKind::ServerError),
+        (_, Body::Broken(_)) | (..200 | 300..400 | 407 | 408, _) => TokenTrouble::Retry(ErrorKind::Network),
+        (404, _) if !is_envelope => TokenTrouble::AppFault(PauseReason::WrongBaseUrl),
+        // Not what this endpoint says: a proxy's page, or an answer cut short on the way.
+        _ => TokenTrouble::Retry(ErrorKind::ServerError),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::PauseReason as P;
+
+    const TROUBLE: TokenTrouble = TokenTrouble::Retry(ErrorKind::ServerError);
+    const NETWORK: TokenTrouble = TokenTrouble::Retry(ErrorKind::Network);
+    const THROTTLED: TokenTrouble = TokenTrouble::Throttled { reset: None };
+    const REJECTED: TokenTrouble = TokenTrouble::AppFault(P::CredentialsRejected);
+
+    fn answer(status: u16, body: impl AsRef<[u8]>) -> TokenAnswer {
+        of_answer(&Received::of(status, body), &SecretString::from("hunter2"))
+    }
+
+    fn trouble_of(status: u16, body: impl AsRef<[u8]>) -> TokenTrouble {
+        answer(status, body).result.unwrap_err()
+    }
+
+    #[test]
+    fn a_token_is_granted_for_as_long_as_it_lives() {
+        for (expire, seconds) in [("7200", 7200), ("4567", 4567), ("\"60\"", 60), ("1", 1), ("999999", 7200)]
+        {
+            let body =
+                format!(r#"{{"code":0,"msg":"ok","tenant_access_token":"t-1","expire":{expire},"x":{{}}}}"#);
+            let grant = answer(200, body).result.unwrap();
+            assert_eq!(grant.token.expose(), "t-1");
+            assert_eq!(grant.expires_in, Some(Duration::from_secs(seconds)), "{expire}");
+        }
+    }
+
+    #[test]
+    fn half_a_grant_is_none() {
+        for (fields, message) in [
+            (r#""expire":7200"#, "names no token"),
+            (r#""tenant_access_token":null,"expire":7200"#, "names no token"),
+            (r#""tenant_access_token":"","expire":7200"#, "empty token"),
+            (r#""tenant_access_token":"t-1\r\nx","expire":7200"#, "no request can carry"),
+            (r#""tenant_access_token":"t-1""#, "how long"),
+            (r#""tenant_access_token":"t-1","expire":0"#, "how long"),
+            (r#""tenant_access_token":"t-1","expire":-5"#, "how long"),
+            (r#""tenant_access_token":"t-1","expire":"soon""#, "how long"),
+            (r#""data":{"tenant_access_token":"t-1","expire":7200}"#, "names no token"),
+        ] {
+            let answer = answer(200, format!(r#"{{"code":0,"msg":"ok",{fields}}}"#));
+            assert!(answer.detail.message.as_deref().unwrap().contains(message), "{fields}");
+            assert_eq!(answer.result.unwrap_err(), TROUBLE, "{fields}");
+        }
+        let long =
+            format!(r#"{{"code":0,"tenant_access_token":"{}","expire":9}}"#, "t".repeat(TOKEN_MAX + 1));
+        assert_eq!(trouble_of(200, long), TROUBLE);
+    }
+
+    #[test]
+    fn codes_decide_whatever_the_status() {
+        for (codes, expected) in [
+            (&[10_003, 10_014, 10_015, 10_005, 10_012, 10_013, 99_991_543][..], REJECTED),
+            (&[20_002, 20_048, 20_070, 99_991_661, 99_991_663, 1_069_902], REJECTED),
+            (&[20_009, 20_069, 99_991_662, 99_991_673], TokenTrouble::AppFault(P::AppUnavailable)),
+            (&[99_991_401], TokenTrouble::AppFault(P::IpNotAllowed)),
+            (&[99_991_403], TokenTrouble::AppFault(P::QuotaExhausted)),
+            (&[20_050, 20_072, 2200, 5000, 1_069_901], TROUBLE),
+            (&[99_991_400], THROTTLED),
+        ] {
+            for (code, status) in codes.iter().flat_map(|code| [200, 400, 401, 429, 500].map(|s| (code, s))) {
+                let body = format!(r#"{{"code":{code},"msg":"no"}}"#);
+                assert_eq!(trouble_of(status, body), expected, "{code} at {status}");
+            }
+        }
+        assert_eq!(trouble_of(400, r#"{"code":9499,"msg":"too many request"}"#), THROTTLED);
+    }
+
+    #[test]
+    fn the_status_decides_where_the_code_says_nothing() {
+        let unlisted = r#"{"code":4711,"msg":"?"}"#;
+        let grant = r#"{"code":0,"tenant_access_token":"t-hidden","expire":7200}"#;
+        for (row, status, body, expected) in [
+            ("4xx, other code", 400, unlisted, REJECTED),
+            ("200, other code", 200, unlisted, REJECTED),
+            ("9499, other text", 400, r#"{"code":9499,"msg":"bad"}"#, REJECTED),
+            ("5xx, other code", 503, unlisted, TROUBLE),
+            ("5xx without JSON", 502, "<html>", TROUBLE),
+            ("5xx that grants", 500, grant, TROUBLE),
+            ("429 without code", 429, "", THROTTLED),
+            ("429, other code", 429, unlisted, THROTTLED),
+            ("404, not JSON", 404, "404 page not found", TokenTrouble::AppFault(P::WrongBaseUrl)),
+            ("404, other code", 404, unlisted, REJECTED),
+            ("200, not JSON", 200, "<html>", TROUBLE),
+            ("200, empty", 200, "", TROUBLE),
+            ("200, no code", 200, r#"{"tenant_access_token":"t-hidden","expire":7200}"#, TROUBLE),
+            ("403, not JSON", 403, "<html>", TROUBLE),
+            ("3xx", 302, "", NETWORK),
+            ("3xx that grants", 302, grant, NETWORK),
+            ("407", 407, "<html>", NETWORK),
+            ("408, other code", 408, unlisted, NETWORK),
+        ] {
+            let answer = answer(status, body);
+            assert!(!format!("{answer:?}").contains("t-hidden"), "{row}");
+            assert_eq!(answer.result.unwrap_err(), expected, "{row}");
+        }
+    }
+
+    #[test]
+    fn a_named_wait_is_passed_on() {
+        let mut received = Received::of(429, r#"{"code":99991400,"msg":"limit"}"#);
+        received.headers.retry_after = Some("9".into());
+        received.headers.log_id = Some("L".into());
+        let answer = of_answer(&received, &SecretString::from("hunter2"));
+        assert_eq!(
+            answer.result.unwrap_err(),
+            TokenTrouble::Throttled { reset: Some(Duration::from_secs(9)) }
+        );
+        assert_eq!(answer.detail.log_id.as_deref(), Some("L"));
+    }
+
+    #[test]
+    fn a_server_that_repeats_the_secret_does_not_get_it_into_the_log() {
+        let answer = answer(200, r#"{"code":10015,"msg":"wrong secret hunter2"}"#);
+        assert_eq!(answer.detail.message.as_deref(), Some("wrong secret [hidden]"));
+        assert_eq!(answer.detail.code, Some(10_015));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(status in 100u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(answer(status, body).result.is_err());
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Reading a secret from the place that the configuration names: at every use anew, so that a
+//! corrected file heals an app without a restart. Errors name the place, never the content.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
+use thiserror::Error;
+
+use crate::domain::SecretSource;
+
+/// Bytes of a secret's file at most. True ones have fewer than five thousand.
+const SECRET_MAX: u64 = 64 * 1024;
+
+/// Where systemd puts a unit's credentials (systemd.exec(5)).
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// Why a secret can't be had.
+#[derive(Debug, Error)]
+pub(super) enum SecretError {
+    /// The file can't be read.
+    #[error("failed to read {place}")]
+    Read {
+        place: SecretSource,
+        #[source]
+        cause: io::Error,
+    },
+    /// A folder, a pipe, a device: reading it could wait for ever.
+    #[error("{place} is not a regular file")]
+    NotAFile { place: SecretSource },
+    /// Nobody's secret is that long; this is another file.
+    #[error("{place} is longer than {SECRET_MAX} bytes")]
+    TooLong { place: SecretSource },
+    /// The environment variable is not set.
+    #[error("{place} is not set")]
+    NotSet { place: SecretSource },
+    /// There is no folder of credentials.
+    #[error("{place} can't be found: ${CREDENTIALS_DIRECTORY} is not set")]
+    NoCredentials { place: SecretSource },
+    /// The name of a credential leads elsewhere.
+    #[error("{place} is not a plain name")]
+    CredentialName { place: SecretSource },
+    /// Not text.
+    #[error("{place} does not hold UTF-8 text")]
+    NotText { place: SecretSource },
+    /// Nothing there.
+    #[error("{place} is empty")]
+    Empty { place: SecretSource },
+    /// It can't stand in an HTTP header: a second line, a control character, a letter beyond ASCII.
+    #[error("{place} holds characters that an access token can't have (more than one line?)")]
+    NotHeaderText { place: SecretSource },
+    /// The reading thread is gone.
+    #[error("failed to read {place}: the reading was given up")]
+    GivenUp { place: SecretSource },
+}
+
+/// What a secret is for, and so what it may be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The app secret: any text.
+    AppSecret,
+    /// An access token: what an HTTP header may hold.
+    AccessToken,
+}
+
+/// Reads a secret, off the threads that serve the network.
+pub(super) async fn read(source: &SecretSource, purpose: Purpose) -> Result<SecretString, SecretError> {
+    let owned = source.clone();
+    let reading =
+        tokio::task::spawn_blocking(move || read_with(&owned, purpose, |name| std::env::var_os(name)));
+    reading.await.unwrap_or_else(|_| Err(SecretError::GivenUp { place: source.clone() }))
+}
+
+/// Whether a text may be an access token: the header that carries it takes printable ASCII.
+pub(super) fn is_header_text(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// The same with the environment passed in.
+fn read_with(
+    source: &SecretSource,
+    purpose: Purpose,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<SecretString, SecretError> {
+    let place = || source.clone();
+    let bytes = match source {
+        SecretSource::File(path) => read_file(path, source)?,
+        SecretSource::Env(name) => {
+            let value = env(name).ok_or_else(|| SecretError::NotSet { place: place() })?;
+            Zeroizing::new(value.into_encoded_bytes())
+        }
+        SecretSource::Credential(name) => read_file(&credential_path(name, source, env)?, source)?,
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::NotText { place: place() })?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.trim().is_empty() {
+        return Err(SecretError::Empty { place: place() });
+    }
+    if purpose == Purpose::AccessToken && !is_header_text(text) {
+        return Err(SecretError::NotHeaderText { place: place() });
+    }
+    Ok(text.into())
+}
+
+fn credential_path(
+    name: &str,
+    source: &SecretSource,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<PathBuf, SecretError> {
+    let mut parts = Path::new(name).components();
+    let (Some(Component::Normal(plain)), None) = (parts.next(), parts.next()) else {
+        return Err(SecretError::CredentialName { place: source.clone() });
+    };
+    let folder = env(CREDENTIALS_DIRECTORY).filter(|folder| !folder.is_empty());
+    let folder = folder.ok_or_else(|| SecretError::NoCredentials { place: source.clone() })?;
+    Ok(Path::new(&folder).join(plain))
+}
+
+fn read_file(path: &Path, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let failed = |cause| SecretError::Read { place: source.clone(), cause };
+    // Looked at before it is opened: opening a pipe that nobody writes to waits for ever.
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(SecretError::NotAFile { place: source.clone() });
+    }
+    // Room for all of it at once, so that growing leaves no copies behind.
+    let room = usize::try_from(metadata.len().min(SECRET_MAX)).unwrap_or_default() + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    let file = File::open(path).map_err(failed)?;
+    file.take(SECRET_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > SECRET_MAX {
+        return Err(SecretError::TooLong { place: source.clone() });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const NO_ENV: fn(&str) -> Option<OsString> = |_| None;
+
+    fn read_bytes(content: &[u8], purpose: Purpose) -> Result<String, SecretError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, content).unwrap();
+        read_with(&SecretSource::File(path), purpose, NO_ENV).map(|secret| secret.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn the_line_end_does_not_count() {
+        for content in ["hunter2", "hunter2\n", "hunter2\r\n"] {
+            assert_eq!(read_bytes(content.as_bytes(), Purpose::AppSecret).unwrap(), "hunter2");
+        }
+        assert_eq!(read_bytes(b" a b \n", Purpose::AppSecret).unwrap(), " a b ");
+        assert_eq!(read_bytes("pässwort".as_bytes(), Purpose::AppSecret).unwrap(), "pässwort");
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_without_being_shown() {
+        let long = vec![b'x'; 64 * 1024 + 1];
+        for (content, purpose, expected) in [
+            (&b""[..], Purpose::AppSecret, "is empty"),
+            (b" \r\n\n", Purpose::AppSecret, "is empty"),
+            (b"\xffhunter2", Purpose::AppSecret, "UTF-8"),
+            (&long, Purpose::AppSecret, "longer than 65536 bytes"),
+            (b"t-hunter2\nsecond", Purpose::AccessToken, "more than one line"),
+            ("t-hunter2ä".as_bytes(), Purpose::AccessToken, "characters"),
+        ] {
+            let error = read_bytes(content, purpose).unwrap_err();
+            let (text, debug) = (error.to_string(), format!("{error:?}"));
+            assert!(text.contains(expected), "{text}");
+            assert!(text.starts_with("file /"), "{text}");
+            assert!(!text.contains("hunter2") && !debug.contains("hunter2"));
+        }
+        assert!(read_bytes(&long[1..], Purpose::AppSecret).is_ok());
+    }
+
+    #[test]
+    fn a_missing_file_keeps_its_cause() {
+        let error =
+            read_with(&SecretSource::File("/no/such/file".into()), Purpose::AppSecret, NO_ENV).unwrap_err();
+        assert_eq!(error.to_string(), "failed to read file /no/such/file");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = SecretSource::File(folder.path().to_owned());
+        let error = read_with(&source, Purpose::AppSecret, NO_ENV).unwrap_err();
+        assert!(matches!(error, SecretError::NotAFile { .. }), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_pipe_that_nobody_writes_to_does_not_hang() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let error = read(&SecretSource::File(path), Purpose::AppSecret).await.unwrap_err();
+        assert!(matches!(error, SecretError::NotAFile { .. }), "{error}");
+    }
+
+    #[test]
+    fn environment_variables_and_credentials_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("app"), "hunter2\n").unwrap();
+        let root = folder.path().as_os_str().to_owned();
+        let env = |name: &str| match name {
+            CREDENTIALS_DIRECTORY => Some(root.clone()),
+            "SECRET" => Some("hunter2\n".into()),
+            "EMPTY" => Some("".into()),
+            _ => None,
+        };
+        let read = |source| read_with(&source, Purpose::AccessToken, env);
+        for source in [SecretSource::Env("SECRET".into()), SecretSource::Credential("app".into())] {
+            assert_eq!(read(source).unwrap().expose_secret(), "hunter2");
+        }
+        assert!(matches!(read(SecretSource::Env("EMPTY".into())), Err(SecretError::Empty { .. })));
+        assert!(matches!(read(SecretSource::Env("OTHER".into())), Err(SecretError::NotSet { .. })));
+        for name in ["", ".", "..", "../app", "/etc/passwd", "a/b"] {
+            let error = read(SecretSource::Credential(name.into())).unwrap_err();
+            assert!(matches!(error, SecretError::CredentialName { .. }), "{name}: {error}");
+        }
+        let error =
+            read_with(&SecretSource::Credential("app".into()), Purpose::AppSecret, NO_ENV).unwrap_err();
+        assert!(matches!(error, SecretError::NoCredentials { .. }), "{error}");
+    }
+}
