@@ -1,14 +1,23 @@
 //! The remote: what it is asked, how it is reached, what its answers mean.
+//!
+//! A call goes one way through the files: `client` sends what `address`, `secret` and `access_token`
+//! give it, `body` receives, `wire` reads (by `lenient`'s rules), and `verdict` (for tokens `access_token`) says what it means
+//! by the table in `codes`, with the words that `detail` chose. Nothing here waits, repeats or remembers.
 
 mod access_token;
+mod address;
 mod api;
 mod body;
+mod client;
 mod codes;
 mod detail;
 mod lenient;
 mod secret;
+#[cfg(test)]
+mod test_server;
 mod verdict;
 mod wire;
 
 pub use api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
+pub use client::{ClientError, HttpExportApi};
 pub use verdict::{Pace, Verdict};
