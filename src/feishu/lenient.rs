@@ -17,7 +17,37 @@ pub(super) const LIST_MAX: usize = 16;
 pub(super) fn parse<T: JsonObject + DeserializeOwned>(body: &[u8]) -> Option<T> {
     // Checked as a whole, because text that is skipped would go unchecked.
     let text = std::str::from_utf8(body).ok()?;
-    serde_json::from_str::<Loose<Option<T>>>(text).ok()?.0
+    let read = |text: &str| serde_json::from_str::<Loose<Option<T>>>(text);
+    read(text).or_else(|_| read(&mend_surrogates(text))).ok()?.0
+}
+
+/// Replaces halves of surrogate pairs by U+FFFD. They appear where somebody cut a name in the middle
+/// of an emoji, and a file must not be lost for its name.
+fn mend_surrogates(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        mended.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (escape, length) = match (surrogate(rest), rest.get(6..).and_then(surrogate)) {
+            (Some(0xD800..0xDC00), Some(0xDC00..)) => (&rest[..12], 12),
+            (Some(_), _) => ("\\ufffd", 6),
+            // Two characters at once, so that an escaped backslash does not begin an escape.
+            (None, _) => {
+                let length = rest.char_indices().nth(2).map_or(rest.len(), |(end, _)| end);
+                (&rest[..length], length)
+            }
+        };
+        mended.push_str(escape);
+        rest = &rest[length..];
+    }
+    mended + rest
+}
+
+/// The surrogate that a text begins with, as an escape.
+fn surrogate(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    u32::from_str_radix(digits, 16).ok().filter(|unit| (0xD800..0xE000).contains(unit))
 }
 
 /// What a JSON value of each type becomes; a type that is not named counts as an absent value.
@@ -147,5 +177,39 @@ impl<'de, T: Lenient<'de>> Visitor<'de> for AnyValue<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
         T::of_object(map)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn half_an_emoji_does_not_spoil_an_answer() {
+        for (text, expected) in [
+            (r"a\ud83d", r"a\ufffd"),
+            (r"\ude00\ud83d\ude00", r"\ufffd\ud83d\ude00"),
+            (r"\ud83d\ud83d\ude00", r"\ufffd\ud83d\ude00"),
+            (r"\\ud83d \n\u00e4\", r"\\ud83d \n\u00e4\"),
+            (r"\ud83d\u0041 \u+d83", r"\ufffd\u0041 \u+d83"),
+            (r"\ü\ud8", r"\ü\ud8"),
+        ] {
+            assert_eq!(mend_surrogates(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_serde_can_write_needs_no_mending(text in "\\PC*") {
+            let json = serde_json::json!(text).to_string();
+            prop_assert_eq!(mend_surrogates(&json), json);
+        }
+
+        #[test]
+        fn mending_takes_any_text(text in "(\\\\|u|d8|dc|0|ü|\\PC){0,40}") {
+            prop_assert!(mend_surrogates(&text).len() <= text.len());
+        }
     }
 }

@@ -180,6 +180,12 @@ mod tests {
     }
 
     #[test]
+    fn half_an_emoji_costs_one_letter() {
+        let answer = envelope(r#"{"data":{"result":{"file_token":"box","file_name":"a\ud83d"}}}"#);
+        assert_eq!(answer.result().unwrap().file_name.as_deref(), Some("a\u{fffd}"));
+    }
+
+    #[test]
     fn long_lists_are_cut_and_odd_entries_skipped() {
         let entries = r#"1,{"url":"u"},"#.repeat(1000);
         let answer = envelope(&format!(r#"{{"error":{{"helps":[{entries}null]}},"code":3}}"#));
