@@ -4,24 +4,60 @@
 //! rate limit and the life of access tokens, lets jobs age, injects faults, and records every request. It shares no
 //! code with the client, so that one misreading cannot pass on both sides.
 //!
-//! [`Scenario`] says what there is at the start.
+//! [`Scenario`] says what there is at the start, [`Simulator`] runs it and changes it, [`Journal`] tells what arrived.
+//!
+//! ```
+//! use std::time::Duration;
+//! use export_simulator::{Fault, Job, Scenario, Simulator};
+//!
+//! let simulator = Simulator::spawn(Scenario::default())?;
+//! simulator.add_job(Job::new("6933093124755412345", "docbc").succeeds_after(Duration::from_secs(2)));
+//! simulator.fault("6933093124755412345", 1, Fault::Reset);
+//! println!("{}", simulator.base_url());
+//! assert_eq!(simulator.throttled_count(), 0);
+//! # Ok::<(), export_simulator::StartError>(())
+//! ```
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `job`, `window`, `access_token`, `fault` | the rules, pure: `now` or the age is an argument |
+//! | `job_book`, `world` | all that changes, behind one lock |
+//! | `query`, `create`, `download`, `tenant_token` | one endpoint each |
+//! | `refusals` | what stands before every endpoint: window, access token, the app's troubles |
+//! | `answer`, `wire`, `connection` | from an answer to bytes, and how faults spoil them |
+//! | `route`, `handler`, `server`, `simulator` | from a socket to the world, and the handle for tests |
 
 mod access_token;
+mod answer;
 mod app;
+mod connection;
+mod create;
+mod download;
 mod duration;
 mod fault;
+mod handler;
 mod job;
+mod job_book;
+mod query;
 mod record;
+mod refusals;
+mod route;
 mod scenario;
 mod seed;
+mod server;
+mod simulator;
 mod switches;
+mod tenant_token;
 mod window;
+mod wire;
+mod world;
 
 pub use app::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, RateLimit, ThrottleStyle, Trouble};
 pub use fault::{Fault, FaultId, Nth, Target};
 pub use job::{FAILING_JOB_STATUSES, Job, Life};
 pub use record::{Endpoint, Journal, Request};
 pub use scenario::{AgeStarts, Batch, FaultRule, Scenario, ScenarioError};
+pub use simulator::{Simulator, StartError};
 pub use switches::{
     Answers, Disposition, Download, LogIdHeader, LogIdPlace, Outcome, RunningShape, SuccessShape,
     Switches, Tokens,

@@ -1,0 +1,175 @@
+//! The way of one request: recorded and decided under the lock, then sent or spoilt without it.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, Response, header, request::Parts},
+};
+use tokio::sync::Notify;
+
+use crate::{
+    answer::Answer,
+    connection::Line,
+    route::Route,
+    switches::LogIdPlace,
+    tenant_token::Credentials,
+    wire::{self, Outcome},
+    world::{Arrival, Incoming, World},
+};
+
+/// Most bytes of a request's body that are looked at; a longer one counts as empty.
+const BODY_CAP: usize = 64 << 10;
+
+/// The world and those who wait for something to happen in it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    world: Mutex<World>,
+    /// For waiting threads.
+    pub(crate) changed: Condvar,
+    /// For waiting tasks.
+    pub(crate) changed_async: Notify,
+}
+
+impl Shared {
+    pub(crate) fn new(world: World) -> Self {
+        Self {
+            world: Mutex::new(world),
+            changed: Condvar::new(),
+            changed_async: Notify::new(),
+        }
+    }
+
+    /// A panic in a test's closure does not spoil the world for the others.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notify(&self) {
+        self.changed.notify_all();
+        self.changed_async.notify_waiters();
+    }
+
+    /// Records the request and works out its true answer, in one step that no other request can come between.
+    fn decide(&self, parts: Parts, body: &Bytes) -> (Arrival, Answer, LogIdPlace) {
+        let mut world = self.lock();
+        let world = &mut *world;
+        let uri = parts.uri.clone();
+        let route = Route::of(&parts.method, &uri);
+        let credentials = match route {
+            Route::TenantToken => Credentials::read(body),
+            _ => Credentials::default(),
+        };
+        let authorization = text_of(&parts.headers, header::AUTHORIZATION);
+        let range = text_of(&parts.headers, header::RANGE);
+        let incoming = Incoming {
+            endpoint: route.endpoint(),
+            ticket: if let Route::Query { ticket, .. } = &route {
+                Some(ticket)
+            } else {
+                None
+            },
+            app_id: Some(credentials.app_id.as_str()),
+            authorization: authorization.as_deref(),
+            line: format!("{} {uri}", parts.method),
+            headers: parts.headers,
+        };
+        let arrival = world.arrive(incoming, Instant::now());
+        let answer = match &route {
+            Route::TenantToken => world.tenant_token(&arrival, &credentials),
+            Route::Create => world.create(&arrival, body),
+            Route::Query { ticket, token } => world.query(&arrival, ticket, token.as_deref()),
+            Route::Download { file_token } => {
+                world.download(&arrival, file_token, range.as_deref())
+            }
+            Route::Other => Answer::page_not_found(),
+        };
+        let answer = world.complete(&arrival, answer);
+        if arrival.fault.is_none() {
+            note(
+                world,
+                arrival.ordinal,
+                Outcome {
+                    status: Some(answer.status),
+                    code: answer.code,
+                },
+            );
+        }
+        (arrival, answer, world.switches.answers.log_id)
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
+}
+
+fn note(world: &mut World, ordinal: u64, outcome: Outcome) {
+    if let Some(entry) = world.journal.entry(ordinal) {
+        entry.answered_at = Some(Instant::now());
+        entry.status = outcome.status;
+        entry.code = outcome.code;
+    }
+}
+
+/// Answers one request.
+pub(crate) async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let body = if parts.method == "POST" {
+        to_bytes(body, BODY_CAP).await.unwrap_or_default()
+    } else {
+        Bytes::new()
+    };
+    let (mut arrival, answer, place) = shared.decide(parts, &body);
+    shared.notify();
+    let Some(fault) = arrival.fault.take() else {
+        return wire::whole(answer);
+    };
+    let waiting = Waiting {
+        shared: &shared,
+        ordinal: arrival.ordinal,
+        outcome: None,
+    };
+    let spoilt = wire::spoilt(fault, answer, &line, (&arrival.log_id(), place)).await;
+    waiting.answered(spoilt.outcome);
+    spoilt.response
+}
+
+/// Sees to it that the journal learns how a struck request ended, also if its client leaves and the handler is dropped.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    ordinal: u64,
+    outcome: Option<Outcome>,
+}
+
+impl Waiting<'_> {
+    fn answered(mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut world = self.shared.lock();
+        match self.outcome {
+            Some(outcome) => note(&mut world, self.ordinal, outcome),
+            None => {
+                if let Some(entry) = world.journal.entry(self.ordinal) {
+                    entry.abandoned_at = Some(Instant::now());
+                }
+            }
+        }
+        drop(world);
+        self.shared.notify();
+    }
+}

@@ -1,0 +1,368 @@
+//! From an answer, and perhaps a fault, to what goes over the connection.
+
+use std::{convert::Infallible, future, io, sync::LazyLock, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{Response, header},
+};
+use futures_util::stream;
+
+use crate::{
+    answer::{Answer, Payload, Refusal},
+    connection::Line,
+    fault::Fault,
+    switches::LogIdPlace,
+};
+
+/// Most bytes of one write of a long body.
+const CHUNK: u64 = 64 << 10;
+
+/// A stretch of every exported file; its length is a multiple of 251, so that it can be repeated.
+static FILE: LazyLock<Bytes> = LazyLock::new(|| (0..=250u8).cycle().take(251 * 512).collect());
+
+/// The body of [`Fault::Huge`]: one endless JSON string.
+static FILLER: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![b'a'; 64 << 10]));
+
+/// The head of the body of [`Fault::Huge`].
+const HUGE_HEAD: &[u8] = br#"{"code":0,"msg":""#;
+
+/// What a client is told, and how far: for the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) status: Option<u16>,
+    pub(crate) code: Option<i64>,
+}
+
+/// Bytes that can be cut into pieces without being held at once.
+enum Source {
+    Bytes(Bytes),
+    File { from: u64, bytes: u64 },
+    Huge { bytes: u64 },
+}
+
+impl Source {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { bytes, .. } | Self::Huge { bytes } => *bytes,
+        }
+    }
+
+    /// At most `most` bytes from `offset` on; at least one, where there are any.
+    fn piece(&self, offset: u64, most: u64) -> Bytes {
+        match self {
+            Self::Bytes(bytes) => cut(bytes, offset, most),
+            Self::File { from, bytes } => {
+                cut(&FILE, (from + offset) % 251, most.min(bytes - offset))
+            }
+            Self::Huge { .. } if offset < HUGE_HEAD.len() as u64 => {
+                cut(&Bytes::from_static(HUGE_HEAD), offset, most)
+            }
+            Self::Huge { bytes } => cut(&FILLER, 0, most.min(bytes - offset)),
+        }
+    }
+}
+
+fn cut(bytes: &Bytes, from: u64, most: u64) -> Bytes {
+    let at = |index: u64| {
+        usize::try_from(index)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len())
+    };
+    bytes.slice(at(from)..at(from.saturating_add(most)))
+}
+
+/// What comes after the last piece.
+#[derive(Clone, Copy)]
+enum Tail {
+    End,
+    Break,
+    Silence,
+}
+
+/// How a body is sent.
+struct Pace {
+    upto: u64,
+    chunk: u64,
+    every: Option<Duration>,
+    tail: Tail,
+}
+
+/// An answer that no fault struck.
+pub(crate) fn whole(mut answer: Answer) -> Response<Body> {
+    match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
+        Payload::Bytes(bytes) => answer.into_response(Body::from(bytes)),
+        Payload::File {
+            from,
+            bytes,
+            content_length,
+        } => {
+            let source = Source::File { from, bytes };
+            paced(
+                answer,
+                source,
+                content_length,
+                Pace {
+                    upto: bytes,
+                    chunk: CHUNK,
+                    every: None,
+                    tail: Tail::End,
+                },
+            )
+        }
+    }
+}
+
+/// The answer that a fault makes of the true one; it may take its time, or never come.
+pub(crate) async fn spoilt(
+    fault: Fault,
+    answer: Answer,
+    line: &Line,
+    log: (&str, LogIdPlace),
+) -> Spoilt {
+    match fault {
+        Fault::Reset => {
+            line.reset();
+            Spoilt::cut()
+        }
+        Fault::Close => {
+            line.close();
+            Spoilt::cut()
+        }
+        Fault::Hang => future::pending().await,
+        Fault::Delay { by } => {
+            tokio::time::sleep(by).await;
+            Spoilt::of(answer)
+        }
+        Fault::Slow { bytes, every } => {
+            let chunk = (bytes as u64).clamp(1, CHUNK);
+            Spoilt::paced(answer, |length| Pace {
+                upto: length,
+                chunk,
+                every: Some(every),
+                tail: Tail::End,
+            })
+        }
+        Fault::HalfBody => Spoilt::paced(answer, |length| half(length, Tail::Break)),
+        Fault::Stall => Spoilt::paced(answer, |length| half(length, Tail::Silence)),
+        Fault::Huge {
+            bytes,
+            content_length,
+        } => {
+            let answer = Answer::json(200, 0, Vec::new());
+            let pace = Pace {
+                upto: bytes,
+                chunk: CHUNK,
+                every: None,
+                tail: Tail::End,
+            };
+            let outcome = Outcome {
+                status: Some(200),
+                code: None,
+            };
+            Spoilt {
+                outcome,
+                response: paced(answer, Source::Huge { bytes }, content_length, pace),
+            }
+        }
+        other => Spoilt::of(replaced(other, log)),
+    }
+}
+
+fn half(length: u64, tail: Tail) -> Pace {
+    Pace {
+        upto: length / 2,
+        chunk: CHUNK,
+        every: None,
+        tail,
+    }
+}
+
+/// The faults that are nothing but another answer.
+fn replaced(fault: Fault, (log_id, place): (&str, LogIdPlace)) -> Answer {
+    const OK: u16 = 200;
+    match fault {
+        Fault::WrongJson => Answer::plain(
+            OK,
+            crate::answer::JSON,
+            r#"{"code":0,"msg":"success","data":{"result":{"#,
+        ),
+        Fault::InvalidUtf8 => Answer::plain(
+            OK,
+            crate::answer::JSON,
+            &b"{\"code\":0,\"msg\":\"succ\xff\xfe\",\"data\":{}}"[..],
+        ),
+        Fault::Empty { status } => Answer::plain(status, crate::answer::JSON, ""),
+        Fault::Html { status } => Answer::plain(status, "text/html", html(status)),
+        Fault::Unavailable { retry_after } => {
+            let answer = Answer::plain(503, "text/plain", "service unavailable");
+            match retry_after {
+                Some(seconds) => answer.with_header("Retry-After", seconds.to_string()),
+                None => answer,
+            }
+        }
+        Fault::Redirect { status, location } => {
+            Answer::plain(status, "text/html", html(status)).with_header("Location", location)
+        }
+        Fault::Answer {
+            status,
+            code,
+            msg,
+            headers,
+        } => {
+            let refusal = Refusal::new(status, code);
+            let refusal = if msg.is_empty() {
+                refusal
+            } else {
+                refusal.with_msg(msg)
+            };
+            let answer = refusal
+                .into_answer(log_id, place)
+                .with_header("X-Tt-Logid", log_id);
+            headers.into_iter().fold(answer, |answer, (name, value)| {
+                answer.with_header(name, value)
+            })
+        }
+        Fault::Raw {
+            status,
+            content_type,
+            body,
+        } => Answer::plain(status, content_type, body),
+        // The rest is no answer of its own and was dealt with before.
+        _ => Answer::page_not_found(),
+    }
+}
+
+fn html(status: u16) -> String {
+    format!(
+        "<html>\r\n<head><title>{status}</title></head>\r\n<body><center><h1>{status}</h1></center></body>\r\n</html>"
+    )
+}
+
+/// A response and what it says.
+pub(crate) struct Spoilt {
+    pub(crate) outcome: Outcome,
+    pub(crate) response: Response<Body>,
+}
+
+impl Spoilt {
+    fn cut() -> Self {
+        Self {
+            outcome: Outcome {
+                status: None,
+                code: None,
+            },
+            response: Response::new(Body::empty()),
+        }
+    }
+
+    fn of(answer: Answer) -> Self {
+        Self {
+            outcome: Outcome {
+                status: Some(answer.status),
+                code: answer.code,
+            },
+            response: whole(answer),
+        }
+    }
+
+    fn paced(mut answer: Answer, pace: impl Fn(u64) -> Pace) -> Self {
+        let outcome = Outcome {
+            status: Some(answer.status),
+            code: answer.code,
+        };
+        let source = match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
+            Payload::Bytes(bytes) => Source::Bytes(bytes.into()),
+            Payload::File { from, bytes, .. } => Source::File { from, bytes },
+        };
+        let pace = pace(source.len());
+        Self {
+            outcome,
+            response: paced(answer, source, true, pace),
+        }
+    }
+}
+
+/// A body sent piece by piece; `Content-Length` promises all of it, however much comes.
+fn paced(answer: Answer, source: Source, content_length: bool, pace: Pace) -> Response<Body> {
+    let length = source.len();
+    let pieces = stream::unfold((source, pace, 0), |(source, pace, offset)| async move {
+        if offset >= pace.upto {
+            return match pace.tail {
+                Tail::End => None,
+                Tail::Silence => future::pending::<Option<Infallible>>()
+                    .await
+                    .map(|never| match never {}),
+                Tail::Break => {
+                    // Gives the connection a turn to send what it holds before it breaks.
+                    tokio::task::yield_now().await;
+                    Some((
+                        Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                        (source, pace, offset),
+                    ))
+                }
+            };
+        }
+        if let Some(every) = pace.every {
+            tokio::time::sleep(every).await;
+        }
+        let piece = source.piece(offset, pace.chunk.min(pace.upto - offset));
+        let offset = offset + piece.len() as u64;
+        Some((Ok::<_, io::Error>(piece), (source, pace, offset)))
+    });
+    let mut response = answer.into_response(Body::from_stream(pieces));
+    if content_length {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length.into());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(source: &Source, chunk: u64) -> Vec<u8> {
+        let mut all = Vec::new();
+        while (all.len() as u64) < source.len() {
+            all.extend_from_slice(&source.piece(all.len() as u64, chunk));
+        }
+        all
+    }
+
+    #[test]
+    fn a_file_is_the_same_in_any_pieces() {
+        let expected: Vec<u8> = (0..300_000u32)
+            .map(|n| u8::try_from(n % 251).unwrap())
+            .collect();
+        assert_eq!(
+            read(
+                &Source::File {
+                    from: 0,
+                    bytes: 300_000
+                },
+                CHUNK
+            ),
+            expected
+        );
+        assert_eq!(
+            read(
+                &Source::File {
+                    from: 777,
+                    bytes: 1_000
+                },
+                7
+            ),
+            &expected[777..1_777]
+        );
+    }
+
+    #[test]
+    fn a_huge_body_has_the_length_it_says() {
+        let body = read(&Source::Huge { bytes: 200_000 }, CHUNK);
+        assert_eq!(body.len(), 200_000);
+        assert!(body.starts_with(HUGE_HEAD) && body.ends_with(b"a"));
+    }
+}

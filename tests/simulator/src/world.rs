@@ -1,0 +1,311 @@
+//! The one owner of all that changes: apps, tokens, jobs, faults and the journal. `now` is always an argument.
+//!
+//! Every request passes [`World::arrive`] (recorded, counted, judged) and then its endpoint's function, which asks
+//! [`World::admit`] first. The endpoints' own rules lie in `query.rs`, `create.rs`, `download.rs` and
+//! `tenant_token.rs`.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    access_token::{Flaw, Seen, TokenBook},
+    answer::{Answer, Refusal},
+    app::{App, Trouble},
+    fault::{Fault, FaultBook},
+    job::{Job, Life},
+    job_book::JobBook,
+    record::{Endpoint, Journal, Request},
+    refusals::{self, seconds},
+    scenario::{AgeStarts, Scenario},
+    switches::{LogIdHeader, Switches},
+    window::SlidingWindow,
+};
+use axum::http::HeaderMap;
+
+/// A request as it is known before anything is decided.
+pub(crate) struct Incoming<'a> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) ticket: Option<&'a str>,
+    /// The app that a request to the token endpoint names.
+    pub(crate) app_id: Option<&'a str>,
+    pub(crate) authorization: Option<&'a str>,
+    pub(crate) line: String,
+    pub(crate) headers: HeaderMap,
+}
+
+/// A request after it was recorded and counted.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) now: Instant,
+    pub(crate) ordinal: u64,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) app_id: Option<Arc<str>>,
+    /// The user token it carried, if it was one.
+    pub(crate) user: Option<String>,
+    flaw: Option<Flaw>,
+    /// The window had no room; the time until it has.
+    throttled: Option<Duration>,
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Arrival {
+    pub(crate) fn log_id(&self) -> String {
+        format!("20260101000000{:020X}", self.ordinal)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct AppState {
+    pub(crate) id: Arc<str>,
+    pub(crate) settings: App,
+    windows: [SlidingWindow; 6],
+}
+
+impl AppState {
+    fn new(settings: App) -> Self {
+        let limit = &settings.rate_limit;
+        let windows =
+            [(); 6].map(|()| SlidingWindow::new(limit.requests, limit.per, limit.count_refused));
+        Self {
+            id: settings.app_id.as_str().into(),
+            windows,
+            settings,
+        }
+    }
+
+    /// The window of an endpoint; users have their own where the switch says so.
+    fn window(&mut self, endpoint: Endpoint, by_user: bool) -> Option<&mut SlidingWindow> {
+        let index = match endpoint {
+            Endpoint::Query => 0,
+            Endpoint::Create => 1,
+            Endpoint::Download => 2,
+            Endpoint::TenantToken | Endpoint::Other => return None,
+        };
+        let apart = by_user && !self.settings.rate_limit.users_share;
+        Some(&mut self.windows[if apart { index + 3 } else { index }])
+    }
+
+    /// Takes a successful call to an export endpoint from the quota, and adds the limit's headers where they always come.
+    fn complete(&mut self, arrival: &Arrival, answer: Answer) -> Answer {
+        let always = self.settings.rate_limit.headers_always && arrival.throttled.is_none();
+        let Some(window) = self.window(arrival.endpoint, arrival.user.is_some()) else {
+            return answer;
+        };
+        let (limit, reset) = (window.limit(), window.oldest_leaves_in(arrival.now));
+        let succeeded = answer.status < 300 && answer.code.unwrap_or(0) == 0;
+        if let Some(quota) = self.settings.quota.as_mut().filter(|_| succeeded) {
+            *quota = quota.saturating_sub(1);
+        }
+        if always {
+            refusals::with_limit_headers(answer, limit, seconds(reset))
+        } else {
+            answer
+        }
+    }
+}
+
+/// The state of the simulated platform.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) switches: Switches,
+    pub(crate) apps: HashMap<String, AppState>,
+    first_app: String,
+    pub(crate) tokens: TokenBook,
+    pub(crate) jobs: JobBook,
+    pub(crate) faults: FaultBook,
+    pub(crate) journal: Journal,
+    pub(crate) seed: u64,
+    default_life: Life,
+    age_starts: AgeStarts,
+    record_headers: bool,
+}
+
+impl World {
+    pub(crate) fn new(scenario: Scenario, now: Instant) -> Self {
+        let mut world = Self {
+            switches: Switches {
+                answers: scenario.answers,
+                tokens: scenario.tokens,
+                download: scenario.download,
+            },
+            apps: HashMap::new(),
+            first_app: scenario
+                .apps
+                .first()
+                .map(|app| app.app_id.clone())
+                .unwrap_or_default(),
+            tokens: TokenBook::default(),
+            jobs: JobBook::default(),
+            faults: FaultBook::default(),
+            journal: Journal::default(),
+            seed: scenario.seed,
+            default_life: scenario.life,
+            age_starts: scenario.age_starts,
+            record_headers: scenario.record_headers,
+        };
+        for app in scenario.apps {
+            world.add_app(app);
+        }
+        for job in scenario
+            .jobs
+            .into_iter()
+            .chain(scenario.batches.iter().flat_map(|batch| batch.jobs()))
+        {
+            world.add_job(job, now);
+        }
+        for rule in scenario.faults {
+            let (target, nth, fault) = rule.into_parts();
+            world.faults.add(target, nth, fault);
+        }
+        world
+    }
+
+    pub(crate) fn add_app(&mut self, app: App) {
+        let state = AppState::new(app);
+        for token in state
+            .settings
+            .tenant_tokens
+            .iter()
+            .chain(&state.settings.user_tokens)
+        {
+            self.tokens.accept(token, &state.id);
+        }
+        self.apps.insert(state.settings.app_id.clone(), state);
+    }
+
+    /// Replaces the windows of an app by empty ones.
+    pub(crate) fn renew_windows(&mut self, app_id: &str) {
+        if let Some(app) = self.apps.get_mut(app_id) {
+            *app = AppState::new(app.settings.clone());
+        }
+    }
+
+    /// Adds a job whose age begins as the scenario says; `false` if its app is not there.
+    pub(crate) fn add_job(&mut self, job: Job, now: Instant) -> bool {
+        let born_at = (self.age_starts == AgeStarts::AtOnce).then_some(now);
+        self.add_job_born(job, born_at).is_some()
+    }
+
+    /// Adds a job and returns its ticket.
+    pub(crate) fn add_job_born(&mut self, job: Job, born_at: Option<Instant>) -> Option<Arc<str>> {
+        let app_id = if job.app.is_empty() {
+            &self.first_app
+        } else {
+            &job.app
+        };
+        let app_id = Arc::clone(&self.apps.get(app_id)?.id);
+        let life = job.life.as_ref().unwrap_or(&self.default_life);
+        let course = life.settle(self.seed, &job.ticket);
+        Some(self.jobs.add(job, app_id, course, born_at))
+    }
+
+    /// Records a request, counts it in its window and in the faults, and judges its access token.
+    pub(crate) fn arrive(&mut self, incoming: Incoming<'_>, now: Instant) -> Arrival {
+        let seen = self.identify(&incoming, now);
+        let app_id = seen.app_id.as_deref();
+        let user = user_token(incoming.authorization);
+        let app = app_id.and_then(|id| self.apps.get_mut(id));
+        let window = app.and_then(|app| app.window(incoming.endpoint, user.is_some()));
+        let throttled = window.and_then(|window| window.admit(now).err());
+        let fault = self
+            .faults
+            .strike(incoming.endpoint, app_id, incoming.ticket);
+        let arrival = Arrival {
+            now,
+            ordinal: self.journal.next_ordinal(),
+            endpoint: incoming.endpoint,
+            app_id: seen.app_id,
+            user: user.map(str::to_owned),
+            flaw: seen.flaw,
+            throttled,
+            fault,
+        };
+        self.record(&arrival, seen.generation, incoming);
+        arrival
+    }
+
+    /// Who asks: by access token, or by the body where a token is asked for.
+    fn identify(&self, incoming: &Incoming<'_>, now: Instant) -> Seen {
+        if incoming.endpoint != Endpoint::TenantToken {
+            return self.tokens.judge(incoming.authorization, now);
+        }
+        let known = incoming.app_id.and_then(|id| self.apps.get(id));
+        Seen {
+            app_id: known.map(|app| Arc::clone(&app.id)),
+            generation: None,
+            flaw: None,
+        }
+    }
+
+    fn record(&mut self, arrival: &Arrival, generation: Option<u64>, incoming: Incoming<'_>) {
+        self.journal.push(Request {
+            ordinal: arrival.ordinal,
+            endpoint: arrival.endpoint,
+            app_id: arrival.app_id.clone(),
+            ticket: incoming.ticket.map(Arc::from),
+            token_generation: generation,
+            line: incoming.line.into_boxed_str(),
+            headers: self.record_headers.then_some(incoming.headers),
+            arrived_at: arrival.now,
+            answered_at: None,
+            abandoned_at: None,
+            status: None,
+            code: None,
+            throttled: arrival.throttled.is_some(),
+            faulty: arrival.fault.is_some(),
+        });
+    }
+
+    /// What every export endpoint checks before its own business: window, access token, the app's troubles.
+    pub(crate) fn admit(&self, arrival: &Arrival) -> Result<Arc<str>, Answer> {
+        if let Some(reset) = arrival.throttled {
+            return Err(self.throttle(arrival, reset));
+        }
+        let (flaw, app_id) = (arrival.flaw, arrival.app_id.clone());
+        let (None, Some(app_id)) = (flaw, app_id) else {
+            return Err(self.refuse(arrival, self.token_refusal(flaw.unwrap_or(Flaw::Tenant))));
+        };
+        let trouble = self
+            .apps
+            .get(&*app_id)
+            .and_then(|app| match app.settings.quota {
+                Some(0) => Some(Trouble::QuotaExhausted),
+                _ => app.settings.trouble.clone(),
+            });
+        match trouble {
+            Some(trouble) => Err(self.refuse(arrival, self.trouble_refusal(trouble))),
+            None => Ok(app_id),
+        }
+    }
+
+    /// Writes a refusal with this request's log id.
+    pub(crate) fn refuse(&self, arrival: &Arrival, refusal: Refusal) -> Answer {
+        refusal.into_answer(&arrival.log_id(), self.switches.answers.log_id)
+    }
+
+    /// Adds what every answer carries, and takes a successful call from the quota.
+    pub(crate) fn complete(&mut self, arrival: &Arrival, answer: Answer) -> Answer {
+        let answer = match self.switches.answers.log_id_header {
+            LogIdHeader::XTtLogid => answer.with_header("X-Tt-Logid", arrival.log_id()),
+            LogIdHeader::XRequestId => answer.with_header("X-Request-Id", arrival.log_id()),
+            LogIdHeader::Absent => answer,
+        };
+        let app = arrival
+            .app_id
+            .as_deref()
+            .and_then(|id| self.apps.get_mut(id));
+        match app {
+            Some(app) => app.complete(arrival, answer),
+            None => answer,
+        }
+    }
+}
+
+/// The token of an `Authorization` header, if it is a user's.
+fn user_token(authorization: Option<&str>) -> Option<&str> {
+    let token = authorization?.strip_prefix("Bearer ")?.trim();
+    token.starts_with("u-").then_some(token)
+}
