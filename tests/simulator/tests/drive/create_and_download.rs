@@ -1,0 +1,153 @@
+//! The way from an order to its file.
+
+use std::time::Duration;
+
+use export_simulator::{Disposition, Job, Life, Scenario};
+use serde_json::json;
+
+use crate::client::{Bench, DOCUMENT, TICKET, read, send};
+
+fn path(file_token: &str) -> String {
+    format!("/open-apis/drive/v1/export_tasks/file/{file_token}/download")
+}
+
+fn finished(shape: impl FnOnce(Job) -> Job) -> (Bench, String) {
+    let bench = Bench::with_job(|job| shape(job.succeeds_after(Duration::ZERO)));
+    let file_token = bench.simulator.jobs()[0].file_token.clone();
+    (bench, path(&file_token))
+}
+
+#[test]
+fn an_order_becomes_a_file() {
+    let bench = Bench::new(Scenario {
+        life: Life::Forever,
+        ..Scenario::default()
+    });
+    let order = json!({"file_extension": "pdf", "token": DOCUMENT, "type": "docx"});
+    let reply = bench.post("/open-apis/drive/v1/export_tasks", &order);
+    let ticket = reply.json()["data"]["ticket"].as_str().unwrap().to_owned();
+    assert_eq!((reply.status, ticket.len()), (200, 19));
+    let query = crate::client::query_path(&ticket);
+    assert_eq!(bench.get(&query).result()["job_status"], 1);
+    bench.simulator.finish_job(&ticket);
+    let result = bench.get(&query).result();
+    let file = bench.get(&path(result["file_token"].as_str().unwrap()));
+    assert_eq!(file.status, 200);
+    assert_eq!(
+        file.body.len() as i64,
+        result["file_size"].as_i64().unwrap()
+    );
+    let tickets: Vec<_> = bench
+        .simulator
+        .requests()
+        .into_iter()
+        .map(|request| request.ticket.unwrap())
+        .collect();
+    assert!(
+        tickets.iter().all(|recorded| **recorded == *ticket),
+        "create, queries and download: {tickets:?}"
+    );
+}
+
+#[test]
+fn odd_orders_are_refused() {
+    let bench = Bench::new(Scenario::default());
+    let create = |order| {
+        bench
+            .post("/open-apis/drive/v1/export_tasks", &order)
+            .status_and_code()
+    };
+    let csv = json!({"file_extension": "csv", "token": "shtcn", "type": "sheet"});
+    assert_eq!(create(csv), (400, 1_069_904));
+    assert_eq!(
+        create(json!({"file_extension": "csv", "token": "docbc", "type": "docx"})),
+        (400, 1_069_918)
+    );
+    assert_eq!(create(json!("no order")), (400, 99_992_402));
+}
+
+#[test]
+fn the_file_is_gone_after_its_time_or_for_others() {
+    let (bench, file) = finished(|mut job| {
+        job.age = Duration::from_secs(599);
+        job
+    });
+    assert_eq!(bench.get(&file).status, 200);
+    bench
+        .simulator
+        .switch(|switches| switches.download.lifetime = Duration::from_secs(599));
+    assert_eq!(bench.get(&file).status_and_code(), (400, 1_060_001));
+    assert_eq!(
+        bench.get(&path("boxcnunknown")).status_and_code(),
+        (400, 1_060_001)
+    );
+    bench.simulator.switch(|switches| {
+        (switches.download.gone_status, switches.download.gone_code) = (404, 1_061_003)
+    });
+    assert_eq!(bench.get(&file).status_and_code(), (404, 1_061_003));
+    bench.simulator.set_life(TICKET, Life::Forever);
+    assert_eq!(bench.get(&file).status, 404, "no file before the end");
+}
+
+#[test]
+fn headers_of_a_download_follow_the_switches() {
+    let (bench, file) = finished(|mut job| {
+        (job.file_name, job.file_size) = ("周报".to_owned(), 1_000);
+        job
+    });
+    let reply = bench.get(&file);
+    assert_eq!(
+        (
+            reply.header("content-length"),
+            reply.header("content-disposition")
+        ),
+        (Some("1000"), None)
+    );
+    bench.simulator.switch(|switches| {
+        switches.download.content_length = false;
+        switches.download.range = true;
+        switches.download.cap = 500;
+        switches.download.disposition = Disposition::Extended;
+    });
+    let reply = bench.get(&file);
+    assert_eq!(
+        (reply.header("content-length"), reply.body.len()),
+        (None, 500)
+    );
+    assert!(
+        reply
+            .header("content-disposition")
+            .unwrap()
+            .ends_with("filename*=UTF-8''%E5%91%A8%E6%8A%A5.docx")
+    );
+    bench
+        .simulator
+        .switch(|switches| switches.download.disposition = Disposition::Filename);
+    assert!(
+        bench
+            .get(&file)
+            .header("content-disposition")
+            .unwrap()
+            .contains("filename=\"周报.docx\"")
+    );
+    let bearer = format!("Bearer {}", bench.token);
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("Range", "bytes=260-269"),
+    ];
+    let part = read(
+        send(
+            bench.simulator.address(),
+            &format!("GET {file}"),
+            &headers,
+            "",
+        )
+        .unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        (part.status, part.header("content-range")),
+        (206, Some("bytes 260-269/500"))
+    );
+    assert_eq!(part.body, (9..19).collect::<Vec<u8>>());
+}

@@ -1,0 +1,15 @@
+//! Drives the simulator over loopback sockets, as its users do.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that cannot do its part fails the test"
+)]
+
+mod binary;
+mod client;
+mod create_and_download;
+mod faults;
+mod journal;
+mod limits;
+mod query;
+mod tenant_token;
