@@ -49,11 +49,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     fn unknown(flaw: Flaw) -> Self {
-        Self {
-            app_id: None,
-            generation: None,
-            flaw: Some(flaw),
-        }
+        Self { app_id: None, generation: None, flaw: Some(flaw) }
     }
 }
 
@@ -67,8 +63,7 @@ struct Issued {
 
 impl Issued {
     fn remaining(&self, now: Instant) -> Duration {
-        self.expires_at
-            .map_or(Duration::MAX, |end| end.saturating_duration_since(now))
+        self.expires_at.map_or(Duration::MAX, |end| end.saturating_duration_since(now))
     }
 }
 
@@ -87,12 +82,7 @@ pub(crate) struct TokenBook {
 
 impl TokenBook {
     /// The token that the token endpoint answers now, and the time it has left.
-    pub(crate) fn issue(
-        &mut self,
-        app_id: &Arc<str>,
-        rules: Rules,
-        now: Instant,
-    ) -> (String, Duration) {
+    pub(crate) fn issue(&mut self, app_id: &Arc<str>, rules: Rules, now: Instant) -> (String, Duration) {
         let newest = self.newest.entry(Arc::clone(app_id)).or_default();
         if let Some(issued) = self.issued.get(&newest.token) {
             let remaining = issued.remaining(now);
@@ -116,50 +106,32 @@ impl TokenBook {
 
     /// Accepts `token` for `app_id` without end: the fixed tokens of the scenario.
     pub(crate) fn accept(&mut self, token: &str, app_id: &Arc<str>) {
-        let issued = Issued {
-            app_id: Arc::clone(app_id),
-            generation: 0,
-            expires_at: None,
-            revoked: false,
-        };
+        let issued = Issued { app_id: Arc::clone(app_id), generation: 0, expires_at: None, revoked: false };
         self.issued.insert(token.to_owned(), issued);
     }
 
     /// Revokes every token that `app_id` holds, fixed ones too.
     pub(crate) fn revoke_all(&mut self, app_id: &str) {
-        for issued in self
-            .issued
-            .values_mut()
-            .filter(|issued| &*issued.app_id == app_id)
-        {
+        for issued in self.issued.values_mut().filter(|issued| &*issued.app_id == app_id) {
             issued.revoked = true;
         }
     }
 
     /// Revokes one token; `false` if it was never handed out.
     pub(crate) fn revoke(&mut self, token: &str) -> bool {
-        self.issued
-            .get_mut(token)
-            .map(|issued| issued.revoked = true)
-            .is_some()
+        self.issued.get_mut(token).map(|issued| issued.revoked = true).is_some()
     }
 
     /// Ends the life of every token of `app_id` now.
     pub(crate) fn expire_all(&mut self, app_id: &str, now: Instant) {
-        for issued in self
-            .issued
-            .values_mut()
-            .filter(|issued| &*issued.app_id == app_id)
-        {
+        for issued in self.issued.values_mut().filter(|issued| &*issued.app_id == app_id) {
             issued.expires_at = Some(now);
         }
     }
 
     /// Judges the value of an `Authorization` header.
     pub(crate) fn judge(&self, authorization: Option<&str>, now: Instant) -> Seen {
-        let bearer = authorization
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .map(str::trim);
+        let bearer = authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
         let Some(token) = bearer.filter(|token| !token.is_empty()) else {
             return Seen::unknown(Flaw::Missing);
         };
@@ -229,11 +201,7 @@ mod tests {
         assert_ne!(second, first);
         assert_eq!(left, RULES.lifetime);
         assert_eq!(flaw(&book, &first, later), None, "both stay valid");
-        assert_eq!(
-            book.judge(Some(&format!("Bearer {second}")), later)
-                .generation,
-            Some(2)
-        );
+        assert_eq!(book.judge(Some(&format!("Bearer {second}")), later).generation, Some(2));
     }
 
     #[test]
@@ -244,11 +212,7 @@ mod tests {
         assert_eq!(flaw(&book, &token, end - Duration::from_millis(1)), None);
         assert_eq!(flaw(&book, &token, end), Some(Flaw::Tenant));
         let seen = book.judge(Some(&format!("Bearer {token}")), end);
-        assert_eq!(
-            seen.app_id.as_deref(),
-            Some("cli_a"),
-            "an expired token still names its app"
-        );
+        assert_eq!(seen.app_id.as_deref(), Some("cli_a"), "an expired token still names its app");
     }
 
     #[test]
@@ -259,10 +223,7 @@ mod tests {
         assert_eq!(flaw(&book, &first, now), None);
         book.revoke_all("cli_a");
         assert_eq!(flaw(&book, &first, now), Some(Flaw::Tenant));
-        let stubborn = Rules {
-            reissue_revoked: true,
-            ..RULES
-        };
+        let stubborn = Rules { reissue_revoked: true, ..RULES };
         assert_eq!(book.issue(&app(), stubborn, now).0, first);
         let (second, _) = book.issue(&app(), RULES, now);
         assert_ne!(second, first);
@@ -286,10 +247,7 @@ mod tests {
     fn fixed_user_tokens_live_until_told_otherwise() {
         let (mut book, now) = (TokenBook::default(), Instant::now());
         book.accept("u-fixed", &app());
-        assert_eq!(
-            flaw(&book, "u-fixed", now + Duration::from_secs(1 << 30)),
-            None
-        );
+        assert_eq!(flaw(&book, "u-fixed", now + Duration::from_secs(1 << 30)), None);
         book.expire_all("cli_a", now);
         assert_eq!(flaw(&book, "u-fixed", now), Some(Flaw::UserExpired));
         assert!(book.revoke("u-fixed"));

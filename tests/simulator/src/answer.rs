@@ -59,10 +59,7 @@ impl Answer {
 
     /// JSON that is its own envelope.
     pub(crate) fn json(status: u16, code: i64, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            code: Some(code),
-            ..Self::plain(status, JSON, body)
-        }
+        Self { code: Some(code), ..Self::plain(status, JSON, body) }
     }
 
     /// What an unknown path or method gets.
@@ -86,10 +83,7 @@ impl Answer {
             return unsendable("the status");
         };
         *response.status_mut() = status;
-        let content_type = (
-            Cow::Borrowed(header::CONTENT_TYPE.as_str()),
-            self.content_type.into_owned(),
-        );
+        let content_type = (Cow::Borrowed(header::CONTENT_TYPE.as_str()), self.content_type.into_owned());
         for (name, value) in self.headers.into_iter().chain([content_type]) {
             let name = HeaderName::from_bytes(name.as_bytes());
             // From bytes, since a file name may be raw UTF-8.
@@ -103,9 +97,8 @@ impl Answer {
 }
 
 fn unsendable(what: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!(
-        "the scenario asks for {what} that HTTP cannot carry"
-    )));
+    let mut response =
+        Response::new(Body::from(format!("the scenario asks for {what} that HTTP cannot carry")));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
@@ -123,12 +116,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// With the documented message of that code.
     pub(crate) fn new(status: u16, code: i64) -> Self {
-        Self {
-            status,
-            code,
-            msg: Cow::Borrowed(message_of(code)),
-            details: Map::new(),
-        }
+        Self { status, code, msg: Cow::Borrowed(message_of(code)), details: Map::new() }
     }
 
     pub(crate) fn with_msg(mut self, msg: impl Into<Cow<'static, str>>) -> Self {
@@ -181,18 +169,12 @@ fn message_of(code: i64) -> &'static str {
         99_991_400 => "request trigger frequency limit",
         99_991_401 => "ip not allowed",
         99_991_403 => "This month's API call quota has been exceeded",
-        99_991_661 => {
-            "Missing access token for authorization. Please make a request with token attached."
-        }
+        99_991_661 => "Missing access token for authorization. Please make a request with token attached.",
         99_991_662 => "app is not in use",
-        99_991_663 => {
-            "Invalid access token for authorization. Please make a request with token attached."
-        }
+        99_991_663 => "Invalid access token for authorization. Please make a request with token attached.",
         99_991_664 => "invalid app access token",
         99_991_665 => "invalid tenant code",
-        99_991_668 => {
-            "Invalid access token for authorization. Please make a request with token attached."
-        }
+        99_991_668 => "Invalid access token for authorization. Please make a request with token attached.",
         99_991_671 => "Invalid access token, it must start with t- or u-",
         99_991_672 => "Access denied. One of the following scopes is required",
         99_991_673 => "app is unavailable in this tenant",
@@ -207,10 +189,7 @@ mod tests {
     use super::*;
 
     fn body(place: LogIdPlace) -> Value {
-        match Refusal::new(403, 1_069_902)
-            .into_answer("log-1", place)
-            .payload
-        {
+        match Refusal::new(403, 1_069_902).into_answer("log-1", place).payload {
             Payload::Bytes(bytes) => serde_json::from_slice(&bytes).unwrap(),
             Payload::File { .. } => panic!("a refusal is JSON"),
         }
@@ -222,17 +201,12 @@ mod tests {
         assert_eq!(body(LogIdPlace::Logid)["error"]["logid"], "log-1");
         let top = body(LogIdPlace::TopLevel);
         assert_eq!((&top["log_id"], top.get("error")), (&json!("log-1"), None));
-        assert_eq!(
-            body(LogIdPlace::Absent),
-            json!({"code": 1_069_902, "msg": "no permission"})
-        );
+        assert_eq!(body(LogIdPlace::Absent), json!({"code": 1_069_902, "msg": "no permission"}));
     }
 
     #[test]
     fn what_http_cannot_carry_is_said() {
-        let odd = Answer::json(200, 0, "{}")
-            .with_header("bad name", "x")
-            .into_response(Body::empty());
+        let odd = Answer::json(200, 0, "{}").with_header("bad name", "x").into_response(Body::empty());
         assert_eq!(odd.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let odd = Answer::json(99, 0, "{}").into_response(Body::empty());
         assert_eq!(odd.status(), StatusCode::INTERNAL_SERVER_ERROR);

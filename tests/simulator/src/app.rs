@@ -177,19 +177,12 @@ pub enum Trouble {
 impl Trouble {
     /// The missing scope as an app without any export permission meets it.
     pub fn scope_missing() -> Self {
-        Self::ScopeMissing {
-            scopes: export_scopes(),
-            status: bad_request(),
-            captured_shape: false,
-        }
+        Self::ScopeMissing { scopes: export_scopes(), status: bad_request(), captured_shape: false }
     }
 }
 
 fn export_scopes() -> Vec<String> {
-    vec![
-        "docs:document:export".to_owned(),
-        "drive:export:readonly".to_owned(),
-    ]
+    vec!["docs:document:export".to_owned(), "drive:export:readonly".to_owned()]
 }
 
 fn bad_request() -> u16 {

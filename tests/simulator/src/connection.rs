@@ -65,13 +65,7 @@ impl Listener for Loopback {
                 Ok((socket, peer)) => {
                     // Without it, small answers wait for the client's acknowledgement; with an error they are late.
                     let _ = socket.set_nodelay(true);
-                    return (
-                        Connection {
-                            socket,
-                            line: Line::default(),
-                        },
-                        peer,
-                    );
+                    return (Connection { socket, line: Line::default() }, peer);
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
@@ -114,11 +108,7 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }

@@ -72,22 +72,14 @@ mod tests {
     fn flaw(doc_type: &str, file_extension: &str, token: &str, sub_id: &str) -> Option<i64> {
         let [doc_type, file_extension, token, sub_id] =
             [doc_type, file_extension, token, sub_id].map(str::to_owned);
-        flaw_of(&Order {
-            file_extension,
-            token,
-            doc_type,
-            sub_id,
-        })
+        flaw_of(&Order { file_extension, token, doc_type, sub_id })
     }
 
     #[test]
     fn only_the_documented_combinations_are_taken() {
-        for (doc_type, extension) in [
-            ("doc", "pdf"),
-            ("docx", "docx"),
-            ("sheet", "xlsx"),
-            ("bitable", "xlsx"),
-        ] {
+        for (doc_type, extension) in
+            [("doc", "pdf"), ("docx", "docx"), ("sheet", "xlsx"), ("bitable", "xlsx")]
+        {
             assert_eq!(flaw(doc_type, extension, "docbc", ""), None);
         }
         assert_eq!(flaw("sheet", "csv", "shtcn", "0b"), None);

@@ -11,12 +11,7 @@ use crate::{
 
 impl World {
     /// Answers a download; `range` is the value of that header.
-    pub(crate) fn download(
-        &mut self,
-        arrival: &Arrival,
-        file_token: &str,
-        range: Option<&str>,
-    ) -> Answer {
+    pub(crate) fn download(&mut self, arrival: &Arrival, file_token: &str, range: Option<&str>) -> Answer {
         let app_id = match self.admit(arrival) {
             Ok(app_id) => app_id,
             Err(refusal) => return refusal,
@@ -35,10 +30,7 @@ impl World {
                 return self.refuse(arrival, Refusal::new(status, code));
             }
         }
-        let since_end = held
-            .course
-            .artefact_from()
-            .and_then(|end| held.age(arrival.now).checked_sub(end));
+        let since_end = held.course.artefact_from().and_then(|end| held.age(arrival.now).checked_sub(end));
         match since_end {
             Some(since_end) if since_end < rules.lifetime => file(&held.job, &rules, range),
             _ => self.refuse(arrival, gone),
@@ -48,38 +40,23 @@ impl World {
 
 fn file(job: &Job, rules: &Download, range: Option<&str>) -> Answer {
     let size = u64::try_from(job.file_size).unwrap_or(0).min(rules.cap);
-    let part = range
-        .filter(|_| rules.range)
-        .and_then(|range| parse_range(range, size));
+    let part = range.filter(|_| rules.range).and_then(|range| parse_range(range, size));
     let (from, bytes) = part.unwrap_or((0, size));
     let mut answer = Answer::plain(200, "application/octet-stream", Vec::new());
-    answer.payload = Payload::File {
-        from,
-        bytes,
-        content_length: rules.content_length,
-    };
+    answer.payload = Payload::File { from, bytes, content_length: rules.content_length };
     if part.is_some() {
         answer.status = 206;
-        answer = answer.with_header(
-            "Content-Range",
-            format!("bytes {from}-{}/{size}", from + bytes - 1),
-        );
+        answer = answer.with_header("Content-Range", format!("bytes {from}-{}/{size}", from + bytes - 1));
     }
     match rules.disposition {
         Disposition::Absent => answer,
         Disposition::Filename => {
-            let name = format!(
-                "attachment; filename=\"{}.{}\"",
-                job.file_name, job.file_extension
-            );
+            let name = format!("attachment; filename=\"{}.{}\"", job.file_name, job.file_extension);
             answer.with_header("Content-Disposition", name)
         }
         Disposition::Extended => {
             let name = percent_encode(&format!("{}.{}", job.file_name, job.file_extension));
-            answer.with_header(
-                "Content-Disposition",
-                format!("attachment; filename*=UTF-8''{name}"),
-            )
+            answer.with_header("Content-Disposition", format!("attachment; filename*=UTF-8''{name}"))
         }
     }
 }
@@ -89,19 +66,13 @@ fn parse_range(range: &str, size: u64) -> Option<(u64, u64)> {
     let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
     let from: u64 = from.parse().ok()?;
     let last = size.checked_sub(1)?;
-    let to = if to.is_empty() {
-        last
-    } else {
-        to.parse::<u64>().ok()?.min(last)
-    };
+    let to = if to.is_empty() { last } else { to.parse::<u64>().ok()?.min(last) };
     (from <= to).then(|| (from, to - from + 1))
 }
 
 fn percent_encode(text: &str) -> String {
     let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-            char::from(byte).to_string()
-        }
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(encode).collect()
@@ -116,18 +87,8 @@ mod tests {
         assert_eq!(parse_range("bytes=0-9", 100), Some((0, 10)));
         assert_eq!(parse_range("bytes=90-", 100), Some((90, 10)));
         assert_eq!(parse_range("bytes=90-500", 100), Some((90, 10)));
-        for odd in [
-            "bytes=100-",
-            "bytes=5-4",
-            "bytes=-5",
-            "lines=1-2",
-            "bytes=0-",
-        ] {
-            assert_eq!(
-                parse_range(odd, if odd == "bytes=0-" { 0 } else { 100 }),
-                None,
-                "{odd}"
-            );
+        for odd in ["bytes=100-", "bytes=5-4", "bytes=-5", "lines=1-2", "bytes=0-"] {
+            assert_eq!(parse_range(odd, if odd == "bytes=0-" { 0 } else { 100 }), None, "{odd}");
         }
     }
 

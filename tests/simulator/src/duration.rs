@@ -13,15 +13,10 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         "m" => 60.0,
         "h" => 3600.0,
         unit => {
-            return Err(format!(
-                "unknown unit {unit:?} in {text:?}, use ms, s, m or h"
-            ));
+            return Err(format!("unknown unit {unit:?} in {text:?}, use ms, s, m or h"));
         }
     };
-    let number: f64 = digits
-        .trim()
-        .parse()
-        .map_err(|_| format!("{text:?} is not a duration"))?;
+    let number: f64 = digits.trim().parse().map_err(|_| format!("{text:?} is not a duration"))?;
     from_seconds(number * factor)
 }
 
@@ -53,9 +48,7 @@ impl Visitor<'_> for DurationVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Duration, E> {
-        u64::try_from(seconds)
-            .map(Duration::from_secs)
-            .map_err(E::custom)
+        u64::try_from(seconds).map(Duration::from_secs).map_err(E::custom)
     }
 
     fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Duration, E> {

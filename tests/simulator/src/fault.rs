@@ -103,12 +103,7 @@ pub enum Fault {
 impl Fault {
     /// An envelope with that status and code, without further headers.
     pub fn answer(status: u16, code: i64, msg: impl Into<String>) -> Self {
-        Self::Answer {
-            status,
-            code,
-            msg: msg.into(),
-            headers: Vec::new(),
-        }
+        Self::Answer { status, code, msg: msg.into(), headers: Vec::new() }
     }
 }
 
@@ -131,26 +126,17 @@ impl Target {
 
     /// Every query of that ticket.
     pub fn ticket(ticket: impl Into<String>) -> Self {
-        Self {
-            ticket: Some(ticket.into()),
-            ..Self::default()
-        }
+        Self { ticket: Some(ticket.into()), ..Self::default() }
     }
 
     /// Every request of that app, token endpoint included.
     pub fn app(app_id: impl Into<String>) -> Self {
-        Self {
-            app_id: Some(app_id.into()),
-            ..Self::default()
-        }
+        Self { app_id: Some(app_id.into()), ..Self::default() }
     }
 
     /// Every request to that endpoint.
     pub fn endpoint(endpoint: Endpoint) -> Self {
-        Self {
-            endpoint: Some(endpoint),
-            ..Self::default()
-        }
+        Self { endpoint: Some(endpoint), ..Self::default() }
     }
 
     /// Narrows it to one app.
@@ -162,10 +148,7 @@ impl Target {
 
     fn fits(&self, endpoint: Endpoint, app_id: Option<&str>) -> bool {
         self.endpoint.is_none_or(|wanted| wanted == endpoint)
-            && self
-                .app_id
-                .as_deref()
-                .is_none_or(|wanted| app_id == Some(wanted))
+            && self.app_id.as_deref().is_none_or(|wanted| app_id == Some(wanted))
     }
 }
 
@@ -196,28 +179,19 @@ impl From<u64> for Nth {
 
 impl From<RangeInclusive<u64>> for Nth {
     fn from(range: RangeInclusive<u64>) -> Self {
-        Self {
-            from: *range.start(),
-            to: *range.end(),
-        }
+        Self { from: *range.start(), to: *range.end() }
     }
 }
 
 impl From<RangeFrom<u64>> for Nth {
     fn from(range: RangeFrom<u64>) -> Self {
-        Self {
-            from: range.start,
-            to: u64::MAX,
-        }
+        Self { from: range.start, to: u64::MAX }
     }
 }
 
 impl From<RangeFull> for Nth {
     fn from(_: RangeFull) -> Self {
-        Self {
-            from: 1,
-            to: u64::MAX,
-        }
+        Self { from: 1, to: u64::MAX }
     }
 }
 
@@ -258,13 +232,7 @@ impl FaultBook {
             Some(ticket) => self.of_tickets.entry(ticket.clone()).or_default(),
             None => &mut self.others,
         };
-        rules.push(Rule {
-            id,
-            target,
-            nth,
-            seen: 0,
-            fault,
-        });
+        rules.push(Rule { id, target, nth, seen: 0, fault });
         id
     }
 
@@ -283,13 +251,8 @@ impl FaultBook {
         app_id: Option<&str>,
         ticket: Option<&str>,
     ) -> Option<Fault> {
-        let own = ticket
-            .and_then(|ticket| self.of_tickets.get_mut(ticket))
-            .into_iter()
-            .flatten();
-        let fitting = own
-            .chain(&mut self.others)
-            .filter(|rule| rule.target.fits(endpoint, app_id));
+        let own = ticket.and_then(|ticket| self.of_tickets.get_mut(ticket)).into_iter().flatten();
+        let fitting = own.chain(&mut self.others).filter(|rule| rule.target.fits(endpoint, app_id));
         let mut struck = None;
         for rule in fitting {
             if rule.strikes() && struck.is_none() {
@@ -314,13 +277,7 @@ mod tests {
         book.add("one".into(), 2.into(), Fault::Reset);
         book.add("one".into(), (3..=4).into(), Fault::Hang);
         let struck: Vec<_> = (0..5).map(|_| query(&mut book, "one")).collect();
-        let expected = [
-            None,
-            Some(Fault::Reset),
-            Some(Fault::Hang),
-            Some(Fault::Hang),
-            None,
-        ];
+        let expected = [None, Some(Fault::Reset), Some(Fault::Hang), Some(Fault::Hang), None];
         assert_eq!(struck, expected);
         assert_eq!(query(&mut book, "two"), None);
     }
@@ -340,14 +297,8 @@ mod tests {
         let mut book = FaultBook::default();
         let token = Target::endpoint(Endpoint::TenantToken).of_app("cli_a");
         book.add(token, (..).into(), Fault::Close);
-        assert_eq!(
-            book.strike(Endpoint::TenantToken, Some("cli_a"), None),
-            Some(Fault::Close)
-        );
-        assert_eq!(
-            book.strike(Endpoint::TenantToken, Some("cli_b"), None),
-            None
-        );
+        assert_eq!(book.strike(Endpoint::TenantToken, Some("cli_a"), None), Some(Fault::Close));
+        assert_eq!(book.strike(Endpoint::TenantToken, Some("cli_b"), None), None);
         assert_eq!(book.strike(Endpoint::TenantToken, None, None), None);
         assert_eq!(query(&mut book, "one"), None);
     }
@@ -355,11 +306,7 @@ mod tests {
     #[test]
     fn a_rule_can_be_taken_back() {
         let mut book = FaultBook::default();
-        let outage = book.add(
-            Target::everything(),
-            (1..).into(),
-            Fault::Html { status: 502 },
-        );
+        let outage = book.add(Target::everything(), (1..).into(), Fault::Html { status: 502 });
         let own = book.add("one".into(), (1..).into(), Fault::Close);
         book.remove(own);
         assert_eq!(query(&mut book, "one"), Some(Fault::Html { status: 502 }));

@@ -37,11 +37,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(world: World) -> Self {
-        Self {
-            world: Mutex::new(world),
-            changed: Condvar::new(),
-            changed_async: Notify::new(),
-        }
+        Self { world: Mutex::new(world), changed: Condvar::new(), changed_async: Notify::new() }
     }
 
     /// A panic in a test's closure does not spoil the world for the others.
@@ -68,11 +64,7 @@ impl Shared {
         let range = text_of(&parts.headers, header::RANGE);
         let incoming = Incoming {
             endpoint: route.endpoint(),
-            ticket: if let Route::Query { ticket, .. } = &route {
-                Some(ticket)
-            } else {
-                None
-            },
+            ticket: if let Route::Query { ticket, .. } = &route { Some(ticket) } else { None },
             app_id: Some(credentials.app_id.as_str()),
             authorization: authorization.as_deref(),
             line: format!("{} {uri}", parts.method),
@@ -83,31 +75,19 @@ impl Shared {
             Route::TenantToken => world.tenant_token(&arrival, &credentials),
             Route::Create => world.create(&arrival, body),
             Route::Query { ticket, token } => world.query(&arrival, ticket, token.as_deref()),
-            Route::Download { file_token } => {
-                world.download(&arrival, file_token, range.as_deref())
-            }
+            Route::Download { file_token } => world.download(&arrival, file_token, range.as_deref()),
             Route::Other => Answer::page_not_found(),
         };
         let answer = world.complete(&arrival, answer);
         if arrival.fault.is_none() {
-            note(
-                world,
-                arrival.ordinal,
-                Outcome {
-                    status: Some(answer.status),
-                    code: answer.code,
-                },
-            );
+            note(world, arrival.ordinal, Outcome { status: Some(answer.status), code: answer.code });
         }
         (arrival, answer, world.switches.answers.log_id)
     }
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned)
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 fn note(world: &mut World, ordinal: u64, outcome: Outcome) {
@@ -135,11 +115,7 @@ pub(crate) async fn handle(
     let Some(fault) = arrival.fault.take() else {
         return wire::whole(answer);
     };
-    let waiting = Waiting {
-        shared: &shared,
-        ordinal: arrival.ordinal,
-        outcome: None,
-    };
+    let waiting = Waiting { shared: &shared, ordinal: arrival.ordinal, outcome: None };
     let spoilt = wire::spoilt(fault, answer, &line, (&arrival.log_id(), place)).await;
     waiting.answered(spoilt.outcome);
     spoilt.response

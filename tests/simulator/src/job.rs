@@ -168,9 +168,7 @@ pub enum Life {
 
 impl Default for Life {
     fn default() -> Self {
-        Self::Succeeds {
-            after: Duration::from_secs(10),
-        }
+        Self::Succeeds { after: Duration::from_secs(10) }
     }
 }
 
@@ -182,21 +180,11 @@ impl Life {
             Self::Fails { after, job_status } => Course::new(after, Ending::Failure { job_status }),
             Self::NoFileToken { after, lasts } => Course::new(
                 after,
-                Ending::NoFileToken {
-                    until: lasts.map(|lasts| after.saturating_add(lasts)),
-                },
+                Ending::NoFileToken { until: lasts.map(|lasts| after.saturating_add(lasts)) },
             ),
-            Self::Refused {
-                after,
-                status,
-                code,
-            } => Course::new(after, Ending::Refusal { status, code }),
+            Self::Refused { after, status, code } => Course::new(after, Ending::Refusal { status, code }),
             Self::Forever => Course::new(Duration::MAX, Ending::Success),
-            Self::Lognormal {
-                median,
-                sigma,
-                failing,
-            } => {
+            Self::Lognormal { median, sigma, failing } => {
                 let mut rng = Rng::with_seed(seed::mix(seed, ticket));
                 let seconds = seed::lognormal(&mut rng, median.as_secs_f64(), sigma);
                 let after = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
@@ -254,11 +242,7 @@ impl Course {
     /// The job at `age`; it initialises until `initialising` and processes until its end.
     pub(crate) fn phase_at(&self, age: Duration, initialising: Duration) -> Phase {
         if age < self.after {
-            return if age < initialising {
-                Phase::Initialising
-            } else {
-                Phase::Processing
-            };
+            return if age < initialising { Phase::Initialising } else { Phase::Processing };
         }
         match self.ending {
             Ending::Success => Phase::Succeeded,
@@ -293,89 +277,41 @@ mod tests {
     #[test]
     fn initialises_processes_and_ends() {
         let life = Life::Succeeds { after: SECOND * 10 };
-        let expected = [
-            Phase::Initialising,
-            Phase::Processing,
-            Phase::Processing,
-            Phase::Succeeded,
-        ];
+        let expected = [Phase::Initialising, Phase::Processing, Phase::Processing, Phase::Succeeded];
         assert_eq!(phases(life, [0, 1, 9, 10]), expected);
-        let life = Life::Fails {
-            after: SECOND * 2,
-            job_status: 107,
-        };
+        let life = Life::Fails { after: SECOND * 2, job_status: 107 };
         let failed = Phase::Failed { job_status: 107 };
-        assert_eq!(
-            phases(life, [0, 1, 2, 999]),
-            [Phase::Initialising, Phase::Processing, failed, failed]
-        );
+        assert_eq!(phases(life, [0, 1, 2, 999]), [Phase::Initialising, Phase::Processing, failed, failed]);
     }
 
     #[test]
     fn the_file_token_may_come_late_or_never() {
-        let life = Life::NoFileToken {
-            after: SECOND,
-            lasts: Some(SECOND * 2),
-        };
-        let expected = [
-            Phase::Initialising,
-            Phase::NoFileToken,
-            Phase::NoFileToken,
-            Phase::Succeeded,
-        ];
+        let life = Life::NoFileToken { after: SECOND, lasts: Some(SECOND * 2) };
+        let expected = [Phase::Initialising, Phase::NoFileToken, Phase::NoFileToken, Phase::Succeeded];
         assert_eq!(phases(life.clone(), [0, 1, 2, 3]), expected);
         assert_eq!(life.settle(1, "x").artefact_from(), Some(SECOND * 3));
-        let never = Life::NoFileToken {
-            after: SECOND,
-            lasts: None,
-        };
-        assert_eq!(
-            phases(never.clone(), [1, 2, 3, 9_999]),
-            [Phase::NoFileToken; 4]
-        );
+        let never = Life::NoFileToken { after: SECOND, lasts: None };
+        assert_eq!(phases(never.clone(), [1, 2, 3, 9_999]), [Phase::NoFileToken; 4]);
         assert_eq!(never.settle(1, "x").artefact_from(), None);
     }
 
     #[test]
     fn a_refused_job_and_one_without_end() {
-        let life = Life::Refused {
-            after: SECOND,
-            status: 410,
-            code: 1_069_906,
-        };
-        assert_eq!(
-            phases(life, [0, 1, 2, 3])[1],
-            Phase::Refused {
-                status: 410,
-                code: 1_069_906
-            }
-        );
-        assert_eq!(
-            phases(Life::Forever, [1, 60, 3600, u32::MAX]),
-            [Phase::Processing; 4]
-        );
+        let life = Life::Refused { after: SECOND, status: 410, code: 1_069_906 };
+        assert_eq!(phases(life, [0, 1, 2, 3])[1], Phase::Refused { status: 410, code: 1_069_906 });
+        assert_eq!(phases(Life::Forever, [1, 60, 3600, u32::MAX]), [Phase::Processing; 4]);
     }
 
     #[test]
     fn chance_depends_on_seed_and_ticket_only() {
-        let life = Life::Lognormal {
-            median: SECOND * 20,
-            sigma: 0.8,
-            failing: 0.25,
-        };
+        let life = Life::Lognormal { median: SECOND * 20, sigma: 0.8, failing: 0.25 };
         assert_eq!(life.settle(1, "a"), life.settle(1, "a"));
         assert_ne!(life.settle(1, "a"), life.settle(2, "a"));
         assert_ne!(life.settle(1, "a"), life.settle(1, "b"));
         let courses: Vec<_> = (0..2_000).map(|n| life.settle(1, &n.to_string())).collect();
-        let failing = courses
-            .iter()
-            .filter(|course| course.artefact_from().is_none())
-            .count();
+        let failing = courses.iter().filter(|course| course.artefact_from().is_none()).count();
         assert!((400..600).contains(&failing), "{failing}");
-        let early = courses
-            .iter()
-            .filter(|course| course.after < SECOND * 20)
-            .count();
+        let early = courses.iter().filter(|course| course.after < SECOND * 20).count();
         assert!((900..1_100).contains(&early), "{early}");
     }
 }

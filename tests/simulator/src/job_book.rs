@@ -26,18 +26,12 @@ impl Held {
     /// How old it is; where the age has not begun, it begins now.
     pub(crate) fn age(&mut self, now: Instant) -> Duration {
         let born_at = *self.born_at.get_or_insert(now);
-        now.saturating_duration_since(born_at)
-            .saturating_add(self.job.age)
+        now.saturating_duration_since(born_at).saturating_add(self.job.age)
     }
 
     /// May that app, with that user token or none, see it?
     pub(crate) fn is_created_by(&self, app_id: &str, user: Option<&str>) -> bool {
-        &*self.app_id == app_id
-            && self
-                .job
-                .user
-                .as_deref()
-                .is_none_or(|creator| user == Some(creator))
+        &*self.app_id == app_id && self.job.user.as_deref().is_none_or(|creator| user == Some(creator))
     }
 }
 
@@ -64,19 +58,10 @@ impl JobBook {
         }
         job.app = app_id.to_string();
         let indices = self.by_ticket.entry(Arc::clone(&ticket)).or_default();
-        let known = indices
-            .iter()
-            .copied()
-            .find(|&index| self.jobs[index].app_id == app_id);
+        let known = indices.iter().copied().find(|&index| self.jobs[index].app_id == app_id);
         let index = known.unwrap_or(self.jobs.len());
         self.by_file_token.insert(job.file_token.clone(), index);
-        let held = Held {
-            job,
-            app_id,
-            ticket: Arc::clone(&ticket),
-            course,
-            born_at,
-        };
+        let held = Held { job, app_id, ticket: Arc::clone(&ticket), course, born_at };
         match known {
             Some(index) => self.jobs[index] = held,
             None => {
@@ -95,9 +80,7 @@ impl JobBook {
     /// The job of that ticket; that app's own before another's.
     pub(crate) fn of_ticket(&mut self, ticket: &str, app_id: &str) -> Option<&mut Held> {
         let indices = self.by_ticket.get(ticket)?;
-        let own = indices
-            .iter()
-            .find(|&&index| &*self.jobs[index].app_id == app_id);
+        let own = indices.iter().find(|&&index| &*self.jobs[index].app_id == app_id);
         let index = *own.or(indices.first())?;
         self.jobs.get_mut(index)
     }
@@ -130,10 +113,7 @@ impl JobBook {
 
     /// Every job that is not forgotten, in the order they were added.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Job> {
-        self.jobs
-            .iter()
-            .filter(|held| self.by_ticket.contains_key(&held.ticket))
-            .map(|held| &held.job)
+        self.jobs.iter().filter(|held| self.by_ticket.contains_key(&held.ticket)).map(|held| &held.job)
     }
 }
 
@@ -174,9 +154,6 @@ mod tests {
         add(&mut book, "1", "cli_a");
         let held = book.of_ticket("1", "cli_a").unwrap();
         assert_eq!(held.age(now), Duration::ZERO);
-        assert_eq!(
-            held.age(now + Duration::from_secs(5)),
-            Duration::from_secs(5)
-        );
+        assert_eq!(held.age(now + Duration::from_secs(5)), Duration::from_secs(5));
     }
 }

@@ -59,6 +59,6 @@ pub use record::{Endpoint, Journal, Request};
 pub use scenario::{AgeStarts, Batch, FaultRule, Scenario, ScenarioError};
 pub use simulator::{Simulator, StartError};
 pub use switches::{
-    Answers, Disposition, Download, LogIdHeader, LogIdPlace, Outcome, RunningShape, SuccessShape,
-    Switches, Tokens,
+    Answers, Disposition, Download, LogIdHeader, LogIdPlace, Outcome, RunningShape, SuccessShape, Switches,
+    Tokens,
 };

@@ -25,10 +25,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments
-        .iter()
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
         // A closed stdout has nobody to tell.
         let _ = writeln!(io::stdout(), "{USAGE}");
         return ExitCode::SUCCESS;
@@ -53,18 +50,11 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
     let mut parsed = Arguments::default();
     let mut arguments = arguments.into_iter();
     while let Some(name) = arguments.next() {
-        let mut value = || {
-            arguments
-                .next()
-                .ok_or_else(|| format!("{name} needs a value"))
-        };
+        let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
         match name.as_str() {
             "--port" => {
                 let port = value()?;
-                parsed.port = Some(
-                    port.parse()
-                        .map_err(|_| format!("{port:?} is not a port"))?,
-                );
+                parsed.port = Some(port.parse().map_err(|_| format!("{port:?} is not a port"))?);
             }
             "--scenario" => parsed.scenario = Some(value()?),
             _ => return Err(format!("unknown argument {name:?}")),
@@ -103,17 +93,9 @@ mod tests {
     #[test]
     fn arguments_are_read_or_refused() {
         let arguments = parsed(&["--scenario", "a.toml", "--port", "8080"]).unwrap();
-        assert_eq!(
-            (arguments.port, arguments.scenario.as_deref()),
-            (Some(8080), Some("a.toml"))
-        );
+        assert_eq!((arguments.port, arguments.scenario.as_deref()), (Some(8080), Some("a.toml")));
         assert!(parsed(&[]).unwrap().port.is_none());
-        for odd in [
-            &["--port"][..],
-            &["--port", "x"],
-            &["--port", "70000"],
-            &["serve"],
-        ] {
+        for odd in [&["--port"][..], &["--port", "x"], &["--port", "70000"], &["serve"]] {
             assert!(parsed(odd).is_err(), "{odd:?}");
         }
     }

@@ -62,10 +62,7 @@ impl World {
             return self.refuse(arrival, Refusal::new(400, 1_069_904));
         };
         let mut held = self.jobs.of_ticket(ticket, &app_id);
-        let age = held
-            .as_mut()
-            .map(|held| held.age(arrival.now))
-            .unwrap_or_default();
+        let age = held.as_mut().map(|held| held.age(arrival.now)).unwrap_or_default();
         let held = held.filter(|_| answers.forgotten_after.is_none_or(|limit| age < limit));
         let outcome = match &held {
             None => Some(answers.unknown_ticket),
@@ -94,11 +91,9 @@ fn body(phase: Phase, held: Option<&Held>, answers: &Answers) -> Vec<u8> {
         Phase::Initialising => running(1, job, answers.running),
         Phase::Processing | Phase::Refused { .. } => running(2, job, answers.running),
         Phase::NoFileToken => write(described(job, 0, "")),
-        Phase::Failed { job_status } => write(described(
-            job,
-            job_status,
-            job.map_or("", |job| job.job_error_msg.as_str()),
-        )),
+        Phase::Failed { job_status } => {
+            write(described(job, job_status, job.map_or("", |job| job.job_error_msg.as_str())))
+        }
         Phase::Succeeded => write(succeeded(job, answers.success)),
     }
 }
@@ -107,16 +102,11 @@ fn running(job_status: i64, job: Option<&Job>, shape: RunningShape) -> Vec<u8> {
     match shape {
         RunningShape::Full => write(described(job, job_status, "")),
         RunningShape::StatusOnly => write(status_only(job_status)),
-        RunningShape::ZeroEmptyToken => write(ExportResult {
-            file_token: Some(""),
-            ..status_only(0)
-        }),
+        RunningShape::ZeroEmptyToken => write(ExportResult { file_token: Some(""), ..status_only(0) }),
         RunningShape::ZeroNoToken => write(status_only(0)),
         RunningShape::NoStatus => br#"{"code":0,"msg":"success","data":{"result":{}}}"#.to_vec(),
         RunningShape::NoResult => br#"{"code":0,"msg":"success","data":{}}"#.to_vec(),
-        RunningShape::NullResult => {
-            br#"{"code":0,"msg":"success","data":{"result":null}}"#.to_vec()
-        }
+        RunningShape::NullResult => br#"{"code":0,"msg":"success","data":{"result":null}}"#.to_vec(),
         RunningShape::NullData => br#"{"code":0,"msg":"success","data":null}"#.to_vec(),
         RunningShape::NoData => br#"{"code":0,"msg":"success"}"#.to_vec(),
     }
@@ -136,11 +126,7 @@ fn status_only<'a>(job_status: i64) -> ExportResult<'a> {
 }
 
 /// Every field, those of the file empty.
-fn described<'a>(
-    job: Option<&'a Job>,
-    job_status: i64,
-    job_error_msg: &'a str,
-) -> ExportResult<'a> {
+fn described<'a>(job: Option<&'a Job>, job_status: i64, job_error_msg: &'a str) -> ExportResult<'a> {
     ExportResult {
         file_extension: Some(job.map_or("", |job| &job.file_extension)),
         doc_type: Some(job.map_or("", |job| &job.doc_type)),
@@ -155,28 +141,19 @@ fn described<'a>(
 fn succeeded(job: Option<&Job>, shape: SuccessShape) -> ExportResult<'_> {
     let file_token = Some(job.map_or("", |job| job.file_token.as_str()));
     if shape == SuccessShape::Minimal {
-        return ExportResult {
-            file_token,
-            ..status_only(0)
-        };
+        return ExportResult { file_token, ..status_only(0) };
     }
     ExportResult {
         file_name: job.map(|job| job.file_name.as_str()),
         file_token,
         file_size: job.map(|job| job.file_size),
-        extra: (shape == SuccessShape::Extended).then_some(Extra {
-            unknown_to_all_pages: [1, 2],
-        }),
+        extra: (shape == SuccessShape::Extended).then_some(Extra { unknown_to_all_pages: [1, 2] }),
         ..described(job, 0, "success")
     }
 }
 
 fn write(result: ExportResult<'_>) -> Vec<u8> {
     // Only a map with odd keys or a failing writer can make this fail, and there is neither.
-    let envelope = Envelope {
-        code: 0,
-        msg: "success",
-        data: Data { result },
-    };
+    let envelope = Envelope { code: 0, msg: "success", data: Data { result } };
     serde_json::to_vec(&envelope).unwrap_or_default()
 }

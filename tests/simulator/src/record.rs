@@ -95,38 +95,27 @@ impl Journal {
 
     /// The requests to one endpoint.
     pub fn of(&self, endpoint: Endpoint) -> impl Iterator<Item = &Request> {
-        self.requests
-            .iter()
-            .filter(move |request| request.endpoint == endpoint)
+        self.requests.iter().filter(move |request| request.endpoint == endpoint)
     }
 
     /// The queries of one ticket.
     pub fn polls_of<'a>(&'a self, ticket: &'a str) -> impl Iterator<Item = &'a Request> {
-        self.of(Endpoint::Query)
-            .filter(move |request| request.ticket.as_deref() == Some(ticket))
+        self.of(Endpoint::Query).filter(move |request| request.ticket.as_deref() == Some(ticket))
     }
 
     /// The requests answered with that `code`.
     pub fn with_code(&self, code: i64) -> impl Iterator<Item = &Request> {
-        self.requests
-            .iter()
-            .filter(move |request| request.code == Some(code))
+        self.requests.iter().filter(move |request| request.code == Some(code))
     }
 
     /// How many requests found their window full, whatever they were answered.
     pub fn throttled_count(&self) -> usize {
-        self.requests
-            .iter()
-            .filter(|request| request.throttled)
-            .count()
+        self.requests.iter().filter(|request| request.throttled).count()
     }
 
     /// How many requests still wait for their answer.
     pub fn waiting_count(&self) -> usize {
-        self.requests
-            .iter()
-            .filter(|request| request.ended_at().is_none())
-            .count()
+        self.requests.iter().filter(|request| request.ended_at().is_none()).count()
     }
 
     /// The most requests of an app that arrived at one endpoint within any span of `per`, refused ones included.
@@ -209,26 +198,13 @@ mod tests {
 
     #[test]
     fn the_fullest_window_is_found_anywhere() {
-        let journal = journal(&[
-            (0, 1),
-            (900, 901),
-            (950, 951),
-            (1000, 1001),
-            (1899, 1900),
-            (5000, 5001),
-        ]);
+        let journal = journal(&[(0, 1), (900, 901), (950, 951), (1000, 1001), (1899, 1900), (5000, 5001)]);
         let most = |ms| journal.max_in_window("cli_a", Endpoint::Query, Duration::from_millis(ms));
         assert_eq!(most(1000), 4, "900 to 1899");
         assert_eq!(most(999), 3);
         assert_eq!(most(50), 1);
-        assert_eq!(
-            journal.max_in_window("cli_b", Endpoint::Query, Duration::from_secs(1)),
-            0
-        );
-        assert_eq!(
-            journal.max_in_window("cli_a", Endpoint::Create, Duration::from_secs(1)),
-            0
-        );
+        assert_eq!(journal.max_in_window("cli_b", Endpoint::Query, Duration::from_secs(1)), 0);
+        assert_eq!(journal.max_in_window("cli_a", Endpoint::Create, Duration::from_secs(1)), 0);
     }
 
     #[test]

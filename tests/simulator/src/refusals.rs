@@ -15,11 +15,8 @@ use crate::{
 impl World {
     /// The answer to a request that its window has no room for; `reset` is the time until it has.
     pub(crate) fn throttle(&self, arrival: &Arrival, reset: Duration) -> Answer {
-        let limit = arrival
-            .app_id
-            .as_deref()
-            .and_then(|id| self.apps.get(id))
-            .map(|app| &app.settings.rate_limit);
+        let limit =
+            arrival.app_id.as_deref().and_then(|id| self.apps.get(id)).map(|app| &app.settings.rate_limit);
         let limit = limit.cloned().unwrap_or_default();
         let (status, code) = match limit.style {
             ThrottleStyle::Http429 => (429, 99_991_400),
@@ -35,11 +32,7 @@ impl World {
         if !limit.headers {
             return answer;
         }
-        with_limit_headers(
-            answer,
-            limit.requests,
-            limit.reset.unwrap_or_else(|| seconds(reset)),
-        )
+        with_limit_headers(answer, limit.requests, limit.reset.unwrap_or_else(|| seconds(reset)))
     }
 
     /// The refusal of an access token with that flaw.
@@ -65,11 +58,9 @@ impl World {
             Trouble::QuotaExhausted => Refusal::new(429, 99_991_403),
             Trouble::TokensRefused => self.token_refusal(Flaw::Tenant),
             Trouble::Refused { status, code } => Refusal::new(status, code),
-            Trouble::ScopeMissing {
-                scopes,
-                status,
-                captured_shape,
-            } => scope_refusal(&scopes, status, captured_shape),
+            Trouble::ScopeMissing { scopes, status, captured_shape } => {
+                scope_refusal(&scopes, status, captured_shape)
+            }
         }
     }
 }
@@ -84,28 +75,18 @@ fn scope_refusal(scopes: &[String], status: u16, captured_shape: bool) -> Refusa
         })
         .collect();
     let mut refusal = Refusal::new(status, 99_991_672);
-    refusal.msg = format!(
-        "Access denied. One of the following scopes is required: [{}]",
-        scopes.join(", ")
-    )
-    .into();
-    refusal
-        .details
-        .insert("permission_violations".to_owned(), violations.into());
-    let helps: Vec<_> = scopes
-        .iter()
-        .take(1)
-        .map(|scope| json!({"url": url(scope), "description": "apply"}))
-        .collect();
+    refusal.msg =
+        format!("Access denied. One of the following scopes is required: [{}]", scopes.join(", ")).into();
+    refusal.details.insert("permission_violations".to_owned(), violations.into());
+    let helps: Vec<_> =
+        scopes.iter().take(1).map(|scope| json!({"url": url(scope), "description": "apply"})).collect();
     refusal.details.insert("helps".to_owned(), helps.into());
     refusal
 }
 
 /// Adds both headers of the page on rate limits.
 pub(crate) fn with_limit_headers(answer: Answer, limit: usize, reset: String) -> Answer {
-    answer
-        .with_header("x-ogw-ratelimit-limit", limit.to_string())
-        .with_header("x-ogw-ratelimit-reset", reset)
+    answer.with_header("x-ogw-ratelimit-limit", limit.to_string()).with_header("x-ogw-ratelimit-reset", reset)
 }
 
 /// Whole seconds, rounded up: a client that waits that long finds room.

@@ -14,13 +14,8 @@ const EXPORT_TASKS: &str = "/open-apis/drive/v1/export_tasks";
 pub(crate) enum Route<'a> {
     TenantToken,
     Create,
-    Query {
-        ticket: Cow<'a, str>,
-        token: Option<Cow<'a, str>>,
-    },
-    Download {
-        file_token: Cow<'a, str>,
-    },
+    Query { ticket: Cow<'a, str>, token: Option<Cow<'a, str>> },
+    Download { file_token: Cow<'a, str> },
     Other,
 }
 
@@ -39,26 +34,15 @@ impl<'a> Route<'a> {
         let Some(rest) = rest.strip_prefix('/') else {
             return Self::Other;
         };
-        if let Some(file_token) = rest
-            .strip_prefix("file/")
-            .and_then(|rest| rest.strip_suffix("/download"))
-        {
-            return Self::Download {
-                file_token: percent_decode(file_token),
-            };
+        if let Some(file_token) = rest.strip_prefix("file/").and_then(|rest| rest.strip_suffix("/download")) {
+            return Self::Download { file_token: percent_decode(file_token) };
         }
         if rest.is_empty() || rest.contains('/') {
             return Self::Other;
         }
         let pairs = query.unwrap_or_default().split('&');
-        let token = pairs
-            .filter_map(|pair| pair.strip_prefix("token="))
-            .map(percent_decode)
-            .next();
-        Self::Query {
-            ticket: percent_decode(rest),
-            token,
-        }
+        let token = pairs.filter_map(|pair| pair.strip_prefix("token=")).map(percent_decode).next();
+        Self::Query { ticket: percent_decode(rest), token }
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
@@ -82,11 +66,7 @@ fn percent_decode(text: &str) -> Cow<'_, str> {
     while let Some((&first, after)) = rest.split_first() {
         let escaped = (first == b'%').then(|| hex_byte(after)).flatten();
         bytes.push(escaped.unwrap_or(first));
-        rest = if escaped.is_some() {
-            &after[2..]
-        } else {
-            after
-        };
+        rest = if escaped.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
@@ -101,56 +81,27 @@ mod tests {
     use super::*;
 
     fn query(ticket: &'static str, token: Option<&'static str>) -> Route<'static> {
-        Route::Query {
-            ticket: ticket.into(),
-            token: token.map(Into::into),
-        }
+        Route::Query { ticket: ticket.into(), token: token.map(Into::into) }
     }
 
     #[test]
     fn each_endpoint_is_found() {
         let cases = [
-            (
-                "POST",
-                "/open-apis/auth/v3/tenant_access_token/internal",
-                Route::TenantToken,
-            ),
+            ("POST", "/open-apis/auth/v3/tenant_access_token/internal", Route::TenantToken),
             ("POST", "/open-apis/drive/v1/export_tasks", Route::Create),
-            (
-                "GET",
-                "/open-apis/drive/v1/export_tasks/69?token=doc",
-                query("69", Some("doc")),
-            ),
-            (
-                "GET",
-                "/open-apis/drive/v1/export_tasks/69?a=b&token=d%2Fc",
-                query("69", Some("d/c")),
-            ),
-            (
-                "GET",
-                "/open-apis/drive/v1/export_tasks/6%209",
-                query("6 9", None),
-            ),
-            (
-                "GET",
-                "/open-apis/drive/v1/export_tasks/%zz%4",
-                query("%zz%4", None),
-            ),
+            ("GET", "/open-apis/drive/v1/export_tasks/69?token=doc", query("69", Some("doc"))),
+            ("GET", "/open-apis/drive/v1/export_tasks/69?a=b&token=d%2Fc", query("69", Some("d/c"))),
+            ("GET", "/open-apis/drive/v1/export_tasks/6%209", query("6 9", None)),
+            ("GET", "/open-apis/drive/v1/export_tasks/%zz%4", query("%zz%4", None)),
             (
                 "GET",
                 "/open-apis/drive/v1/export_tasks/file/box/download",
-                Route::Download {
-                    file_token: "box".into(),
-                },
+                Route::Download { file_token: "box".into() },
             ),
             ("GET", "/open-apis/drive/v1/export_tasks", Route::Other),
             ("GET", "/open-apis/drive/v1/export_tasks/", Route::Other),
             ("GET", "/open-apis/drive/v1/export_tasks/a/b", Route::Other),
-            (
-                "PUT",
-                "/open-apis/drive/v1/export_tasks/69?token=doc",
-                Route::Other,
-            ),
+            ("PUT", "/open-apis/drive/v1/export_tasks/69?token=doc", Route::Other),
             ("GET", "/", Route::Other),
         ];
         for (method, uri, expected) in cases {

@@ -99,8 +99,7 @@ impl Batch {
     pub fn jobs(&self) -> impl Iterator<Item = Job> {
         (0..self.count).map(|offset| {
             let ticket = self.first_ticket.saturating_add(offset);
-            let mut job =
-                Job::new(ticket.to_string(), format!("doc{ticket:019}")).app(self.app.clone());
+            let mut job = Job::new(ticket.to_string(), format!("doc{ticket:019}")).app(self.app.clone());
             job.life.clone_from(&self.life);
             job
         })
@@ -136,16 +135,8 @@ fn first() -> u64 {
 
 impl FaultRule {
     pub(crate) fn into_parts(self) -> (Target, Nth, Fault) {
-        let target = Target {
-            endpoint: self.endpoint,
-            app_id: self.app,
-            ticket: self.ticket,
-        };
-        (
-            target,
-            Nth::from(self.from..=self.to.unwrap_or(u64::MAX)),
-            self.fault,
-        )
+        let target = Target { endpoint: self.endpoint, app_id: self.app, ticket: self.ticket };
+        (target, Nth::from(self.from..=self.to.unwrap_or(u64::MAX)), self.fault)
     }
 }
 
@@ -172,10 +163,7 @@ pub enum ScenarioError {
 impl Scenario {
     /// A scenario with these apps and nothing else.
     pub fn with_apps(apps: impl IntoIterator<Item = App>) -> Self {
-        Self {
-            apps: apps.into_iter().collect(),
-            ..Self::default()
-        }
+        Self { apps: apps.into_iter().collect(), ..Self::default() }
     }
 
     /// Reads a scenario and checks it.
@@ -194,20 +182,13 @@ impl Scenario {
         if self.apps.is_empty() {
             return Err(ScenarioError::NoApp);
         }
-        if let Some(app) = self
-            .apps
-            .iter()
-            .find(|app| !ids.insert(app.app_id.as_str()))
-        {
+        if let Some(app) = self.apps.iter().find(|app| !ids.insert(app.app_id.as_str())) {
             return Err(ScenarioError::SameApp(app.app_id.clone()));
         }
         let of_jobs = self.jobs.iter().map(|job| job.app.as_str());
         let of_batches = self.batches.iter().map(|batch| batch.app.as_str());
         let of_faults = self.faults.iter().filter_map(|rule| rule.app.as_deref());
-        let mut named = of_jobs
-            .chain(of_batches)
-            .filter(|id| !id.is_empty())
-            .chain(of_faults);
+        let mut named = of_jobs.chain(of_batches).filter(|id| !id.is_empty()).chain(of_faults);
         if let Some(unknown) = named.find(|id| !ids.contains(id)) {
             return Err(ScenarioError::UnknownApp(unknown.to_owned()));
         }
@@ -240,9 +221,7 @@ mod tests {
     #[test]
     fn the_shipped_example_is_valid() {
         let scenario = Scenario::from_toml(include_str!("../scenarios/example.toml")).unwrap();
-        assert!(
-            scenario.apps.len() > 1 && !scenario.jobs.is_empty() && !scenario.faults.is_empty()
-        );
+        assert!(scenario.apps.len() > 1 && !scenario.jobs.is_empty() && !scenario.faults.is_empty());
     }
 
     #[test]
@@ -278,18 +257,13 @@ mod tests {
         struct List<T> {
             list: Vec<T>,
         }
-        toml::from_str::<List<T>>(&format!("list = [{values}]"))
-            .unwrap()
-            .list
-            .len()
+        toml::from_str::<List<T>>(&format!("list = [{values}]")).unwrap().list.len()
     }
 
     #[test]
     fn a_batch_numbers_its_jobs() {
         let text = "[[jobs]]\ncount = 2\nfirst_ticket = 6933093124755412345\nlife = \"forever\"";
-        let jobs: Vec<Job> = Scenario::from_toml(text).unwrap().batches[0]
-            .jobs()
-            .collect();
+        let jobs: Vec<Job> = Scenario::from_toml(text).unwrap().batches[0].jobs().collect();
         assert_eq!(jobs[1].ticket, "6933093124755412346");
         assert_eq!(jobs[1].token, "doc6933093124755412346");
         assert_eq!(jobs[1].life, Some(Life::Forever));
@@ -302,9 +276,7 @@ mod tests {
         assert!(refused("[[fault]]\nfault = { slow = { bites = 1 } }").contains("bites"));
         assert!(refused("app = []").contains("none"));
         assert!(refused("[[app]]\n[[app]]").contains("twice"));
-        assert!(
-            refused("[[job]]\nticket = \"1\"\ntoken = \"d\"\napp = \"cli_x\"").contains("cli_x")
-        );
+        assert!(refused("[[job]]\nticket = \"1\"\ntoken = \"d\"\napp = \"cli_x\"").contains("cli_x"));
         let life = "life = { lognormal = { median = \"1s\", sigma = -1 } }";
         assert!(refused(life).contains("sigma"));
         assert!(refused("life = { succeeds = { after = \"soon\" } }").contains("soon"));

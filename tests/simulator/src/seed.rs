@@ -4,11 +4,9 @@ use fastrand::Rng;
 
 /// Folds a text into a seed (FNV-1a with a final mix); stable across versions of the compiler, unlike the std hasher.
 pub(crate) fn mix(seed: u64, text: &str) -> u64 {
-    let folded = text
-        .bytes()
-        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+    let folded = text.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     Rng::with_seed(folded).u64(..)
 }
 
@@ -34,9 +32,7 @@ mod tests {
     #[test]
     fn half_of_the_draws_lie_below_the_median() {
         let mut rng = Rng::with_seed(1);
-        let below = (0..10_000)
-            .filter(|_| lognormal(&mut rng, 20.0, 0.8) < 20.0)
-            .count();
+        let below = (0..10_000).filter(|_| lognormal(&mut rng, 20.0, 0.8) < 20.0).count();
         assert!((4_800..5_200).contains(&below), "{below}");
     }
 }

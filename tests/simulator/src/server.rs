@@ -31,34 +31,24 @@ impl Server {
         let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {
             let _guard = runtime.enter();
             Loopback(TcpListener::from_std(socket)?)
         };
         let (stop, stopped) = oneshot::channel::<()>();
-        let thread = thread::Builder::new()
-            .name("export-simulator".to_owned())
-            .spawn(move || {
-                let service = handler::handle
-                    .with_state(shared)
-                    .into_make_service_with_connect_info::<Line>();
-                runtime.block_on(async move {
-                    tokio::select! {
-                        // Serving has no end of its own.
-                        _ = async { serve(listener, service).await } => {}
-                        _ = stopped => {}
-                    }
-                });
-                // Dropping the runtime drops every connection, hanging ones too.
-            })?;
-        Ok(Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = thread::Builder::new().name("export-simulator".to_owned()).spawn(move || {
+            let service = handler::handle.with_state(shared).into_make_service_with_connect_info::<Line>();
+            runtime.block_on(async move {
+                tokio::select! {
+                    // Serving has no end of its own.
+                    _ = async { serve(listener, service).await } => {}
+                    _ = stopped => {}
+                }
+            });
+            // Dropping the runtime drops every connection, hanging ones too.
+        })?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -60,14 +60,10 @@ impl Simulator {
         scenario.check()?;
         let port = scenario.port;
         let shared = Arc::new(Shared::new(World::new(scenario, Instant::now())));
-        let server = Server::start(port, Arc::clone(&shared))
-            .map_err(|cause| StartError::Io { port, cause })?;
+        let server =
+            Server::start(port, Arc::clone(&shared)).map_err(|cause| StartError::Io { port, cause })?;
         let address = server.address();
-        Ok(Self {
-            shared,
-            address,
-            server: Mutex::new(Some(server)),
-        })
+        Ok(Self { shared, address, server: Mutex::new(Some(server)) })
     }
 
     /// As [`Simulator::spawn`], which never blocks for long, for tests that are async anyway.
@@ -159,10 +155,7 @@ impl Simulator {
     /// Lets a job fail now.
     #[track_caller]
     pub fn fail_job(&self, ticket: &str, job_status: i64) {
-        self.change_life(ticket, |age| Life::Fails {
-            after: age,
-            job_status,
-        });
+        self.change_life(ticket, |age| Life::Fails { after: age, job_status });
     }
 
     #[track_caller]
@@ -178,10 +171,7 @@ impl Simulator {
     ///
     /// `nth` is a number, a range such as `2..=5` or `3..`, or `..` for all.
     pub fn fault(&self, target: impl Into<Target>, nth: impl Into<Nth>, fault: Fault) -> FaultId {
-        self.shared
-            .lock()
-            .faults
-            .add(target.into(), nth.into(), fault)
+        self.shared.lock().faults.add(target.into(), nth.into(), fault)
     }
 
     /// Takes one rule back.
@@ -220,11 +210,7 @@ impl Simulator {
             };
             (Arc::clone(&app.id), rules)
         });
-        self.shared
-            .lock()
-            .tokens
-            .issue(&id, rules, Instant::now())
-            .0
+        self.shared.lock().tokens.issue(&id, rules, Instant::now()).0
     }
 
     /// Accepts a tenant or user token that was made elsewhere, without end.
@@ -272,10 +258,7 @@ impl Simulator {
         let World { apps, switches, .. } = &mut *world;
         let outcome = apps.get_mut(app_id).map(|app| act(app, switches));
         drop(world);
-        #[expect(
-            clippy::panic,
-            reason = "a test that names an app it did not set up must not go on"
-        )]
+        #[expect(clippy::panic, reason = "a test that names an app it did not set up must not go on")]
         outcome.unwrap_or_else(|| panic!("no app {app_id:?} in the simulator"))
     }
 
@@ -311,25 +294,15 @@ impl Simulator {
 
     /// Blocks until `condition` holds, asked again after every request and answer; `false` if time ran out.
     #[must_use]
-    pub fn wait_until(
-        &self,
-        timeout: Duration,
-        mut condition: impl FnMut(&Journal) -> bool,
-    ) -> bool {
+    pub fn wait_until(&self, timeout: Duration, mut condition: impl FnMut(&Journal) -> bool) -> bool {
         let world = self.shared.lock();
-        let waited = self
-            .shared
-            .changed
-            .wait_timeout_while(world, timeout, |world| !condition(&world.journal));
+        let waited =
+            self.shared.changed.wait_timeout_while(world, timeout, |world| !condition(&world.journal));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// As [`Simulator::wait_until`], for async tests.
-    pub async fn until(
-        &self,
-        timeout: Duration,
-        mut condition: impl FnMut(&Journal) -> bool,
-    ) -> bool {
+    pub async fn until(&self, timeout: Duration, mut condition: impl FnMut(&Journal) -> bool) -> bool {
         let wait = async {
             loop {
                 let mut changed = std::pin::pin!(self.shared.changed_async.notified());

@@ -53,8 +53,7 @@ impl World {
             reissue_revoked: switches.reissue_revoked,
         };
         let (token, left) = self.tokens.issue(&Arc::clone(&app.id), rules, arrival.now);
-        let body =
-            json!({"code": 0, "msg": "ok", "tenant_access_token": token, "expire": left.as_secs()});
+        let body = json!({"code": 0, "msg": "ok", "tenant_access_token": token, "expire": left.as_secs()});
         Answer::json(200, 0, body.to_string())
     }
 }

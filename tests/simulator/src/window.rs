@@ -19,21 +19,12 @@ pub(crate) struct SlidingWindow {
 
 impl SlidingWindow {
     pub(crate) fn new(requests: usize, per: Duration, count_refused: bool) -> Self {
-        Self {
-            requests,
-            per,
-            count_refused,
-            arrivals: VecDeque::new(),
-        }
+        Self { requests, per, count_refused, arrivals: VecDeque::new() }
     }
 
     /// Lets a request in, or says after how long the window has room again.
     pub(crate) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
-        while self
-            .arrivals
-            .front()
-            .is_some_and(|&oldest| now.duration_since(oldest) >= self.per)
-        {
+        while self.arrivals.front().is_some_and(|&oldest| now.duration_since(oldest) >= self.per) {
             self.arrivals.pop_front();
         }
         if self.arrivals.len() < self.requests {
@@ -76,11 +67,7 @@ mod tests {
         assert_eq!(window.admit(at(start, 10)), Ok(()));
         assert_eq!(window.admit(at(start, 20)), Err(Duration::from_secs(40)));
         assert_eq!(window.admit(at(start, 59)), Err(Duration::from_secs(1)));
-        assert_eq!(
-            window.admit(at(start, 60)),
-            Ok(()),
-            "the first left exactly now"
-        );
+        assert_eq!(window.admit(at(start, 60)), Ok(()), "the first left exactly now");
         assert_eq!(window.admit(at(start, 60)), Err(Duration::from_secs(10)));
     }
 
@@ -91,10 +78,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(window.admit(at(start, 59)), Ok(()));
         }
-        assert!(
-            window.admit(at(start, 61)).is_err(),
-            "a fixed window would admit this one"
-        );
+        assert!(window.admit(at(start, 61)).is_err(), "a fixed window would admit this one");
         assert_eq!(window.admit(at(start, 119)), Ok(()));
     }
 
@@ -108,11 +92,7 @@ mod tests {
             assert!(window.admit(at(start, 30)).is_err());
         }
         assert_eq!(lenient.admit(at(start, 60)), Ok(()));
-        assert_eq!(
-            strict.admit(at(start, 60)),
-            Err(PER),
-            "this one counts again"
-        );
+        assert_eq!(strict.admit(at(start, 60)), Err(PER), "this one counts again");
     }
 
     #[test]

@@ -53,9 +53,7 @@ impl Source {
     fn piece(&self, offset: u64, most: u64) -> Bytes {
         match self {
             Self::Bytes(bytes) => cut(bytes, offset, most),
-            Self::File { from, bytes } => {
-                cut(&FILE, (from + offset) % 251, most.min(bytes - offset))
-            }
+            Self::File { from, bytes } => cut(&FILE, (from + offset) % 251, most.min(bytes - offset)),
             Self::Huge { .. } if offset < HUGE_HEAD.len() as u64 => {
                 cut(&Bytes::from_static(HUGE_HEAD), offset, most)
             }
@@ -65,11 +63,7 @@ impl Source {
 }
 
 fn cut(bytes: &Bytes, from: u64, most: u64) -> Bytes {
-    let at = |index: u64| {
-        usize::try_from(index)
-            .unwrap_or(usize::MAX)
-            .min(bytes.len())
-    };
+    let at = |index: u64| usize::try_from(index).unwrap_or(usize::MAX).min(bytes.len());
     bytes.slice(at(from)..at(from.saturating_add(most)))
 }
 
@@ -93,34 +87,20 @@ struct Pace {
 pub(crate) fn whole(mut answer: Answer) -> Response<Body> {
     match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
         Payload::Bytes(bytes) => answer.into_response(Body::from(bytes)),
-        Payload::File {
-            from,
-            bytes,
-            content_length,
-        } => {
+        Payload::File { from, bytes, content_length } => {
             let source = Source::File { from, bytes };
             paced(
                 answer,
                 source,
                 content_length,
-                Pace {
-                    upto: bytes,
-                    chunk: CHUNK,
-                    every: None,
-                    tail: Tail::End,
-                },
+                Pace { upto: bytes, chunk: CHUNK, every: None, tail: Tail::End },
             )
         }
     }
 }
 
 /// The answer that a fault makes of the true one; it may take its time, or never come.
-pub(crate) async fn spoilt(
-    fault: Fault,
-    answer: Answer,
-    line: &Line,
-    log: (&str, LogIdPlace),
-) -> Spoilt {
+pub(crate) async fn spoilt(fault: Fault, answer: Answer, line: &Line, log: (&str, LogIdPlace)) -> Spoilt {
     match fault {
         Fault::Reset => {
             line.reset();
@@ -137,62 +117,34 @@ pub(crate) async fn spoilt(
         }
         Fault::Slow { bytes, every } => {
             let chunk = (bytes as u64).clamp(1, CHUNK);
-            Spoilt::paced(answer, |length| Pace {
-                upto: length,
-                chunk,
-                every: Some(every),
-                tail: Tail::End,
-            })
+            Spoilt::paced(answer, |length| Pace { upto: length, chunk, every: Some(every), tail: Tail::End })
         }
         Fault::HalfBody => Spoilt::paced(answer, |length| half(length, Tail::Break)),
         Fault::Stall => Spoilt::paced(answer, |length| half(length, Tail::Silence)),
-        Fault::Huge {
-            bytes,
-            content_length,
-        } => {
+        Fault::Huge { bytes, content_length } => {
             let answer = Answer::json(200, 0, Vec::new());
-            let pace = Pace {
-                upto: bytes,
-                chunk: CHUNK,
-                every: None,
-                tail: Tail::End,
-            };
-            let outcome = Outcome {
-                status: Some(200),
-                code: None,
-            };
-            Spoilt {
-                outcome,
-                response: paced(answer, Source::Huge { bytes }, content_length, pace),
-            }
+            let pace = Pace { upto: bytes, chunk: CHUNK, every: None, tail: Tail::End };
+            let outcome = Outcome { status: Some(200), code: None };
+            Spoilt { outcome, response: paced(answer, Source::Huge { bytes }, content_length, pace) }
         }
         other => Spoilt::of(replaced(other, log)),
     }
 }
 
 fn half(length: u64, tail: Tail) -> Pace {
-    Pace {
-        upto: length / 2,
-        chunk: CHUNK,
-        every: None,
-        tail,
-    }
+    Pace { upto: length / 2, chunk: CHUNK, every: None, tail }
 }
 
 /// The faults that are nothing but another answer.
 fn replaced(fault: Fault, (log_id, place): (&str, LogIdPlace)) -> Answer {
     const OK: u16 = 200;
     match fault {
-        Fault::WrongJson => Answer::plain(
-            OK,
-            crate::answer::JSON,
-            r#"{"code":0,"msg":"success","data":{"result":{"#,
-        ),
-        Fault::InvalidUtf8 => Answer::plain(
-            OK,
-            crate::answer::JSON,
-            &b"{\"code\":0,\"msg\":\"succ\xff\xfe\",\"data\":{}}"[..],
-        ),
+        Fault::WrongJson => {
+            Answer::plain(OK, crate::answer::JSON, r#"{"code":0,"msg":"success","data":{"result":{"#)
+        }
+        Fault::InvalidUtf8 => {
+            Answer::plain(OK, crate::answer::JSON, &b"{\"code\":0,\"msg\":\"succ\xff\xfe\",\"data\":{}}"[..])
+        }
         Fault::Empty { status } => Answer::plain(status, crate::answer::JSON, ""),
         Fault::Html { status } => Answer::plain(status, "text/html", html(status)),
         Fault::Unavailable { retry_after } => {
@@ -205,30 +157,13 @@ fn replaced(fault: Fault, (log_id, place): (&str, LogIdPlace)) -> Answer {
         Fault::Redirect { status, location } => {
             Answer::plain(status, "text/html", html(status)).with_header("Location", location)
         }
-        Fault::Answer {
-            status,
-            code,
-            msg,
-            headers,
-        } => {
+        Fault::Answer { status, code, msg, headers } => {
             let refusal = Refusal::new(status, code);
-            let refusal = if msg.is_empty() {
-                refusal
-            } else {
-                refusal.with_msg(msg)
-            };
-            let answer = refusal
-                .into_answer(log_id, place)
-                .with_header("X-Tt-Logid", log_id);
-            headers.into_iter().fold(answer, |answer, (name, value)| {
-                answer.with_header(name, value)
-            })
+            let refusal = if msg.is_empty() { refusal } else { refusal.with_msg(msg) };
+            let answer = refusal.into_answer(log_id, place).with_header("X-Tt-Logid", log_id);
+            headers.into_iter().fold(answer, |answer, (name, value)| answer.with_header(name, value))
         }
-        Fault::Raw {
-            status,
-            content_type,
-            body,
-        } => Answer::plain(status, content_type, body),
+        Fault::Raw { status, content_type, body } => Answer::plain(status, content_type, body),
         // The rest is no answer of its own and was dealt with before.
         _ => Answer::page_not_found(),
     }
@@ -248,39 +183,21 @@ pub(crate) struct Spoilt {
 
 impl Spoilt {
     fn cut() -> Self {
-        Self {
-            outcome: Outcome {
-                status: None,
-                code: None,
-            },
-            response: Response::new(Body::empty()),
-        }
+        Self { outcome: Outcome { status: None, code: None }, response: Response::new(Body::empty()) }
     }
 
     fn of(answer: Answer) -> Self {
-        Self {
-            outcome: Outcome {
-                status: Some(answer.status),
-                code: answer.code,
-            },
-            response: whole(answer),
-        }
+        Self { outcome: Outcome { status: Some(answer.status), code: answer.code }, response: whole(answer) }
     }
 
     fn paced(mut answer: Answer, pace: impl Fn(u64) -> Pace) -> Self {
-        let outcome = Outcome {
-            status: Some(answer.status),
-            code: answer.code,
-        };
+        let outcome = Outcome { status: Some(answer.status), code: answer.code };
         let source = match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
             Payload::Bytes(bytes) => Source::Bytes(bytes.into()),
             Payload::File { from, bytes, .. } => Source::File { from, bytes },
         };
         let pace = pace(source.len());
-        Self {
-            outcome,
-            response: paced(answer, source, true, pace),
-        }
+        Self { outcome, response: paced(answer, source, true, pace) }
     }
 }
 
@@ -291,16 +208,11 @@ fn paced(answer: Answer, source: Source, content_length: bool, pace: Pace) -> Re
         if offset >= pace.upto {
             return match pace.tail {
                 Tail::End => None,
-                Tail::Silence => future::pending::<Option<Infallible>>()
-                    .await
-                    .map(|never| match never {}),
+                Tail::Silence => future::pending::<Option<Infallible>>().await.map(|never| match never {}),
                 Tail::Break => {
                     // Gives the connection a turn to send what it holds before it breaks.
                     tokio::task::yield_now().await;
-                    Some((
-                        Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                        (source, pace, offset),
-                    ))
+                    Some((Err(io::Error::from(io::ErrorKind::UnexpectedEof)), (source, pace, offset)))
                 }
             };
         }
@@ -313,9 +225,7 @@ fn paced(answer: Answer, source: Source, content_length: bool, pace: Pace) -> Re
     });
     let mut response = answer.into_response(Body::from_stream(pieces));
     if content_length {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, length.into());
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
     response
 }
@@ -334,29 +244,9 @@ mod tests {
 
     #[test]
     fn a_file_is_the_same_in_any_pieces() {
-        let expected: Vec<u8> = (0..300_000u32)
-            .map(|n| u8::try_from(n % 251).unwrap())
-            .collect();
-        assert_eq!(
-            read(
-                &Source::File {
-                    from: 0,
-                    bytes: 300_000
-                },
-                CHUNK
-            ),
-            expected
-        );
-        assert_eq!(
-            read(
-                &Source::File {
-                    from: 777,
-                    bytes: 1_000
-                },
-                7
-            ),
-            &expected[777..1_777]
-        );
+        let expected: Vec<u8> = (0..300_000u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        assert_eq!(read(&Source::File { from: 0, bytes: 300_000 }, CHUNK), expected);
+        assert_eq!(read(&Source::File { from: 777, bytes: 1_000 }, 7), &expected[777..1_777]);
     }
 
     #[test]

@@ -67,13 +67,8 @@ pub(crate) struct AppState {
 impl AppState {
     fn new(settings: App) -> Self {
         let limit = &settings.rate_limit;
-        let windows =
-            [(); 6].map(|()| SlidingWindow::new(limit.requests, limit.per, limit.count_refused));
-        Self {
-            id: settings.app_id.as_str().into(),
-            windows,
-            settings,
-        }
+        let windows = [(); 6].map(|()| SlidingWindow::new(limit.requests, limit.per, limit.count_refused));
+        Self { id: settings.app_id.as_str().into(), windows, settings }
     }
 
     /// The window of an endpoint; users have their own where the switch says so.
@@ -99,11 +94,7 @@ impl AppState {
         if let Some(quota) = self.settings.quota.as_mut().filter(|_| succeeded) {
             *quota = quota.saturating_sub(1);
         }
-        if always {
-            refusals::with_limit_headers(answer, limit, seconds(reset))
-        } else {
-            answer
-        }
+        if always { refusals::with_limit_headers(answer, limit, seconds(reset)) } else { answer }
     }
 }
 
@@ -132,11 +123,7 @@ impl World {
                 download: scenario.download,
             },
             apps: HashMap::new(),
-            first_app: scenario
-                .apps
-                .first()
-                .map(|app| app.app_id.clone())
-                .unwrap_or_default(),
+            first_app: scenario.apps.first().map(|app| app.app_id.clone()).unwrap_or_default(),
             tokens: TokenBook::default(),
             jobs: JobBook::default(),
             faults: FaultBook::default(),
@@ -149,11 +136,7 @@ impl World {
         for app in scenario.apps {
             world.add_app(app);
         }
-        for job in scenario
-            .jobs
-            .into_iter()
-            .chain(scenario.batches.iter().flat_map(|batch| batch.jobs()))
-        {
+        for job in scenario.jobs.into_iter().chain(scenario.batches.iter().flat_map(|batch| batch.jobs())) {
             world.add_job(job, now);
         }
         for rule in scenario.faults {
@@ -165,12 +148,7 @@ impl World {
 
     pub(crate) fn add_app(&mut self, app: App) {
         let state = AppState::new(app);
-        for token in state
-            .settings
-            .tenant_tokens
-            .iter()
-            .chain(&state.settings.user_tokens)
-        {
+        for token in state.settings.tenant_tokens.iter().chain(&state.settings.user_tokens) {
             self.tokens.accept(token, &state.id);
         }
         self.apps.insert(state.settings.app_id.clone(), state);
@@ -191,11 +169,7 @@ impl World {
 
     /// Adds a job and returns its ticket.
     pub(crate) fn add_job_born(&mut self, job: Job, born_at: Option<Instant>) -> Option<Arc<str>> {
-        let app_id = if job.app.is_empty() {
-            &self.first_app
-        } else {
-            &job.app
-        };
+        let app_id = if job.app.is_empty() { &self.first_app } else { &job.app };
         let app_id = Arc::clone(&self.apps.get(app_id)?.id);
         let life = job.life.as_ref().unwrap_or(&self.default_life);
         let course = life.settle(self.seed, &job.ticket);
@@ -210,9 +184,7 @@ impl World {
         let app = app_id.and_then(|id| self.apps.get_mut(id));
         let window = app.and_then(|app| app.window(incoming.endpoint, user.is_some()));
         let throttled = window.and_then(|window| window.admit(now).err());
-        let fault = self
-            .faults
-            .strike(incoming.endpoint, app_id, incoming.ticket);
+        let fault = self.faults.strike(incoming.endpoint, app_id, incoming.ticket);
         let arrival = Arrival {
             now,
             ordinal: self.journal.next_ordinal(),
@@ -233,11 +205,7 @@ impl World {
             return self.tokens.judge(incoming.authorization, now);
         }
         let known = incoming.app_id.and_then(|id| self.apps.get(id));
-        Seen {
-            app_id: known.map(|app| Arc::clone(&app.id)),
-            generation: None,
-            flaw: None,
-        }
+        Seen { app_id: known.map(|app| Arc::clone(&app.id)), generation: None, flaw: None }
     }
 
     fn record(&mut self, arrival: &Arrival, generation: Option<u64>, incoming: Incoming<'_>) {
@@ -268,13 +236,10 @@ impl World {
         let (None, Some(app_id)) = (flaw, app_id) else {
             return Err(self.refuse(arrival, self.token_refusal(flaw.unwrap_or(Flaw::Tenant))));
         };
-        let trouble = self
-            .apps
-            .get(&*app_id)
-            .and_then(|app| match app.settings.quota {
-                Some(0) => Some(Trouble::QuotaExhausted),
-                _ => app.settings.trouble.clone(),
-            });
+        let trouble = self.apps.get(&*app_id).and_then(|app| match app.settings.quota {
+            Some(0) => Some(Trouble::QuotaExhausted),
+            _ => app.settings.trouble.clone(),
+        });
         match trouble {
             Some(trouble) => Err(self.refuse(arrival, self.trouble_refusal(trouble))),
             None => Ok(app_id),
@@ -293,10 +258,7 @@ impl World {
             LogIdHeader::XRequestId => answer.with_header("X-Request-Id", arrival.log_id()),
             LogIdHeader::Absent => answer,
         };
-        let app = arrival
-            .app_id
-            .as_deref()
-            .and_then(|id| self.apps.get_mut(id));
+        let app = arrival.app_id.as_deref().and_then(|id| self.apps.get_mut(id));
         match app {
             Some(app) => app.complete(arrival, answer),
             None => answer,

@@ -23,22 +23,12 @@ impl Drop for Running {
 #[test]
 fn serves_the_example_and_says_where() {
     let mut command = Command::new(PROGRAM);
-    command
-        .args(["--port", "0", "--scenario", EXAMPLE])
-        .stdout(Stdio::piped());
+    command.args(["--port", "0", "--scenario", EXAMPLE]).stdout(Stdio::piped());
     let mut running = Running(command.spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(running.0.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line
-        .trim_end()
-        .strip_prefix("http://")
-        .unwrap()
-        .parse()
-        .unwrap();
-    let query =
-        "GET /open-apis/drive/v1/export_tasks/6933093124755410000?token=doc6933093124755410000";
+    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim_end().strip_prefix("http://").unwrap().parse().unwrap();
+    let query = "GET /open-apis/drive/v1/export_tasks/6933093124755410000?token=doc6933093124755410000";
     let headers = [("Authorization", "Bearer u-simulated-user-token")];
     let reply = read(send(address, query, &headers, "").unwrap()).unwrap();
     assert_eq!((reply.status, reply.code()), (200, 0));
@@ -48,10 +38,7 @@ fn serves_the_example_and_says_where() {
 fn refuses_what_it_does_not_understand() {
     let usage = Command::new(PROGRAM).arg("--prot").output().unwrap();
     assert_eq!(usage.status.code(), Some(2));
-    let missing = Command::new(PROGRAM)
-        .args(["--scenario", "/nonexistent.toml"])
-        .output()
-        .unwrap();
+    let missing = Command::new(PROGRAM).args(["--scenario", "/nonexistent.toml"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("/nonexistent.toml"));
 }

@@ -71,18 +71,11 @@ pub(crate) fn send(
 pub(crate) fn read(mut stream: TcpStream) -> io::Result<Reply> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
-    let split = bytes
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .ok_or(io::ErrorKind::UnexpectedEof)?;
+    let split = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     let head = String::from_utf8_lossy(&bytes[..split]).into_owned();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let raw = bytes.split_off(split + 4);
-    let body = if head.contains("transfer-encoding: chunked") {
-        unchunk(&raw)
-    } else {
-        raw
-    };
+    let body = if head.contains("transfer-encoding: chunked") { unchunk(&raw) } else { raw };
     Ok(Reply { status, head, body })
 }
 
@@ -122,12 +115,7 @@ impl Bench {
 
     pub(crate) fn try_get(&self, path: &str) -> io::Result<Reply> {
         let bearer = format!("Bearer {}", self.token);
-        read(send(
-            self.simulator.address(),
-            &format!("GET {path}"),
-            &[("Authorization", &bearer)],
-            "",
-        )?)
+        read(send(self.simulator.address(), &format!("GET {path}"), &[("Authorization", &bearer)], "")?)
     }
 
     pub(crate) fn get(&self, path: &str) -> Reply {
@@ -144,34 +132,14 @@ impl Bench {
 
     pub(crate) fn query_with(&self, authorization: &str) -> Reply {
         let line = format!("GET {}", query_path(TICKET));
-        read(
-            send(
-                self.simulator.address(),
-                &line,
-                &[("Authorization", authorization)],
-                "",
-            )
-            .unwrap(),
-        )
-        .unwrap()
+        read(send(self.simulator.address(), &line, &[("Authorization", authorization)], "").unwrap()).unwrap()
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
         let bearer = format!("Bearer {}", self.token);
-        let headers = [
-            ("Authorization", bearer.as_str()),
-            ("Content-Type", "application/json"),
-        ];
-        read(
-            send(
-                self.simulator.address(),
-                &format!("POST {path}"),
-                &headers,
-                &body.to_string(),
-            )
-            .unwrap(),
-        )
-        .unwrap()
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        read(send(self.simulator.address(), &format!("POST {path}"), &headers, &body.to_string()).unwrap())
+            .unwrap()
     }
 
     pub(crate) fn fetch_token(&self, app_id: &str, secret: &str) -> Reply {

@@ -19,10 +19,7 @@ fn finished(shape: impl FnOnce(Job) -> Job) -> (Bench, String) {
 
 #[test]
 fn an_order_becomes_a_file() {
-    let bench = Bench::new(Scenario {
-        life: Life::Forever,
-        ..Scenario::default()
-    });
+    let bench = Bench::new(Scenario { life: Life::Forever, ..Scenario::default() });
     let order = json!({"file_extension": "pdf", "token": DOCUMENT, "type": "docx"});
     let reply = bench.post("/open-apis/drive/v1/export_tasks", &order);
     let ticket = reply.json()["data"]["ticket"].as_str().unwrap().to_owned();
@@ -33,16 +30,9 @@ fn an_order_becomes_a_file() {
     let result = bench.get(&query).result();
     let file = bench.get(&path(result["file_token"].as_str().unwrap()));
     assert_eq!(file.status, 200);
-    assert_eq!(
-        file.body.len() as i64,
-        result["file_size"].as_i64().unwrap()
-    );
-    let tickets: Vec<_> = bench
-        .simulator
-        .requests()
-        .into_iter()
-        .map(|request| request.ticket.unwrap())
-        .collect();
+    assert_eq!(file.body.len() as i64, result["file_size"].as_i64().unwrap());
+    let tickets: Vec<_> =
+        bench.simulator.requests().into_iter().map(|request| request.ticket.unwrap()).collect();
     assert!(
         tickets.iter().all(|recorded| **recorded == *ticket),
         "create, queries and download: {tickets:?}"
@@ -52,17 +42,10 @@ fn an_order_becomes_a_file() {
 #[test]
 fn odd_orders_are_refused() {
     let bench = Bench::new(Scenario::default());
-    let create = |order| {
-        bench
-            .post("/open-apis/drive/v1/export_tasks", &order)
-            .status_and_code()
-    };
+    let create = |order| bench.post("/open-apis/drive/v1/export_tasks", &order).status_and_code();
     let csv = json!({"file_extension": "csv", "token": "shtcn", "type": "sheet"});
     assert_eq!(create(csv), (400, 1_069_904));
-    assert_eq!(
-        create(json!({"file_extension": "csv", "token": "docbc", "type": "docx"})),
-        (400, 1_069_918)
-    );
+    assert_eq!(create(json!({"file_extension": "csv", "token": "docbc", "type": "docx"})), (400, 1_069_918));
     assert_eq!(create(json!("no order")), (400, 99_992_402));
 }
 
@@ -73,17 +56,12 @@ fn the_file_is_gone_after_its_time_or_for_others() {
         job
     });
     assert_eq!(bench.get(&file).status, 200);
+    bench.simulator.switch(|switches| switches.download.lifetime = Duration::from_secs(599));
+    assert_eq!(bench.get(&file).status_and_code(), (400, 1_060_001));
+    assert_eq!(bench.get(&path("boxcnunknown")).status_and_code(), (400, 1_060_001));
     bench
         .simulator
-        .switch(|switches| switches.download.lifetime = Duration::from_secs(599));
-    assert_eq!(bench.get(&file).status_and_code(), (400, 1_060_001));
-    assert_eq!(
-        bench.get(&path("boxcnunknown")).status_and_code(),
-        (400, 1_060_001)
-    );
-    bench.simulator.switch(|switches| {
-        (switches.download.gone_status, switches.download.gone_code) = (404, 1_061_003)
-    });
+        .switch(|switches| (switches.download.gone_status, switches.download.gone_code) = (404, 1_061_003));
     assert_eq!(bench.get(&file).status_and_code(), (404, 1_061_003));
     bench.simulator.set_life(TICKET, Life::Forever);
     assert_eq!(bench.get(&file).status, 404, "no file before the end");
@@ -96,13 +74,7 @@ fn headers_of_a_download_follow_the_switches() {
         job
     });
     let reply = bench.get(&file);
-    assert_eq!(
-        (
-            reply.header("content-length"),
-            reply.header("content-disposition")
-        ),
-        (Some("1000"), None)
-    );
+    assert_eq!((reply.header("content-length"), reply.header("content-disposition")), (Some("1000"), None));
     bench.simulator.switch(|switches| {
         switches.download.content_length = false;
         switches.download.range = true;
@@ -110,44 +82,15 @@ fn headers_of_a_download_follow_the_switches() {
         switches.download.disposition = Disposition::Extended;
     });
     let reply = bench.get(&file);
-    assert_eq!(
-        (reply.header("content-length"), reply.body.len()),
-        (None, 500)
-    );
+    assert_eq!((reply.header("content-length"), reply.body.len()), (None, 500));
     assert!(
-        reply
-            .header("content-disposition")
-            .unwrap()
-            .ends_with("filename*=UTF-8''%E5%91%A8%E6%8A%A5.docx")
+        reply.header("content-disposition").unwrap().ends_with("filename*=UTF-8''%E5%91%A8%E6%8A%A5.docx")
     );
-    bench
-        .simulator
-        .switch(|switches| switches.download.disposition = Disposition::Filename);
-    assert!(
-        bench
-            .get(&file)
-            .header("content-disposition")
-            .unwrap()
-            .contains("filename=\"周报.docx\"")
-    );
+    bench.simulator.switch(|switches| switches.download.disposition = Disposition::Filename);
+    assert!(bench.get(&file).header("content-disposition").unwrap().contains("filename=\"周报.docx\""));
     let bearer = format!("Bearer {}", bench.token);
-    let headers = [
-        ("Authorization", bearer.as_str()),
-        ("Range", "bytes=260-269"),
-    ];
-    let part = read(
-        send(
-            bench.simulator.address(),
-            &format!("GET {file}"),
-            &headers,
-            "",
-        )
-        .unwrap(),
-    )
-    .unwrap();
-    assert_eq!(
-        (part.status, part.header("content-range")),
-        (206, Some("bytes 260-269/500"))
-    );
+    let headers = [("Authorization", bearer.as_str()), ("Range", "bytes=260-269")];
+    let part = read(send(bench.simulator.address(), &format!("GET {file}"), &headers, "").unwrap()).unwrap();
+    assert_eq!((part.status, part.header("content-range")), (206, Some("bytes 260-269/500")));
     assert_eq!(part.body, (9..19).collect::<Vec<u8>>());
 }

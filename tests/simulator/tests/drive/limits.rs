@@ -9,10 +9,7 @@ use crate::client::{APP, Bench, query_path};
 const PER: Duration = Duration::from_secs(60);
 
 fn bench(limit: RateLimit) -> Bench {
-    Bench::new(Scenario::with_apps([
-        App::default().rate_limit(limit),
-        App::new("cli_other", "secret"),
-    ]))
+    Bench::new(Scenario::with_apps([App::default().rate_limit(limit), App::new("cli_other", "secret")]))
 }
 
 #[test]
@@ -23,11 +20,7 @@ fn the_third_of_two_is_told_to_wait() {
     let reply = bench.query();
     assert_eq!(reply.status_and_code(), (429, 99_991_400));
     assert_eq!(reply.header("x-ogw-ratelimit-limit"), Some("2"));
-    let reset: u64 = reply
-        .header("x-ogw-ratelimit-reset")
-        .unwrap()
-        .parse()
-        .unwrap();
+    let reset: u64 = reply.header("x-ogw-ratelimit-reset").unwrap().parse().unwrap();
     assert!((50..=60).contains(&reset), "{reset}");
     assert_eq!(bench.simulator.throttled_count(), 2);
     assert_eq!(
@@ -42,17 +35,8 @@ fn windows_are_per_app_and_endpoint() {
     let mut bench = bench(RateLimit::new(1, PER));
     assert_eq!(bench.query().status, 400);
     assert_eq!(bench.query().status, 429);
-    assert_eq!(
-        bench
-            .get("/open-apis/drive/v1/export_tasks/file/box/download")
-            .code(),
-        1_060_001
-    );
-    assert_eq!(
-        bench.fetch_own_token().code(),
-        0,
-        "the token endpoint has no window"
-    );
+    assert_eq!(bench.get("/open-apis/drive/v1/export_tasks/file/box/download").code(), 1_060_001);
+    assert_eq!(bench.fetch_own_token().code(), 0, "the token endpoint has no window");
     bench.token = bench.simulator.issue_token("cli_other");
     assert_eq!(bench.query().status, 400);
 }
@@ -64,10 +48,7 @@ fn a_window_has_room_again() {
     bench.query();
     while bench.query().status == 429 {}
     let requests = bench.simulator.requests();
-    let admitted: Vec<_> = requests
-        .iter()
-        .filter(|request| !request.throttled)
-        .collect();
+    let admitted: Vec<_> = requests.iter().filter(|request| !request.throttled).collect();
     assert!(admitted[1].arrived_at - admitted[0].arrived_at >= per);
 }
 
@@ -82,9 +63,7 @@ fn refusals_take_every_form() {
     ];
     let bench = bench(RateLimit::default());
     for (style, status, code) in cases {
-        bench
-            .simulator
-            .set_rate_limit(APP, RateLimit::new(0, PER).style(style));
+        bench.simulator.set_rate_limit(APP, RateLimit::new(0, PER).style(style));
         let reply = bench.query();
         assert_eq!((reply.status, code.map(|_| reply.code())), (status, code));
         assert_eq!(reply.header("x-ogw-ratelimit-reset"), Some("60"));

@@ -1,9 +1,6 @@
 //! Drives the simulator over loopback sockets, as its users do.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper that cannot do its part fails the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper that cannot do its part fails the test")]
 
 mod binary;
 mod client;

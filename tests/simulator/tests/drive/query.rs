@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use export_simulator::{
-    AgeStarts, App, FAILING_JOB_STATUSES, Job, Life, LogIdHeader, LogIdPlace, Outcome,
-    RunningShape, Scenario, SuccessShape, Trouble,
+    AgeStarts, App, FAILING_JOB_STATUSES, Job, Life, LogIdHeader, LogIdPlace, Outcome, RunningShape,
+    Scenario, SuccessShape, Trouble,
 };
 use serde_json::{Value, json};
 
@@ -14,9 +14,7 @@ use crate::client::{APP, Bench, DOCUMENT, TICKET, query_path};
 fn a_job_runs_and_succeeds() {
     let bench = Bench::with_job(|job| job.life(Life::Forever));
     assert_eq!(bench.query().result()["job_status"], 1, "initialising");
-    bench
-        .simulator
-        .switch(|switches| switches.answers.initialising = Duration::ZERO);
+    bench.simulator.switch(|switches| switches.answers.initialising = Duration::ZERO);
     assert_eq!(bench.query().result()["job_status"], 2);
     bench.simulator.finish_job(TICKET);
     let reply = bench.query();
@@ -52,62 +50,39 @@ fn a_job_fails_with_any_status() {
 fn running_answers_take_every_shape() {
     let bench = Bench::with_job(|job| job.life(Life::Forever));
     let data = |shape| {
-        bench
-            .simulator
-            .switch(|switches| switches.answers.running = shape);
+        bench.simulator.switch(|switches| switches.answers.running = shape);
         bench.query().json().get("data").cloned()
     };
     let full = json!({"file_extension": "docx", "type": "docx", "file_name": "", "file_token": "", "file_size": 0,
         "job_error_msg": "", "job_status": 1});
     assert_eq!(data(RunningShape::Full), Some(json!({ "result": full })));
-    assert_eq!(
-        data(RunningShape::StatusOnly),
-        Some(json!({"result": {"job_status": 1}}))
-    );
+    assert_eq!(data(RunningShape::StatusOnly), Some(json!({"result": {"job_status": 1}})));
     assert_eq!(data(RunningShape::NoStatus), Some(json!({"result": {}})));
     assert_eq!(data(RunningShape::NoResult), Some(json!({})));
-    assert_eq!(
-        data(RunningShape::NullResult),
-        Some(json!({"result": null}))
-    );
+    assert_eq!(data(RunningShape::NullResult), Some(json!({"result": null})));
     assert_eq!(data(RunningShape::NullData), Some(Value::Null));
     assert_eq!(data(RunningShape::NoData), None);
     assert_eq!(
         data(RunningShape::ZeroEmptyToken),
         Some(json!({"result": {"job_status": 0, "file_token": ""}}))
     );
-    assert_eq!(
-        data(RunningShape::ZeroNoToken),
-        Some(json!({"result": {"job_status": 0}}))
-    );
+    assert_eq!(data(RunningShape::ZeroNoToken), Some(json!({"result": {"job_status": 0}})));
 }
 
 #[test]
 fn success_can_say_less_or_more() {
     let bench = Bench::with_job(|job| job.succeeds_after(Duration::ZERO));
-    bench
-        .simulator
-        .switch(|switches| switches.answers.success = SuccessShape::Minimal);
+    bench.simulator.switch(|switches| switches.answers.success = SuccessShape::Minimal);
     assert_eq!(bench.query().result().as_object().unwrap().len(), 2);
-    bench
-        .simulator
-        .switch(|switches| switches.answers.success = SuccessShape::Extended);
+    bench.simulator.switch(|switches| switches.answers.success = SuccessShape::Extended);
     assert!(bench.query().result()["extra"].is_object());
 }
 
 #[test]
 fn a_file_token_may_be_missing() {
-    let bench = Bench::with_job(|job| {
-        job.life(Life::NoFileToken {
-            after: Duration::ZERO,
-            lasts: None,
-        })
-    });
+    let bench = Bench::with_job(|job| job.life(Life::NoFileToken { after: Duration::ZERO, lasts: None }));
     let result = bench.query().result();
-    assert_eq!(
-        (&result["job_status"], &result["file_token"]),
-        (&json!(0), &json!(""))
-    );
+    assert_eq!((&result["job_status"], &result["file_token"]), (&json!(0), &json!("")));
 }
 
 #[test]
@@ -115,15 +90,9 @@ fn the_document_token_is_needed_and_must_match() {
     let bench = Bench::with_job(|job| job);
     let path = format!("/open-apis/drive/v1/export_tasks/{TICKET}");
     for query in ["", "?token=", "?token=other"] {
-        assert_eq!(
-            bench.get(&format!("{path}{query}")).status_and_code(),
-            (400, 1_069_904),
-            "{query}"
-        );
+        assert_eq!(bench.get(&format!("{path}{query}")).status_and_code(), (400, 1_069_904), "{query}");
     }
-    bench
-        .simulator
-        .switch(|switches| switches.answers.mismatched_token = Outcome::Fine);
+    bench.simulator.switch(|switches| switches.answers.mismatched_token = Outcome::Fine);
     assert_eq!(bench.get(&format!("{path}?token=other")).code(), 0);
 }
 
@@ -136,19 +105,11 @@ fn unknown_and_forgotten_tickets_follow_the_switch() {
         (Outcome::NotFound, (404, 1_069_914)),
         (Outcome::Deleted, (410, 1_069_906)),
         (Outcome::Permission, (403, 1_069_902)),
-        (
-            Outcome::Refused {
-                status: 200,
-                code: 600,
-            },
-            (200, 600),
-        ),
+        (Outcome::Refused { status: 200, code: 600 }, (200, 600)),
         (Outcome::Fine, (200, 0)),
     ];
     for (outcome, expected) in outcomes {
-        bench
-            .simulator
-            .switch(|switches| switches.answers.unknown_ticket = outcome);
+        bench.simulator.switch(|switches| switches.answers.unknown_ticket = outcome);
         assert_eq!(bench.query().status_and_code(), expected);
     }
     bench.simulator.switch(|switches| {
@@ -164,44 +125,26 @@ fn unknown_and_forgotten_tickets_follow_the_switch() {
 
 #[test]
 fn only_the_creator_may_ask() {
-    let bench = Bench::new(Scenario::with_apps([
-        App::default(),
-        App::new("cli_other", "secret"),
-    ]));
-    bench.simulator.add_job(
-        Job::new(TICKET, DOCUMENT)
-            .app("cli_other")
-            .succeeds_after(Duration::ZERO),
-    );
+    let bench = Bench::new(Scenario::with_apps([App::default(), App::new("cli_other", "secret")]));
+    bench.simulator.add_job(Job::new(TICKET, DOCUMENT).app("cli_other").succeeds_after(Duration::ZERO));
     assert_eq!(bench.query().status_and_code(), (403, 1_069_902));
-    bench
-        .simulator
-        .switch(|switches| switches.answers.other_identity = Outcome::NotFound);
+    bench.simulator.switch(|switches| switches.answers.other_identity = Outcome::NotFound);
     assert_eq!(bench.query().status_and_code(), (404, 1_069_914));
-    bench
-        .simulator
-        .switch(|switches| switches.answers.other_identity = Outcome::Fine);
+    bench.simulator.switch(|switches| switches.answers.other_identity = Outcome::Fine);
     assert_eq!(bench.query().result()["job_status"], 0);
 }
 
 #[test]
 fn a_user_is_an_identity_of_its_own() {
     let user_tokens = vec!["u-one".to_owned(), "u-two".to_owned()];
-    let app = App {
-        user_tokens,
-        ..App::default()
-    };
+    let app = App { user_tokens, ..App::default() };
     let bench = Bench::new(Scenario::with_apps([app]));
     let mut job = Job::new(TICKET, DOCUMENT);
     job.user = Some("u-one".to_owned());
     bench.simulator.add_job(job);
     assert_eq!(bench.query_with("Bearer u-one").code(), 0);
     assert_eq!(bench.query_with("Bearer u-two").code(), 1_069_902);
-    assert_eq!(
-        bench.query().code(),
-        1_069_902,
-        "the app itself is not that user"
-    );
+    assert_eq!(bench.query().code(), 1_069_902, "the app itself is not that user");
     bench.simulator.expire_tokens(APP);
     assert_eq!(bench.query_with("Bearer u-one").code(), 99_991_677);
     bench.simulator.revoke_token("u-one");
@@ -220,11 +163,7 @@ fn bad_access_tokens_have_their_codes() {
         ("Bearer a-app", 99_991_664),
         ("Bearer nonsense", 99_991_671),
     ] {
-        assert_eq!(
-            bench.query_with(authorization).status_and_code(),
-            (400, code),
-            "{authorization}"
-        );
+        assert_eq!(bench.query_with(authorization).status_and_code(), (400, code), "{authorization}");
     }
     bench.simulator.switch(|switches| {
         switches.answers.access_token_status = 401;
@@ -243,13 +182,7 @@ fn troubles_of_an_app_refuse_everything() {
         (Trouble::IpNotAllowed, (400, 99_991_401)),
         (Trouble::QuotaExhausted, (429, 99_991_403)),
         (Trouble::TokensRefused, (400, 99_991_663)),
-        (
-            Trouble::Refused {
-                status: 500,
-                code: 2200,
-            },
-            (500, 2200),
-        ),
+        (Trouble::Refused { status: 500, code: 2200 }, (500, 2200)),
     ] {
         bench.simulator.set_trouble(APP, trouble);
         assert_eq!(bench.query().status_and_code(), expected);
@@ -257,16 +190,8 @@ fn troubles_of_an_app_refuse_everything() {
     bench.simulator.set_trouble(APP, Trouble::scope_missing());
     let body = bench.query().json();
     assert_eq!(body["code"], 99_991_672);
-    assert_eq!(
-        body["error"]["permission_violations"][0]["scope"],
-        "docs:document:export"
-    );
-    assert!(
-        body["error"]["troubleshooter"]
-            .as_str()
-            .unwrap()
-            .contains("log_id=")
-    );
+    assert_eq!(body["error"]["permission_violations"][0]["scope"], "docs:document:export");
+    assert!(body["error"]["troubleshooter"].as_str().unwrap().contains("log_id="));
     bench.simulator.set_trouble(APP, None);
     assert_eq!(bench.query().code(), 0);
 }
@@ -275,12 +200,9 @@ fn troubles_of_an_app_refuse_everything() {
 fn the_quota_counts_successful_calls_only() {
     let bench = Bench::with_job(|job| job);
     bench.simulator.set_quota(APP, 2);
-    bench
-        .simulator
-        .switch(|switches| switches.answers.unknown_ticket = Outcome::NotFound);
-    let codes: Vec<i64> = [TICKET, "1", TICKET, TICKET]
-        .map(|ticket| bench.get(&query_path(ticket)).code())
-        .into();
+    bench.simulator.switch(|switches| switches.answers.unknown_ticket = Outcome::NotFound);
+    let codes: Vec<i64> =
+        [TICKET, "1", TICKET, TICKET].map(|ticket| bench.get(&query_path(ticket)).code()).into();
     assert_eq!(codes, [0, 1_069_914, 0, 99_991_403]);
 }
 
@@ -295,23 +217,15 @@ fn the_log_id_moves_by_switch() {
         switches.answers.log_id_header = LogIdHeader::XRequestId;
     });
     let reply = bench.query();
-    assert_eq!(
-        reply.header("x-request-id"),
-        reply.json()["log_id"].as_str()
-    );
+    assert_eq!(reply.header("x-request-id"), reply.json()["log_id"].as_str());
     assert_ne!(reply.header("x-request-id"), Some(log_id.as_str()));
     assert_eq!(reply.header("x-tt-logid"), None);
 }
 
 #[test]
 fn age_may_begin_with_the_first_query() {
-    let bench = Bench::new(Scenario {
-        age_starts: AgeStarts::FirstQuery,
-        ..Scenario::default()
-    });
-    bench
-        .simulator
-        .switch(|switches| switches.answers.forgotten_after = Some(Duration::from_nanos(1)));
+    let bench = Bench::new(Scenario { age_starts: AgeStarts::FirstQuery, ..Scenario::default() });
+    bench.simulator.switch(|switches| switches.answers.forgotten_after = Some(Duration::from_nanos(1)));
     bench.simulator.add_job(Job::new(TICKET, DOCUMENT));
     assert_eq!(bench.query().code(), 0, "its age was zero");
     assert_eq!(bench.query().code(), 1_069_904, "and is more now");

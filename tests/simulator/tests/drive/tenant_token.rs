@@ -15,83 +15,49 @@ fn a_token_is_handed_out_flat_and_works() {
     assert!((7198..=7200).contains(&expire), "{expire}");
     bench.token = body["tenant_access_token"].as_str().unwrap().to_owned();
     assert!(bench.token.starts_with("t-"));
-    assert_eq!(
-        bench.query().code(),
-        1_069_904,
-        "the token is good, the ticket is not"
-    );
-    assert_eq!(
-        bench.fetch_own_token().json()["tenant_access_token"],
-        bench.token.as_str()
-    );
+    assert_eq!(bench.query().code(), 1_069_904, "the token is good, the ticket is not");
+    assert_eq!(bench.fetch_own_token().json()["tenant_access_token"], bench.token.as_str());
 }
 
 #[test]
 fn refusals_come_with_status_200_and_no_token() {
     let bench = Bench::new(Scenario::default());
-    for (app_id, secret, code) in [
-        ("", "x", 10_003),
-        (APP, "", 10_003),
-        ("cli_unknown", "x", 10_014),
-        (APP, "wrong", 10_015),
-    ] {
+    for (app_id, secret, code) in
+        [("", "x", 10_003), (APP, "", 10_003), ("cli_unknown", "x", 10_014), (APP, "wrong", 10_015)]
+    {
         let reply = bench.fetch_token(app_id, secret);
         assert_eq!(reply.status_and_code(), (200, code));
-        assert!(
-            reply.json().get("expire").is_none()
-                && reply.json().get("tenant_access_token").is_none()
-        );
+        assert!(reply.json().get("expire").is_none() && reply.json().get("tenant_access_token").is_none());
     }
     bench.simulator.switch(|switches| {
         switches.tokens.refusal_status = 400;
         switches.tokens.wrong_secret_code = 10_014;
     });
-    assert_eq!(
-        bench.fetch_token(APP, "wrong").status_and_code(),
-        (400, 10_014)
-    );
+    assert_eq!(bench.fetch_token(APP, "wrong").status_and_code(), (400, 10_014));
     bench.simulator.set_secret(APP, "wrong");
     assert_eq!(bench.fetch_token(APP, "wrong").code(), 0);
     bench.simulator.set_trouble(APP, Trouble::Disabled);
     assert_eq!(bench.fetch_token(APP, "wrong").code(), 10_014);
     bench.simulator.set_trouble(APP, Trouble::IpNotAllowed);
-    assert_eq!(
-        bench.fetch_token(APP, "wrong").code(),
-        0,
-        "the allow-list does not guard the token endpoint"
-    );
+    assert_eq!(bench.fetch_token(APP, "wrong").code(), 0, "the allow-list does not guard the token endpoint");
 }
 
 #[test]
 fn below_the_renewal_threshold_each_call_brings_another() {
-    let app = App {
-        token_lifetime: Duration::from_secs(10),
-        ..App::default()
-    };
+    let app = App { token_lifetime: Duration::from_secs(10), ..App::default() };
     let bench = Bench::new(Scenario::with_apps([app]));
-    let tokens: Vec<_> = (0..2)
-        .map(|_| bench.fetch_own_token().json()["tenant_access_token"].clone())
-        .collect();
+    let tokens: Vec<_> =
+        (0..2).map(|_| bench.fetch_own_token().json()["tenant_access_token"].clone()).collect();
     assert_ne!(tokens[0], tokens[1]);
 }
 
 #[test]
 fn a_revoked_token_may_come_back_by_switch() {
     let bench = Bench::new(Scenario::default());
-    bench
-        .simulator
-        .switch(|switches| switches.tokens.reissue_revoked = true);
+    bench.simulator.switch(|switches| switches.tokens.reissue_revoked = true);
     bench.simulator.revoke_tokens(APP);
-    assert_eq!(
-        bench.fetch_own_token().json()["tenant_access_token"],
-        bench.token.as_str()
-    );
+    assert_eq!(bench.fetch_own_token().json()["tenant_access_token"], bench.token.as_str());
     assert_eq!(bench.query().code(), 99_991_663);
-    bench
-        .simulator
-        .switch(|switches| switches.tokens.reissue_revoked = false);
-    assert_ne!(
-        bench.fetch_own_token().json()["tenant_access_token"],
-        bench.token.as_str()
-    );
+    bench.simulator.switch(|switches| switches.tokens.reissue_revoked = false);
+    assert_ne!(bench.fetch_own_token().json()["tenant_access_token"], bench.token.as_str());
 }
