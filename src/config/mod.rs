@@ -1,0 +1,18 @@
+//! What the TOML files say, checked into types that can't be wrong.
+//!
+//! A file is parsed into a raw document with the place of every key and value (`document`), which readers walk by
+//! name and type (`section`): `watcher.toml` in `watcher` and `apps`, watch lists in `watch_list` and `entry`. They
+//! go on after a mistake, so that one run reports everything (`report`, `problem`). Defaults are the shipped
+//! `config/watcher.toml` itself. Secrets are not read here but for a check that they are there (`secrets`).
+//!
+//! Whatever stands in a file is hostile until it is checked: size, nesting and the length of reports are
+//! bounded, and no message repeats a value of `watcher.toml`, which may be a secret in the wrong place.
+
+mod document;
+mod durations;
+mod problem;
+mod report;
+mod section;
+mod text_file;
+
+pub use problem::{ConfigError, Position, Problem, Severity};

@@ -1,0 +1,138 @@
+//! What is wrong with a file, and where: one type for errors and warnings alike, printed as compilers
+//! do, so that editors can jump to the place.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+/// Characters of foreign text that a message repeats at most.
+const SHOWN_MAX: usize = 60;
+
+/// Whether a problem stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file can't be taken as it is.
+    Error,
+    /// It can, but deserves a look.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// A place in a text file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// One problem of one file. Prints as `path:line:column: error: message`, always on one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether it stands in the way.
+    pub severity: Severity,
+    /// The file.
+    pub path: Arc<Path>,
+    /// The place in it; none where the file as a whole is meant.
+    pub position: Option<Position>,
+    /// What is wrong and what would be accepted. Never a secret, never a control character.
+    pub message: String,
+}
+
+impl Problem {
+    pub(super) fn error(path: &Arc<Path>, position: Option<Position>, message: impl Into<String>) -> Self {
+        // Most messages are made of harmless parts already; a library's may not be.
+        let message = message.into().chars().flat_map(harmless).collect();
+        Self { severity: Severity::Error, path: Arc::clone(path), position, message }
+    }
+
+    pub(super) fn warning(path: &Arc<Path>, position: Option<Position>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(path, position, message) }
+    }
+
+    /// Whether it stands in the way.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown_path(&self.path))?;
+        if let Some(position) = self.position {
+            write!(f, ":{position}")?;
+        }
+        write!(f, ": {}: {}", self.severity, self.message)
+    }
+}
+
+/// Everything that was found; at least one problem is an error. Prints one problem a line.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{}", one_a_line(.0))]
+pub struct ConfigError(pub Vec<Problem>);
+
+fn one_a_line(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Foreign text as a message may repeat it: short, on one line, between backticks.
+pub(super) fn shown(text: &str) -> String {
+    let short: String = text.chars().take(SHOWN_MAX).flat_map(harmless).collect();
+    let more = if text.chars().nth(SHOWN_MAX).is_some() { "…" } else { "" };
+    format!("`{short}{more}`")
+}
+
+/// A path as a message may repeat it. A file name may hold line ends, which would forge a line of the report.
+pub(super) fn shown_path(path: &Path) -> String {
+    path.to_string_lossy().chars().flat_map(harmless).collect()
+}
+
+fn harmless(character: char) -> impl Iterator<Item = char> {
+    let escaped = is_invisible(character).then(|| character.escape_unicode());
+    let plain = escaped.is_none().then_some(character);
+    escaped.into_iter().flatten().chain(plain)
+}
+
+/// Control characters, and those that turn the direction of the text around them.
+pub(super) fn is_invisible(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_as_compilers_do_and_on_one_line() {
+        let path: Arc<Path> = Path::new("a\nb.toml").into();
+        let problem = Problem::error(&path, Some(Position { line: 3, column: 7 }), "no");
+        assert_eq!(problem.to_string(), "a\\u{a}b.toml:3:7: error: no");
+        let warning = Problem::warning(&path, None, "hm");
+        assert_eq!(warning.to_string(), "a\\u{a}b.toml: warning: hm");
+        assert_eq!(ConfigError(vec![problem, warning]).to_string().lines().count(), 2);
+    }
+
+    #[test]
+    fn foreign_text_is_cut_and_escaped() {
+        assert_eq!(shown("a\u{1b}[31m\u{202e}"), "`a\\u{1b}[31m\\u{202e}`");
+        assert_eq!(shown(&"x".repeat(1000)).chars().count(), SHOWN_MAX + 3);
+    }
+}

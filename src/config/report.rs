@@ -1,0 +1,177 @@
+//! Collects the problems of one file. Byte offsets become lines and columns only for what is reported, and a
+//! hostile file can't flood the report.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::problem::{Position, Problem, Severity};
+
+/// Problems listed per file and severity; the rest is only counted.
+const LISTED_MAX: usize = 50;
+
+/// The problems of one file, and the text they point into.
+pub(super) struct FileReport<'t> {
+    path: Arc<Path>,
+    text: &'t str,
+    /// Byte offset of each line's first character. A large file without problems never needs it.
+    line_starts: OnceCell<Vec<usize>>,
+    found: RefCell<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    errors: Listed,
+    warnings: Listed,
+    /// Lines with a syntax error: what else seems wrong there is a consequence of it.
+    broken_lines: BTreeSet<usize>,
+}
+
+impl Found {
+    fn of_mut(&mut self, severity: Severity) -> &mut Listed {
+        match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Listed {
+    problems: Vec<Problem>,
+    omitted: usize,
+}
+
+impl<'t> FileReport<'t> {
+    pub(super) fn new(path: &Arc<Path>, text: &'t str) -> Self {
+        Self { path: Arc::clone(path), text, line_starts: OnceCell::new(), found: RefCell::default() }
+    }
+
+    pub(super) fn error(&self, offset: usize, message: impl FnOnce() -> String) {
+        self.add(Severity::Error, offset, message);
+    }
+
+    pub(super) fn warning(&self, offset: usize, message: impl FnOnce() -> String) {
+        self.add(Severity::Warning, offset, message);
+    }
+
+    /// At most one a line: the parser stumbles several times over one mistake.
+    pub(super) fn syntax_error(&self, offset: usize, message: &'static str) {
+        let line = self.line_index(offset);
+        if !self.found.borrow().broken_lines.contains(&line) {
+            self.error(offset, || format!("not valid TOML: {message}"));
+            self.found.borrow_mut().broken_lines.insert(line);
+        }
+    }
+
+    /// Whether some of the text could not be parsed, so that what seems to be missing may be there.
+    pub(super) fn is_broken(&self) -> bool {
+        !self.found.borrow().broken_lines.is_empty()
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        !self.found.borrow().errors.problems.is_empty()
+    }
+
+    /// Whether further errors would only be counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.borrow().errors.omitted > 0
+    }
+
+    /// Line and column of a byte offset.
+    pub(super) fn position(&self, offset: usize) -> Position {
+        let line = self.line_index(offset);
+        let start = self.line_starts()[line];
+        let end = self.text.floor_char_boundary(offset.max(start));
+        Position { line: line + 1, column: self.text[start..end].chars().count() + 1 }
+    }
+
+    /// The problems in the order of the text, each severity with a note on what was left out.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        let found = self.found.into_inner();
+        let mut problems = Vec::new();
+        for listed in [found.errors, found.warnings] {
+            let severity = listed.problems.first().map(|problem| problem.severity);
+            problems.extend(listed.problems);
+            problems.sort_by_key(|problem| problem.position);
+            if let (Some(severity), 1..) = (severity, listed.omitted) {
+                let message = format!("… and {} more of this file", listed.omitted);
+                problems.push(Problem { severity, ..Problem::error(&self.path, None, message) });
+            }
+        }
+        problems
+    }
+
+    fn add(&self, severity: Severity, offset: usize, message: impl FnOnce() -> String) {
+        if self.is_broken() && self.found.borrow().broken_lines.contains(&self.line_index(offset)) {
+            return;
+        }
+        // The message is made before the borrow begins: whoever makes it may ask this report something.
+        let message = self.has_room(severity).then(message);
+        let mut found = self.found.borrow_mut();
+        let listed = found.of_mut(severity);
+        match message {
+            Some(message) => {
+                let problem = Problem::error(&self.path, Some(self.position(offset)), message);
+                listed.problems.push(Problem { severity, ..problem });
+            }
+            None => listed.omitted += 1,
+        }
+    }
+
+    fn has_room(&self, severity: Severity) -> bool {
+        self.found.borrow_mut().of_mut(severity).problems.len() < LISTED_MAX
+    }
+
+    fn line_index(&self, offset: usize) -> usize {
+        self.line_starts().partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(offset, _)| offset + 1)).collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> Arc<Path> {
+        Path::new("f").into()
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let report = FileReport::new(&path(), "ab\näöx\r\n");
+        let at = |offset| report.position(offset).to_string();
+        assert_eq!([at(0), at(2), at(3), at(7)], ["1:1", "1:3", "2:1", "2:3"]);
+        assert_eq!([at(4), at(9), at(10), at(999)], ["2:1", "2:5", "3:1", "3:1"]);
+        assert_eq!(FileReport::new(&path(), "").position(5).to_string(), "1:1");
+    }
+
+    #[test]
+    fn a_flood_is_counted_not_listed() {
+        let report = FileReport::new(&path(), "x");
+        (0..LISTED_MAX + 7).for_each(|_| report.warning(0, || "w".into()));
+        report.error(0, || "e".into());
+        let problems = report.into_problems();
+        assert_eq!(problems.len(), LISTED_MAX + 2);
+        assert!(problems.iter().any(Problem::is_error));
+        assert_eq!(problems.last().map(|last| last.message.as_str()), Some("… and 7 more of this file"));
+    }
+
+    #[test]
+    fn a_broken_line_is_reported_once() {
+        let report = FileReport::new(&path(), "a\nb\n");
+        report.syntax_error(2, "first");
+        report.syntax_error(3, "second");
+        report.error(2, || "third".into());
+        report.error(0, || "elsewhere".into());
+        let lines: Vec<_> = report.into_problems().iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["f:1:1: error: elsewhere", "f:2:1: error: not valid TOML: first"]);
+    }
+}

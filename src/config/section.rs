@@ -1,0 +1,319 @@
+//! A cursor over one TOML table. Readers ask for keys by name and type; whatever does not fit is
+//! reported at its place, and `finish` reports the keys nobody knows. No value is ever repeated in
+//! a message from here: the place says where it stands, and it may be a secret.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::durations::Bounds;
+use super::problem::{Position, is_invisible, shown};
+use super::report::FileReport;
+
+/// Longer keys are no typing mistake, and comparing them costs time.
+const TYPO_MAX: usize = 40;
+
+/// Where a table comes from: the report of its file, and the byte at which the parsed piece begins.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'d> {
+    pub(super) report: &'d FileReport<'d>,
+    pub(super) offset: usize,
+}
+
+impl Origin<'_> {
+    fn error(self, span: &Range<usize>, message: impl FnOnce() -> String) {
+        self.report.error(self.offset + span.start, message);
+    }
+}
+
+/// One table and the keys it may hold.
+#[derive(Clone)]
+pub(super) struct Section<'d> {
+    origin: Origin<'d>,
+    table: Option<&'d DeTable<'d>>,
+    span: Range<usize>,
+    keys: &'static [&'static str],
+    defaults: Option<&'d Section<'d>>,
+    discreet: bool,
+}
+
+impl<'d> Section<'d> {
+    /// The top of a document.
+    pub(super) fn root(
+        origin: Origin<'d>,
+        document: Option<&'d Spanned<DeTable<'d>>>,
+        keys: &'static [&'static str],
+    ) -> Self {
+        let table = document.map(Spanned::get_ref);
+        Self { origin, table, span: 0..0, keys, defaults: None, discreet: false }
+    }
+
+    /// What `key` holds, in this file or else among the defaults.
+    pub(super) fn field(&self, key: &'static str) -> Option<Field<'d>> {
+        self.own_field(key).or_else(|| self.defaults?.own_field(key))
+    }
+
+    /// Like `field`; an absent one is reported together with what would be `expected`.
+    pub(super) fn required(&self, key: &'static str, expected: &str) -> Option<Field<'d>> {
+        let field = self.field(key);
+        if field.is_none() {
+            self.missing(&[key], || format!("`{key}` is missing; expected {expected}"));
+        }
+        field
+    }
+
+    /// The table below `key`, empty if there is none; its absent keys are taken from `defaults`.
+    pub(super) fn subsection(
+        &self,
+        key: &'static str,
+        keys: &'static [&'static str],
+        defaults: Option<&'d Section<'d>>,
+    ) -> Section<'d> {
+        let empty = || Section { table: None, keys, ..self.clone() };
+        let section = self.own_field(key).and_then(|field| field.table(keys)).unwrap_or_else(empty);
+        Section { defaults, ..section }
+    }
+
+    /// Every key with what it holds, for tables whose keys are names.
+    pub(super) fn fields(&self) -> impl Iterator<Item = Field<'d>> {
+        let (origin, discreet) = (self.origin, self.discreet);
+        self.table
+            .into_iter()
+            .flatten()
+            .map(move |(key, value)| Field::new(origin, key.get_ref(), value, discreet))
+    }
+
+    /// From here on, no message names a key unless it is close to a known one.
+    pub(super) fn discreet(self) -> Self {
+        Self { discreet: true, ..self }
+    }
+
+    /// Reports an error at the first of `keys` that this file holds, else at the section itself.
+    pub(super) fn error_at(&self, keys: &[&'static str], message: impl FnOnce() -> String) {
+        let field = keys.iter().find_map(|key| self.own_field(key));
+        self.origin.error(field.as_ref().map_or(&self.span, |field| &field.span), message);
+    }
+
+    /// Like `error_at`, for what is allowed but deserves a look.
+    pub(super) fn warning_at(&self, keys: &[&'static str], message: impl FnOnce() -> String) {
+        let field = keys.iter().find_map(|key| self.own_field(key));
+        let span = field.as_ref().map_or(&self.span, |field| &field.span);
+        self.origin.report.warning(self.origin.offset + span.start, message);
+    }
+
+    /// Reports that none of `keys` is there, unless one is merely misspelt, which `finish` reports. After a
+    /// syntax error it may be there and have been misread.
+    pub(super) fn missing(&self, keys: &[&'static str], message: impl FnOnce() -> String) {
+        if !self.origin.report.is_broken() && !keys.iter().any(|key| self.has_typo_of(key)) {
+            self.origin.error(&self.span, message);
+        }
+    }
+
+    /// The byte at which the section begins in its file.
+    pub(super) fn offset(&self) -> usize {
+        self.origin.offset + self.span.start
+    }
+
+    /// Reports every key that is not known here.
+    pub(super) fn finish(&self) {
+        for (key, _) in self.table.into_iter().flatten() {
+            if !self.keys.contains(&key.get_ref().as_ref()) {
+                self.origin.error(&key.span(), || self.describe_unknown(key.get_ref()));
+            }
+        }
+    }
+
+    fn own_field(&self, key: &'static str) -> Option<Field<'d>> {
+        debug_assert!(self.keys.contains(&key), "`{key}` must be among the keys known here");
+        let value = self.table?.get(key)?;
+        // The parser puts an empty value where it found none, and reports that by itself.
+        let is_hole = value.span().is_empty();
+        (!is_hole).then(|| Field::new(self.origin, key, value, self.discreet))
+    }
+
+    fn describe_unknown(&self, key: &str) -> String {
+        let accepted = self.keys.join(", ");
+        match closest(key, self.keys) {
+            Some(close) => format!("unknown key {}; did you mean `{close}`?", shown(key)),
+            None if self.discreet || self.origin.report.is_broken() => {
+                format!("unknown key; accepted here: {accepted}")
+            }
+            None => format!("unknown key {}; accepted here: {accepted}", shown(key)),
+        }
+    }
+
+    fn has_typo_of(&self, known: &'static str) -> bool {
+        let mut keys = self.table.into_iter().flatten().map(|(key, _)| key.get_ref());
+        keys.any(|key| !self.keys.contains(&key.as_ref()) && closest(key, self.keys) == Some(known))
+    }
+}
+
+/// The known key that was probably meant.
+fn closest(key: &str, keys: &[&'static str]) -> Option<&'static str> {
+    if key.len() > TYPO_MAX {
+        return None;
+    }
+    let plain = key.to_lowercase().replace('-', "_");
+    keys.iter()
+        .map(|known| (strsim::damerau_levenshtein(&plain, known), *known))
+        .filter(|(distance, known)| *distance <= (known.len() / 3).clamp(1, 3))
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// One key and its value.
+#[derive(Clone)]
+pub(super) struct Field<'d> {
+    origin: Origin<'d>,
+    key: &'d str,
+    value: &'d DeValue<'d>,
+    span: Range<usize>,
+    discreet: bool,
+}
+
+impl<'d> Field<'d> {
+    fn new(origin: Origin<'d>, key: &'d str, value: &'d Spanned<DeValue<'d>>, discreet: bool) -> Self {
+        Self { origin, key, value: value.get_ref(), span: value.span(), discreet }
+    }
+
+    /// The name.
+    pub(super) fn key(&self) -> &'d str {
+        self.key
+    }
+
+    /// Where the value stands.
+    pub(super) fn position(&self) -> Position {
+        self.origin.report.position(self.origin.offset + self.span.start)
+    }
+
+    /// Reports an error at the value.
+    pub(super) fn error(&self, message: impl FnOnce() -> String) {
+        self.origin.error(&self.span, message);
+    }
+
+    /// Reports at the value what is allowed but deserves a look.
+    pub(super) fn warning(&self, message: impl FnOnce() -> String) {
+        self.origin.report.warning(self.origin.offset + self.span.start, message);
+    }
+
+    /// Reports that the value is not what was `expected`, and what kind it is.
+    pub(super) fn unexpected<T>(&self, expected: &str) -> Option<T> {
+        let found = match self.value {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number with a fraction",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "an array",
+            DeValue::Table(_) => "a table",
+        };
+        self.error(|| format!("`{}`: expected {expected}, found {found}", self.key));
+        None
+    }
+
+    /// Reports that the value is of the right kind, but not what was `expected`.
+    pub(super) fn unfit<T>(&self, expected: &str) -> Option<T> {
+        self.error(|| format!("`{}`: expected {expected}", self.key));
+        None
+    }
+
+    /// The raw value.
+    pub(super) fn value(&self) -> &'d DeValue<'d> {
+        self.value
+    }
+
+    /// A text.
+    pub(super) fn text(&self, expected: &str) -> Option<&'d str> {
+        self.value.as_str().or_else(|| self.unexpected(expected))
+    }
+
+    /// A text that `accept` takes.
+    pub(super) fn text_where(&self, expected: &str, accept: impl FnOnce(&str) -> bool) -> Option<&'d str> {
+        let text = self.text(expected)?;
+        if accept(text) { Some(text) } else { self.unfit(expected) }
+    }
+
+    /// A path; a relative one starts at `folder`.
+    pub(super) fn path(&self, folder: &Path) -> Option<PathBuf> {
+        let expected = "a path, not empty and without control characters";
+        let plain = |text: &str| !text.is_empty() && !text.contains(is_invisible);
+        self.text_where(expected, plain).map(|text| folder.join(text))
+    }
+
+    /// A duration such as "3s".
+    pub(super) fn duration(&self, bounds: Bounds) -> Option<Duration> {
+        let expected = format!("a duration {}, such as \"500ms\", \"3s\", \"2h\" or \"30d\"", bounds.words);
+        let text = self.text(&expected)?;
+        bounds.parse(text).or_else(|| self.unfit(&expected))
+    }
+
+    /// A whole number within a range.
+    pub(super) fn whole_number(&self, range: Range<u32>, expected: &str) -> Option<u32> {
+        let DeValue::Integer(number) = self.value else {
+            return self.unexpected(expected);
+        };
+        let number = u32::from_str_radix(number.as_str(), number.radix()).ok();
+        number.filter(|number| range.contains(number)).or_else(|| self.unfit(expected))
+    }
+
+    /// A number from `least` to `most`, with or without a fraction.
+    pub(super) fn number(&self, least: f64, most: f64, expected: &str) -> Option<f64> {
+        let number = match self.value {
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::Integer(number) => {
+                i32::from_str_radix(number.as_str(), number.radix()).ok().map(f64::from)
+            }
+            _ => return self.unexpected(expected),
+        };
+        // Not a number lies in no range.
+        number.filter(|number| (least..=most).contains(number)).or_else(|| self.unfit(expected))
+    }
+
+    /// The elements of an array, each under the array's name.
+    pub(super) fn array(&self, expected: &str) -> Option<Vec<Field<'d>>> {
+        let DeValue::Array(array) = self.value else {
+            return self.unexpected(expected);
+        };
+        Some(array.iter().map(|value| Field::new(self.origin, self.key, value, self.discreet)).collect())
+    }
+
+    /// A table that may hold `keys`.
+    pub(super) fn table(&self, keys: &'static [&'static str]) -> Option<Section<'d>> {
+        match self.value {
+            DeValue::Table(table) => Some(self.section(table, keys)),
+            _ => self.unexpected("a table"),
+        }
+    }
+
+    /// `table` as a section that begins here.
+    pub(super) fn section(&self, table: &'d DeTable<'d>, keys: &'static [&'static str]) -> Section<'d> {
+        let (origin, span, discreet) = (self.origin, self.span.clone(), self.discreet);
+        Section { origin, table: Some(table), span, keys, defaults: None, discreet }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_misses_find_the_known_key() {
+        const KEYS: [&str; 5] = ["initial_interval", "max_interval", "jitter", "apps", "poll"];
+        for (typo, known) in [
+            ("intial_interval", "initial_interval"),
+            ("max-interval", "max_interval"),
+            ("Jitter", "jitter"),
+            ("jiter", "jitter"),
+            ("app", "apps"),
+            ("pol", "poll"),
+        ] {
+            assert_eq!(closest(typo, &KEYS), Some(known), "{typo}");
+        }
+        for other in ["", "interval_of_polls", "timeout", &"x".repeat(100_000)] {
+            assert_eq!(closest(other, &KEYS), None);
+        }
+    }
+}
