@@ -8,11 +8,15 @@
 //! Whatever stands in a file is hostile until it is checked: size, nesting and the length of reports are
 //! bounded, and no message repeats a value of `watcher.toml`, which may be a secret in the wrong place.
 
+mod apps;
 mod document;
 mod durations;
 mod problem;
 mod report;
 mod section;
+mod settings;
 mod text_file;
+mod watcher;
 
 pub use problem::{ConfigError, Position, Problem, Severity};
+pub use settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};

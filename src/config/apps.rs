@@ -1,0 +1,215 @@
+//! `[apps.NAME]`: identities and where their secrets lie. Nothing that stands here is ever repeated in a
+//! message, save the name of an app and what is close to a known key: people do paste secrets into it.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::durations::Bounds;
+use super::problem::Position;
+use super::section::{Field, Section};
+use crate::domain::{App, AppName, BaseUrl, BudgetKey, Credentials, RateLimit, SecretSource};
+
+pub(super) const APP_KEYS: &[&str] = &["base_url", "app_id", "app_secret", "access_token", "rate_limit"];
+pub(super) const SOURCE_KEYS: &[&str] = &["file", "env", "credential"];
+pub(super) const RATE_LIMIT_KEYS: &[&str] = &["requests", "per"];
+
+/// What the remote grants every app, per endpoint.
+pub(super) const USUAL_LIMIT: RateLimit = RateLimit {
+    requests: match NonZeroU32::new(100) {
+        Some(requests) => requests,
+        None => NonZeroU32::MIN,
+    },
+    per: Duration::from_secs(60),
+};
+const WINDOW: Bounds = Bounds {
+    least: Duration::from_millis(1),
+    most: Duration::from_secs(24 * 60 * 60),
+    words: "from 1ms to 1d",
+};
+/// Characters of a name or an app id at most.
+const NAME_MAX: usize = 128;
+
+const HOSTS: &str = "\"https://open.feishu.cn\" or \"https://open.larksuite.com\"";
+const INLINE: &str = "a secret never stands in the configuration itself; put it into a file that only the \
+    service can read and write { file = \"…\" }, or use { env = \"NAME\" } or { credential = \"name\" }";
+const SECRET_PLACES: &str = "{ file = \"…\" }, { env = \"NAME\" } or { credential = \"name\" }";
+
+/// What could be made of `[apps]`.
+pub(super) struct AppsReading {
+    /// The apps and where their credentials are named, if all are in order.
+    pub(super) apps: Option<(Vec<App>, Vec<Position>)>,
+    /// The names of all of them; none if that can't be told.
+    pub(super) names: Option<Vec<AppName>>,
+}
+
+/// Which limit a budget has, and which app said so first.
+type Budgets = HashMap<BudgetKey, (AppName, RateLimit)>;
+
+/// Reads every app below `[apps]`.
+pub(super) fn read(root: &Section<'_>, folder: &Path) -> AppsReading {
+    let expected = "at least one app in a section of its own, such as [apps.default]";
+    let fields = root.required("apps", expected).and_then(|field| match field.value() {
+        DeValue::Table(table) if !table.is_empty() => Some(field.section(table, &[]).discreet()),
+        _ => field.unfit(expected),
+    });
+    let Some(section) = fields else {
+        return AppsReading { apps: None, names: None };
+    };
+    let mut budgets = Budgets::new();
+    let read_one = |field: Field<'_>| {
+        let name = read_name(&field);
+        let app = read_app(&field, name.as_ref(), folder, &mut budgets);
+        (name, app)
+    };
+    let (names, apps): (Vec<_>, Vec<_>) = section.fields().map(read_one).unzip();
+    let apps = apps.into_iter().collect::<Option<Vec<_>>>();
+    AppsReading { apps: apps.map(|apps| apps.into_iter().unzip()), names: names.into_iter().collect() }
+}
+
+fn read_name(field: &Field<'_>) -> Option<AppName> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let name = field.key();
+    if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(is_plain) {
+        field.error(|| format!("an app's name is 1 to {NAME_MAX} letters, digits, `-` and `_`"));
+        return None;
+    }
+    Some(AppName::new(name))
+}
+
+fn read_app(
+    field: &Field<'_>,
+    name: Option<&AppName>,
+    folder: &Path,
+    budgets: &mut Budgets,
+) -> Option<(App, Position)> {
+    let DeValue::Table(table) = field.value() else {
+        field.error(|| "expected a section for each app, such as [apps.default]".to_owned());
+        return None;
+    };
+    let section = field.section(table, APP_KEYS);
+    section.finish();
+    let base_url = section.required("base_url", HOSTS).and_then(|field| read_base_url(&field));
+    let app_id = section.required("app_id", APP_ID).and_then(|field| field.text_where(APP_ID, is_app_id));
+    let credentials = read_credentials(&section, folder);
+    let rate_limit = read_rate_limit(&section);
+    let (credentials, position) = credentials?;
+    let app = App {
+        name: name?.clone(),
+        base_url: base_url?,
+        app_id: app_id?.into(),
+        credentials,
+        rate_limit: rate_limit?,
+    };
+    check_rate_limit(&section, &app, budgets);
+    Some((app, position))
+}
+
+fn read_base_url(field: &Field<'_>) -> Option<BaseUrl> {
+    let url = BaseUrl::parse(field.text(HOSTS)?);
+    url.map_err(|error| field.error(|| format!("`base_url`: {error}; usually {HOSTS}"))).ok()
+}
+
+const APP_ID: &str = "the app id that the console shows, such as \"cli_…\"";
+
+fn is_app_id(text: &str) -> bool {
+    (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Exactly one of the two keys, and the place of its value.
+fn read_credentials(section: &Section<'_>, folder: &Path) -> Option<(Credentials, Position)> {
+    let keys = ["app_secret", "access_token"];
+    let [secret, token] = keys.map(|key| section.field(key));
+    // Both are read even where only one may be, so that all their problems come out at once.
+    let [secret_source, token_source] =
+        [&secret, &token].map(|field| field.as_ref().and_then(|field| read_secret_source(field, folder)));
+    match (secret, token) {
+        (Some(field), None) => Some((Credentials::AppSecret(secret_source?), field.position())),
+        (None, Some(field)) => Some((Credentials::AccessToken(token_source?), field.position())),
+        (Some(_), Some(field)) => {
+            field.error(|| "both `app_secret` and `access_token`; an app has exactly one of them".to_owned());
+            None
+        }
+        (None, None) => {
+            section.missing(&keys, || format!("`app_secret` is missing; expected {SECRET_PLACES}"));
+            None
+        }
+    }
+}
+
+fn read_secret_source(field: &Field<'_>, folder: &Path) -> Option<SecretSource> {
+    let DeValue::Table(table) = field.value() else {
+        field.error(|| format!("`{}`: {INLINE}", field.key()));
+        return None;
+    };
+    let section = field.section(table, SOURCE_KEYS);
+    section.finish();
+    let given: Vec<_> = SOURCE_KEYS.iter().filter_map(|key| section.field(key)).collect();
+    let [place] = given.as_slice() else {
+        let message = || format!("`{}`: expected exactly one of {SECRET_PLACES}", field.key());
+        if given.is_empty() {
+            section.missing(SOURCE_KEYS, message)
+        } else {
+            field.error(message)
+        }
+        return None;
+    };
+    match place.key() {
+        "file" => place.path(folder).map(SecretSource::File),
+        "env" => place.text_where(ENV_NAME, is_env_name).map(|name| SecretSource::Env(name.to_owned())),
+        _ => place
+            .text_where(CREDENTIAL_NAME, is_credential_name)
+            .map(|name| SecretSource::Credential(name.to_owned())),
+    }
+}
+
+const ENV_NAME: &str = "the name of an environment variable: letters, digits and `_`, no digit first";
+
+fn is_env_name(text: &str) -> bool {
+    (1..=NAME_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+const CREDENTIAL_NAME: &str = "the name of a systemd credential: letters, digits, `.`, `_` and `-`";
+
+fn is_credential_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(is_plain) && text != "." && text != ".."
+}
+
+fn read_rate_limit(section: &Section<'_>) -> Option<RateLimit> {
+    let Some(field) = section.field("rate_limit") else {
+        return Some(USUAL_LIMIT);
+    };
+    let section = field.table(RATE_LIMIT_KEYS)?;
+    section.finish();
+    let expected = "a whole number from 1 to 10000";
+    let requests = section.required("requests", expected);
+    let requests = requests.and_then(|field| field.whole_number(1..10_001, expected));
+    let per = section.required("per", "a duration").and_then(|field| field.duration(WINDOW));
+    Some(RateLimit { requests: NonZeroU32::new(requests?)?, per: per? })
+}
+
+fn check_rate_limit(section: &Section<'_>, app: &App, budgets: &mut Budgets) {
+    let at = ["rate_limit"];
+    let first = budgets.entry(app.budget_key()).or_insert_with(|| (app.name.clone(), app.rate_limit));
+    if first.1 != app.rate_limit {
+        section.error_at(&at, || {
+            format!(
+                "app `{}` has the same host and app id, hence the same budget; both must name the same \
+                rate_limit",
+                first.0
+            )
+        });
+    }
+    let per_second = |limit: RateLimit| f64::from(limit.requests.get()) / limit.per.as_secs_f64();
+    if per_second(app.rate_limit) > per_second(USUAL_LIMIT) && !app.base_url.is_loopback() {
+        section.warning_at(&at, || {
+            "more than 100 requests in 60s, which is what Feishu and Lark grant an app".to_owned()
+        });
+    }
+}
