@@ -11,12 +11,21 @@
 mod apps;
 mod document;
 mod durations;
+mod entry;
+mod load;
 mod problem;
 mod report;
+mod secrets;
 mod section;
 mod settings;
+mod sources;
+#[cfg(test)]
+mod tests;
 mod text_file;
+mod watch_list;
 mod watcher;
 
+pub use load::{Loaded, load, load_all, read_watch_list};
 pub use problem::{ConfigError, Position, Problem, Severity};
+pub use secrets::check_secrets;
 pub use settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};

@@ -1,0 +1,148 @@
+//! One `[[ticket]]` of a watch list, and what its texts may be.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use toml::de::DeValue;
+
+use super::problem::{is_invisible, shown};
+use super::section::{Field, Section};
+use crate::domain::{AppName, DOCUMENT_TOKEN_MAX, TicketId, TicketKey, WallTime, WatchEntry};
+
+pub(super) const ENTRY_KEYS: &[&str] = &["ticket", "token", "app", "created_at", "label"];
+
+/// Bytes of a ticket at most; real ones have 19.
+const TICKET_MAX: usize = 128;
+/// Characters of a label at most.
+const LABEL_MAX: usize = 200;
+/// Clocks differ; less than this ahead of ours is no mistake.
+const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+const TICKET: &str = "the job's id as a text in quotes, such as \"6933093124755412345\"";
+const TOKEN: &str = "the source document's token, 1 to 27 letters and digits in quotes";
+const CREATED_AT: &str = "a date and time with offset and without quotes, such as 2026-11-22T10:00:00Z";
+
+/// What the entries of one file are checked against.
+pub(super) struct Surroundings<'a> {
+    /// The apps by name; none if they are not known, which leaves the names unchecked.
+    pub(super) apps: Option<&'a [AppName]>,
+    pub(super) source: Arc<Path>,
+    pub(super) now: WallTime,
+}
+
+impl Surroundings<'_> {
+    /// Reads one entry; nothing if it has an error.
+    pub(super) fn read(&self, section: &Section<'_>) -> Option<WatchEntry> {
+        section.finish();
+        let ticket = section.required("ticket", TICKET).and_then(|field| read_ticket(&field));
+        let token = section.required("token", TOKEN).and_then(|field| read_token(&field));
+        let app = self.read_app(section);
+        let created_at = optional(section.field("created_at"), |field| self.read_created_at(field));
+        let label = optional(section.field("label"), read_label);
+        Some(WatchEntry {
+            key: TicketKey { app: app?, ticket: TicketId::new(ticket?) },
+            token: token?.into(),
+            label: label?.map(Into::into),
+            created_at: created_at?,
+            source: Arc::clone(&self.source),
+        })
+    }
+
+    fn read_app(&self, section: &Section<'_>) -> Option<AppName> {
+        let Some(field) = section.field("app") else {
+            return match self.apps? {
+                [only] => Some(only.clone()),
+                apps => {
+                    section.missing(&["app"], || format!("`app` is missing; expected one of {}", list(apps)));
+                    None
+                }
+            };
+        };
+        let text = field.text("the name of an app in quotes")?;
+        let apps = self.apps?;
+        let known = apps.iter().find(|app| app.as_str() == text);
+        if known.is_none() {
+            field.error(|| format!("unknown app {}; expected {}", shown(text), list(apps)));
+        }
+        known.cloned()
+    }
+
+    fn read_created_at(&self, field: &Field<'_>) -> Option<WallTime> {
+        let DeValue::Datetime(datetime) = field.value() else {
+            return field.unexpected(CREATED_AT);
+        };
+        if datetime.date.is_none() || datetime.time.is_none() || datetime.offset.is_none() {
+            field.error(|| format!("`created_at`: no telling when that was; expected {CREATED_AT}"));
+            return None;
+        }
+        let Ok(timestamp) = datetime.to_string().parse::<Timestamp>() else {
+            return field.unfit(CREATED_AT);
+        };
+        let created_at = WallTime::from(timestamp);
+        if created_at > self.now + CLOCK_SKEW {
+            field.warning(|| format!("`created_at` lies in the future; now is {}", self.now));
+        }
+        Some(created_at)
+    }
+}
+
+/// Nothing is in order, too: the outer option is whether it is.
+fn optional<'d, T>(
+    field: Option<Field<'d>>,
+    read: impl FnOnce(&Field<'d>) -> Option<T>,
+) -> Option<Option<T>> {
+    match field {
+        Some(field) => read(&field).map(Some),
+        None => Some(None),
+    }
+}
+
+fn read_ticket<'d>(field: &Field<'d>) -> Option<&'d str> {
+    let DeValue::String(text) = field.value() else {
+        if matches!(field.value(), DeValue::Integer(_) | DeValue::Float(_)) {
+            field.error(|| format!("`ticket`: a number would lose digits; expected {TICKET}"));
+            return None;
+        }
+        return field.unexpected(TICKET);
+    };
+    // It becomes one segment of the request's path and must not turn into two, or into none.
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/\\?#%".contains(&byte);
+    let is_good = (1..=TICKET_MAX).contains(&text.len()) && text.bytes().all(is_plain);
+    if is_good && text != "." && text != ".." {
+        return Some(text);
+    }
+    field.unfit("1 to 128 letters, digits and the like, without spaces, such as \"6933093124755412345\"")
+}
+
+fn read_token<'d>(field: &Field<'d>) -> Option<&'d str> {
+    let text = field.text(TOKEN)?;
+    if text.contains('/') {
+        return field
+            .unfit("the document's token, not its URL; it is what follows the last `/`, up to a `?`");
+    }
+    let is_good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match text.chars().count() {
+        length if length > DOCUMENT_TOKEN_MAX => {
+            field.error(|| format!("`token` has {length} characters; expected {TOKEN}"));
+            None
+        }
+        _ if is_good => Some(text),
+        _ => field.unfit(TOKEN),
+    }
+}
+
+fn read_label<'d>(field: &Field<'d>) -> Option<&'d str> {
+    let is_good = |text: &str| text.chars().count() <= LABEL_MAX && !text.contains(is_invisible);
+    field.text_where("a text of at most 200 characters, without line ends and control characters", is_good)
+}
+
+fn list(apps: &[AppName]) -> String {
+    const LISTED_MAX: usize = 10;
+    let mut names: Vec<_> = apps.iter().take(LISTED_MAX).map(|app| format!("`{app}`")).collect();
+    if apps.len() > LISTED_MAX {
+        names.push("…".to_owned());
+    }
+    names.join(" or ")
+}

@@ -1,0 +1,89 @@
+//! Whether the secrets are where the configuration says, before the first request needs one. What is
+//! read is held in a type that can't be printed and is dropped at once.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretBox};
+
+use super::problem::{Problem, shown_path};
+use super::settings::Config;
+use super::text_file;
+use crate::domain::{App, Credentials, SecretSource};
+
+/// Bytes of a secret file at most.
+const SIZE_MAX: u64 = 64 << 10;
+
+/// Looks at the secret of every app: it can be read, it is one line of printable characters, and others on this
+/// machine can't read its file (a warning). Reads files and the environment; sends nothing and keeps nothing.
+#[must_use]
+pub fn check_secrets(config: &Config) -> Vec<Problem> {
+    let check = |(app, position): (&App, _)| {
+        let (key, source) = match &app.credentials {
+            Credentials::AppSecret(source) => ("app_secret", source),
+            Credentials::AccessToken(source) => ("access_token", source),
+        };
+        let name = |message: String| format!("{key} of app `{}`: {source}: {message}", app.name);
+        let error = check_source(source).err();
+        let error = error.map(|message| Problem::error(&config.path, Some(position), name(message)));
+        let warning = find_file(source).ok().flatten().and_then(|path| check_mode(&path));
+        let warning = warning.map(|message| Problem::warning(&config.path, Some(position), name(message)));
+        [error, warning]
+    };
+    let places = config.credential_places.iter().copied();
+    config.apps.iter().zip(places).flat_map(check).flatten().collect()
+}
+
+fn check_source(source: &SecretSource) -> Result<(), String> {
+    let secret = match (source, find_file(source)?) {
+        (_, Some(path)) => text_file::read_bytes(&path, SIZE_MAX)?,
+        (SecretSource::Env(name), None) => {
+            env::var_os(name).ok_or("is not set")?.into_string().map_err(|_| "is not UTF-8")?.into_bytes()
+        }
+        (_, None) => Vec::new(),
+    };
+    check_content(&SecretBox::new(secret.into_boxed_slice()))
+}
+
+/// The file that holds the secret, if it is in one.
+fn find_file(source: &SecretSource) -> Result<Option<PathBuf>, String> {
+    match source {
+        SecretSource::File(path) => Ok(Some(path.clone())),
+        SecretSource::Env(_) => Ok(None),
+        SecretSource::Credential(name) => {
+            let folder = env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty()).ok_or(
+                "$CREDENTIALS_DIRECTORY is not set; it is by systemd for a unit with LoadCredential=",
+            )?;
+            Ok(Some(Path::new(&folder).join(name)))
+        }
+    }
+}
+
+fn check_content(secret: &SecretBox<[u8]>) -> Result<(), String> {
+    let bytes = secret.expose_secret();
+    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    // It travels in a header or a JSON text; anything else in it is a mistake of copying.
+    if !line.iter().all(u8::is_ascii_graphic) {
+        return Err("expected one line of letters, digits and signs, without spaces".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = path.metadata().ok()?.permissions().mode();
+    let open = mode & 0o044 != 0;
+    open.then(|| {
+        format!("other users can read it (mode {:03o}); chmod 600 {}", mode & 0o777, shown_path(path))
+    })
+}
+
+#[cfg(not(unix))]
+fn check_mode(_path: &Path) -> Option<String> {
+    None
+}

@@ -1,0 +1,201 @@
+//! Whole files against whole reports.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::problem::Problem;
+use super::watch_list;
+use super::*;
+use super::{apps, entry, watcher};
+use crate::domain::{AppName, Credentials, WallTime};
+
+mod files;
+
+const SHIPPED_LIST: &str = include_str!("../../config/watchlist.toml");
+
+fn now() -> WallTime {
+    WallTime::from("2026-11-22T10:00:00Z".parse::<Timestamp>().unwrap())
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+fn check_watcher(text: &str) -> watcher::Reading {
+    watcher::check(&Path::new("watcher.toml").into(), text)
+}
+
+fn check_list(text: &str) -> watch_list::ListReading {
+    let apps = [AppName::new("default"), AppName::new("other")];
+    watch_list::check(&Path::new("list.toml").into(), text, Some(&apps), now())
+}
+
+/// Every `*.toml` below `testdata/{folder}` with the report that lies beside it as `*.txt`.
+/// `UPDATE_REPORTS=1` writes the reports instead, to be read before they are committed.
+fn compare_reports(folder: &str, check: impl Fn(&str) -> String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/testdata").join(folder);
+    let files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let documents = files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    for path in documents {
+        let report = check(&fs::read_to_string(path).unwrap());
+        let expected = path.with_extension("txt");
+        if std::env::var_os("UPDATE_REPORTS").is_some() {
+            fs::write(expected, report).unwrap();
+        } else {
+            assert_eq!(report, fs::read_to_string(expected).unwrap(), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn bad_watcher_files_yield_their_reports() {
+    compare_reports("watcher", |text| {
+        let reading = check_watcher(text);
+        assert_eq!(reading.config.is_none(), reading.problems.iter().any(Problem::is_error));
+        lines(&reading.problems)
+    });
+}
+
+#[test]
+fn bad_watch_lists_yield_their_reports() {
+    compare_reports("watch_list", |text| lines(&check_list(text).problems));
+}
+
+#[test]
+fn the_shipped_files_are_in_order() {
+    let reading = check_watcher(watcher::DEFAULTS);
+    assert_eq!(lines(&reading.problems), "");
+    let config = reading.config.unwrap();
+    assert_eq!(config.apps.len(), 1);
+    assert!(matches!(config.apps[0].credentials, Credentials::AppSecret(_)));
+    assert_eq!(config.apps[0].rate_limit, apps::USUAL_LIMIT);
+    let list = check_list(&SHIPPED_LIST.replace("app = ", "# app = "));
+    assert!(lines(&list.problems).contains("`app` is missing"));
+    let only = [AppName::new("default")];
+    let list = watch_list::check(&Path::new("list.toml").into(), SHIPPED_LIST, Some(&only), now());
+    assert_eq!(lines(&list.problems), "");
+    assert_eq!(list.list.entries.len(), 2);
+}
+
+#[test]
+fn what_a_file_leaves_out_is_as_the_shipped_file_says() {
+    let shipped = check_watcher(watcher::DEFAULTS).config.unwrap();
+    let apps = &watcher::DEFAULTS[watcher::DEFAULTS.find("[apps.default]").unwrap()..];
+    for sections in ["", "[state]\n[log]\n[poll]\n"] {
+        let text = format!("watchlist = [\"a\"]\n{sections}{apps}");
+        let config = check_watcher(&text).config.unwrap();
+        assert_eq!(config.state, shipped.state);
+        assert_eq!(config.log, shipped.log);
+        assert_eq!(config.poll, shipped.poll);
+    }
+    let config = check_watcher(&format!("watchlist = [\"a\"]\npoll.jitter = 0\n{apps}")).config.unwrap();
+    assert_eq!(config.poll.max_in_flight, shipped.poll.max_in_flight);
+    assert_ne!(config.poll.backoff, shipped.poll.backoff);
+}
+
+#[test]
+fn watchlist_and_apps_are_never_filled_in() {
+    let report = lines(&check_watcher("").problems);
+    assert!(report.contains("`watchlist` is missing") && report.contains("`apps` is missing"), "{report}");
+}
+
+#[test]
+fn the_shipped_files_name_every_key() {
+    let watcher_keys = [
+        watcher::KEYS,
+        watcher::STATE_KEYS,
+        watcher::LOG_KEYS,
+        watcher::POLL_KEYS,
+        apps::APP_KEYS,
+        apps::SOURCE_KEYS,
+        apps::RATE_LIMIT_KEYS,
+    ];
+    for key in watcher_keys.concat() {
+        let is_named =
+            [format!("{key} = "), format!("[{key}")].iter().any(|form| watcher::DEFAULTS.contains(form));
+        assert!(is_named, "{key}");
+    }
+    for key in entry::ENTRY_KEYS {
+        assert!(SHIPPED_LIST.contains(&format!("{key} = ")), "{key}");
+    }
+}
+
+#[test]
+fn no_message_holds_a_secret() {
+    let bodies = [
+        "app_secret = 'CANARY'",
+        "app_secret = CANARY",
+        "app_secret = \"CANARY",
+        "app_secret = \"\"\"\nCANARY",
+        "app_secret =\nCANARY",
+        "app_secret 'CANARY'",
+        "app_secret: CANARY",
+        "app_secret = CANARY = 1",
+        "app_secret = { CANARY }",
+        "app_secret = { CANARY = 1 }",
+        "app_secret = { file = { CANARY = 1 } }",
+        "app_secret = { env = 'CANARY-' }",
+        "app_secret = { credential = 'CANARY/' }",
+        "app_secret = { file = 'x\\u0000CANARY",
+        "app_secret = ['CANARY']",
+        "app_secret.CANARY = 1",
+        "app_secret = { file = 'CANARY', env = 'CANARY' }",
+        "app_secrte = 'CANARY'",
+        "secret = 'CANARY'",
+        "CANARY = 1",
+        "'CANARY ' = 1",
+        "access_token = 'CANARY'",
+        "base_url = 'https://user:CANARY@open.feishu.cn'",
+        "base_url = 'CANARY'",
+        "app_id = 'CANARY CANARY'",
+        "rate_limit = { requests = 'CANARY', per = 'CANARY' }",
+        "app_secret = 'CANARY'\napp_secret = 'CANARY'",
+        "app_secret = 'x'\napp_secret.CANARY = 1",
+        "[apps.default.app_secret]\nCANARY = 'CANARY'",
+        "[apps.default]\napp_secret = 'CANARY'",
+        "\u{0}CANARY",
+        "app_secret = 'CANARY'\n[apps.default.CANARY",
+    ];
+    for header in ["[apps.default]\n", "[apps.default\n", "[apps]\n", "[[apps]]\n", "[app.default]\n", ""] {
+        for body in bodies {
+            let text = format!("watchlist = ['a']\n{header}{body}\n");
+            let reading = check_watcher(&text);
+            let report = lines(&reading.problems);
+            assert!(reading.config.is_none(), "{text}");
+            // Outside `apps` a key is named; nobody's secret is the name of a top-level key.
+            let is_named = header.is_empty() && ["CANARY = 1", "'CANARY ' = 1"].contains(&body);
+            assert!(!report.contains("CANARY") || is_named, "{text}\n{report}");
+        }
+    }
+}
+
+/// Cuts, doubles or replaces a stretch of a valid file.
+fn mutated(text: &'static str) -> impl Strategy<Value = String> {
+    let length = text.len();
+    (0..length, 0..40_usize, ".{0,12}|\\PC{0,3}|[\\[\\]{}=\"'.,\n#]{0,6}").prop_map(move |(at, cut, new)| {
+        let start = text.floor_char_boundary(at);
+        let end = text.floor_char_boundary((start + cut).min(length));
+        [&text[..start], &new, &text[end.max(start)..]].concat()
+    })
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_is_checked_without_panic(text in "\\PC*|[a-z\\[\\]{}=\"'.,\n# 0-9\u{0}-\u{20}]*") {
+        let _ = check_watcher(&text);
+        let _ = check_list(&text);
+    }
+
+    #[test]
+    fn damaged_files_are_checked_without_panic(watcher in mutated(watcher::DEFAULTS), list in mutated(SHIPPED_LIST)) {
+        let reading = check_watcher(&watcher);
+        prop_assert_eq!(reading.config.is_none(), reading.problems.iter().any(Problem::is_error));
+        for problem in reading.problems.iter().chain(&check_list(&list).problems) {
+            prop_assert!(!problem.to_string().contains(char::is_control));
+        }
+    }
+}
