@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::watch_list;
 use super::*;
 use super::{apps, entry, watcher};
-use crate::domain::{AppName, Credentials, WallTime};
+use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
 mod files;
 
@@ -198,4 +198,37 @@ proptest! {
             prop_assert!(!problem.to_string().contains(char::is_control));
         }
     }
+}
+
+#[test]
+fn moments_are_read_as_toml_writes_them() {
+    for (text, expected) in [
+        ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00.000Z"),
+        ("2026-11-22 18:00:00.25+08:00", "2026-11-22T10:00:00.250Z"),
+        ("2026-11-22t09:59z", "2026-11-22T09:59:00.000Z"),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.000Z"),
+    ] {
+        let list =
+            check_list(&format!("[[ticket]]\nticket = '1'\ntoken = 'd'\napp = 'other'\ncreated_at = {text}"));
+        assert_eq!(lines(&list.problems), "", "{text}");
+        assert_eq!(list.list.entries[0].created_at.map(|at| at.to_string()).as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn both_kinds_of_credentials_and_all_places_are_accepted() {
+    let app = |key, value| {
+        let text = format!(
+            "watchlist = ['a']\n[apps.x]\nbase_url = 'http://127.0.0.1:8080'\napp_id = 'cli_a'\n{key} = {value}"
+        );
+        check_watcher(&text).config.unwrap().apps.remove(0).credentials
+    };
+    let file = SecretSource::File("s".into());
+    assert_eq!(app("app_secret", "{ file = 's' }"), Credentials::AppSecret(file));
+    assert_eq!(
+        app("access_token", "{ env = 'S_1' }"),
+        Credentials::AccessToken(SecretSource::Env("S_1".into()))
+    );
+    let credential = SecretSource::Credential("s.x".into());
+    assert_eq!(app("app_secret.credential", "'s.x'"), Credentials::AppSecret(credential));
 }
