@@ -1,8 +1,9 @@
 //! What can go wrong with the state file.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use rusqlite::ErrorCode;
 use thiserror::Error;
 
 /// The state file can't be used as it should.
@@ -44,8 +45,36 @@ pub enum StoreError {
         /// The newest that this program knows.
         known: i64,
     },
+    /// An older version of the program wrote it, and whoever reads it may not change it.
+    #[error("{} was written by an older version (schema {found}, this one reads {known}); start the watcher once, it brings the file up to date", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The file's schema version.
+        found: i64,
+        /// The one that this program reads.
+        known: i64,
+    },
+    /// The last process left work in the write-ahead log that can't be read without writing.
+    #[error("{} was not closed in good order, and what is still in its -wal file can't be read without a -shm file beside it; start the watcher once, it recovers the file", path.display())]
+    Unrecovered {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A watcher kept starting or stopping while the file was read.
+    #[error("{} kept changing while it was read; try again", path.display())]
+    Unsettled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another file lies at the path than the one that was opened, or none.
+    #[error("the state file {} was moved or replaced while in use; put it back, or stop the watcher and start it again", path.display())]
+    Moved {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// SQLite said no.
-    #[error("failed to {action} the state file {}", path.display())]
+    #[error("failed to {action} the state file {}{}", path.display(), advice(source))]
     Sqlite {
         /// What was being done ("write").
         action: &'static str,
@@ -55,6 +84,75 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The writer thread is gone.
-    #[error("the state file's writer has stopped")]
+    #[error("the state file's writer has stopped; start the watcher again")]
     Gone,
+}
+
+impl StoreError {
+    /// For `map_err` on calls to the file system.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// For `map_err` on calls to SQLite.
+    pub(super) fn sqlite(action: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Sqlite { action, path, source }
+    }
+
+    /// For `map_err` on what is read before the file is trusted: damage is told apart from trouble with
+    /// the disk, because a restart does not mend it.
+    pub(super) fn reading(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| {
+            let damaged = match source.sqlite_error_code() {
+                Some(code) => matches!(code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt),
+                // Not from SQLite itself: a value that fits no field, or a row that should be there.
+                None => true,
+            };
+            if damaged {
+                Self::NotAStateFile { path, reason: source.to_string() }
+            } else {
+                Self::Sqlite { action: "read", path, source }
+            }
+        }
+    }
+
+    pub(super) fn not_a_state_file(path: &Path, reason: impl Into<String>) -> Self {
+        Self::NotAStateFile { path: path.to_path_buf(), reason: reason.into() }
+    }
+}
+
+/// What an operator can do about SQLite's answer (sqlite.org/rescode.html).
+fn advice(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "; free some space on its disk",
+        Some(ErrorCode::SystemIoFailure) => "; look at its disk (space, quota, the kernel's log)",
+        Some(ErrorCode::ReadOnly) => "; make the file and its folder writable for the watcher's user",
+        Some(ErrorCode::CannotOpen) => "; check that the file is there and the watcher's user may use it",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "; another program holds it open for writing, close that"
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "; it is damaged, restore a copy",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: an error says what, where and what to do next, and keeps its cause as a source.
+    #[test]
+    fn a_full_disk_says_what_where_and_what_next() {
+        use std::error::Error as _;
+        let full = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(13), None);
+        let error = StoreError::sqlite("write", Path::new("/s/state.db"))(full);
+        assert_eq!(
+            error.to_string(),
+            "failed to write the state file /s/state.db; free some space on its disk"
+        );
+        assert!(error.source().is_some());
+    }
 }

@@ -2,6 +2,8 @@
 
 mod api;
 mod error;
+mod file;
+mod lock;
 
 pub use api::{Batch, CommitError, Loaded, Release, Store};
 pub use error::StoreError;
