@@ -1,0 +1,313 @@
+//! Records to rows and back. One order of columns serves writing and reading.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Row, params};
+
+use super::cells::{Cells, Shared, Source, millis, signed};
+use super::{Batch, Loaded, Release, StoreError};
+use crate::domain::{
+    Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Progress, TicketId, TicketKey, TicketRecord,
+    TicketState, WallTime,
+};
+
+const SELECT: &str = "SELECT app, ticket, token, label, created_at, source, state,
+    file_token, file_name, file_extension, doc_type, file_size,
+    job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
+    error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
+    unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at
+    FROM tickets";
+
+const UPSERT: &str = "INSERT OR REPLACE INTO tickets (app, ticket, token, label, created_at, source, state,
+    file_token, file_name, file_extension, doc_type, file_size,
+    job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
+    error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
+    unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Writes a batch inside the caller's transaction. Rows to forget go last.
+pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    let mut upsert = connection.prepare_cached(UPSERT)?;
+    for ticket in &batch.tickets {
+        write_ticket(&mut upsert, ticket)?;
+    }
+    let mut forget = connection.prepare_cached("DELETE FROM tickets WHERE app = ? AND ticket = ?")?;
+    for key in &batch.forgotten {
+        forget.execute((key.app.as_str(), key.ticket.as_str()))?;
+    }
+    if let Some(before) = batch.released_before {
+        connection
+            .prepare_cached("DELETE FROM requests WHERE released_at < ?")?
+            .execute([before.as_millis()])?;
+    }
+    let mut release = connection.prepare_cached("INSERT INTO requests VALUES (?, ?, ?)")?;
+    for released in &batch.released {
+        let Release { budget, endpoint, at } = released;
+        release.execute((budget.as_str(), endpoint.as_str(), at.as_millis()))?;
+    }
+    Ok(())
+}
+
+/// Notes whether the process that uses the file has ended in good order.
+pub(super) fn set_clean(connection: &Connection, clean: bool) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE run SET clean = ?")?.execute([clean]).map(drop)
+}
+
+fn write_ticket(upsert: &mut rusqlite::Statement<'_>, ticket: &TicketRecord) -> rusqlite::Result<()> {
+    let artefact = ticket.artefact.as_deref();
+    let error = ticket.error.as_deref();
+    let progress = &ticket.progress;
+    upsert
+        .execute(params![
+            ticket.key.app.as_str(),
+            ticket.key.ticket.as_str(),
+            ticket.token,
+            ticket.label,
+            ticket.created_at.map(WallTime::as_millis),
+            Source(&ticket.source),
+            ticket.state.as_str(),
+            artefact.map(|it| &it.file_token),
+            artefact.and_then(|it| it.file_name.as_deref()),
+            artefact.and_then(|it| it.file_extension.as_deref()),
+            artefact.and_then(|it| it.doc_type.as_deref()),
+            artefact.and_then(|it| it.file_size).map(signed),
+            ticket.job_status,
+            ticket.polls,
+            ticket.first_seen_at.as_millis(),
+            ticket.last_polled_at.map(WallTime::as_millis),
+            ticket.next_poll_at.map(WallTime::as_millis),
+            ticket.finished_at.map(WallTime::as_millis),
+            ticket.download_by.map(WallTime::as_millis),
+            error.map(|it| it.kind.as_str()),
+            error.and_then(|it| it.code),
+            error.and_then(|it| it.job_status),
+            error.and_then(|it| it.http_status),
+            error.and_then(|it| it.message.as_deref()),
+            error.and_then(|it| it.log_id.as_deref()),
+            ticket.unlisted_since.map(WallTime::as_millis),
+            ticket.announced,
+            progress.attempt,
+            progress.watched.map(millis),
+            progress.unclear,
+            millis(progress.unclear_since),
+            progress.last_running_at.map(WallTime::as_millis),
+        ])
+        .map(drop)
+}
+
+/// Reads everything that [`write()`] wrote.
+///
+/// # Errors
+/// [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
+pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, StoreError> {
+    let clean = connection
+        .query_row("SELECT clean FROM run", (), |row| row.get(0))
+        .map_err(StoreError::reading(path))?;
+    let released = requests(connection).map_err(StoreError::reading(path))?;
+    Ok(Loaded { tickets: tickets(connection, path)?, released, clean })
+}
+
+/// Reads every ticket, ordered by app and ticket.
+///
+/// # Errors
+/// [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
+pub(super) fn tickets(connection: &Connection, path: &Path) -> Result<Vec<TicketRecord>, StoreError> {
+    let mut statement = connection.prepare(SELECT).map_err(StoreError::reading(path))?;
+    let mut rows = statement.query(()).map_err(StoreError::reading(path))?;
+    let mut shared = Shared::default();
+    let mut tickets = Vec::new();
+    while let Some(row) = rows.next().map_err(StoreError::reading(path))? {
+        let ticket = read_ticket(row, &mut shared).map_err(|error| {
+            let name = row.get::<_, String>(1).unwrap_or_default();
+            StoreError::not_a_state_file(path, format!("the row of ticket {name:?}: {error}"))
+        })?;
+        tickets.push(ticket);
+    }
+    Ok(tickets)
+}
+
+fn requests(connection: &Connection) -> rusqlite::Result<Vec<Release>> {
+    let mut statement = connection.prepare("SELECT budget, endpoint, released_at FROM requests")?;
+    statement
+        .query_map((), |row| {
+            let mut cells = Cells::of(row);
+            Ok(Release {
+                budget: BudgetKey::from(cells.next::<Box<str>>()?.as_ref()),
+                endpoint: cells.named(endpoint)?,
+                at: WallTime::from_millis(cells.next()?),
+            })
+        })?
+        .collect()
+}
+
+/// The fields stand in the order of the columns; a struct's fields are evaluated as written.
+fn read_ticket(row: &Row<'_>, shared: &mut Shared) -> rusqlite::Result<TicketRecord> {
+    let mut cells = Cells::of(row);
+    Ok(TicketRecord {
+        key: TicketKey {
+            app: shared.app(cells.next::<Box<str>>()?.as_ref()),
+            ticket: TicketId::new(cells.next::<Box<str>>()?.as_ref()),
+        },
+        token: cells.next()?,
+        label: cells.next()?,
+        created_at: cells.time()?,
+        source: shared.source(cells.bytes()?),
+        state: cells.named(TicketState::parse)?,
+        artefact: read_artefact(&mut cells)?,
+        job_status: cells.next()?,
+        polls: cells.next()?,
+        first_seen_at: WallTime::from_millis(cells.next()?),
+        last_polled_at: cells.time()?,
+        next_poll_at: cells.time()?,
+        finished_at: cells.time()?,
+        download_by: cells.time()?,
+        error: read_failure(&mut cells)?,
+        unlisted_since: cells.time()?,
+        announced: cells.next()?,
+        progress: Progress {
+            attempt: cells.next()?,
+            watched: cells.span()?,
+            unclear: cells.next()?,
+            unclear_since: cells.span()?.unwrap_or_default(),
+            last_running_at: cells.time()?,
+        },
+    })
+}
+
+fn endpoint(name: &str) -> Option<Endpoint> {
+    Endpoint::ALL.into_iter().find(|endpoint| endpoint.as_str() == name)
+}
+
+fn read_artefact(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Artefact>>> {
+    let file_token: Option<Box<str>> = cells.next()?;
+    let rest = Artefact {
+        file_token: Box::default(),
+        file_name: cells.next()?,
+        file_extension: cells.next()?,
+        doc_type: cells.next()?,
+        file_size: cells.next::<Option<i64>>()?.and_then(|size| u64::try_from(size).ok()),
+    };
+    Ok(file_token.map(|file_token| Box::new(Artefact { file_token, ..rest })))
+}
+
+fn read_failure(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Failure>>> {
+    let kind = cells.named_or_null(ErrorKind::parse)?;
+    let (code, job_status, http_status) = (cells.next()?, cells.next()?, cells.next()?);
+    let (message, log_id) = (cells.next()?, cells.next()?);
+    Ok(kind.map(|kind| Box::new(Failure { kind, code, job_status, http_status, message, log_id })))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::{schema, testing};
+    use super::*;
+
+    fn database() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, Path::new("state.db")).unwrap();
+        connection
+    }
+
+    fn all(connection: &Connection) -> Result<Loaded, StoreError> {
+        load(connection, Path::new("state.db"))
+    }
+
+    /// Promise: nothing of a record is lost on its way to the file and back.
+    #[test]
+    fn every_field_comes_back() {
+        let connection = database();
+        let mut tickets = vec![testing::full("a"), testing::fresh("b"), testing::failed("c")];
+        tickets[1].source = Arc::from(Path::new(OsStr::from_bytes(b"/lists/\xff.toml")));
+        let released = vec![testing::release(1), testing::release(1), testing::release(2)];
+        let batch = Batch { tickets: tickets.clone(), released: released.clone(), ..Batch::default() };
+        write(&connection, &batch).unwrap();
+        let loaded = all(&connection).unwrap();
+        assert_eq!(loaded.tickets, tickets);
+        assert_eq!(loaded.released, released);
+        assert!(loaded.clean);
+        assert!(Arc::ptr_eq(&loaded.tickets[0].source, &loaded.tickets[2].source));
+    }
+
+    /// Promise: every state and every kind of error has a name that is read back.
+    #[test]
+    fn every_name_comes_back() {
+        let connection = database();
+        let states = TicketState::ALL.into_iter().map(|state| {
+            let mut ticket = testing::fresh(state.as_str());
+            ticket.state = state;
+            ticket
+        });
+        let kinds = ErrorKind::all().map(|kind| {
+            let mut ticket = testing::fresh(&format!("error {kind}"));
+            ticket.error = Some(Box::new(Failure::of(kind)));
+            ticket
+        });
+        let mut tickets: Vec<_> = states.chain(kinds).collect();
+        write(&connection, &Batch { tickets: tickets.clone(), ..Batch::default() }).unwrap();
+        tickets.sort_by(|a, b| a.key.cmp(&b.key));
+        assert_eq!(all(&connection).unwrap().tickets, tickets);
+    }
+
+    /// Promise: a record replaces the one before it; what is forgotten or past is gone.
+    #[test]
+    fn rows_are_replaced_forgotten_and_pruned() {
+        let connection = database();
+        let first = Batch {
+            tickets: vec![testing::full("a"), testing::full("b")],
+            released: vec![testing::release(1), testing::release(2)],
+            ..Batch::default()
+        };
+        write(&connection, &first).unwrap();
+        let second = Batch {
+            tickets: vec![testing::fresh("a")],
+            forgotten: vec![testing::fresh("b").key],
+            released_before: Some(testing::release(2).at),
+            ..Batch::default()
+        };
+        write(&connection, &second).unwrap();
+        let loaded = all(&connection).unwrap();
+        assert_eq!(loaded.tickets, vec![testing::fresh("a")]);
+        assert_eq!(loaded.released, vec![testing::release(2)]);
+    }
+
+    /// Promise: what does not fit a field is damage and is said with its row, never a panic.
+    #[test]
+    fn a_damaged_row_is_named() {
+        for sql in [
+            "UPDATE tickets SET state = 'lost'",
+            "UPDATE tickets SET error_kind = 'bad luck'",
+            "UPDATE tickets SET polls = -1",
+            "UPDATE tickets SET watched = -1",
+            "UPDATE tickets SET source = 7",
+        ] {
+            let connection = database();
+            write(&connection, &Batch { tickets: vec![testing::full("a")], ..Batch::default() }).unwrap();
+            connection.execute_batch(sql).unwrap();
+            let Err(StoreError::NotAStateFile { reason, .. }) = all(&connection) else { panic!("{sql}") };
+            assert!(reason.contains("ticket \"a\""), "{reason}");
+        }
+        let connection = database();
+        connection.execute_batch("INSERT INTO requests VALUES ('b', 'other', 1)").unwrap();
+        assert!(matches!(all(&connection), Err(StoreError::NotAStateFile { .. })));
+        connection.execute_batch("DELETE FROM requests; DELETE FROM run").unwrap();
+        assert!(matches!(all(&connection), Err(StoreError::NotAStateFile { .. })));
+    }
+
+    /// Promise: numbers at the edge of what SQLite holds are kept as near as can be.
+    #[test]
+    fn extremes_are_clamped() {
+        let connection = database();
+        let mut ticket = testing::full("a");
+        ticket.artefact = Some(Box::new(Artefact { file_size: Some(u64::MAX), ..Artefact::default() }));
+        ticket.progress.watched = Some(Duration::MAX);
+        write(&connection, &Batch { tickets: vec![ticket], ..Batch::default() }).unwrap();
+        let read = all(&connection).unwrap().tickets.remove(0);
+        assert_eq!(read.artefact.unwrap().file_size, Some(i64::MAX.unsigned_abs()));
+        assert_eq!(read.progress.watched, Some(Duration::from_millis(i64::MAX.unsigned_abs())));
+    }
+}

@@ -1,0 +1,190 @@
+//! What the database looks like inside: its mark, its version and the steps from one to the next.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+
+/// Marks a SQLite file as ours (sqlite.org/pragma.html#pragma_application_id): "FxWs".
+const APPLICATION_ID: i32 = 0x4678_5773;
+
+/// Step `n` leads from version `n` to `n + 1`. Released steps are never edited: files exist that went
+/// through them.
+///
+/// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
+/// values of the wrong type. `source` is text unless the path is not UTF-8, then a blob.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE tickets (
+        app TEXT NOT NULL,
+        ticket TEXT NOT NULL,
+        token TEXT NOT NULL,
+        label TEXT,
+        created_at INTEGER,
+        source ANY NOT NULL,
+        state TEXT NOT NULL,
+        file_token TEXT,
+        file_name TEXT,
+        file_extension TEXT,
+        doc_type TEXT,
+        file_size INTEGER,
+        job_status INTEGER,
+        polls INTEGER NOT NULL,
+        first_seen_at INTEGER NOT NULL,
+        last_polled_at INTEGER,
+        next_poll_at INTEGER,
+        finished_at INTEGER,
+        download_by INTEGER,
+        error_kind TEXT,
+        error_code INTEGER,
+        error_job_status INTEGER,
+        error_http_status INTEGER,
+        error_message TEXT,
+        error_log_id TEXT,
+        unlisted_since INTEGER,
+        announced INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        watched INTEGER,
+        unclear INTEGER NOT NULL,
+        unclear_since INTEGER NOT NULL,
+        last_running_at INTEGER,
+        PRIMARY KEY (app, ticket)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE requests (
+        budget TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        released_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE run (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        clean INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO run VALUES (1, 1);
+"];
+
+/// The version that this program reads and writes.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// What a readable database turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nobody's: no mark, no version, no tables.
+    Empty,
+    /// Ours, of this version, which is at most [`VERSION`].
+    Ours(i64),
+}
+
+/// Tells our database from others'. Only reads.
+///
+/// # Errors
+/// [`StoreError::NotAStateFile`] for another program's or a damaged one, [`StoreError::Newer`].
+pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<Found, StoreError> {
+    let number = |sql: &str| {
+        connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(StoreError::reading(path))
+    };
+    let mark = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    if mark == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0 {
+        return Ok(Found::Empty);
+    }
+    if mark != i64::from(APPLICATION_ID) {
+        return Err(StoreError::not_a_state_file(path, "the database belongs to another program"));
+    }
+    match version {
+        1..=VERSION => Ok(Found::Ours(version)),
+        ..=0 => Err(StoreError::not_a_state_file(path, format!("its schema version is {version}"))),
+        _ => Err(StoreError::Newer { path: path.to_path_buf(), found: version, known: VERSION }),
+    }
+}
+
+/// Looks for damage on every page. Only reads.
+///
+/// # Errors
+/// [`StoreError::NotAStateFile`] with the first thing found.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let verdict: String = connection
+        .query_row("PRAGMA quick_check(1)", (), |row| row.get(0))
+        .map_err(StoreError::reading(path))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreError::not_a_state_file(path, verdict)) }
+}
+
+/// Brings the database up to [`VERSION`].
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    migrate_by(MIGRATIONS, connection, path)
+}
+
+/// Each step and the new version number are one transaction, so that a crash leaves the old version or
+/// the new one, and never a step that is run twice.
+fn migrate_by(steps: &[&str], connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let version = match recognise(connection, path)? {
+        Found::Empty => 0,
+        Found::Ours(version) => version,
+    };
+    let done = usize::try_from(version).unwrap_or_default();
+    for (step, next) in steps.iter().zip(1..).skip(done) {
+        run_step(connection, step, next).map_err(StoreError::sqlite("upgrade", path))?;
+    }
+    Ok(())
+}
+
+fn run_step(connection: &mut Connection, step: &str, next: i32) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(step)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", next)?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here() -> &'static Path {
+        Path::new("state.db")
+    }
+
+    /// Promise: an empty database becomes one of the newest version, and a second run changes nothing.
+    #[test]
+    fn from_nothing_to_the_newest() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert_eq!(recognise(&connection, here()).unwrap(), Found::Empty);
+        for _ in 0..2 {
+            migrate(&mut connection, here()).unwrap();
+            assert_eq!(recognise(&connection, here()).unwrap(), Found::Ours(VERSION));
+        }
+        check(&connection, here()).unwrap();
+    }
+
+    /// Promise: a step that fails leaves the version it started from, whole, and what went before it.
+    #[test]
+    fn a_failing_step_leaves_the_version_before_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let steps = [MIGRATIONS[0], "CREATE TABLE half (a); CREATE TABLE tickets (a);"];
+        assert!(migrate_by(&steps, &mut connection, here()).is_err());
+        assert_eq!(recognise(&connection, here()).unwrap(), Found::Ours(1));
+        let halves: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'half'", (), |row| row.get(0))
+            .unwrap();
+        assert_eq!(halves, 0);
+        migrate_by(&[MIGRATIONS[0], "CREATE TABLE later (a);"], &mut connection, here()).unwrap();
+        assert!(
+            matches!(recognise(&connection, here()), Err(StoreError::Newer { found, .. }) if found == VERSION + 1)
+        );
+    }
+
+    /// Promise: another program's database is never taken for ours.
+    #[test]
+    fn others_databases_are_told_apart() {
+        for sql in [
+            "CREATE TABLE notes (a)",
+            "PRAGMA user_version = 1",
+            "PRAGMA application_id = 7",
+            "PRAGMA application_id = 0x46785773",
+            "PRAGMA application_id = 0x46785773; PRAGMA user_version = -1",
+        ] {
+            let connection = Connection::open_in_memory().unwrap();
+            connection.execute_batch(sql).unwrap();
+            assert!(matches!(recognise(&connection, here()), Err(StoreError::NotAStateFile { .. })), "{sql}");
+        }
+    }
+}

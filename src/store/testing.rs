@@ -1,0 +1,141 @@
+//! Records and helpers for this module's tests.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Batch, Release};
+use crate::domain::{
+    AppName, Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Progress, TicketId, TicketKey, TicketRecord,
+    TicketState, WallTime, WatchEntry,
+};
+
+pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
+
+pub(super) fn fresh(ticket: &str) -> TicketRecord {
+    let entry = WatchEntry {
+        key: TicketKey { app: AppName::new("default"), ticket: TicketId::new(ticket) },
+        token: "docbcZVGtv1papC6jAVGiyabcef".into(),
+        label: None,
+        created_at: None,
+        source: Arc::from(Path::new("/etc/watchlist.toml")),
+    };
+    TicketRecord::new(entry, NOW)
+}
+
+/// A record with a value in every field.
+pub(super) fn full(ticket: &str) -> TicketRecord {
+    let later = |seconds| Some(NOW + Duration::from_secs(seconds));
+    TicketRecord {
+        label: Some("weekly report, 周报".into()),
+        created_at: later(1),
+        state: TicketState::Completed,
+        artefact: Some(Box::new(Artefact {
+            file_token: "boxcnxe5OdjlAkNgSNdsJvabcef".into(),
+            file_name: Some("report".into()),
+            file_extension: Some("pdf".into()),
+            doc_type: Some("docx".into()),
+            file_size: Some(34_356),
+        })),
+        job_status: Some(0),
+        polls: 7,
+        last_polled_at: later(2),
+        next_poll_at: later(3),
+        finished_at: later(4),
+        download_by: later(5),
+        error: Some(Box::new(Failure {
+            kind: ErrorKind::ServerError,
+            code: Some(1_069_901),
+            job_status: Some(1),
+            http_status: Some(500),
+            message: Some("internal error".into()),
+            log_id: Some("20261122100000ABCDEF".into()),
+        })),
+        unlisted_since: later(6),
+        announced: true,
+        progress: Progress {
+            attempt: 5,
+            watched: Some(Duration::from_millis(61_234)),
+            unclear: 2,
+            unclear_since: Duration::from_millis(1_500),
+            last_running_at: later(7),
+        },
+        ..fresh(ticket)
+    }
+}
+
+pub(super) fn failed(ticket: &str) -> TicketRecord {
+    TicketRecord {
+        state: TicketState::Failed,
+        error: Some(Box::new(Failure::of(ErrorKind::DocumentTooLarge))),
+        ..fresh(ticket)
+    }
+}
+
+pub(super) fn release(seconds: u64) -> Release {
+    Release {
+        budget: BudgetKey::from("open.feishu.cn:443/cli_a"),
+        endpoint: Endpoint::Query,
+        at: NOW + Duration::from_secs(seconds),
+    }
+}
+
+pub(super) fn batch(tickets: impl IntoIterator<Item = TicketRecord>) -> Batch {
+    Batch { tickets: tickets.into_iter().collect(), ..Batch::default() }
+}
+
+/// Every file of a folder with its bytes, except lock files.
+pub(super) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_none_or(|extension| extension != "lock"))
+        .map(|path| (path.clone(), if path.is_file() { fs::read(&path).unwrap() } else { Vec::new() }))
+        .collect()
+}
+
+/// What a power cut would leave of a store in use: its files as they are now, in another folder.
+pub(super) fn crash(path: &Path, suffixes: &[&str]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("state.db");
+    for suffix in suffixes {
+        fs::copy(super::file::beside(path, suffix), super::file::beside(&copy, suffix)).unwrap();
+    }
+    (folder, copy)
+}
+
+/// A command that runs one ignored test of this binary, telling it a folder.
+pub(super) fn rerun(test: &str, folder: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]).env(FOLDER, folder);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The folder that [`rerun`] told; none in a run of all ignored tests.
+pub(super) fn folder_of_rerun() -> Option<PathBuf> {
+    std::env::var_os(FOLDER).map(PathBuf::from)
+}
+
+const FOLDER: &str = "STORE_TEST_FOLDER";
+
+/// Runs an ignored test with `folder` mounted by a line of shell, in which it is `$1`. Where mounting is
+/// not permitted, prints the reason instead.
+pub(super) fn run_mounted(test: &str, mount: &str, folder: &Path) {
+    let in_namespace = |script: &str| {
+        let mut command = Command::new("unshare");
+        let program = std::env::current_exe().unwrap();
+        command.args(["--mount", "sh", "-ec", script]).arg(program).arg(folder).env(FOLDER, folder);
+        command.output()
+    };
+    match in_namespace(mount) {
+        Ok(probe) if probe.status.success() => {}
+        Ok(probe) => return eprintln!("skipped, can't mount: {}", String::from_utf8_lossy(&probe.stderr)),
+        Err(error) => return eprintln!("skipped, can't run unshare: {error}"),
+    }
+    let run = in_namespace(&format!("{mount}\nexec \"$0\" --exact {test} --ignored --nocapture")).unwrap();
+    let output = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && output.contains("1 passed"), "{output}\n{run:?}");
+}
