@@ -1,0 +1,403 @@
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::super::{schema, testing};
+use super::*;
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    (folder, path)
+}
+
+impl SqliteStore {
+    /// Acts on the writer's own thread.
+    fn on_writer(&self, act: impl FnOnce(&mut Writer) + Send + 'static) {
+        self.jobs.send(Job::Run(Box::new(act))).unwrap();
+    }
+
+    fn set_pragma(&self, name: &'static str, value: i64) {
+        self.on_writer(move |writer| {
+            let connection = writer.connection.as_ref().unwrap();
+            connection.execute_batch(&format!("PRAGMA {name} = {value}")).unwrap();
+        });
+    }
+}
+
+/// Promise: what was committed is there after a restart, and a clean stop leaves one whole file.
+#[tokio::test]
+async fn a_clean_stop_leaves_one_file() {
+    let (folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    let loaded = store.load().await.unwrap();
+    assert!(loaded.clean && loaded.tickets.is_empty());
+    store.commit(testing::batch([testing::full("a")])).await.unwrap();
+    store.commit(Batch { clean_stop: true, ..Batch::default() }).await.unwrap();
+    assert_eq!(testing::contents(folder.path()).into_keys().collect::<Vec<_>>(), std::slice::from_ref(&path));
+    store.close().await;
+
+    let store = SqliteStore::open(&path).unwrap();
+    let loaded = store.load().await.unwrap();
+    assert!(loaded.clean);
+    assert_eq!(loaded.tickets, [testing::full("a")]);
+    store.close().await;
+    assert_eq!(testing::contents(folder.path()).into_keys().collect::<Vec<_>>(), std::slice::from_ref(&path));
+
+    // Closed, but never told that all was in order.
+    let store = SqliteStore::open(&path).unwrap();
+    assert!(!store.load().await.unwrap().clean);
+}
+
+/// Promise: a process that goes on after its "clean stop" is not taken for one that stopped.
+#[tokio::test]
+async fn a_commit_after_the_last_one_still_counts() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    store.commit(Batch { clean_stop: true, ..Batch::default() }).await.unwrap();
+    store.commit(testing::batch([testing::full("a")])).await.unwrap();
+    let loaded = store.load().await.unwrap();
+    assert!(!loaded.clean);
+    assert_eq!(loaded.tickets.len(), 1);
+}
+
+/// Promise: an answered commit was synced. Without FULL, SQLite leaves the log to the next checkpoint.
+#[tokio::test]
+async fn every_commit_is_synced() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    let (tell, told) = oneshot::channel();
+    store.on_writer(move |writer| {
+        let read =
+            |name| writer.connection.as_ref().unwrap().pragma_query_value(None, name, |row| row.get(0));
+        tell.send((read("synchronous").unwrap(), read("trusted_schema").unwrap())).unwrap();
+    });
+    assert_eq!(told.await.unwrap(), (2_i64, 0_i64));
+}
+
+/// Promise: nobody but the watcher's user reads what is exported, from the first moment on.
+#[tokio::test]
+async fn every_file_is_private() {
+    let (folder, _) = place();
+    let store = SqliteStore::open(&folder.path().join("var/state.db")).unwrap();
+    store.load().await.unwrap();
+    for entry in fs::read_dir(folder.path().join("var")).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+    }
+    assert_eq!(fs::read_dir(folder.path().join("var")).unwrap().count(), 4);
+}
+
+/// Promise: of two daemons the second is kept out, is told by whom, and harms nothing.
+#[tokio::test]
+async fn the_second_store_is_kept_out() {
+    let (folder, path) = place();
+    let first = SqliteStore::open(&path).unwrap();
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for spelling in [&path, &link] {
+        let Err(StoreError::Held { holder, .. }) = SqliteStore::open(spelling) else {
+            panic!("opened twice")
+        };
+        assert_eq!(holder, format!("process {}", std::process::id()));
+    }
+    first.commit(testing::batch([testing::full("a")])).await.unwrap();
+    first.close().await;
+    assert_eq!(SqliteStore::open(&path).unwrap().load().await.unwrap().tickets.len(), 1);
+}
+
+/// Promise: of many that start at once on a new path, exactly one gets it.
+#[test]
+fn one_of_many_wins() {
+    let (_folder, path) = place();
+    let opened: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| SqliteStore::open(&path))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(opened.iter().filter(|result| result.is_ok()).count(), 1);
+    assert!(opened.iter().all(|result| matches!(result, Ok(_) | Err(StoreError::Held { .. }))));
+}
+
+/// Promise: a store that is merely dropped gives the file back, with everything in it.
+#[tokio::test]
+async fn dropping_is_enough() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.commit(testing::batch([testing::full("a")])).await.unwrap();
+    drop(store);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let store = loop {
+        match SqliteStore::open(&path) {
+            Err(StoreError::Held { .. }) if Instant::now() < deadline => thread::yield_now(),
+            result => break result.unwrap(),
+        }
+    };
+    assert_eq!(store.load().await.unwrap().tickets, [testing::full("a")]);
+}
+
+/// Promise: after a crash everything that was answered is there, -shm file or none, and the crash is seen.
+#[tokio::test]
+async fn a_crash_loses_nothing() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    store.commit(testing::batch([testing::full("a")])).await.unwrap();
+    for suffixes in [&["", "-wal", "-shm"][..], &["", "-wal"]] {
+        let (_copy, path) = testing::crash(&path, suffixes);
+        let store = SqliteStore::open(&path).unwrap();
+        let loaded = store.load().await.unwrap();
+        assert!(!loaded.clean);
+        assert_eq!(loaded.tickets, [testing::full("a")]);
+        store.close().await;
+    }
+}
+
+/// Promise: a power cut in the middle of a commit costs that commit only.
+#[tokio::test]
+async fn a_torn_log_ends_before_the_tear() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    store.commit(testing::batch([testing::full("a")])).await.unwrap();
+    let whole = fs::metadata(file::beside(&path, "-wal")).unwrap().len();
+    store.commit(testing::batch((0..100).map(|at| testing::full(&format!("b{at}"))))).await.unwrap();
+    let end = fs::metadata(file::beside(&path, "-wal")).unwrap().len();
+    for cut in [whole, whole + 1, whole + 24, whole + 5_000, end - 4_096, end - 1] {
+        let (_copy, path) = testing::crash(&path, &["", "-wal", "-shm"]);
+        OpenOptions::new().write(true).open(file::beside(&path, "-wal")).unwrap().set_len(cut).unwrap();
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.load().await.unwrap().tickets, [testing::full("a")], "cut at {cut}");
+        store.commit(testing::batch([testing::full("c")])).await.unwrap();
+        store.close().await;
+    }
+}
+
+/// Promise: a crash while the file is first made leaves nothing that the next start stumbles over.
+#[tokio::test]
+async fn a_half_made_file_is_made_again() {
+    let (_folder, path) = place();
+    for suffix in [".new", ".new-journal", ".new-wal"] {
+        fs::write(file::beside(&path, suffix), "half").unwrap();
+    }
+    fs::write(&path, "").unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    assert!(store.load().await.unwrap().clean);
+    assert!(!file::beside(&path, ".new").exists());
+}
+
+/// Promise: on a full disk the batch comes back whole, what was committed stays, and once there is room
+/// the same batch goes in without a restart.
+#[tokio::test]
+async fn a_full_database_hands_the_batch_back() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    store.commit(testing::batch([testing::full("a")])).await.unwrap();
+    store.set_pragma("max_page_count", 1);
+    let large: Vec<_> = (0..500).map(|at| testing::full(&format!("t{at:03}"))).collect();
+    let mut batch = testing::batch(large.clone());
+    for _ in 0..5 {
+        let refused = store.commit(batch).await.unwrap_err();
+        assert!(refused.error.to_string().ends_with("free some space on its disk"), "{}", refused.error);
+        assert_eq!(refused.batch.tickets, large);
+        batch = refused.batch;
+    }
+    assert_eq!(store.load().await.unwrap().tickets.len(), 1);
+    store.set_pragma("max_page_count", 0xffff_fffe);
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.load().await.unwrap().tickets.len(), 501);
+}
+
+/// Promise: what is queued together is committed together, and one batch that does not fit does not
+/// take the others with it.
+#[tokio::test]
+async fn a_batch_that_fails_fails_alone() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    store.set_pragma("max_page_count", 20);
+    let (hold, held) = mpsc::channel::<()>();
+    store.on_writer(move |_| assert!(held.recv().is_err()));
+    let large = testing::batch((0..1_000).map(|at| testing::full(&format!("t{at}"))));
+    let (small, refused, other, ()) = tokio::join!(
+        store.commit(testing::batch([testing::full("a")])),
+        store.commit(large),
+        store.commit(testing::batch([testing::full("b")])),
+        async { drop(hold) },
+    );
+    small.unwrap();
+    other.unwrap();
+    assert_eq!(refused.unwrap_err().batch.tickets.len(), 1_000);
+    assert_eq!(store.load().await.unwrap().tickets.len(), 2);
+}
+
+/// Promise: a connection that stays broken is replaced, without a restart.
+#[tokio::test]
+async fn a_broken_connection_is_replaced() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    store.set_pragma("query_only", 1);
+    let mut batch = testing::batch([testing::full("a")]);
+    for _ in 0..3 {
+        batch = store.commit(batch).await.unwrap_err().batch;
+    }
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.load().await.unwrap().tickets.len(), 1);
+}
+
+/// Promise: nothing is called durable that went into a file without a name.
+#[tokio::test]
+async fn a_moved_file_is_noticed() {
+    let (folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    let aside = folder.path().join("aside.db");
+    fs::rename(&path, &aside).unwrap();
+    let refused = store.commit(testing::batch([testing::full("a")])).await.unwrap_err();
+    assert!(matches!(refused.error, StoreError::Moved { .. }));
+    fs::write(&path, "").unwrap();
+    let refused = store.commit(refused.batch).await.unwrap_err();
+    assert!(matches!(refused.error, StoreError::Moved { .. }));
+    fs::rename(&aside, &path).unwrap();
+    store.commit(refused.batch).await.unwrap();
+}
+
+/// Promise: a panic on the writer's thread hangs nobody and loses no batch.
+#[tokio::test]
+async fn a_panic_hands_the_batch_back() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.on_writer(|_| panic!("on purpose"));
+    for _ in 0..2 {
+        let refused = store.commit(testing::batch([testing::full("a")])).await.unwrap_err();
+        assert!(matches!(refused.error, StoreError::Gone));
+        assert_eq!(refused.batch.tickets, [testing::full("a")]);
+    }
+    assert!(matches!(store.load().await, Err(StoreError::Gone)));
+    store.close().await;
+}
+
+const FULL_DISK: &str = "store::sqlite::tests::on_a_disk_of_one_megabyte";
+
+/// Promise: as above, on a disk that is really full.
+#[test]
+fn a_full_disk_is_survived() {
+    let folder = tempfile::tempdir().unwrap();
+    testing::run_mounted(FULL_DISK, r#"mount -t tmpfs -o size=1m none "$1""#, folder.path());
+}
+
+#[tokio::test]
+#[ignore = "needs a mount; run by a_full_disk_is_survived"]
+async fn on_a_disk_of_one_megabyte() {
+    let Some(folder) = testing::folder_of_rerun() else { return };
+    let path = folder.join("state.db");
+    // Full from the start: refused, nothing left behind.
+    let filler = folder.join("filler");
+    let _ = fs::write(&filler, vec![0; 2 << 20]);
+    assert!(SqliteStore::open(&path).is_err());
+    assert_eq!(testing::contents(&folder).into_keys().collect::<Vec<_>>(), std::slice::from_ref(&filler));
+    fs::remove_file(&filler).unwrap();
+
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    store.commit(testing::batch([testing::full("a")])).await.unwrap();
+    let _ = fs::write(&filler, vec![0; 2 << 20]);
+    let mut batch = testing::batch((0..500).map(|at| testing::full(&format!("t{at}"))));
+    for _ in 0..5 {
+        batch = store.commit(batch).await.unwrap_err().batch;
+    }
+    assert_eq!(super::super::read_only(&path).unwrap().unwrap().len(), 1);
+    fs::remove_file(&filler).unwrap();
+    store.commit(batch).await.unwrap();
+    store.close().await;
+    assert_eq!(super::super::read_only(&path).unwrap().unwrap().len(), 501);
+}
+
+const FIXTURE: &str = "src/store/testdata/state-v1.db";
+
+fn fixture_tickets() -> Vec<crate::domain::TicketRecord> {
+    vec![
+        testing::full("6933093124755412345"),
+        testing::failed("6933093124755412346"),
+        testing::fresh("6933093124755412347"),
+    ]
+}
+
+/// Promise: a file that version 1 wrote is read by this version, and by every later one.
+#[tokio::test]
+async fn a_file_of_version_1_is_read() {
+    let (_folder, path) = place();
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURE), &path).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    let loaded = store.load().await.unwrap();
+    assert_eq!(loaded.tickets, fixture_tickets());
+    assert_eq!(loaded.released, [testing::release(1)]);
+    assert!(loaded.clean);
+}
+
+/// Writes the file that the next schema is tested against. Old ones are never written again.
+#[tokio::test]
+#[ignore = "writes a fixture into the source; for a new schema version only"]
+async fn write_the_fixture() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/store/testdata")
+        .join(format!("state-v{}.db", schema::VERSION));
+    assert!(!path.exists(), "{} is there already", path.display());
+    let (_folder, new) = place();
+    let store = SqliteStore::open(&new).unwrap();
+    store.load().await.unwrap();
+    let batch = Batch {
+        tickets: fixture_tickets(),
+        released: vec![testing::release(1)],
+        clean_stop: true,
+        ..Batch::default()
+    };
+    store.commit(batch).await.unwrap();
+    store.close().await;
+    fs::copy(&new, &path).unwrap();
+}
+
+/// Not a test: prints how long things take with 100,000 tickets.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn measure() {
+    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let path = folder.path().join("state.db");
+    let lap = |what: &str, since: Instant| eprintln!("{what}: {:?}", since.elapsed());
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    let tickets: Vec<_> =
+        (0..100_000_u64).map(|at| testing::full(&format!("{:019}", at * 7_919_777 % 100_003))).collect();
+    let start = Instant::now();
+    store.commit(testing::batch(tickets.clone())).await.unwrap();
+    lap("commit of 100,000 new", start);
+    for round in 0..3 {
+        let some = testing::batch(tickets[round * 1_000..].iter().take(1_000).cloned());
+        let start = Instant::now();
+        store.commit(some).await.unwrap();
+        lap("commit of 1,000", start);
+    }
+    for _ in 0..3 {
+        let start = Instant::now();
+        store.commit(testing::batch([tickets[5].clone()])).await.unwrap();
+        lap("commit of 1", start);
+    }
+    let start = Instant::now();
+    super::super::read_only(&path).unwrap();
+    lap("status while running", start);
+    let start = Instant::now();
+    store.close().await;
+    lap("close", start);
+    eprintln!("file: {} MB", fs::metadata(&path).unwrap().len() >> 20);
+    let start = Instant::now();
+    let store = SqliteStore::open(&path).unwrap();
+    lap("open", start);
+    let start = Instant::now();
+    store.load().await.unwrap();
+    lap("load", start);
+}
