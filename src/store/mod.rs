@@ -15,6 +15,8 @@ mod connect;
 mod error;
 mod file;
 mod lock;
+#[cfg(test)]
+pub(crate) mod memory;
 mod reader;
 mod rows;
 mod schema;
