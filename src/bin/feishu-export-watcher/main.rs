@@ -1,6 +1,6 @@
 //! The program: arguments, log, signals and exit codes around the library.
 
-#[expect(dead_code, reason = "no command calls it yet")]
+#[expect(dead_code, unused_imports, reason = "no command calls it yet")]
 mod log;
 
 fn main() {}

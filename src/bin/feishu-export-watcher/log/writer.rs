@@ -1,0 +1,207 @@
+//! The thread behind one sink. It writes line by line, keeps a line until the sink has it, and tries
+//! again for as long as it takes. What it can't tell through its own sink it tells through the other.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::outlet::Notes;
+use super::queue::{Job, Line, Queue};
+use super::record::Class;
+use super::sink::Sink;
+
+/// How long a sink that takes nothing for the moment (a pipe set to non-blocking) is left alone.
+const FULL_PIPE_PAUSE: Duration = Duration::from_millis(10);
+
+/// Verdicts written and not yet synced, at most: they are kept in memory until they are.
+const UNSYNCED_MAX: usize = 1000;
+
+/// "Bad file descriptor", which has no error kind of its own.
+const EBADF: i32 = 9;
+
+/// Writes the lines of one queue to one sink.
+pub(super) struct Writer<S> {
+    queue: Arc<Queue>,
+    sink: S,
+    notes: Notes,
+    /// Whether the other sink carries the verdicts if nobody reads this one any more.
+    expendable: bool,
+    /// Bytes of the front line that the sink has.
+    offset: usize,
+    /// Verdicts that a failing sync would put in doubt.
+    unsynced: Vec<Line>,
+    /// Whether the last try failed.
+    failing: bool,
+    /// The sink should be opened again before it is written to.
+    reopen_owed: bool,
+}
+
+impl<S: Sink> Writer<S> {
+    pub(super) fn new(queue: Arc<Queue>, sink: S, notes: Notes, expendable: bool) -> Self {
+        Self {
+            queue,
+            sink,
+            notes,
+            expendable,
+            offset: 0,
+            unsynced: Vec::new(),
+            failing: false,
+            reopen_owed: false,
+        }
+    }
+
+    /// Works until the queue is closed and empty, or the sink is given up.
+    pub(super) fn run(mut self) {
+        loop {
+            match self.queue.next(self.failing) {
+                Job::Reopen => self.reopen(),
+                Job::Settle(upto) => self.settle(upto),
+                Job::Write => self.write_front(),
+                Job::TellDropped(count) => self.notes.to_own(
+                    Level::WARN,
+                    format!("{count} log lines were left out because too many waited to be written"),
+                ),
+                Job::Stop => break,
+            }
+        }
+        // Nobody waits any more, but what was written should last.
+        let _ = self.sink.sync();
+    }
+
+    fn write_front(&mut self) {
+        if self.reopen_owed {
+            self.reopen();
+        }
+        // Looked up only now: opening again may have put older lines in front.
+        let Some(line) = self.queue.front() else { return };
+        match self.put(&line.bytes) {
+            Ok(()) => self.keep_until_synced(line),
+            Err(error) if self.expendable && is_closed(&error) => self.abandon(&error),
+            Err(error) => {
+                // A full disk may empty, and the line goes on where it stopped. After other errors the
+                // file behind the path may be another one (a mount that came back).
+                self.reopen_owed = !is_full(&error);
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// Writes the rest of a line. A short write is continued where it ended.
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        while self.offset < bytes.len() {
+            match self.sink.write(&bytes[self.offset..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.offset += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(FULL_PIPE_PAUSE)
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.offset = 0;
+        Ok(())
+    }
+
+    fn keep_until_synced(&mut self, line: Line) {
+        self.failing = false;
+        self.queue.written();
+        if line.class == Class::Verdict {
+            self.unsynced.push(line);
+        }
+        if self.unsynced.len() >= UNSYNCED_MAX {
+            self.sync();
+        }
+    }
+
+    fn settle(&mut self, upto: u64) {
+        if self.sync() {
+            self.queue.settled(upto);
+        }
+    }
+
+    /// After a failed sync nobody knows what lasted, and a later success says nothing about it. So the
+    /// verdicts are written once more: twice is allowed, never is not.
+    fn sync(&mut self) -> bool {
+        match self.sink.sync() {
+            Ok(()) => {
+                self.unsynced.clear();
+                true
+            }
+            Err(error) if self.expendable && is_closed(&error) => {
+                self.abandon(&error);
+                false
+            }
+            Err(error) => {
+                self.take_back();
+                self.reopen_owed = true;
+                self.fail(&error);
+                false
+            }
+        }
+    }
+
+    fn take_back(&mut self) {
+        if self.offset > 0 {
+            self.sink.break_line();
+            self.offset = 0;
+        }
+        self.queue.put_back(&mut self.unsynced);
+    }
+
+    /// Changes over to a new place only once it is open: until then the old one is better than none.
+    fn reopen(&mut self) {
+        if self.sink.sync().is_ok() {
+            self.unsynced.clear();
+        } else {
+            self.take_back();
+        }
+        match self.sink.reopen() {
+            Ok(true) => {
+                // The line begun stays unfinished in the old place and is written whole in the new.
+                self.offset = 0;
+                self.reopen_owed = false;
+            }
+            Ok(false) => self.reopen_owed = false,
+            Err(error) => {
+                if !self.reopen_owed {
+                    self.notes.to_other(format!("{} can't be opened again: {error}", self.notes.name()));
+                }
+                self.reopen_owed = true;
+            }
+        }
+    }
+
+    /// Tells those who wait, and once per stretch of failures everybody else.
+    fn fail(&mut self, error: &io::Error) {
+        if !self.failing {
+            self.notes.to_other(format!(
+                "{} can't be written: {error}; lines are kept and tried again",
+                self.notes.name()
+            ));
+        }
+        self.failing = true;
+        self.queue.failed(error);
+    }
+
+    fn abandon(&self, error: &io::Error) {
+        self.notes.to_other(format!(
+            "{} is closed: {error}; from now on verdicts count as announced once the log file has them",
+            self.notes.name()
+        ));
+        self.queue.abandon();
+    }
+}
+
+/// Whether nobody will ever read what is written.
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(EBADF)
+}
+
+/// Whether the sink is sound and only lacks room.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
