@@ -20,12 +20,14 @@ pub(super) struct Bounds {
 impl Bounds {
     /// The duration, if the text is one and lies within the bounds.
     pub(super) fn parse(&self, text: &str) -> Option<Duration> {
-        parse(text).filter(|duration| (self.least..=self.most).contains(duration))
+        parse_duration(text).filter(|duration| (self.least..=self.most).contains(duration))
     }
 }
 
-/// A day is 24 hours, a week seven days; months and years have no fixed length and are refused.
-fn parse(text: &str) -> Option<Duration> {
+/// Reads a duration such as `500ms`, `3s` or `2h 30m`; none if the text is no duration. A day is 24 hours,
+/// a week seven days; months and years have no fixed length and are refused.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     if text.len() > TEXT_MAX {
         return None;
     }
@@ -49,12 +51,12 @@ mod tests {
             ("1w", 7 * 86_400_000),
             ("0s", 0),
         ] {
-            assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "3", "s", "-3s", "3s ago", "1mo", "1y", "P1D", "1e9s", "99999999999999h", "3s\0"] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(parse_duration(text), None, "{text}");
         }
-        assert_eq!(parse(&"1s ".repeat(1000)), None);
+        assert_eq!(parse_duration(&"1s ".repeat(1000)), None);
     }
 
     #[test]

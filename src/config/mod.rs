@@ -25,6 +25,7 @@ mod text_file;
 mod watch_list;
 mod watcher;
 
+pub use durations::parse_duration;
 pub use load::{Loaded, load, load_all, read_watch_list};
 pub use problem::{ConfigError, Position, Problem, Severity};
 pub use secrets::check_secrets;

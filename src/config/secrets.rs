@@ -61,8 +61,8 @@ fn find_file(source: &SecretSource) -> Result<Option<PathBuf>, String> {
 
 fn check_content(secret: &SecretBox<[u8]>) -> Result<(), String> {
     let bytes = secret.expose_secret();
-    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let content = |byte: &u8| !matches!(byte, b'\n' | b'\r');
+    let line = &bytes[..bytes.iter().rposition(content).map_or(0, |last| last + 1)];
     if line.is_empty() {
         return Err("is empty".to_owned());
     }
