@@ -4,13 +4,16 @@
 use std::error::Error;
 use std::fmt::{self, Write as _};
 
-use feishu_export_watcher::domain::event::VERDICT_TARGET;
+use feishu_export_watcher::domain::event::{LOG_FAILED, VERDICT_TARGET};
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
 /// Bytes of one value at most. Whatever a server sends, a line stays bounded.
 const VALUE_MAX: usize = 8 * 1024;
+
+/// The `target` of what the log says about itself, whichever program it is part of.
+const LOG_TARGET: &str = "feishu_export_watcher::log";
 
 /// What is logged, before anybody gives it a form.
 pub(super) struct Record {
@@ -49,9 +52,9 @@ impl Record {
         Self {
             at: Timestamp::now(),
             level,
-            target: module_path!(),
+            target: LOG_TARGET,
             message: Some(message),
-            event: Some(feishu_export_watcher::domain::event::LOG_FAILED.to_owned()),
+            event: Some(LOG_FAILED.to_owned()),
             fields: Vec::new(),
         }
     }
