@@ -1,0 +1,167 @@
+//! The form for spreadsheets: RFC 4180, with a header.
+//!
+//! A spreadsheet takes a cell that begins with `=` and the like for a formula, and labels and file
+//! names come from outside; such cells get an apostrophe in front. Ids longer than fifteen digits are
+//! cells a spreadsheet rounds unless its user imports the column as text; the file itself has them
+//! whole.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use super::Report;
+use super::view::{ErrorView, TicketView, Time};
+use crate::log::harmless::harmless_but;
+
+const COLUMNS: [&str; 24] = [
+    "app",
+    "ticket",
+    "token",
+    "label",
+    "state",
+    "file_token",
+    "file_name",
+    "file_extension",
+    "doc_type",
+    "file_size",
+    "job_status",
+    "polls",
+    "first_seen_at",
+    "last_polled_at",
+    "next_poll_at",
+    "finished_at",
+    "download_by",
+    "error.kind",
+    "error.code",
+    "error.job_status",
+    "error.http_status",
+    "error.message",
+    "error.hint",
+    "error.log_id",
+];
+
+/// Prints the header and a row for each ticket.
+pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+    print_row(out, &COLUMNS.map(Cow::Borrowed))?;
+    report.tickets.iter().try_for_each(|ticket| print_row(out, &row(&TicketView::from(ticket))))
+}
+
+fn row<'a>(ticket: &TicketView<'a>) -> [Cow<'a, str>; COLUMNS.len()] {
+    let error = ticket.error.as_ref();
+    let of_error = |text: fn(&ErrorView<'a>) -> Option<&'a str>| optional(error.and_then(text));
+    [
+        text(ticket.app),
+        text(ticket.ticket),
+        text(ticket.token),
+        optional(ticket.label),
+        text(ticket.state),
+        optional(ticket.file_token),
+        optional(ticket.file_name),
+        optional(ticket.file_extension),
+        optional(ticket.doc_type),
+        plain(ticket.file_size),
+        plain(ticket.job_status),
+        plain(Some(ticket.polls)),
+        time(Some(ticket.first_seen_at)),
+        time(ticket.last_polled_at),
+        time(ticket.next_poll_at),
+        time(ticket.finished_at),
+        time(ticket.download_by),
+        of_error(|error| Some(error.kind)),
+        plain(error.and_then(|error| error.code)),
+        plain(error.and_then(|error| error.job_status)),
+        plain(error.and_then(|error| error.http_status)),
+        of_error(|error| error.message),
+        of_error(|error| Some(error.hint)),
+        of_error(|error| error.log_id),
+    ]
+}
+
+fn print_row(out: &mut impl Write, cells: &[Cow<'_, str>]) -> io::Result<()> {
+    for (index, cell) in cells.iter().enumerate() {
+        if index > 0 {
+            out.write_all(b",")?;
+        }
+        out.write_all(cell.as_bytes())?;
+    }
+    out.write_all(b"\r\n")
+}
+
+fn plain(number: Option<impl ToString>) -> Cow<'static, str> {
+    Cow::Owned(number.map(|number| number.to_string()).unwrap_or_default())
+}
+
+fn time(time: Option<Time>) -> Cow<'static, str> {
+    plain(time.map(|time| time.0))
+}
+
+fn optional(cell: Option<&str>) -> Cow<'_, str> {
+    text(cell.unwrap_or_default())
+}
+
+/// A cell of text: no formula, no escape sequence, quoted where it must be.
+fn text(cell: &str) -> Cow<'_, str> {
+    // Tabs and line ends are a matter of quoting, not of deceit.
+    let mut cell = harmless_but(cell, &['\t', '\r', '\n']);
+    if cell.starts_with(begins_formula) {
+        cell = Cow::Owned(format!("'{cell}"));
+    }
+    if cell.contains(['"', ',', '\r', '\n']) {
+        cell = Cow::Owned(format!("\"{}\"", cell.replace('"', "\"\"")));
+    }
+    cell
+}
+
+/// The wide forms count too: some spreadsheets take them for the narrow ones.
+fn begins_formula(first: char) -> bool {
+    matches!(first, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{self, NOW};
+    use super::super::{Format, Summary, print};
+    use super::*;
+
+    #[test]
+    fn a_header_and_a_row_a_ticket() {
+        let tickets = fixtures::tickets();
+        let report = Report { tickets: &tickets, summary: Summary::default(), now: NOW };
+        let mut out = Vec::new();
+        print(&mut out, Format::Csv, &report).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "app,ticket,token,label,state,file_token,file_name,file_extension,doc_type,file_size,job_status,\
+             polls,first_seen_at,last_polled_at,next_poll_at,finished_at,download_by,error.kind,error.code,\
+             error.job_status,error.http_status,error.message,error.hint,error.log_id\r\n\
+             default,6933093124755412345,docbcZVGtv1papC6jAVGiyabcef,\"周报, \"\"Q4\"\"\",completed,\
+             boxcnxe5OdjlAkNgSNdsJvabcef,gpj\\u{202e}.exe,docx,docx,34356,0,3,2026-11-22T09:56:00.000Z,\
+             2026-11-22T09:59:00.000Z,,2026-11-22T09:59:00.250Z,2026-11-22T10:08:30.000Z,,,,,,,\r\n\
+             lark,7000000000000000001,doxcnAAAA,'=1+1,failed,,,,,,111,12,2026-11-22T07:00:00.000Z,\
+             2026-11-22T07:10:00.000Z,,2026-11-22T07:10:00.000Z,,document_deleted,0,111,200,deleted,\
+             \"restore the document, then export again\",20261122log\r\n\
+             default,7000000000000000002,doxcnBBBB,,pending,,,,,,2,7,2026-11-22T09:58:30.000Z,\
+             2026-11-22T09:59:40.000Z,2026-11-22T10:00:12.000Z,,,network,,,,,\
+             the server can't be reached; polling goes on by itself,\r\n\
+             default,7000000000000000003,doxcnCCCC,,pending,,,,,,,0,2026-11-22T09:58:30.000Z,,,,,,,,,,,\r\n"
+        );
+    }
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for (cell, as_printed) in [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("@SUM(1,2)", "\"'@SUM(1,2)\""),
+            ("-1", "'-1"),
+            ("+1", "'+1"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "\"'\r=1\""),
+            ("＝1", "'＝1"),
+            ("a=b", "a=b"),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("two\nlines", "\"two\nlines\""),
+            ("", ""),
+        ] {
+            assert_eq!(text(cell), as_printed);
+        }
+    }
+}

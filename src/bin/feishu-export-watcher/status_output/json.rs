@@ -1,0 +1,131 @@
+//! The forms for programs that read JSON: one object with everything, or a ticket a line.
+
+use std::io::{self, Write};
+
+use feishu_export_watcher::domain::TicketRecord;
+use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
+
+use super::view::{TicketView, Time};
+use super::{Report, Summary};
+use crate::log::harmless::{is_deceptive, push_json_escape};
+
+/// The number that changes if a script would have to.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Everything<'a> {
+    schema: u32,
+    generated_at: Time,
+    summary: Summary,
+    #[serde(serialize_with = "one_by_one")]
+    tickets: &'a [TicketRecord],
+}
+
+fn one_by_one<S: Serializer>(tickets: &&[TicketRecord], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(tickets.iter().map(TicketView::from))
+}
+
+/// Prints one object, and a newline.
+pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+    let everything = Everything {
+        schema: SCHEMA,
+        generated_at: Time(report.now),
+        summary: report.summary,
+        tickets: report.tickets,
+    };
+    print_value(out, &everything)
+}
+
+/// Prints a ticket a line.
+pub(super) fn print_lines(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+    report.tickets.iter().try_for_each(|ticket| print_value(out, &TicketView::from(ticket)))
+}
+
+fn print_value(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Harmless))?;
+    out.write_all(b"\n")
+}
+
+/// Compact JSON in which a terminal finds nothing to obey.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, character)) = rest.char_indices().find(|(_, character)| is_deceptive(*character))
+        {
+            let mut escape = String::with_capacity(12);
+            push_json_escape(&mut escape, character);
+            out.write_all(&rest.as_bytes()[..at])?;
+            out.write_all(escape.as_bytes())?;
+            rest = &rest[at + character.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{self, NOW};
+    use super::super::{Format, print};
+    use super::*;
+
+    fn printed(format: Format, tickets: &[TicketRecord]) -> String {
+        let report = Report { tickets, summary: Summary::of(&fixtures::tickets()), now: NOW };
+        let mut out = Vec::new();
+        print(&mut out, format, &report).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    const COMPLETED: &str = concat!(
+        r#"{"app":"default","ticket":"6933093124755412345","token":"docbcZVGtv1papC6jAVGiyabcef","#,
+        r#""label":"周报, \"Q4\"","state":"completed","file_token":"boxcnxe5OdjlAkNgSNdsJvabcef","#,
+        r#""file_name":"gpj\u202e.exe","file_extension":"docx","doc_type":"docx","file_size":34356,"#,
+        r#""job_status":0,"polls":3,"first_seen_at":"2026-11-22T09:56:00.000Z","#,
+        r#""last_polled_at":"2026-11-22T09:59:00.000Z","next_poll_at":null,"#,
+        r#""finished_at":"2026-11-22T09:59:00.250Z","download_by":"2026-11-22T10:08:30.000Z","error":null}"#,
+    );
+
+    const FAILED: &str = concat!(
+        r#"{"app":"lark","ticket":"7000000000000000001","token":"doxcnAAAA","label":"=1+1","state":"failed","#,
+        r#""file_token":null,"file_name":null,"file_extension":null,"doc_type":null,"file_size":null,"#,
+        r#""job_status":111,"polls":12,"first_seen_at":"2026-11-22T07:00:00.000Z","#,
+        r#""last_polled_at":"2026-11-22T07:10:00.000Z","next_poll_at":null,"#,
+        r#""finished_at":"2026-11-22T07:10:00.000Z","download_by":null,"error":{"kind":"document_deleted","#,
+        r#""code":0,"job_status":111,"http_status":200,"message":"deleted","#,
+        r#""hint":"restore the document, then export again","log_id":"20261122log"}}"#,
+    );
+
+    #[test]
+    fn everything_is_one_object() {
+        let [completed, failed, ..] = fixtures::tickets();
+        assert_eq!(
+            printed(Format::Json, &[completed, failed]),
+            format!(
+                "{{\"schema\":1,\"generated_at\":\"2026-11-22T10:00:00.000Z\",\"summary\":{{\"pending\":2,\
+                 \"completed\":1,\"failed\":1,\"timed_out\":0,\"removed\":0}},\
+                 \"tickets\":[{COMPLETED},{FAILED}]}}\n"
+            )
+        );
+        assert!(printed(Format::Json, &[]).ends_with("\"tickets\":[]}\n"));
+    }
+
+    #[test]
+    fn lines_are_the_same_objects() {
+        let [completed, failed, ..] = fixtures::tickets();
+        assert_eq!(printed(Format::Jsonl, &[completed, failed]), format!("{COMPLETED}\n{FAILED}\n"));
+        assert_eq!(printed(Format::Jsonl, &[]), "");
+    }
+
+    #[test]
+    fn escapes_lose_nothing() {
+        let mut ticket = fixtures::tickets()[0].clone();
+        let label = "\u{1b}[2J\u{7f}\u{9b}\u{2028}\u{e0041}\\ \"";
+        ticket.label = Some(label.into());
+        let line = printed(Format::Jsonl, &[ticket]);
+        assert!(!line.trim_end().contains(is_deceptive));
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["label"], label);
+    }
+}

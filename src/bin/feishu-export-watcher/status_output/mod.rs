@@ -1,0 +1,59 @@
+//! What `status` prints: tickets as a table for people, or as JSON, JSON lines or CSV for programs.
+//!
+//! Which tickets, and in which order, is the caller's choice. Rows are written as they are formed, so
+//! that a hundred thousand tickets need no second copy in memory. A reader that goes away early shows
+//! as an `io::Error` like any other; the caller knows what that means to it.
+
+mod csv;
+mod json;
+mod relative;
+mod summary;
+mod table;
+mod view;
+
+#[cfg(test)]
+mod fixtures;
+
+use std::io::{self, BufWriter, Write};
+
+use feishu_export_watcher::domain::{TicketRecord, WallTime};
+
+pub(crate) use summary::Summary;
+
+/// The form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One object with everything.
+    Json,
+    /// A ticket a line.
+    Jsonl,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// What is to be printed.
+pub(crate) struct Report<'a> {
+    /// The tickets to show, filtered and in order.
+    pub(crate) tickets: &'a [TicketRecord],
+    /// Counts over all tickets, shown or not.
+    pub(crate) summary: Summary,
+    /// The present moment.
+    pub(crate) now: WallTime,
+}
+
+/// Prints the report.
+///
+/// # Errors
+/// Whatever `out` says. What was printed until then is cut anywhere.
+pub(crate) fn print(out: &mut dyn Write, format: Format, report: &Report<'_>) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    match format {
+        Format::Table => table::print(&mut out, report)?,
+        Format::Json => json::print(&mut out, report)?,
+        Format::Jsonl => json::print_lines(&mut out, report)?,
+        Format::Csv => csv::print(&mut out, report)?,
+    }
+    out.flush()
+}

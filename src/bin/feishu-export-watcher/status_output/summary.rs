@@ -1,0 +1,82 @@
+//! How many tickets are in which state.
+
+use std::fmt;
+
+use feishu_export_watcher::domain::{TicketRecord, TicketState};
+use serde::Serialize;
+
+/// Counts of tickets by state. Scripts rely on the names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Summary {
+    /// Still polled.
+    pub(crate) pending: usize,
+    /// With a file token.
+    pub(crate) completed: usize,
+    /// Come to nothing.
+    pub(crate) failed: usize,
+    /// Given up.
+    pub(crate) timed_out: usize,
+    /// Off the watch list.
+    pub(crate) removed: usize,
+}
+
+impl Summary {
+    /// Counts the tickets.
+    pub(crate) fn of<'a>(tickets: impl IntoIterator<Item = &'a TicketRecord>) -> Self {
+        let mut summary = Self::default();
+        for ticket in tickets {
+            *summary.count_mut(ticket.state) += 1;
+        }
+        summary
+    }
+
+    /// All tickets.
+    pub(crate) const fn total(&self) -> usize {
+        self.pending + self.completed + self.failed + self.timed_out + self.removed
+    }
+
+    const fn count_mut(&mut self, state: TicketState) -> &mut usize {
+        match state {
+            TicketState::Pending => &mut self.pending,
+            TicketState::Completed => &mut self.completed,
+            TicketState::Failed => &mut self.failed,
+            TicketState::TimedOut => &mut self.timed_out,
+            TicketState::Removed => &mut self.removed,
+        }
+    }
+}
+
+/// "31 completed, 2 failed, 4 pending": what came to an end first, and no zeros.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut gap = "";
+        for (count, word) in [
+            (self.completed, "completed"),
+            (self.failed, "failed"),
+            (self.timed_out, "timed out"),
+            (self.pending, "pending"),
+            (self.removed, "removed"),
+        ] {
+            if count > 0 {
+                write!(f, "{gap}{count} {word}")?;
+                gap = ", ";
+            }
+        }
+        if gap.is_empty() { f.write_str("no tickets") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_there_is() {
+        assert_eq!(Summary::default().to_string(), "no tickets");
+        let summary = Summary { pending: 4, completed: 31, failed: 2, ..Summary::default() };
+        assert_eq!(summary.to_string(), "31 completed, 2 failed, 4 pending");
+        assert_eq!(summary.total(), 37);
+        let summary = Summary { timed_out: 1, removed: 1, ..summary };
+        assert_eq!(summary.to_string(), "31 completed, 2 failed, 1 timed out, 4 pending, 1 removed");
+    }
+}
