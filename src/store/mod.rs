@@ -15,8 +15,6 @@ mod connect;
 mod error;
 mod file;
 mod lock;
-#[cfg(test)]
-pub(crate) mod memory;
 mod reader;
 mod rows;
 mod schema;

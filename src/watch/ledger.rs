@@ -172,14 +172,10 @@ impl Ledger {
         count(&self.committing) + self.logged.len() + count(&self.settling)
     }
 
-    /// Whether everything is written, announced and marked.
+    /// Whether every verdict is committed and safely logged. Counters and marks may still wait.
     #[must_use]
-    pub(super) fn is_clear(&self) -> bool {
-        self.dirty.is_empty()
-            && self.forgotten.is_empty()
-            && self.committing.is_none()
-            && self.logged.is_empty()
-            && self.settling.is_none()
+    pub(super) fn is_announced(&self) -> bool {
+        !self.urgent && self.committing.is_none() && self.logged.is_empty() && self.settling.is_none()
     }
 
     /// The writing broke off and the batch is gone: every ticket is written again.
@@ -268,12 +264,12 @@ mod tests {
         assert_eq!(ledger.settle_due(start), Some(start));
         ledger.start_settle();
         assert_eq!(ledger.settle_due(start), None);
-        assert!(!ledger.is_clear());
+        assert!(!ledger.is_announced());
         ledger.settle_failed(start);
         assert_eq!(ledger.settle_due(start), Some(start + TRY_AGAIN));
         ledger.start_settle();
         assert_eq!(ledger.settled().len(), 1);
-        assert!(ledger.is_clear());
+        assert!(ledger.is_announced());
     }
 
     #[test]

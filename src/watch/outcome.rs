@@ -38,6 +38,8 @@ pub enum End {
     Deadline,
     /// For a minute only apps had tickets left that somebody has to mend: these.
     Stuck(Vec<(AppName, PauseReason)>),
+    /// The state file's writer is gone for good.
+    StateLost,
 }
 
 /// Why a run could not begin.

@@ -300,6 +300,7 @@ pub(super) fn watcher_stopped(outcome: &Outcome) {
         End::Stopped => "stopped",
         End::Deadline => "deadline",
         End::Stuck(_) => "stuck",
+        End::StateLost => "state_lost",
     };
     let count = |state| outcome.listed.of(state);
     info!(

@@ -16,12 +16,13 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) async fn finish(mut self) -> Outcome {
         self.give_up_calls().await;
         let until = self.clock.now().at + WRITE_WITHIN;
-        let settled = tokio::time::timeout_at(until, self.write_all()).await.is_ok();
-        let saved = tokio::time::timeout_at(until, self.write_last()).await.unwrap_or(false);
+        // Whatever is not announced by then is counted below and announced by the next start.
+        let _ = tokio::time::timeout_at(until, self.announce_all()).await;
+        let saved = tokio::time::timeout(WRITE_WITHIN, self.write_last()).await.unwrap_or(false);
         let outcome = Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
             listed: self.tickets.listed(),
-            saved: settled && saved,
+            saved,
             unannounced: self.ledger.unannounced(),
         };
         report::watcher_stopped(&outcome);
@@ -37,9 +38,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    /// Writes and announces until nothing is left to do.
-    async fn write_all(&mut self) {
-        while !self.ledger.is_clear() {
+    /// Commits and announces until no verdict is left; all else goes into the last batch.
+    async fn announce_all(&mut self) {
+        while !self.ledger.is_announced() {
             let now = self.clock.now();
             self.start_writes(now);
             let wake = self.wait(now).await;

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 
 use super::{CommitEnd, Engine};
 use crate::feishu::ExportApi;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::watch::announce::Announcer;
 use crate::watch::ledger::Verdict;
 use crate::watch::now::Now;
+use crate::watch::outcome::End;
 use crate::watch::report;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
@@ -49,6 +50,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 let error = failed.error;
                 if self.ledger.commit_failed(failed.batch, &self.tickets, now.at) {
                     report::state_failed(&error);
+                }
+                // Nobody is left who could write: only a new process can help.
+                if matches!(error, StoreError::Gone) && self.ending.is_none() {
+                    self.end(End::StateLost, now);
                 }
             }
             Err(_panicked) => self.ledger.commit_lost(&self.tickets, now.at),

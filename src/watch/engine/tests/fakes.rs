@@ -187,7 +187,9 @@ impl Store for FakeStore {
         tokio::time::sleep(SECOND / 100).await;
         self.with(|kept| {
             if kept.fails {
-                return Err(Box::new(CommitError { batch, error: StoreError::Gone }));
+                let (action, path) = ("write", "state.db".into());
+                let error = StoreError::Io { action, path, source: io::Error::other("disk full") };
+                return Err(Box::new(CommitError { batch, error }));
             }
             kept.commits += 1;
             kept.rows.extend(batch.tickets.into_iter().map(|record| (record.key.clone(), record)));
