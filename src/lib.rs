@@ -1,8 +1,27 @@
 //! Follows export tickets of Feishu and Lark until each yields its file token.
+//!
+//! The program is a thin shell around three front doors: [`run`] watches, [`check`] looks at the
+//! configuration, [`status`] reads the state file. Behind them lie the rooms:
+//!
+//! | module | is for | may use |
+//! |---|---|---|
+//! | [`domain`] | the words: ticket, app, failure kinds, pause reasons, event names | nothing |
+//! | [`schedule`] | backoff, budget, queue; pure, on the caller's clock | domain |
+//! | [`config`] | what the TOML says → what is accepted | domain, schedule |
+//! | [`feishu`] | the remote: client, secrets, wire format, verdicts | domain |
+//! | [`store`] | the state file | domain |
+//! | [`watch`] | the engine: one loop that owns every ticket | domain, schedule, store, feishu |
+//!
+//! No import runs the other way.
 
 pub mod config;
 pub mod domain;
 pub mod feishu;
+mod front;
 pub mod schedule;
 pub mod store;
 pub mod watch;
+
+pub use front::check::{CheckReport, check};
+pub use front::run::{Hooks, RunError, RunOptions, run};
+pub use front::status::{StatusReport, status};

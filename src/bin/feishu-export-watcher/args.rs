@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use feishu_export_watcher::config::parse_duration;
 use feishu_export_watcher::domain::TicketState;
+
+use crate::status_output::Format;
 
 /// Follows export tickets of Feishu and Lark until each yields its file token.
 ///
@@ -109,28 +111,15 @@ pub(crate) struct StatusArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// How to print
-    #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
-    pub(crate) format: StatusFormat,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
     /// Only tickets in these states: pending, completed, failed, timed_out, removed
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
     pub(crate) state: Vec<TicketState>,
 }
 
-/// The formats of `status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StatusFormat {
-    /// For people
-    Table,
-    /// One JSON object
-    Json,
-    /// One JSON object a ticket
-    Jsonl,
-    /// For spreadsheets
-    Csv,
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
+    parse_duration(text).ok_or_else(|| "expected a duration such as 90s, 30m or 2h".to_owned())
 }
 
 fn state(text: &str) -> Result<TicketState, String> {
@@ -155,7 +144,8 @@ mod tests {
     fn a_deadline_belongs_to_a_batch() {
         let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
         assert!(parse("watcher run --config f --deadline 30m").is_err());
-        let Command::Run(run) = parse("watcher run --config f --until-done --deadline 30m").unwrap().command else {
+        let Command::Run(run) = parse("watcher run --config f --until-done --deadline 30m").unwrap().command
+        else {
             panic!("not run");
         };
         assert_eq!(run.deadline, Some(Duration::from_secs(1800)));
@@ -163,7 +153,8 @@ mod tests {
 
     #[test]
     fn states_are_spelled_as_in_the_state_file() {
-        let parsed = Arguments::try_parse_from("w status --config f --state failed,timed_out".split(' ')).unwrap();
+        let parsed =
+            Arguments::try_parse_from("w status --config f --state failed,timed_out".split(' ')).unwrap();
         let Command::Status(status) = parsed.command else { panic!("not status") };
         assert_eq!(status.state, [TicketState::Failed, TicketState::TimedOut]);
         assert!(Arguments::try_parse_from("w status --config f --state done".split(' ')).is_err());

@@ -1,7 +1,5 @@
 //! Exit codes: what a script learns from how the program ended.
 
-use std::process::ExitCode;
-
 use feishu_export_watcher::RunError;
 use feishu_export_watcher::domain::TicketState;
 use feishu_export_watcher::store::StoreError;
@@ -11,6 +9,8 @@ use feishu_export_watcher::watch::{End, Outcome};
 pub(crate) const FINE: u8 = 0;
 /// Something that has no code of its own.
 pub(crate) const UNEXPECTED: u8 = 1;
+/// The command line can't be understood.
+pub(crate) const USAGE: u8 = 2;
 /// A batch ended, but some of its tickets failed or timed out.
 pub(crate) const UNSUCCESSFUL: u8 = 10;
 /// A batch ended with tickets pending.
@@ -36,6 +36,7 @@ pub(crate) fn of_outcome(outcome: &Outcome, until_done: bool) -> u8 {
     }
     let pending = outcome.listed.of(TicketState::Pending) > 0;
     match &outcome.end {
+        End::StateLost => STATE,
         End::Stopped if !until_done => FINE,
         End::Stuck(_) => UNAVAILABLE,
         End::Stopped | End::Deadline if pending => PENDING,
@@ -58,11 +59,6 @@ pub(crate) const fn of_store(error: &StoreError) -> u8 {
         StoreError::Held { .. } => HELD,
         _ => STATE,
     }
-}
-
-/// As the system wants it.
-pub(crate) fn code(code: u8) -> ExitCode {
-    ExitCode::from(code)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use feishu_export_watcher::watch::{AppView, Snapshot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
+use crate::log::Suspend;
+
 /// Redrawn at most this often.
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -27,7 +29,7 @@ impl Progress {
     }
 
     /// Takes the bar away while something else is written to the terminal.
-    pub(crate) fn suspend(&self) -> Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync> {
+    pub(crate) fn suspend(&self) -> Suspend {
         let bar = self.0.clone();
         Arc::new(move |write| bar.suspend(write))
     }
@@ -63,7 +65,9 @@ fn message(snapshot: &Snapshot) -> String {
         parts.push(format!("{} failed", grouped(failed)));
     }
     let paused = snapshot.apps.iter().filter_map(|app| Some((app, app.pause?.0)));
-    parts.extend(paused.map(|(app, reason): (&AppView, PauseReason)| format!("app {} paused: {reason}", app.name)));
+    parts.extend(
+        paused.map(|(app, reason): (&AppView, PauseReason)| format!("app {} paused: {reason}", app.name)),
+    );
     if snapshot.state_failing {
         parts.push("the state file can't be written".to_owned());
     }
@@ -91,7 +95,8 @@ fn words(span: Duration) -> String {
 
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
     groups.join(",")
 }
 
@@ -123,11 +128,17 @@ mod tests {
     fn says_who_is_paused() {
         let paused = AppView { pause: Some((PauseReason::RateLimited, None)), ..app(10) };
         let snapshot = Snapshot { apps: vec![paused], ..Snapshot::default() };
-        assert_eq!(message(&snapshot), "0 open, one sweep takes 6 s at 100 a minute, app default paused: rate_limited");
+        assert_eq!(
+            message(&snapshot),
+            "0 open, one sweep takes 6 s at 100 a minute, app default paused: rate_limited"
+        );
     }
 
     #[test]
     fn large_numbers_are_grouped() {
-        assert_eq!((grouped(7), grouped(1204), grouped(1_000_000)), ("7".into(), "1,204".into(), "1,000,000".into()));
+        assert_eq!(
+            (grouped(7), grouped(1204), grouped(1_000_000)),
+            ("7".into(), "1,204".into(), "1,000,000".into())
+        );
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit;
+use crate::log::LogHandle;
 
 /// The signals the program listens to, from the moment they are installed.
 pub(crate) struct Signals {
@@ -30,13 +31,16 @@ impl Signals {
 
     /// Passes signals on. The second stop ends the process at once: whoever sends it does not want to
     /// wait, and nothing that was acknowledged can be lost by it.
-    pub(crate) async fn pass_on(mut self, stop: CancellationToken, reload: mpsc::Sender<()>) {
+    pub(crate) async fn pass_on(mut self, stop: CancellationToken, reload: mpsc::Sender<()>, log: LogHandle) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => stop_or_exit(&stop),
                 _ = self.interrupt.recv() => stop_or_exit(&stop),
-                // A reload that is already waiting will see the newest files, too.
-                _ = self.hangup.recv() => drop(reload.try_send(())),
+                _ = self.hangup.recv() => {
+                    log.reopen();
+                    // A reload that is already waiting will see the newest files, too.
+                    let _ = reload.try_send(());
+                }
             }
         }
     }

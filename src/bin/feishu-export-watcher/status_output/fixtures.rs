@@ -6,6 +6,9 @@ use feishu_export_watcher::domain::{
     AppName, Artefact, ErrorKind, Failure, TicketId, TicketKey, TicketRecord, TicketState, WallTime,
     WatchEntry,
 };
+use feishu_export_watcher::watch::Counts;
+
+use super::Summary;
 
 /// 2026-11-22 10:00 UTC.
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
@@ -71,4 +74,9 @@ fn pending(app: &str, ticket: &str, token: &str) -> TicketRecord {
         source: Path::new("watchlist.toml").into(),
     };
     TicketRecord::new(entry, after(-90.0))
+}
+
+/// Counts over the tickets.
+pub(super) fn summary(tickets: &[TicketRecord]) -> Summary {
+    tickets.iter().map(|ticket| ticket.state).collect::<Counts>().into()
 }

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn printed(format: Format, tickets: &[TicketRecord]) -> String {
-        let report = Report { tickets, summary: Summary::of(&fixtures::tickets()), now: NOW };
+        let report = Report { tickets, summary: fixtures::summary(&fixtures::tickets()), now: NOW };
         let mut out = Vec::new();
         print(&mut out, format, &report).unwrap();
         String::from_utf8(out).unwrap()

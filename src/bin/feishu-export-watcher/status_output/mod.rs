@@ -16,20 +16,21 @@ mod fixtures;
 
 use std::io::{self, BufWriter, Write};
 
+use clap::ValueEnum;
 use feishu_export_watcher::domain::{TicketRecord, WallTime};
 
 pub(crate) use summary::Summary;
 
 /// The form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// For people
     Table,
-    /// One object with everything.
+    /// One JSON object
     Json,
-    /// A ticket a line.
+    /// One JSON object a ticket
     Jsonl,
-    /// For spreadsheets.
+    /// For spreadsheets
     Csv,
 }
 

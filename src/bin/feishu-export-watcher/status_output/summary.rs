@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use feishu_export_watcher::domain::{TicketRecord, TicketState};
+use feishu_export_watcher::domain::TicketState;
+use feishu_export_watcher::watch::Counts;
 use serde::Serialize;
 
 /// Counts of tickets by state. Scripts rely on the names.
@@ -21,27 +22,20 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Counts the tickets.
-    pub(crate) fn of<'a>(tickets: impl IntoIterator<Item = &'a TicketRecord>) -> Self {
-        let mut summary = Self::default();
-        for ticket in tickets {
-            *summary.count_mut(ticket.state) += 1;
-        }
-        summary
-    }
-
     /// All tickets.
     pub(crate) const fn total(&self) -> usize {
         self.pending + self.completed + self.failed + self.timed_out + self.removed
     }
+}
 
-    const fn count_mut(&mut self, state: TicketState) -> &mut usize {
-        match state {
-            TicketState::Pending => &mut self.pending,
-            TicketState::Completed => &mut self.completed,
-            TicketState::Failed => &mut self.failed,
-            TicketState::TimedOut => &mut self.timed_out,
-            TicketState::Removed => &mut self.removed,
+impl From<Counts> for Summary {
+    fn from(counts: Counts) -> Self {
+        Self {
+            pending: counts.of(TicketState::Pending),
+            completed: counts.of(TicketState::Completed),
+            failed: counts.of(TicketState::Failed),
+            timed_out: counts.of(TicketState::TimedOut),
+            removed: counts.of(TicketState::Removed),
         }
     }
 }

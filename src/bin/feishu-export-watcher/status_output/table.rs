@@ -162,13 +162,13 @@ default  7000000000000000003  pending    -           -                          
 
 1 completed, 1 failed, 2 pending
 ";
-        assert_eq!(printed(&tickets, Summary::of(&tickets)), expected);
+        assert_eq!(printed(&tickets, fixtures::summary(&tickets)), expected);
     }
 
     #[test]
     fn the_summary_counts_what_is_not_shown() {
         let tickets = fixtures::tickets();
-        let text = printed(&tickets[..1], Summary::of(&tickets));
+        let text = printed(&tickets[..1], fixtures::summary(&tickets));
         assert!(text.ends_with("\n\n1 completed, 1 failed, 2 pending (1 of 4 shown)\n"), "{text}");
         assert_eq!(printed(&[], Summary::default()), "no tickets\n");
     }

@@ -1,0 +1,76 @@
+//! `check`: what the front door found, printed.
+
+use std::io::{self, Write};
+
+use feishu_export_watcher::CheckReport;
+use feishu_export_watcher::config::{Config, WatchSourceKind};
+use feishu_export_watcher::domain::{Credentials, WallTime, WatchList};
+
+use crate::args::CheckArguments;
+use crate::{complain, exit, log};
+
+/// Checks; returns the exit code.
+pub(crate) fn check(arguments: &CheckArguments) -> u8 {
+    let report = feishu_export_watcher::check(&arguments.config, !arguments.no_secrets, WallTime::now());
+    match print(&report, &mut io::stdout().lock()) {
+        Ok(true) => exit::FINE,
+        Ok(false) => exit::CONFIG,
+        // Nobody is listening any more; what was found still counts.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            if report.is_fine() {
+                exit::FINE
+            } else {
+                exit::CONFIG
+            }
+        }
+        Err(error) => {
+            complain(&error);
+            exit::UNEXPECTED
+        }
+    }
+}
+
+/// Prints the report; says whether nothing is wrong.
+fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<bool> {
+    for problem in &report.problems {
+        writeln!(out, "{problem}")?;
+    }
+    for note in &report.notes {
+        writeln!(out, "warning: {note}")?;
+    }
+    let mut fine = report.is_fine();
+    if let Some((config, list)) = &report.accepted {
+        if let Err(error) = log::check_directives(&config.log.level) {
+            writeln!(out, "{}: error: {error}", config.path.display())?;
+            fine = false;
+        }
+        print_paths(config, list, out)?;
+    }
+    Ok(fine)
+}
+
+fn print_paths(config: &Config, list: &WatchList, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "configuration  {}", config.path.display())?;
+    writeln!(out, "state file     {}", config.state.path.display())?;
+    if let Some(file) = &config.log.file {
+        writeln!(out, "log file       {}", file.display())?;
+    }
+    for source in &config.watchlist {
+        match &source.kind {
+            WatchSourceKind::File(path) => writeln!(out, "watch list     {}", path.display())?,
+            WatchSourceKind::Glob(pattern) => writeln!(out, "watch list     {pattern}")?,
+        }
+    }
+    for app in &config.apps {
+        let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;
+        let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).count();
+        writeln!(
+            out,
+            "app {:<10} {} as {}, {source}, {tickets} tickets",
+            app.name.as_str(),
+            app.base_url,
+            app.app_id
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! `run`: the watcher at work, and its last words.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::time::Duration;
+
+use feishu_export_watcher::config::{Config, Loaded, LogFormat, load_all};
+use feishu_export_watcher::domain::{TicketState, WallTime};
+use feishu_export_watcher::watch::{End, Outcome, Snapshot};
+use feishu_export_watcher::{Hooks, RunError, RunOptions};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::RunArguments;
+use crate::log::{Format, LogError, LogHandle, LogSetup};
+use crate::progress::Progress;
+use crate::signals::Signals;
+use crate::{complain, exit, log};
+
+/// Lines that are still on their way at the end may take this long.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Runs until done or stopped; returns the exit code.
+pub(crate) fn run(arguments: RunArguments) -> u8 {
+    let loaded = match load_all(&arguments.config, WallTime::now()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("{error}");
+            eprintln!("nothing was started; see `feishu-export-watcher check --help`");
+            return exit::CONFIG;
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&error);
+            return exit::UNEXPECTED;
+        }
+    };
+    let code = runtime.block_on(watch_all(arguments, loaded));
+    // A thread that hangs in the file system must not hold up the end.
+    runtime.shutdown_timeout(LAST_WORDS);
+    code
+}
+
+async fn watch_all(arguments: RunArguments, loaded: Loaded) -> u8 {
+    // An empty variable counts as none.
+    let level = arguments.log_level.filter(|level| !level.is_empty());
+    let directives_are_the_files = level.is_none();
+    let log = match set_up_log(&loaded.config, level) {
+        Ok(log) => log,
+        Err(error) => {
+            complain(&error);
+            return match error {
+                LogError::Directives { .. } if directives_are_the_files => exit::CONFIG,
+                LogError::Directives { .. } => exit::USAGE,
+                _ => exit::UNEXPECTED,
+            };
+        }
+    };
+    let signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => {
+            complain(&error);
+            return exit::UNEXPECTED;
+        }
+    };
+    let options = RunOptions { until_done: arguments.until_done, deadline: arguments.deadline };
+    let state = loaded.config.state.path.clone();
+    let ended = watch_with(loaded, options, signals, &log).await;
+    let flushed = log.flush(LAST_WORDS).await;
+    match ended {
+        Ok(outcome) => {
+            if options.until_done {
+                summarise(&outcome, &state);
+            }
+            if !outcome.saved {
+                eprintln!("error: the state file {} could not be written at the end", state.display());
+            } else if let (Err(error), true) = (&flushed, outcome.unannounced > 0) {
+                eprintln!(
+                    "error: {} verdicts could not be logged ({error}); the next start announces them",
+                    outcome.unannounced
+                );
+            }
+            exit::of_outcome(&outcome, options.until_done)
+        }
+        Err(error) => {
+            complain(&error);
+            exit::of_error(&error)
+        }
+    }
+}
+
+async fn watch_with(
+    loaded: Loaded,
+    options: RunOptions,
+    signals: Signals,
+    log: &LogHandle,
+) -> Result<Outcome, RunError> {
+    let stop = CancellationToken::new();
+    let (reload, requests) = mpsc::channel(1);
+    let (view, watcher) = watch::channel(Snapshot::default());
+    let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone()));
+    let bar = (options.until_done && io::stderr().is_terminal()).then(Progress::new);
+    let drawing = bar.map(|bar| {
+        if io::stdout().is_terminal() {
+            log.set_suspend(Some(bar.suspend()));
+        }
+        tokio::spawn(bar.follow(watcher))
+    });
+    let hooks = Hooks { stop, reload: requests, view, log: log.clone() };
+    let outcome = feishu_export_watcher::run(loaded, options, hooks).await;
+    listening.abort();
+    if let Some(drawing) = drawing {
+        // The engine is gone, so the bar ends by itself; a panic of its must not be ours.
+        let _ = drawing.await;
+        log.set_suspend(None);
+    }
+    outcome
+}
+
+fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogError> {
+    let on_terminal = io::stdout().is_terminal();
+    let colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let format = match config.log.format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Text => Format::Text { colour },
+        LogFormat::Auto if on_terminal => Format::Text { colour },
+        LogFormat::Auto => Format::Json,
+    };
+    let directives = level.unwrap_or_else(|| config.log.level.clone());
+    let setup =
+        LogSetup::of_process(format, directives, config.log.file.clone()).map_err(LogError::Thread)?;
+    log::init(setup)
+}
+
+/// The last words of a batch, for people.
+fn summarise(outcome: &Outcome, state: &Path) {
+    let of = |state| outcome.listed.of(state);
+    eprintln!(
+        "{} completed, {} failed, {} timed out, {} pending; state file {}",
+        of(TicketState::Completed),
+        of(TicketState::Failed),
+        of(TicketState::TimedOut),
+        of(TicketState::Pending),
+        state.display()
+    );
+    match &outcome.end {
+        End::Done | End::Stopped | End::StateLost => {}
+        End::Deadline => eprintln!("the deadline passed; run again to go on"),
+        End::Stuck(apps) => {
+            for (app, reason) in apps {
+                eprintln!("app {app} is paused: {reason}; {}", reason.hint());
+            }
+        }
+    }
+}

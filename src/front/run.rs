@@ -1,0 +1,112 @@
+//! `run`: watch, as a service or until done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::{mpsc, watch as watched};
+use tokio_util::sync::CancellationToken;
+
+use super::list_report::{report_config, report_problems};
+use super::reload;
+use crate::config::{Config, Loaded, PollConfig};
+use crate::feishu::{ClientError, HttpExportApi};
+use crate::store::{SqliteStore, StoreError};
+use crate::watch::{Announcer, Clock, Controls, Outcome, Settings, Setup, Snapshot, WatchError, watch};
+
+/// Commands to the engine that may wait: a list and a word to try again for each reload.
+const COMMANDS: usize = 4;
+
+/// How a run is to go.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// End when no ticket is pending.
+    pub until_done: bool,
+    /// End after this long, whatever is pending.
+    pub deadline: Option<Duration>,
+}
+
+/// What connects a run with the process around it.
+#[derive(Debug)]
+pub struct Hooks<L> {
+    /// Cancelled to stop.
+    pub stop: CancellationToken,
+    /// A message for each reload that is wanted.
+    pub reload: mpsc::Receiver<()>,
+    /// Where the engine shows itself.
+    pub view: watched::Sender<Snapshot>,
+    /// The log, to learn when lines are safe.
+    pub log: L,
+}
+
+/// Why a run could not begin.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The state file can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no way to send requests.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The task that opens the state file broke off.
+    #[error("the state file could not be opened: its task broke off")]
+    Opening(#[source] tokio::task::JoinError),
+}
+
+impl From<WatchError> for RunError {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Watches the tickets of a loaded configuration.
+///
+/// # Errors
+/// The state file or the client can't be set up. Nothing has been sent then.
+pub async fn run<L: Announcer>(
+    loaded: Loaded,
+    options: RunOptions,
+    hooks: Hooks<L>,
+) -> Result<Outcome, RunError> {
+    let Loaded { config, watch_list, problems } = loaded;
+    let api = HttpExportApi::new(&config.apps, config.poll.request_timeout)?;
+    let path = config.state.path.clone();
+    // The lock first: a second watcher must not get as far as to say anything about tickets.
+    let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path));
+    let store = open.await.map_err(RunError::Opening)??;
+    let (of_config, of_lists): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(|problem| *problem.path == *config.path);
+    report_config(&of_config);
+    report_problems(&of_lists, &watch_list.rejected);
+    let (commands, receiver) = mpsc::channel(COMMANDS);
+    let setup = Setup {
+        apps: config.apps.clone(),
+        list: watch_list,
+        settings: settings(&config, options),
+        clock: Clock::system(),
+    };
+    let as_started = reload::content(&config.path);
+    let reloads = tokio::spawn(reload::serve(Arc::new(config), as_started, hooks.reload, commands));
+    let controls = Controls { stop: hooks.stop, commands: receiver, view: hooks.view };
+    let outcome = watch(api, store.clone(), hooks.log, setup, controls).await;
+    reloads.abort();
+    store.close().await;
+    Ok(outcome?)
+}
+
+fn settings(config: &Config, options: RunOptions) -> Settings {
+    let PollConfig { backoff, give_up_after, request_timeout, max_in_flight } = config.poll.clone();
+    Settings {
+        backoff,
+        give_up_after,
+        request_timeout,
+        max_in_flight,
+        keep: config.state.keep,
+        until_done: options.until_done,
+        deadline: options.deadline,
+        // Processes that start together must not poll in step.
+        seed: fastrand::u64(..),
+    }
+}
