@@ -1,0 +1,273 @@
+//! The real binary against the simulator: a folder with configuration and watch list, processes whose
+//! log lines can be waited for, and what they left behind. Waits are for conditions, never for a while.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use export_simulator::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, Job, Scenario, Simulator};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Nothing that a test waits for takes this long unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A folder to run in, and the simulator it talks to.
+pub(crate) struct Bench {
+    /// Holds configuration, watch lists, secret and state file.
+    pub(crate) folder: TempDir,
+    /// The remote.
+    pub(crate) sim: Simulator,
+}
+
+impl Bench {
+    /// A bench whose simulator has one app and whose configuration polls fast: every 100 ms at first.
+    pub(crate) fn new() -> Self {
+        Self::with(Scenario::default())
+    }
+
+    /// The same with a scenario.
+    pub(crate) fn with(scenario: Scenario) -> Self {
+        let bench = Self { folder: TempDir::new().unwrap(), sim: Simulator::spawn(scenario).unwrap() };
+        bench.write("app_secret", DEFAULT_APP_SECRET);
+        bench.private("app_secret");
+        bench.configure("");
+        bench
+    }
+
+    /// Writes `watcher.toml` for the default app; `more` is appended.
+    pub(crate) fn configure(&self, more: &str) {
+        let text = format!(
+            "watchlist = [\"watchlist.toml\"]\n\
+             [poll]\ninitial_interval = \"100ms\"\nmax_interval = \"1s\"\nrequest_timeout = \"2s\"\n\
+             {more}\n\
+             [apps.default]\nbase_url = \"{}\"\napp_id = \"{DEFAULT_APP_ID}\"\napp_secret = {{ file = \"app_secret\" }}\n",
+            self.sim.base_url()
+        );
+        self.write("watcher.toml", &text);
+    }
+
+    /// Adds the jobs to the simulator and lists all of its jobs in `watchlist.toml`.
+    pub(crate) fn jobs(&self, jobs: impl IntoIterator<Item = Job>) {
+        self.sim.add_jobs(jobs);
+        let tickets: Vec<_> =
+            self.sim.jobs().into_iter().map(|job| (job.ticket.to_string(), job.token.to_string())).collect();
+        self.list("watchlist.toml", tickets);
+    }
+
+    /// Writes a watch list of (ticket, document token).
+    pub(crate) fn list(
+        &self,
+        file: &str,
+        tickets: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) {
+        let mut text = String::new();
+        for (ticket, token) in tickets {
+            writeln!(text, "[[ticket]]\nticket = \"{}\"\ntoken = \"{}\"", ticket.as_ref(), token.as_ref())
+                .unwrap();
+        }
+        self.write(file, &text);
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    /// Writes a file in one step, as an editor would.
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        let fresh = self.path(&format!("{file}.fresh"));
+        fs::write(&fresh, text).unwrap();
+        fs::rename(fresh, self.path(file)).unwrap();
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file)).unwrap()
+    }
+
+    /// Takes a file's permissions from everybody else.
+    pub(crate) fn private(&self, file: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(self.path(file), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// The binary with a subcommand and `--config`.
+    pub(crate) fn command(&self, subcommand: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_feishu-export-watcher"));
+        command.arg(subcommand).arg("--config").arg(self.path("watcher.toml")).args(arguments);
+        command.env_remove("FEISHU_EXPORT_WATCHER_LOG").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a subcommand to its end.
+    pub(crate) fn output(&self, subcommand: &str, arguments: &[&str]) -> Output {
+        self.command(subcommand, arguments).output().unwrap()
+    }
+
+    /// Starts `run`.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        Running::of(self.command("run", arguments))
+    }
+
+    /// Runs `run --until-done` to its end.
+    pub(crate) fn run(&self) -> Ended {
+        self.start(&["--until-done"]).wait()
+    }
+
+    /// What `status --format json` says.
+    pub(crate) fn status(&self) -> Value {
+        let output = self.output("status", &["--format", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// The ticket as `status` shows it.
+    pub(crate) fn ticket(&self, ticket: &str) -> Value {
+        let status = self.status();
+        let found = status["tickets"].as_array().unwrap().iter().find(|row| row["ticket"] == ticket);
+        found.unwrap_or_else(|| panic!("no ticket {ticket}")).clone()
+    }
+}
+
+/// An app of the simulator with the default identity and another limit.
+pub(crate) fn default_app(requests: usize, per: Duration) -> App {
+    App::default().rate_limit(export_simulator::RateLimit::new(requests, per))
+}
+
+/// A process at work; killed if the test forgets it.
+pub(crate) struct Running {
+    child: Child,
+    lines: Arc<(Mutex<Vec<Value>>, Condvar)>,
+    readers: Vec<JoinHandle<String>>,
+}
+
+/// A process that ended.
+pub(crate) struct Ended {
+    /// Its exit code; none if a signal killed it.
+    pub(crate) code: Option<i32>,
+    /// The log, a JSON object a line.
+    pub(crate) lines: Vec<Value>,
+    /// Standard output as it was.
+    pub(crate) stdout: String,
+    /// Standard error as it was.
+    pub(crate) stderr: String,
+}
+
+impl Running {
+    /// Starts a command whose standard output is a log.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let shared = Arc::clone(&lines);
+        let out = std::thread::spawn(move || {
+            let mut whole = String::new();
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                writeln!(whole, "{line}").unwrap();
+                if let Ok(value) = serde_json::from_str(&line) {
+                    shared.0.lock().unwrap().push(value);
+                    shared.1.notify_all();
+                }
+            }
+            whole
+        });
+        let err = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = stderr.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Self { child, lines, readers: vec![out, err] }
+    }
+
+    /// Waits until the log satisfies a condition.
+    pub(crate) fn wait_log(&self, what: &str, condition: impl Fn(&[Value]) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        let mut lines = self.lines.0.lock().unwrap();
+        while !condition(&lines) {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited in vain for {what}; the log:\n{lines:#?}");
+            lines = self.lines.1.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+
+    /// Waits for `count` lines of that event.
+    pub(crate) fn wait_event(&self, event: &str, count: usize) {
+        self.wait_log(event, |lines| events(lines, event).count() >= count);
+    }
+
+    /// The process's id.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(mut self) -> Ended {
+        let until = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                Instant::now() < until,
+                "the process did not end; the log:\n{:#?}",
+                self.lines.0.lock().unwrap()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let mut texts = std::mem::take(&mut self.readers).into_iter().map(|reader| reader.join().unwrap());
+        let (stdout, stderr) = (texts.next().unwrap(), texts.next().unwrap());
+        let lines = std::mem::take(&mut *self.lines.0.lock().unwrap());
+        Ended { code: status.code(), lines, stdout, stderr }
+    }
+
+    /// Kills without warning.
+    pub(crate) fn kill(self) -> Ended {
+        self.signal(Signal::KILL);
+        self.wait()
+    }
+
+    /// Asks to stop, as a service manager does.
+    pub(crate) fn stop(self) -> Ended {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// The lines of that event.
+    pub(crate) fn events(&self, event: &str) -> Vec<&Value> {
+        events(&self.lines, event).collect()
+    }
+}
+
+/// The lines of that event.
+pub(crate) fn events<'a>(lines: &'a [Value], event: &str) -> impl Iterator<Item = &'a Value> {
+    lines.iter().filter(move |line| line["event"] == event)
+}
+
+/// Peak resident memory of a process, in bytes, as the kernel counts it.
+pub(crate) fn peak_memory(pid: Pid) -> u64 {
+    let status =
+        fs::read_to_string(Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
