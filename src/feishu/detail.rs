@@ -24,15 +24,21 @@ const HIDDEN: &str = "[hidden]";
 pub(super) fn of_answer(received: &Received, envelope: Option<&Envelope>) -> Detail {
     let result = envelope.and_then(Envelope::result);
     let header = received.headers.log_id.clone();
-    let failed = result.and_then(|result| filled(result.job_error_msg.as_deref()));
+    let failed = result.and_then(|result| filled(result.job_error_msg.as_deref())).map(Into::into);
+    let message = failed.or_else(|| message(received, envelope).map(Into::into));
     Detail {
         http_status: Some(received.status),
         code: envelope.and_then(|envelope| envelope.code),
         job_status: result.and_then(|result| result.job_status),
-        message: failed.map(Into::into).or_else(|| message(received, envelope).map(Into::into)),
+        message: message.filter(|text: &Box<str>| !is_empty_praise(text)),
         log_id: header.or_else(|| envelope.and_then(Envelope::log_id).map(Into::into)),
         remedy: envelope.and_then(|envelope| envelope.error.as_ref()).and_then(remedy).map(Into::into),
     }
+}
+
+/// The official samples say "success" in every message field, also beside a status that is none.
+fn is_empty_praise(text: &str) -> bool {
+    ["success", "ok"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Adds what the body says to the message. Not for the token endpoint: half an answer of its may hold
@@ -137,7 +143,8 @@ mod tests {
             (r#"{"msg":"it is a","error":{"message":"a"}}"#, Some("it is a")),
             (r#"{"msg":" ","error":{"message":"b"}}"#, Some("b")),
             (r#"{"msg":"success","data":{"result":{"job_error_msg":"x"}}}"#, Some("x")),
-            (r#"{"msg":"success","data":{"result":{"job_error_msg":""}}}"#, Some("success")),
+            (r#"{"msg":"success","data":{"result":{"job_error_msg":""}}}"#, None),
+            (r#"{"msg":"success","data":{"result":{"job_error_msg":"success"}}}"#, None),
             (r#"{"code":5}"#, None),
             ("", Some("answer is empty")),
             ("<html>", Some("answer is not a JSON object")),
