@@ -115,16 +115,17 @@ impl Gate {
                 true
             }
             Some(pause) => {
-                if sent >= pause.since {
-                    pause.probing = false;
+                // A throttled probe was no use: the next one waits longer.
+                if pause.probing && sent >= pause.since {
+                    *pause = prolonged(*pause, now);
                 }
                 // A late answer can name a later end, but is no new offence.
                 let end = now.at + named.unwrap_or(Duration::ZERO);
                 if end > pause.next {
                     pause.next = end;
                     pause.next_wall = now.wall + (end - now.at);
-                    pause.until =
-                        (pause.reason == PauseReason::RateLimited).then_some(pause.next_wall).or(pause.until);
+                    let timed = pause.reason.ended_by() == PauseEnd::Time;
+                    pause.until = timed.then_some(pause.next_wall).or(pause.until);
                 }
                 false
             }
@@ -343,7 +344,17 @@ mod tests {
         gate.probe_sent();
         assert!(!gate.throttled(Some(90 * SECOND), probe.at, probe));
         assert_eq!(gate.pause().unwrap().reason, PauseReason::QuotaExhausted);
-        assert_eq!(gate.passage(line.at(3690).at), Passage::Probe);
+        assert_eq!(gate.passage(line.at(7199).at), Passage::Closed(Some(line.at(7200).at)));
+        assert_eq!(gate.passage(line.at(7200).at), Passage::Probe);
+
+        let mut broken = Gate::default();
+        broken.fault(PauseReason::ScopeMissing, line.at(0).at, line.at(0));
+        broken.probe_sent();
+        broken.throttled(None, line.at(2).at, line.at(2));
+        assert_eq!(broken.passage(line.at(2).at), Passage::Closed(Some(line.at(6).at)), "no storm of probes");
+        broken.probe_sent();
+        broken.throttled(Some(90 * SECOND), line.at(6).at, line.at(6));
+        assert_eq!(broken.passage(line.at(6).at), Passage::Closed(Some(line.at(96).at)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! The order is the promise: a verdict is committed, then logged, then marked as announced. A crash
 //! after any of these steps leaves a state from which the next start takes the next step.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,6 +15,10 @@ use crate::store::{Batch, Release};
 
 /// Poll counters and due times wait at most this long for company.
 pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// Rows of a batch at most, verdicts aside: a first list of a hundred thousand tickets must neither be copied
+/// at once nor hold up a verdict.
+const ROWS_MAX: usize = 4096;
 
 /// A write that failed is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -33,8 +37,10 @@ pub(super) struct Verdict {
 /// What is not yet safe.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    dirty: HashSet<TicketIndex>,
-    urgent: bool,
+    /// Tickets to be written.
+    dirty: BTreeSet<TicketIndex>,
+    /// Those of them that got their verdict, in the order in which they got it.
+    decided: Vec<TicketIndex>,
     dirty_since: Option<Instant>,
     forgotten: Vec<TicketKey>,
     released: Vec<Release>,
@@ -59,7 +65,7 @@ impl Ledger {
     /// A ticket got its verdict; its row is written at once.
     pub(super) fn decided(&mut self, index: TicketIndex, now: Instant) {
         self.changed(index, now);
-        self.urgent = true;
+        self.decided.push(index);
     }
 
     /// A ticket is no longer kept.
@@ -82,16 +88,21 @@ impl Ledger {
             return None;
         }
         let since = self.dirty_since?;
-        let wanted = if self.urgent { since } else { since + FLUSH_EVERY };
+        let wanted = if self.decided.is_empty() { since + FLUSH_EVERY } else { since };
         Some(self.not_before.map_or(wanted, |earliest| wanted.max(earliest)))
     }
 
-    /// Puts the next batch together and counts it as being written.
-    pub(super) fn start_commit(&mut self, tickets: &Tickets, released_before: WallTime) -> Batch {
-        let slots = self.dirty.drain().filter_map(|index| Some((index, tickets.get(index)?)));
+    /// Puts the next batch together and counts it as being written: verdicts first, then whatever has room.
+    pub(super) fn start_commit(
+        &mut self,
+        tickets: &Tickets,
+        released_before: WallTime,
+        now: Instant,
+    ) -> Batch {
         let mut batch = Batch { released_before: Some(released_before), ..Batch::default() };
         let mut verdicts = Vec::new();
-        for (index, slot) in slots {
+        for index in self.next_rows() {
+            let Some(slot) = tickets.get(index) else { continue };
             if slot.record.state.is_final() && !slot.record.announced {
                 verdicts.push(Verdict { index, stamp: slot.stamp, record: slot.record.clone() });
             }
@@ -102,9 +113,20 @@ impl Ledger {
         batch.released = std::mem::take(&mut self.released);
         batch.released.retain(|release| release.at >= released_before);
         self.committing = Some(verdicts);
-        self.dirty_since = None;
-        self.urgent = false;
+        self.dirty_since = (!self.dirty.is_empty()).then_some(now);
         batch
+    }
+
+    fn next_rows(&mut self) -> Vec<TicketIndex> {
+        let decided = std::mem::take(&mut self.decided).into_iter();
+        // A ticket that was decided twice, as when it was listed anew in between, is written once.
+        let mut rows: Vec<_> = decided.filter(|index| self.dirty.remove(index)).collect();
+        while rows.len() < ROWS_MAX
+            && let Some(index) = self.dirty.pop_first()
+        {
+            rows.push(index);
+        }
+        rows
     }
 
     /// The batch is durable: its verdicts may be announced now.
@@ -115,7 +137,9 @@ impl Ledger {
 
     /// The batch was not written: everything in it waits for the next. Says whether that is news.
     pub(super) fn commit_failed(&mut self, batch: Batch, tickets: &Tickets, now: Instant) -> bool {
-        self.urgent |= self.committing.take().is_some_and(|verdicts| !verdicts.is_empty());
+        let verdicts = self.committing.take().unwrap_or_default();
+        // They were decided before anything that was decided meanwhile.
+        self.decided.splice(..0, verdicts.iter().map(|verdict| verdict.index));
         self.dirty.extend(batch.tickets.iter().filter_map(|record| tickets.find(&record.key)));
         self.forgotten.extend(batch.forgotten);
         self.released.extend(batch.released);
@@ -175,14 +199,21 @@ impl Ledger {
     /// Whether every verdict is committed and safely logged. Counters and marks may still wait.
     #[must_use]
     pub(super) fn is_announced(&self) -> bool {
-        !self.urgent && self.committing.is_none() && self.logged.is_empty() && self.settling.is_none()
+        self.decided.is_empty()
+            && self.committing.is_none()
+            && self.logged.is_empty()
+            && self.settling.is_none()
+    }
+
+    /// Whether nothing is left for another batch.
+    pub(super) fn is_written(&self) -> bool {
+        self.dirty.is_empty()
     }
 
     /// The writing broke off and the batch is gone: every ticket is written again.
     pub(super) fn commit_lost(&mut self, tickets: &Tickets, now: Instant) {
         self.commit_failed(Batch::default(), tickets, now);
         self.dirty.extend(tickets.iter().map(|(index, _)| index));
-        self.urgent = true;
     }
 }
 
@@ -194,18 +225,16 @@ mod tests {
     use crate::domain::{AppName, TicketId, TicketState, WatchEntry};
 
     fn known() -> (Tickets, TicketIndex) {
-        let key = TicketKey { app: AppName::new("a"), ticket: TicketId::new("1") };
-        let entry = WatchEntry {
-            key,
-            token: "doc".into(),
-            label: None,
-            created_at: None,
-            source: Path::new("l").into(),
-        };
         let mut tickets = Tickets::new(1);
-        let index =
-            tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO);
+        let index = insert(&mut tickets, "1");
         (tickets, index)
+    }
+
+    fn insert(tickets: &mut Tickets, ticket: &str) -> TicketIndex {
+        let key = TicketKey { app: AppName::new("a"), ticket: TicketId::new(ticket) };
+        let source = Path::new("l").into();
+        let entry = WatchEntry { key, token: "doc".into(), label: None, created_at: None, source };
+        tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO)
     }
 
     fn decide(tickets: &mut Tickets, index: TicketIndex) {
@@ -230,15 +259,39 @@ mod tests {
         let mut ledger = Ledger::default();
         decide(&mut tickets, index);
         ledger.decided(index, start);
-        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1));
+        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1), start);
         assert_eq!(batch.tickets.len(), 1);
         assert!(ledger.commit_failed(batch, &tickets, start), "the first failure is news");
         assert_eq!(ledger.commit_due(), Some(start + TRY_AGAIN));
-        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1));
+        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1), start);
         assert!(!ledger.commit_failed(batch, &tickets, start), "the second is not");
-        ledger.start_commit(&tickets, WallTime::from_millis(1));
+        ledger.start_commit(&tickets, WallTime::from_millis(1), start);
         assert_eq!(ledger.committed().len(), 1);
         assert!(ledger.works() && !ledger.works());
+    }
+
+    #[test]
+    fn verdicts_go_before_counters_in_the_order_in_which_they_came() {
+        let start = Instant::now();
+        let mut tickets = Tickets::new(1);
+        let all: Vec<_> =
+            (0..ROWS_MAX + 10).map(|number| insert(&mut tickets, &number.to_string())).collect();
+        let mut ledger = Ledger::default();
+        for index in &all {
+            ledger.changed(*index, start);
+        }
+        for index in [all[ROWS_MAX + 5], all[3]] {
+            decide(&mut tickets, index);
+            ledger.decided(index, start);
+        }
+        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1), start);
+        let first: Vec<_> = batch.tickets[..2].iter().map(|row| row.key.ticket.to_string()).collect();
+        assert_eq!(first, [(ROWS_MAX + 5).to_string(), "3".to_owned()]);
+        assert_eq!(batch.tickets.len(), ROWS_MAX);
+        assert_eq!(ledger.committed().len(), 2);
+        assert!(ledger.commit_due().is_some() && !ledger.is_written(), "the rest waits for the next batch");
+        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(1), start).tickets.len(), 10);
+        assert!(ledger.is_written());
     }
 
     #[test]
@@ -248,7 +301,7 @@ mod tests {
         tickets.change(index, |slot| slot.record.announced = true);
         let mut ledger = Ledger::default();
         ledger.changed(index, start);
-        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(1)).tickets.len(), 1);
+        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(1), start).tickets.len(), 1);
         assert!(ledger.committed().is_empty());
     }
 
@@ -258,7 +311,7 @@ mod tests {
         decide(&mut tickets, index);
         let mut ledger = Ledger::default();
         ledger.decided(index, start);
-        ledger.start_commit(&tickets, WallTime::from_millis(1));
+        ledger.start_commit(&tickets, WallTime::from_millis(1), start);
         let verdicts = ledger.committed();
         ledger.logged(verdicts);
         assert_eq!(ledger.settle_due(start), Some(start));
@@ -283,6 +336,6 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.released(release(1), start);
         ledger.released(release(100), start);
-        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(50)).released, [release(100)]);
+        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(50), start).released, [release(100)]);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::domain::{TicketKey, TicketRecord, TicketState};
 
 /// The place of a ticket, stable for its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TicketIndex(u32);
 
 /// A ticket and what the engine needs besides.

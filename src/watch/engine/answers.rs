@@ -178,6 +178,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let name: &AppName = &app.app.name;
         match result {
             Ok(grant) => {
+                app.token_gate.accepted(flight.sent.at);
                 let life = grant.expires_in;
                 if app.access.granted(grant, flight.sent.at, now.at) {
                     report::token_refreshed(name, life);

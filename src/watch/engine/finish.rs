@@ -18,7 +18,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let until = self.clock.now().at + WRITE_WITHIN;
         // Whatever is not announced by then is counted below and announced by the next start.
         let _ = tokio::time::timeout_at(until, self.announce_all()).await;
-        let saved = tokio::time::timeout(WRITE_WITHIN, self.write_last()).await.unwrap_or(false);
+        let saved = tokio::time::timeout(WRITE_WITHIN, self.write_rest()).await.unwrap_or(false);
         let outcome = Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
             listed: self.tickets.listed(),
@@ -48,11 +48,19 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    /// The last batch says that the process ended in good order.
-    async fn write_last(&mut self) -> bool {
-        let now = self.clock.now();
-        let mut batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now));
-        batch.clean_stop = true;
-        self.store.commit(batch).await.is_ok()
+    /// Writes whatever is left. The last batch says that the process ended in good order.
+    async fn write_rest(&mut self) -> bool {
+        loop {
+            let now = self.clock.now();
+            let mut batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now), now.at);
+            batch.clean_stop = self.ledger.is_written();
+            let is_last = batch.clean_stop;
+            if self.store.commit(batch).await.is_err() {
+                return false;
+            }
+            if is_last {
+                return true;
+            }
+        }
     }
 }

@@ -254,14 +254,15 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     async fn wait(&mut self, now: Now) -> Wake {
         let until = self.next_moment(now).map(|moment| moment.max(now.at + SHORTEST_SLEEP));
         let stopping = self.ending.is_some();
-        // In this order, so that one seed replays one history and a stop is never overlooked.
+        // In this order, so that one seed replays one history, a stop is never overlooked, and a stream of
+        // answers can't keep verdicts from being announced.
         tokio::select! {
             biased;
             () = self.stop.cancelled(), if !stopping => Wake::Stop,
-            Some(call) = self.calls.join_next_with_id() => Wake::Call(call),
             commit = ended(&mut self.commit) => Wake::Committed(commit),
             settle = ended(&mut self.settle) => Wake::Settled(settle),
             command = self.commands.recv(), if !stopping && !self.commands.is_closed() => Wake::Command(command),
+            Some(call) = self.calls.join_next_with_id() => Wake::Call(call),
             () = sleep_until(until) => Wake::Time,
         }
     }

@@ -56,17 +56,17 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         for record in records {
             let app = self.place_of(&record.key.app);
             let due = self.due_of(&record, now);
-            let final_state = record.state.is_final().then(|| record.clone());
+            let verdict = (record.state.is_final() && !record.announced).then(|| record.clone());
+            let pending = record.state == TicketState::Pending;
             let proven = record.state == TicketState::Completed || record.progress.last_running_at.is_some();
             if let Some(app) = app.and_then(|place| self.apps.get_mut(place)).filter(|_| proven) {
                 app.identity_proven();
             }
             let index = self.tickets.insert(record, app, Duration::ZERO);
-            match final_state {
-                None => self.enqueue(index, due),
-                Some(record) if !record.announced => unannounced.push(Verdict { index, stamp: 0, record }),
-                Some(_) => {}
+            if pending {
+                self.enqueue(index, due);
             }
+            unannounced.extend(verdict.map(|record| Verdict { index, stamp: 0, record }));
         }
         unannounced
     }

@@ -19,7 +19,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Starts what is due: the next batch, the next question to the log.
     pub(super) fn start_writes(&mut self, now: Now) {
         if self.ledger.commit_due().is_some_and(|due| due <= now.at) {
-            let batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now));
+            let batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now), now.at);
             let store = self.store.clone();
             self.commit = Some(tokio::spawn(async move { store.commit(batch).await }));
         }
