@@ -1,0 +1,187 @@
+//! The whole program against a stand-in for the API: thirty tickets of every fate, half a minute.
+//!
+//! Nothing is needed but this repository. The stand-in listens on a free loopback port; configuration,
+//! watch list, log and state file go to a temporary folder that stays, so that they can be looked at.
+//! Ends with 0 if every ticket met the fate it was meant to meet.
+
+mod fates;
+// The log and the status table are the binary's own. An example does not build the binary, so it takes
+// them by path.
+#[path = "../../src/bin/feishu-export-watcher/log/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the demo uses a part of it")]
+mod log;
+#[path = "../../src/bin/feishu-export-watcher/status_output/mod.rs"]
+mod status_output;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use export_simulator::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, Endpoint, RateLimit, Scenario, Simulator};
+use feishu_export_watcher::config::{Loaded, load_all};
+use feishu_export_watcher::domain::{TicketRecord, WallTime};
+use feishu_export_watcher::watch::Snapshot;
+use feishu_export_watcher::{Hooks, RunOptions, run, status};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::fates::Fate;
+use crate::log::{Format, LogHandle, LogSetup};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// The first ticket; the others count on from it.
+const FIRST_TICKET: u64 = 6_933_093_124_755_412_001;
+
+/// After so many queries the stand-in revokes the access token in use.
+const REVOKED_AFTER: usize = 60;
+
+/// Requests a minute would make the demo long: stand-in and watcher agree on more.
+const LIMIT: (usize, Duration) = (100, Duration::from_secs(10));
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match demonstrate().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says whether every ticket met its fate.
+async fn demonstrate() -> Outcome<bool> {
+    let began = Instant::now();
+    let limit = RateLimit::new(LIMIT.0, LIMIT.1);
+    let sim = Simulator::start(Scenario::with_apps([App::default().rate_limit(limit)])).await?;
+    let fates = fates::all();
+    let folder = write_files(&sim, &fates)?;
+    let loaded = load_all(&folder.join("watcher.toml"), WallTime::now())?;
+    let log = set_up_log(&loaded)?;
+
+    println!("{} tickets against {}, each labelled with what happens to it\n", fates.len(), sim.base_url());
+    let revoking = async {
+        sim.until(Duration::from_secs(60), |journal| journal.of(Endpoint::Query).count() >= REVOKED_AFTER)
+            .await;
+        sim.revoke_tokens(DEFAULT_APP_ID);
+        std::future::pending::<()>().await;
+    };
+    let config = loaded.config.clone();
+    tokio::select! {
+        outcome = watch_until_done(loaded, &log) => outcome?,
+        () = revoking => {}
+    }
+    log.flush(Duration::from_secs(2)).await?;
+
+    let report = status(&config, &[])?;
+    println!();
+    let printed = status_output::Report {
+        tickets: &report.tickets,
+        summary: report.summary.into(),
+        now: WallTime::now(),
+    };
+    status_output::print(&mut io::stdout().lock(), status_output::Format::Table, &printed)?;
+    let strays = strays(&fates, &report.tickets);
+    print_end(&sim, &folder, began.elapsed(), &strays);
+    Ok(strays.is_empty() && sim.throttled_count() == 0)
+}
+
+/// Starts the jobs and writes what a user would write: configuration, secret and watch list.
+fn write_files(sim: &Simulator, fates: &[Fate]) -> Outcome<PathBuf> {
+    let folder = tempfile::Builder::new().prefix("feishu-export-demo-").tempdir()?.keep();
+    let config = format!(
+        r#"watchlist = ["watchlist.toml"]
+
+[log]
+file = "events.jsonl"
+
+[poll]
+initial_interval = "1s"
+max_interval = "3s"
+give_up_after = "12s"
+request_timeout = "2s"
+
+[apps.demo]
+base_url = "{}"
+app_id = "{DEFAULT_APP_ID}"
+app_secret = {{ file = "app_secret" }}
+rate_limit = {{ requests = {}, per = "{}s" }}
+"#,
+        sim.base_url(),
+        LIMIT.0,
+        LIMIT.1.as_secs()
+    );
+    let mut list = String::new();
+    for (number, fate) in fates.iter().enumerate() {
+        let (ticket, token) =
+            (format!("{}", FIRST_TICKET + number as u64), format!("docbcZVGtv1papC6jAVG{number:03}"));
+        fate.begin(sim, &ticket, &token);
+        writeln!(
+            list,
+            "[[ticket]]\nticket = \"{ticket}\"\ntoken = \"{token}\"\nlabel = \"{}\"\n",
+            fate.label
+        )?;
+    }
+    fs::write(folder.join("watcher.toml"), config)?;
+    fs::write(folder.join("watchlist.toml"), list)?;
+    write_secret(&folder.join("app_secret"))?;
+    Ok(folder)
+}
+
+fn write_secret(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    io::Write::write_all(&mut file, DEFAULT_APP_SECRET.as_bytes())
+}
+
+fn set_up_log(loaded: &Loaded) -> Outcome<LogHandle> {
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let config = &loaded.config.log;
+    let setup = LogSetup::of_process(Format::Text { colour }, config.level.clone(), config.file.clone())?;
+    Ok(log::init(setup)?)
+}
+
+async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {
+    let stop = CancellationToken::new();
+    let (_reload, requests) = mpsc::channel(1);
+    let (view, _watcher) = watch::channel(Snapshot::default());
+    let options = RunOptions { until_done: true, deadline: Some(Duration::from_secs(60)) };
+    run(loaded, options, Hooks { stop, reload: requests, view, log: log.clone() }).await?;
+    Ok(())
+}
+
+/// Tickets that met another fate than they were meant to.
+fn strays(fates: &[Fate], tickets: &[TicketRecord]) -> Vec<String> {
+    let of = |number: usize| {
+        tickets.iter().find(|ticket| ticket.key.ticket.as_str() == (FIRST_TICKET + number as u64).to_string())
+    };
+    let stray = |(number, fate): (usize, &Fate)| {
+        let found = of(number).map(|ticket| (ticket.state, ticket.error.as_ref().map(|error| error.kind)));
+        (found != Some((fate.state, fate.error)))
+            .then(|| format!("{}: expected {} {:?}, found {found:?}", fate.label, fate.state, fate.error))
+    };
+    fates.iter().enumerate().filter_map(stray).collect()
+}
+
+fn print_end(sim: &Simulator, folder: &Path, took: Duration, strays: &[String]) {
+    println!(
+        "\n{} polls and {} token requests in {:.0} s; {} answers were throttled for breaking the limit",
+        sim.count(Endpoint::Query),
+        sim.count(Endpoint::TenantToken),
+        took.as_secs_f64(),
+        sim.throttled_count()
+    );
+    println!("log            {}", folder.join("events.jsonl").display());
+    println!("state file     {}", folder.join("state.db").display());
+    println!("configuration  {}", folder.join("watcher.toml").display());
+    println!("watch list     {}", folder.join("watchlist.toml").display());
+    match strays {
+        [] => println!("\nEvery ticket met its fate."),
+        strays => println!("\nNot as expected:\n{}", strays.join("\n")),
+    }
+}
