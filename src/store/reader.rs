@@ -216,7 +216,6 @@ mod tests {
 
     /// In a process of its own, because SQLite shares the -shm file among a process's connections.
     #[test]
-    #[ignore = "run by a_reading_never_misses_a_commit"]
     fn read_until_done() {
         let Some(folder) = testing::folder_of_rerun() else { return };
         while !folder.join("done").exists() {
@@ -245,7 +244,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs a mount; run by a_read_only_mount_will_do"]
     fn below_a_read_only_mount() {
         let Some(folder) = testing::folder_of_rerun() else { return };
         assert!(fs::write(folder.join("probe"), "").is_err(), "not read-only");

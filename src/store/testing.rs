@@ -106,22 +106,22 @@ pub(super) fn crash(path: &Path, suffixes: &[&str]) -> (tempfile::TempDir, PathB
     (folder, copy)
 }
 
-/// A command that runs one ignored test of this binary, telling it a folder.
+/// A command that runs one test of this binary by itself, telling it a folder.
 pub(super) fn rerun(test: &str, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--ignored", "--nocapture"]).env(FOLDER, folder);
+    command.args(["--exact", test, "--nocapture"]).env(FOLDER, folder);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// The folder that [`rerun`] told; none in a run of all ignored tests.
+/// The folder that [`rerun`] told; none in an ordinary run, in which the test has nothing to do.
 pub(super) fn folder_of_rerun() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
 }
 
 const FOLDER: &str = "STORE_TEST_FOLDER";
 
-/// Runs an ignored test with `folder` mounted by a line of shell, in which it is `$1`. Where mounting is
+/// Runs one test by itself with `folder` mounted by a line of shell, in which it is `$1`. Where mounting is
 /// not permitted, prints the reason instead.
 pub(super) fn run_mounted(test: &str, mount: &str, folder: &Path) {
     let in_namespace = |script: &str| {
@@ -135,7 +135,7 @@ pub(super) fn run_mounted(test: &str, mount: &str, folder: &Path) {
         Ok(probe) => return eprintln!("skipped, can't mount: {}", String::from_utf8_lossy(&probe.stderr)),
         Err(error) => return eprintln!("skipped, can't run unshare: {error}"),
     }
-    let run = in_namespace(&format!("{mount}\nexec \"$0\" --exact {test} --ignored --nocapture")).unwrap();
+    let run = in_namespace(&format!("{mount}\nexec \"$0\" --exact {test} --nocapture")).unwrap();
     let output = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success() && output.contains("1 passed"), "{output}\n{run:?}");
 }

@@ -292,7 +292,6 @@ fn a_full_disk_is_survived() {
 }
 
 #[tokio::test]
-#[ignore = "needs a mount; run by a_full_disk_is_survived"]
 async fn on_a_disk_of_one_megabyte() {
     let Some(folder) = testing::folder_of_rerun() else { return };
     let path = folder.join("state.db");
@@ -340,10 +339,13 @@ async fn a_file_of_version_1_is_read() {
     assert!(loaded.clean);
 }
 
-/// Writes the file that the next schema is tested against. Old ones are never written again.
+/// Writes the file that the next schema is tested against, if `WRITE_STATE_FIXTURE` is set. Old ones are never
+/// written again.
 #[tokio::test]
-#[ignore = "writes a fixture into the source; for a new schema version only"]
 async fn write_the_fixture() {
+    if std::env::var_os("WRITE_STATE_FIXTURE").is_none() {
+        return;
+    }
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("src/store/testdata")
         .join(format!("state-v{}.db", schema::VERSION));
@@ -360,44 +362,4 @@ async fn write_the_fixture() {
     store.commit(batch).await.unwrap();
     store.close().await;
     fs::copy(&new, &path).unwrap();
-}
-
-/// Not a test: prints how long things take with 100,000 tickets.
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn measure() {
-    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-    let path = folder.path().join("state.db");
-    let lap = |what: &str, since: Instant| eprintln!("{what}: {:?}", since.elapsed());
-    let store = SqliteStore::open(&path).unwrap();
-    store.load().await.unwrap();
-    let tickets: Vec<_> =
-        (0..100_000_u64).map(|at| testing::full(&format!("{:019}", at * 7_919_777 % 100_003))).collect();
-    let start = Instant::now();
-    store.commit(testing::batch(tickets.clone())).await.unwrap();
-    lap("commit of 100,000 new", start);
-    for round in 0..3 {
-        let some = testing::batch(tickets[round * 1_000..].iter().take(1_000).cloned());
-        let start = Instant::now();
-        store.commit(some).await.unwrap();
-        lap("commit of 1,000", start);
-    }
-    for _ in 0..3 {
-        let start = Instant::now();
-        store.commit(testing::batch([tickets[5].clone()])).await.unwrap();
-        lap("commit of 1", start);
-    }
-    let start = Instant::now();
-    super::super::read_only(&path).unwrap();
-    lap("status while running", start);
-    let start = Instant::now();
-    store.close().await;
-    lap("close", start);
-    eprintln!("file: {} MB", fs::metadata(&path).unwrap().len() >> 20);
-    let start = Instant::now();
-    let store = SqliteStore::open(&path).unwrap();
-    lap("open", start);
-    let start = Instant::now();
-    store.load().await.unwrap();
-    lap("load", start);
 }
