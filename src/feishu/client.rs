@@ -16,8 +16,9 @@ use super::address::{endpoint_url, query_url};
 use super::api::{Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
 use super::body::{Received, chain, describe};
 use super::detail;
+use super::judge;
 use super::secret::{self, Purpose};
-use super::verdict::{self, Pace, Verdict};
+use super::verdict::{Pace, Verdict};
 use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretSource};
 
 /// Name and version, by which the platform's support can tell our requests.
@@ -143,7 +144,7 @@ impl Site {
         };
         let url = query_url(&self.app.base_url, query.ticket.as_str(), &query.token);
         match send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
-            Ok(received) => verdict::of_answer(&received, access_token),
+            Ok(received) => judge::of_answer(&received, access_token),
             Err(error) => unsent(of_send_error(&error), describe(error)),
         }
     }

@@ -11,6 +11,7 @@ mod body;
 mod client;
 mod codes;
 mod detail;
+mod judge;
 mod lenient;
 mod secret;
 #[cfg(test)]

@@ -1,0 +1,396 @@
+//! Turns an answer into a verdict: a pure function of HTTP status, headers and body. The body's `code`
+//! decides before the HTTP status does, because one code comes with many statuses.
+
+use super::api::Answer;
+use super::body::{Body, Received};
+use super::codes::{self, Meaning};
+use super::detail::{self, cut};
+use super::lenient;
+use super::verdict::{Pace, Verdict};
+use super::wire::{Envelope, JobResult};
+use crate::domain::{Artefact, ErrorKind, PauseReason};
+
+/// Bytes of a file token at most. A longer one is none, and cut it would be worth nothing.
+const FILE_TOKEN_MAX: usize = 1024;
+
+/// Characters of a file name that are kept.
+const FILE_NAME_MAX: usize = 4096;
+
+/// Characters of the other texts that are kept.
+const FILE_WORD_MAX: usize = 1024;
+
+/// What an answer to a query means. `access_token` is what was sent: it is kept out of the texts.
+pub(super) fn of_answer(received: &Received, access_token: &str) -> Answer {
+    let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
+    let verdict = match &received.body {
+        Body::Broken(_) => of_broken(received),
+        Body::Whole(_) | Body::TooLarge => of_code(received, envelope.as_ref()),
+    };
+    let mut detail = detail::of_answer(received, envelope.as_ref());
+    if envelope.is_none() {
+        detail = detail::quote(detail, received);
+    }
+    Answer { verdict, detail: detail::tidy(detail, access_token) }
+}
+
+/// An answer whose body broke off. Its code is lost, so only a status that can't be outdone by a
+/// code is believed: a 401 or 404 can.
+fn of_broken(received: &Received) -> Verdict {
+    match received.status {
+        429 | 500.. => of_status(received, None),
+        _ => Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual },
+    }
+}
+
+fn of_code(received: &Received, envelope: Option<&Envelope>) -> Verdict {
+    let known = envelope.and_then(|envelope| codes::meaning(envelope.code?, &envelope.said()));
+    match known {
+        None => of_status(received, envelope),
+        Some(Meaning::Failed(kind)) => Verdict::Failed(kind),
+        Some(Meaning::ServerTrouble(Pace::Usual)) => server_trouble(received),
+        Some(Meaning::ServerTrouble(pace)) => Verdict::Retry { kind: ErrorKind::ServerError, pace },
+        Some(Meaning::Throttled) => Verdict::Throttled { reset: received.headers.reset() },
+        Some(Meaning::TokenRejected) => Verdict::TokenRejected,
+        Some(Meaning::App(reason)) => Verdict::AppFault(reason),
+    }
+}
+
+/// What the HTTP status says where the code says nothing.
+fn of_status(received: &Received, envelope: Option<&Envelope>) -> Verdict {
+    let code = envelope.and_then(|envelope| envelope.code);
+    match received.status {
+        200..=299 => match (code, envelope.and_then(Envelope::result)) {
+            (Some(0), Some(result)) => of_result(result),
+            (None | Some(0), _) => Verdict::Unclear(ErrorKind::MalformedAnswer),
+            (Some(_), _) => Verdict::Unclear(ErrorKind::UnknownCode),
+        },
+        // A 3xx is not followed, as credentials would go with it; like 407 and 408 it comes from
+        // something in between and says nothing about the job.
+        ..400 | 407 | 408 => Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual },
+        401 => Verdict::TokenRejected,
+        404 if code.is_none() => Verdict::AppFault(PauseReason::WrongBaseUrl),
+        429 => Verdict::Throttled { reset: received.headers.reset() },
+        400..=499 => Verdict::Unclear(ErrorKind::UnknownCode),
+        500.. => server_trouble(received),
+    }
+}
+
+fn server_trouble(received: &Received) -> Verdict {
+    let pace = received.headers.retry_after().map_or(Pace::Usual, Pace::After);
+    Verdict::Retry { kind: ErrorKind::ServerError, pace }
+}
+
+/// What the job's status says (query export task, `job_status`). A missing one is not "0, success".
+fn of_result(result: &JobResult) -> Verdict {
+    match result.job_status {
+        None => Verdict::Unclear(ErrorKind::MalformedAnswer),
+        Some(0) => of_success(result),
+        Some(1 | 2) => Verdict::Pending,
+        Some(other) => ErrorKind::of_job_status(other)
+            .map_or(Verdict::Unclear(ErrorKind::UnknownJobStatus), Verdict::Failed),
+    }
+}
+
+fn of_success(result: &JobResult) -> Verdict {
+    match result.file_token.as_deref() {
+        None => Verdict::Unclear(ErrorKind::NoFileToken),
+        Some(token) if token.trim().is_empty() => Verdict::Unclear(ErrorKind::NoFileToken),
+        Some(token) if token.len() > FILE_TOKEN_MAX => Verdict::Unclear(ErrorKind::MalformedAnswer),
+        Some(token) => Verdict::Completed(Box::new(Artefact {
+            file_token: token.into(),
+            file_name: kept(result.file_name.as_deref(), FILE_NAME_MAX),
+            file_extension: kept(result.file_extension.as_deref(), FILE_WORD_MAX),
+            doc_type: kept(result.doc_type.as_deref(), FILE_WORD_MAX),
+            file_size: result.file_size,
+        })),
+    }
+}
+
+fn kept(text: Option<&str>, max: usize) -> Option<Box<str>> {
+    text.filter(|text| !text.is_empty()).map(|text| cut(text, max, "").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::feishu::body::Headers;
+
+    const SLOW: Verdict = Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow };
+    const TROUBLE: Verdict = Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Usual };
+    const NETWORK: Verdict = Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual };
+    const THROTTLED: Verdict = Verdict::Throttled { reset: None };
+    const MALFORMED: Verdict = Verdict::Unclear(ErrorKind::MalformedAnswer);
+    const UNKNOWN_CODE: Verdict = Verdict::Unclear(ErrorKind::UnknownCode);
+
+    fn verdict(status: u16, body: impl AsRef<[u8]>) -> Verdict {
+        of_answer(&Received::of(status, body), "").verdict
+    }
+
+    fn job(result: &str) -> Answer {
+        let body = format!(r#"{{"code":0,"msg":"success","data":{{"result":{result}}}}}"#);
+        of_answer(&Received::of(200, body), "")
+    }
+
+    /// An answer with a code at every status it might come with.
+    fn code(code: i64, msg: &str) -> Verdict {
+        let body = serde_json::json!({ "code": code, "msg": msg, "error": {} }).to_string();
+        let mut verdicts = [200, 400, 401, 403, 404, 410, 429, 500, 503].map(|status| verdict(status, &body));
+        assert!(verdicts.windows(2).all(|pair| pair[0] == pair[1]), "{code}: {verdicts:?}");
+        std::mem::replace(&mut verdicts[0], Verdict::Pending)
+    }
+
+    #[test]
+    fn what_a_job_says_decides_where_the_call_went_well() {
+        use ErrorKind as K;
+        let done = Verdict::Completed(Box::new(Artefact { file_token: "box".into(), ..Artefact::default() }));
+        let no_file = Verdict::Unclear(K::NoFileToken);
+        for (row, result, expected) in [
+            ("0 and a file token", r#"{"job_status":0,"file_token":"box"}"#, done.clone()),
+            ("0 as text", r#"{"job_status":"0","file_token":"box"}"#, done),
+            ("0 without", r#"{"job_status":0}"#, no_file.clone()),
+            ("0 and empty", r#"{"job_status":0,"file_token":"","job_error_msg":"success"}"#, no_file.clone()),
+            ("0 and blank", r#"{"job_status":0,"file_token":" "}"#, no_file.clone()),
+            ("0 and no text", r#"{"job_status":0,"file_token":5}"#, no_file),
+            ("absent", r#"{"file_token":"box","job_error_msg":"success"}"#, MALFORMED),
+            ("null", r#"{"job_status":null,"file_token":"box"}"#, MALFORMED),
+            ("not integral", r#"{"job_status":0.0,"file_token":"box"}"#, MALFORMED),
+            ("not a number", r#"{"job_status":"done","file_token":"box"}"#, MALFORMED),
+            ("no result", "null", MALFORMED),
+            ("result is a list", r#"[{"job_status":0}]"#, MALFORMED),
+            ("1", r#"{"job_status":1}"#, Verdict::Pending),
+            ("2", r#"{"job_status":2,"job_error_msg":"x","extra":{}}"#, Verdict::Pending),
+            ("3", r#"{"job_status":3}"#, Verdict::Failed(K::InternalError)),
+            ("107", r#"{"job_status":107}"#, Verdict::Failed(K::DocumentTooLarge)),
+            ("108", r#"{"job_status":108}"#, Verdict::Failed(K::ExportTimeout)),
+            ("109", r#"{"job_status":109}"#, Verdict::Failed(K::BlockNoPermission)),
+            ("110", r#"{"job_status":110}"#, Verdict::Failed(K::NoPermission)),
+            ("111", r#"{"job_status":111}"#, Verdict::Failed(K::DocumentDeleted)),
+            ("122", r#"{"job_status":122}"#, Verdict::Failed(K::CopyInProgress)),
+            ("123", r#"{"job_status":"123"}"#, Verdict::Failed(K::DocumentNotFound)),
+            ("6000", r#"{"job_status":6000}"#, Verdict::Failed(K::TooManyImages)),
+            ("other", r#"{"job_status":4,"file_token":"box"}"#, Verdict::Unclear(K::UnknownJobStatus)),
+            ("negative", r#"{"job_status":-1}"#, Verdict::Unclear(K::UnknownJobStatus)),
+        ] {
+            assert_eq!(job(result).verdict, expected, "{row}");
+        }
+    }
+
+    #[test]
+    fn codes_decide_whatever_the_status() {
+        use ErrorKind as K;
+        use PauseReason as P;
+        let failed = Verdict::Failed;
+        let fault = Verdict::AppFault;
+        for (codes, msg, expected) in [
+            (&[1_069_901][..], "internal error", TROUBLE),
+            (&[1_069_902], "no permission", failed(K::NoPermission)),
+            (&[1_069_904], "invalid param", failed(K::InvalidParam)),
+            (&[1_069_906], "docs deleted", failed(K::DocumentDeleted)),
+            (&[1_069_914], "not exist", failed(K::DocumentNotFound)),
+            (&[1_069_918], "type mismatch", failed(K::TypeMismatch)),
+            (&[1_069_923], "too many", THROTTLED),
+            (&[600], "hybrid deployment", SLOW),
+            (&[99_991_400, 90_217, 1_000_004, 1_000_005], "request trigger frequency limit", THROTTLED),
+            (&[9499], " Too Many Requests. ", THROTTLED),
+            (&[99_991_403], "This month's API call quota has been exceeded", fault(P::QuotaExhausted)),
+            (
+                &[99_991_663, 99_991_664, 99_991_665, 99_991_671],
+                "Invalid access token",
+                Verdict::TokenRejected,
+            ),
+            (&[20_005, 20_013, 4001, 20_006], "token expired", Verdict::TokenRejected),
+            (&[99_991_668, 99_991_677], "token expired", Verdict::TokenRejected),
+            (&[99_991_668, 99_991_663], "User Access Token Not Support", fault(P::TokenTypeUnsupported)),
+            (&[99_991_661], "Missing access token", fault(P::CredentialsRejected)),
+            (&[99_991_672, 99_991_676], "Access denied", fault(P::ScopeMissing)),
+            (&[99_991_679], "Unauthorized", fault(P::UserAuthorizationNeeded)),
+            (&[99_991_662, 99_991_673], "app is not in use", fault(P::AppUnavailable)),
+            (&[99_991_401], "ip denied", fault(P::IpNotAllowed)),
+            (&[21_000, 21_001], "policy", fault(P::AccessPolicyDenied)),
+            (&[2200, 5000, 55_001, 1500, 1642, 1663, 1668, 10_101, 10_105, 1_061_045], "internal", SLOW),
+            (&[90_003_087, 90_003_088], "licence", fault(P::PlanLimitReached)),
+        ] {
+            for number in codes {
+                assert_eq!(code(*number, msg), expected, "{number}");
+            }
+        }
+        let inside = r#"{"code":9499,"msg":"","error":{"message":"too many request"}}"#;
+        assert_eq!(verdict(400, inside), THROTTLED);
+        assert_eq!(verdict(400, r#"{"code":"1069902"}"#), failed(K::NoPermission));
+    }
+
+    #[test]
+    fn the_status_decides_where_the_code_says_nothing() {
+        let unlisted = r#"{"code":4711,"msg":"?"}"#;
+        let html = "<html>502</html>";
+        for (row, statuses, body, expected) in [
+            ("5xx without JSON", &[500, 502, 503, 504, 599][..], html, TROUBLE),
+            ("5xx, empty", &[500, 504], "", TROUBLE),
+            ("5xx, other code", &[500, 502], unlisted, TROUBLE),
+            ("5xx, code 0", &[500], r#"{"code":0,"data":{"result":{"job_status":3}}}"#, TROUBLE),
+            ("200, not JSON", &[200, 201], "<html>log in</html>", MALFORMED),
+            ("200, empty", &[200, 204], "", MALFORMED),
+            ("200, no envelope", &[200], "[]", MALFORMED),
+            ("200, no code", &[200], r#"{"data":{"result":{"job_status":0,"file_token":"x"}}}"#, MALFORMED),
+            ("200, no result", &[200], r#"{"code":0,"data":null}"#, MALFORMED),
+            ("200, other code", &[200, 202], unlisted, UNKNOWN_CODE),
+            ("4xx, other code", &[400, 403, 404, 410, 422], unlisted, UNKNOWN_CODE),
+            ("4xx, not JSON", &[400, 403, 405, 413], html, UNKNOWN_CODE),
+            ("9499, other text", &[400], r#"{"code":9499,"msg":"bad request"}"#, UNKNOWN_CODE),
+            ("404, not JSON", &[404], "404 page not found", Verdict::AppFault(PauseReason::WrongBaseUrl)),
+            ("404, no envelope", &[404], r#"{"error":"x"}"#, Verdict::AppFault(PauseReason::WrongBaseUrl)),
+            ("401, no code", &[401], "", Verdict::TokenRejected),
+            ("401, other code", &[401], unlisted, Verdict::TokenRejected),
+            ("407 and 408", &[407, 408], html, NETWORK),
+            ("3xx", &[301, 302, 304, 307, 308], html, NETWORK),
+            ("429, no code", &[429], html, THROTTLED),
+            ("429, other code", &[429], unlisted, THROTTLED),
+        ] {
+            for status in statuses {
+                assert_eq!(verdict(*status, body), expected, "{row}: {status}");
+            }
+        }
+        assert_eq!(verdict(200, b"{\"code\":0,\"msg\":\"\xff\"}"), MALFORMED);
+    }
+
+    #[test]
+    fn a_body_that_is_not_whole_is_judged_by_the_status() {
+        let verdict = |status, body| {
+            let received = Received { status, headers: Headers::default(), body };
+            of_answer(&received, "").verdict
+        };
+        let broken = || Body::Broken("reset".to_owned());
+        for (status, expected) in
+            [(200, NETWORK), (401, NETWORK), (404, NETWORK), (429, THROTTLED), (502, TROUBLE)]
+        {
+            assert_eq!(verdict(status, broken()), expected, "{status}");
+        }
+        for (status, expected) in [(200, MALFORMED), (403, UNKNOWN_CODE), (502, TROUBLE)] {
+            assert_eq!(verdict(status, Body::TooLarge), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn waits_that_the_server_names_are_passed_on() {
+        let verdict = |status, code: i64, reset: Option<&str>, retry_after: Option<&str>| {
+            let mut received = Received::of(status, format!(r#"{{"code":{code}}}"#));
+            received.headers.reset = reset.map(Into::into);
+            received.headers.retry_after = retry_after.map(Into::into);
+            of_answer(&received, "").verdict
+        };
+        let throttled = |seconds| Verdict::Throttled { reset: Some(Duration::from_secs(seconds)) };
+        let after =
+            Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::After(Duration::from_secs(7)) };
+        assert_eq!(verdict(400, 99_991_400, Some("52"), Some("7")), throttled(52));
+        assert_eq!(verdict(429, 1_069_923, None, Some("7")), throttled(7));
+        assert_eq!(verdict(429, 4711, Some("x"), Some("7")), throttled(7));
+        assert_eq!(verdict(429, 99_991_400, Some("1.5"), None), THROTTLED);
+        assert_eq!(verdict(503, 4711, None, Some("7")), after);
+        assert_eq!(verdict(500, 1_069_901, None, Some("7")), after);
+        assert_eq!(verdict(503, 2200, None, Some("7")), SLOW);
+    }
+
+    #[test]
+    fn a_result_is_taken_as_it_is_but_not_at_any_length() {
+        let answer = job(
+            r#"{"job_status":0,"file_token":"boxcn","file_name":"季报","file_extension":"base","type":"slides",
+                "file_size":18446744073709551615,"job_error_msg":"success","extra":{}}"#,
+        );
+        let expected = Artefact {
+            file_token: "boxcn".into(),
+            file_name: Some("季报".into()),
+            file_extension: Some("base".into()),
+            doc_type: Some("slides".into()),
+            file_size: Some(u64::MAX),
+        };
+        assert_eq!(answer.verdict, Verdict::Completed(Box::new(expected)));
+        assert_eq!(answer.detail.job_status, Some(0));
+        let long = "名".repeat(5000);
+        let named = job(&format!(r#"{{"job_status":0,"file_token":"x","file_name":"{long}","type":""}}"#));
+        let Verdict::Completed(artefact) = named.verdict else { panic!("not completed") };
+        assert_eq!(artefact.file_name.unwrap().chars().count(), FILE_NAME_MAX);
+        assert_eq!(artefact.doc_type, None);
+        let token = job(&format!(r#"{{"job_status":0,"file_token":"{long}"}}"#));
+        assert_eq!(token.verdict, MALFORMED);
+    }
+
+    #[test]
+    fn a_failure_keeps_all_that_was_said() {
+        let answer = job(r#"{"job_status":109,"job_error_msg":"block not permitted"}"#);
+        assert_eq!(answer.detail.message.as_deref(), Some("block not permitted"));
+        assert_eq!((answer.detail.code, answer.detail.job_status), (Some(0), Some(109)));
+        let mut received =
+            Received::of(403, r#"{"code":1069902,"msg":"no permission","error":{"log_id":"body"}}"#);
+        let answer = of_answer(&received, "");
+        assert_eq!((answer.detail.http_status, answer.detail.code), (Some(403), Some(1_069_902)));
+        assert_eq!(answer.detail.log_id.as_deref(), Some("body"));
+        received.headers.log_id = Some("header".into());
+        assert_eq!(of_answer(&received, "").detail.log_id.as_deref(), Some("header"));
+    }
+
+    #[test]
+    fn a_page_that_is_no_answer_is_quoted() {
+        let secret = "t-0123456789";
+        let page = format!("{secret} {}", "x".repeat(1000));
+        let message = of_answer(&Received::of(403, page), secret).detail.message.unwrap();
+        assert!(message.starts_with("answer is not a JSON object: [hidden] xxx"), "{message}");
+        assert_eq!(message.chars().count(), 301);
+        let empty = of_answer(&Received::of(302, ""), secret).detail.message.unwrap();
+        assert_eq!(&*empty, "redirects are not followed");
+    }
+
+    /// Answers that look right in part, which arbitrary bytes never do.
+    fn bodies() -> impl Strategy<Value = Vec<u8>> {
+        let value = prop_oneof![
+            Just("0".to_owned()),
+            Just("\"\"".to_owned()),
+            Just("null".to_owned()),
+            any::<i64>().prop_map(|number| number.to_string()),
+            prop::sample::select(vec![3, 107, 1_069_902, 1_069_901, 99_991_400, 9499])
+                .prop_map(|number: i64| number.to_string()),
+            "\\PC{0,8}".prop_map(|text| serde_json::json!(text).to_string()),
+            Just("[{}]".to_owned()),
+            Just("1e999".to_owned()),
+        ];
+        let answer = prop::collection::vec(value, 5).prop_map(|v| {
+            let result = format!(r#"{{"job_status":{},"file_token":{},"file_size":{}}}"#, v[1], v[2], v[3]);
+            format!(r#"{{"code":{},"msg":{},"data":{{"result":{result}}}}}"#, v[0], v[4])
+        });
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..200),
+            answer.clone().prop_map(String::into_bytes),
+            (answer, any::<prop::sample::Index>(), any::<u8>()).prop_map(|(text, index, byte)| {
+                let mut bytes = text.into_bytes();
+                let place = index.index(bytes.len());
+                bytes[place] = byte;
+                bytes
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics_or_decides_more_than_it_says(status in 100u16..1000, body in bodies()) {
+            let answer = of_answer(&Received::of(status, body), "t-secret");
+            let code = answer.detail.code;
+            match answer.verdict {
+                Verdict::Completed(artefact) => {
+                    prop_assert!(!artefact.file_token.is_empty());
+                    prop_assert!((200..300).contains(&status) && code == Some(0));
+                    prop_assert_eq!(answer.detail.job_status, Some(0));
+                }
+                Verdict::Failed(kind) => {
+                    let by_code = code.and_then(ErrorKind::of_code);
+                    let by_job = answer.detail.job_status.and_then(ErrorKind::of_job_status);
+                    let well = (200..300).contains(&status) && code == Some(0);
+                    prop_assert!(by_code == Some(kind) || well && by_job == Some(kind));
+                }
+                _ => {}
+            }
+        }
+    }
+}
