@@ -24,13 +24,13 @@ const HIDDEN: &str = "[hidden]";
 pub(super) fn of_answer(received: &Received, envelope: Option<&Envelope>) -> Detail {
     let result = envelope.and_then(Envelope::result);
     let header = received.headers.log_id.clone();
-    let failed = result.and_then(|result| filled(result.job_error_msg.as_deref())).map(Into::into);
-    let message = failed.or_else(|| message(received, envelope).map(Into::into));
+    let failed = result.and_then(|result| filled(result.job_error_msg.as_deref())).map(str::to_owned);
+    let message = failed.or_else(|| message(received, envelope));
     Detail {
         http_status: Some(received.status),
         code: envelope.and_then(|envelope| envelope.code),
         job_status: result.and_then(|result| result.job_status),
-        message: message.filter(|text: &Box<str>| !is_empty_praise(text)),
+        message: message.filter(|text| !is_empty_praise(text)).map(Into::into),
         log_id: header.or_else(|| envelope.and_then(Envelope::log_id).map(Into::into)),
         remedy: envelope.and_then(|envelope| envelope.error.as_ref()).and_then(remedy).map(Into::into),
     }
