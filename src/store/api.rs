@@ -33,7 +33,7 @@ pub struct CommitError {
 pub struct Batch {
     /// Tickets as they now stand; each replaces the row of its key.
     pub tickets: Vec<TicketRecord>,
-    /// Tickets whose rows are no longer kept.
+    /// Tickets whose rows are no longer kept, unless they are among `tickets` as well.
     pub forgotten: Vec<TicketKey>,
     /// Requests that ended since the last batch.
     pub released: Vec<Release>,

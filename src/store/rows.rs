@@ -25,15 +25,16 @@ const UPSERT: &str = "INSERT OR REPLACE INTO tickets (app, ticket, token, label,
     unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-/// Writes a batch inside the caller's transaction. Rows to forget go last.
+/// Writes a batch inside the caller's transaction. Rows to forget go first: a ticket that is listed again
+/// before it was forgotten for good stands in both places, and its new row must stay.
 pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
-    let mut upsert = connection.prepare_cached(UPSERT)?;
-    for ticket in &batch.tickets {
-        write_ticket(&mut upsert, ticket)?;
-    }
     let mut forget = connection.prepare_cached("DELETE FROM tickets WHERE app = ? AND ticket = ?")?;
     for key in &batch.forgotten {
         forget.execute((key.app.as_str(), key.ticket.as_str()))?;
+    }
+    let mut upsert = connection.prepare_cached(UPSERT)?;
+    for ticket in &batch.tickets {
+        write_ticket(&mut upsert, ticket)?;
     }
     if let Some(before) = batch.released_before {
         connection
