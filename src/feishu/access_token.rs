@@ -79,7 +79,9 @@ fn of_grant(received: &Received) -> Result<Grant, &'static str> {
 
 fn of_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTrouble {
     match (codes::token_meaning(code, &envelope.said()), received.status) {
-        (Some(Meaning::ServerTrouble(_)), _) => TokenTrouble::Retry(ErrorKind::ServerError),
+        (Some(Meaning::ServerTrouble(_) | Meaning::Postponed), _) => {
+            TokenTrouble::Retry(ErrorKind::ServerError)
+        }
         (Some(Meaning::Throttled), _) => TokenTrouble::Throttled { reset: received.headers.reset() },
         (Some(Meaning::App(reason)), _) => TokenTrouble::AppFault(reason),
         (Some(Meaning::Failed(_) | Meaning::TokenRejected), _) => {

@@ -11,6 +11,8 @@ pub(super) enum Meaning {
     Failed(ErrorKind),
     /// The server is in trouble.
     ServerTrouble(Pace),
+    /// The data is elsewhere for now.
+    Postponed,
     /// Too many requests.
     Throttled,
     /// The access token is bad.
@@ -28,9 +30,10 @@ pub(super) fn meaning(code: i64, said: &[&str]) -> Option<Meaning> {
     }
     Some(match code {
         1_069_901 => ServerTrouble(Pace::Usual),
-        // 600: the data is moving to a private data centre, "retry later" (comes with HTTP 200).
-        // The others are internal errors for which the platform asks callers to slow down.
-        600 | 1500 | 1642 | 1663 | 1668 | 2200 | 5000 | 10_101 | 10_105 | 55_001 | 1_061_045 => {
+        // The data has moved to a private data centre, "retry later" (comes with HTTP 200).
+        600 => Meaning::Postponed,
+        // Internal errors for which the platform asks callers to slow down.
+        1500 | 1642 | 1663 | 1668 | 2200 | 5000 | 10_101 | 10_105 | 55_001 | 1_061_045 => {
             ServerTrouble(Pace::Slow)
         }
         99_991_400 | 1_069_923 | 90_217 | 1_000_004 | 1_000_005 => Throttled,

@@ -49,6 +49,7 @@ fn of_code(received: &Received, envelope: Option<&Envelope>) -> Verdict {
         Some(Meaning::Failed(kind)) => Verdict::Failed(kind),
         Some(Meaning::ServerTrouble(Pace::Usual)) => server_trouble(received),
         Some(Meaning::ServerTrouble(pace)) => Verdict::Retry { kind: ErrorKind::ServerError, pace },
+        Some(Meaning::Postponed) => Verdict::Postponed,
         Some(Meaning::Throttled) => Verdict::Throttled { reset: received.headers.reset() },
         Some(Meaning::TokenRejected) => Verdict::TokenRejected,
         Some(Meaning::App(reason)) => Verdict::AppFault(reason),
@@ -70,6 +71,8 @@ fn of_status(received: &Received, envelope: Option<&Envelope>) -> Verdict {
         401 => Verdict::TokenRejected,
         404 if code.is_none() => Verdict::AppFault(PauseReason::WrongBaseUrl),
         429 => Verdict::Throttled { reset: received.headers.reset() },
+        // Without a code it is a page of something in between.
+        400..=499 if code.is_none() => Verdict::Unclear(ErrorKind::MalformedAnswer),
         400..=499 => Verdict::Unclear(ErrorKind::UnknownCode),
         500.. => server_trouble(received),
     }
@@ -193,7 +196,7 @@ mod tests {
             (&[1_069_914], "not exist", failed(K::DocumentNotFound)),
             (&[1_069_918], "type mismatch", failed(K::TypeMismatch)),
             (&[1_069_923], "too many", THROTTLED),
-            (&[600], "hybrid deployment", SLOW),
+            (&[600], "hybrid deployment", Verdict::Postponed),
             (&[99_991_400, 90_217, 1_000_004, 1_000_005], "request trigger frequency limit", THROTTLED),
             (&[9499], " Too Many Requests. ", THROTTLED),
             (&[99_991_403], "This month's API call quota has been exceeded", fault(P::QuotaExhausted)),
@@ -239,7 +242,7 @@ mod tests {
             ("200, no result", &[200], r#"{"code":0,"data":null}"#, MALFORMED),
             ("200, other code", &[200, 202], unlisted, UNKNOWN_CODE),
             ("4xx, other code", &[400, 403, 404, 410, 422], unlisted, UNKNOWN_CODE),
-            ("4xx, not JSON", &[400, 403, 405, 413], html, UNKNOWN_CODE),
+            ("4xx, not JSON", &[400, 403, 405, 413], html, MALFORMED),
             ("9499, other text", &[400], r#"{"code":9499,"msg":"bad request"}"#, UNKNOWN_CODE),
             ("404, not JSON", &[404], "404 page not found", Verdict::AppFault(PauseReason::WrongBaseUrl)),
             ("404, no envelope", &[404], r#"{"error":"x"}"#, Verdict::AppFault(PauseReason::WrongBaseUrl)),
@@ -269,7 +272,7 @@ mod tests {
         {
             assert_eq!(verdict(status, broken()), expected, "{status}");
         }
-        for (status, expected) in [(200, MALFORMED), (403, UNKNOWN_CODE), (502, TROUBLE)] {
+        for (status, expected) in [(200, MALFORMED), (403, MALFORMED), (502, TROUBLE)] {
             assert_eq!(verdict(status, Body::TooLarge), expected, "{status}");
         }
     }

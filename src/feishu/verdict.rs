@@ -22,6 +22,9 @@ pub enum Verdict {
         /// How soon to ask again.
         pace: Pace,
     },
+    /// The document's data is elsewhere for now, and the server asks to come back in minutes (600, hybrid
+    /// deployments; create export task, error codes). An answer, hence bounded by `give_up_after`.
+    Postponed,
     /// Too many requests, for the whole app.
     Throttled {
         /// How long the server wants to be left alone, if it said so.
