@@ -144,6 +144,14 @@ pub struct RateLimit {
     pub per: Duration,
 }
 
+impl RateLimit {
+    /// How long it takes to send that many requests: to ask once about every open ticket, say.
+    #[must_use]
+    pub fn time_for(&self, requests: usize) -> Duration {
+        self.per.mul_f64(requests as f64 / f64::from(self.requests.get()))
+    }
+}
+
 /// Where an app's API answers: scheme, host and port, no path. Https, or http to this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(Url);

@@ -1,12 +1,12 @@
 //! `check`: everything that can be said about configuration, watch lists and secrets without sending
 //! anything or touching a file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{Config, Problem, check_secrets, load_all};
-use crate::domain::{App, TicketKey, WallTime, WatchList};
+use crate::domain::{App, BudgetKey, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry, WatchList};
 use crate::store::read_only;
 use crate::watch::ARTEFACT_LIFE;
 
@@ -40,35 +40,45 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     if secrets {
         loaded.problems.extend(check_secrets(&loaded.config));
     }
-    let notes =
-        loaded.config.apps.iter().filter_map(|app| slow_sweep(app, &loaded.config, &loaded.watch_list));
-    let notes = notes.collect();
+    let notes = slow_sweeps(&loaded.config, &loaded.watch_list);
     CheckReport { problems: loaded.problems, notes, accepted: Some((loaded.config, loaded.watch_list)) }
 }
 
-/// Says so if asking once about every open ticket of the app takes longer than an exported file lives:
-/// some files will be gone before they are found.
-fn slow_sweep(app: &App, config: &Config, list: &WatchList) -> Option<String> {
+/// Says so where asking once about every open ticket takes longer than an exported file lives: some files
+/// will be gone before they are found. Apps that share a budget wait for each other.
+fn slow_sweeps(config: &Config, list: &WatchList) -> Vec<String> {
     let ended = ended(config);
-    let open =
-        list.entries.iter().filter(|entry| entry.key.app == app.name && !ended.contains(&entry.key)).count();
-    let windows = open as f64 / f64::from(app.rate_limit.requests.get());
-    let sweep = app.rate_limit.per.mul_f64(windows);
+    let is_open = |entry: &&WatchEntry| ended.get(&entry.key) != Some(&entry.token);
+    let mut open: BTreeMap<BudgetKey, (Vec<&App>, usize)> = BTreeMap::new();
+    for app in &config.apps {
+        let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).filter(is_open).count();
+        let (apps, total) = open.entry(app.budget_key()).or_default();
+        apps.push(app);
+        *total += tickets;
+    }
+    open.into_values().filter_map(|(apps, tickets)| slow_sweep(&apps, tickets)).collect()
+}
+
+fn slow_sweep(apps: &[&App], open: usize) -> Option<String> {
+    let sweep = apps.first()?.rate_limit.time_for(open);
+    let names: Vec<_> = apps.iter().map(|app| app.name.as_str()).collect();
     (sweep > ARTEFACT_LIFE).then(|| {
         format!(
-            "app {} has {open} open tickets: one sweep takes {}, but an exported file lives only {}; spread the exports, \
-             or some files will be gone before they are found",
-            app.name,
+            "app {} has {open} open tickets: one sweep takes {}, but an exported file lives only {}; spread \
+             the exports, or some files will be gone before they are found",
+            names.join(" with "),
             minutes(sweep),
             minutes(ARTEFACT_LIFE)
         )
     })
 }
 
-/// Tickets that need no more polls, as far as a state file can be read. Without one all are open.
-fn ended(config: &Config) -> HashSet<TicketKey> {
+/// Tickets that need no more polls, with their documents' tokens, as far as a state file can be read.
+/// Without one all are open; so are tickets that a run would begin anew.
+fn ended(config: &Config) -> HashMap<TicketKey, Box<str>> {
     let known = read_only(&config.state.path).ok().flatten().unwrap_or_default();
-    known.into_iter().filter(|ticket| ticket.state.is_final()).map(|ticket| ticket.key).collect()
+    let stays = |ticket: &TicketRecord| ticket.state.is_final() && ticket.state != TicketState::Removed;
+    known.into_iter().filter(stays).map(|ticket| (ticket.key, ticket.token)).collect()
 }
 
 fn minutes(span: Duration) -> String {

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::tickets::Counts;
-use crate::domain::{AppName, PauseReason, RateLimit, WallTime};
+use crate::domain::{AppName, BudgetKey, PauseReason, RateLimit, WallTime};
 
 /// The engine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct AppView {
     pub pause: Option<(PauseReason, Option<WallTime>)>,
     /// Whether a run of failing polls is on.
     pub degraded: bool,
+    /// What it spends from; apps with the same key share it.
+    pub budget: BudgetKey,
     /// What it may send.
     pub rate_limit: RateLimit,
     /// Requests it may send to the query endpoint right now.

@@ -57,9 +57,9 @@ fn message(snapshot: &Snapshot) -> String {
     let pending = snapshot.listed.of(TicketState::Pending);
     let failed = snapshot.listed.of(TicketState::Failed) + snapshot.listed.of(TicketState::TimedOut);
     let mut parts = vec![format!("{} open", grouped(pending))];
-    if let Some(app) = snapshot.apps.iter().max_by_key(|app| sweep(app)) {
+    if let Some(app) = snapshot.apps.iter().max_by_key(|app| sweep(app, snapshot)) {
         let pace = per_minute(app);
-        parts.push(format!("one sweep takes {} at {pace} a minute", words(sweep(app))));
+        parts.push(format!("one sweep takes {} at {pace} a minute", words(sweep(app, snapshot))));
     }
     if failed > 0 {
         parts.push(format!("{} failed", grouped(failed)));
@@ -74,10 +74,10 @@ fn message(snapshot: &Snapshot) -> String {
     parts.join(", ")
 }
 
-/// How long it takes to ask about every open ticket of the app once.
-fn sweep(app: &AppView) -> Duration {
-    let windows = app.pending as f64 / f64::from(app.rate_limit.requests.get());
-    app.rate_limit.per.mul_f64(windows)
+/// How long it takes to ask once about every open ticket of the app and of those that share its budget.
+fn sweep(app: &AppView, snapshot: &Snapshot) -> Duration {
+    let sharing = snapshot.apps.iter().filter(|other| other.budget == app.budget);
+    app.rate_limit.time_for(sharing.map(|other| other.pending).sum())
 }
 
 fn per_minute(app: &AppView) -> String {
@@ -102,7 +102,7 @@ fn grouped(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use feishu_export_watcher::domain::{AppName, RateLimit};
+    use feishu_export_watcher::domain::{AppName, BudgetKey, RateLimit};
 
     use super::*;
 
@@ -112,6 +112,7 @@ mod tests {
             pending,
             pause: None,
             degraded: false,
+            budget: BudgetKey::from(pending.to_string().as_str()),
             rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: Duration::from_secs(60) },
             budget_left: 100,
         }
