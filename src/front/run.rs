@@ -17,6 +17,9 @@ use crate::watch::{Announcer, Clock, Controls, Outcome, Settings, Setup, Snapsho
 /// Commands to the engine that may wait: a list and a word to try again for each reload.
 const COMMANDS: usize = 4;
 
+/// Closing the state file may take this long.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
 /// How a run is to go.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunOptions {
@@ -92,7 +95,8 @@ pub async fn run<L: Announcer>(
     let controls = Controls { stop: hooks.stop, commands: receiver, view: hooks.view };
     let outcome = watch(api, store.clone(), hooks.log, setup, controls).await;
     reloads.abort();
-    store.close().await;
+    // What had to be written is written; a disk that hangs must not hold up the end.
+    let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
     Ok(outcome?)
 }
 

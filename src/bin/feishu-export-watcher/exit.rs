@@ -39,7 +39,8 @@ pub(crate) fn of_outcome(outcome: &Outcome, until_done: bool) -> u8 {
         End::StateLost => STATE,
         End::Stopped if !until_done => FINE,
         End::Stuck(_) => UNAVAILABLE,
-        End::Stopped | End::Deadline if pending => PENDING,
+        // Done with pending tickets: those of a list that can't be read and an app that is gone.
+        End::Stopped | End::Deadline | End::Done if pending => PENDING,
         End::Stopped | End::Deadline | End::Done if outcome.unsuccessful() > 0 => UNSUCCESSFUL,
         End::Stopped | End::Deadline | End::Done => FINE,
     }

@@ -76,9 +76,10 @@ async fn watch_all(arguments: RunArguments, loaded: Loaded) -> u8 {
             }
             if !outcome.saved {
                 eprintln!("error: the state file {} could not be written at the end", state.display());
-            } else if let (Err(error), true) = (&flushed, outcome.unannounced > 0) {
+            } else if outcome.unannounced > 0 {
+                let why = flushed.err().map(|error| format!(" ({error})")).unwrap_or_default();
                 eprintln!(
-                    "error: {} verdicts could not be logged ({error}); the next start announces them",
+                    "error: {} verdicts could not be logged in time{why}; the next start announces them",
                     outcome.unannounced
                 );
             }

@@ -9,15 +9,18 @@ use crate::watch::announce::Announcer;
 use crate::watch::outcome::{End, Outcome};
 use crate::watch::report;
 
-/// State file and log may take this long at the end; a disk that hangs must not hold up a shutdown.
-const WRITE_WITHIN: Duration = Duration::from_secs(5);
+/// The last verdicts may take this long to be committed and logged; a log that stalls must not hold up
+/// a shutdown.
+const ANNOUNCE_WITHIN: Duration = Duration::from_secs(4);
+
+/// The rest may take this long to be written; nor must a disk that hangs.
+const WRITE_WITHIN: Duration = Duration::from_secs(4);
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) async fn finish(mut self) -> Outcome {
         self.give_up_calls().await;
-        let until = self.clock.now().at + WRITE_WITHIN;
         // Whatever is not announced by then is counted below and announced by the next start.
-        let _ = tokio::time::timeout_at(until, self.announce_all()).await;
+        let _ = tokio::time::timeout(ANNOUNCE_WITHIN, self.announce_all()).await;
         let saved = tokio::time::timeout(WRITE_WITHIN, self.write_rest()).await.unwrap_or(false);
         let outcome = Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
@@ -50,6 +53,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// Writes whatever is left. The last batch says that the process ended in good order.
     async fn write_rest(&mut self) -> bool {
+        // A batch that is still under way must come to its end first: should it fail, its rows go
+        // into the next one.
+        while self.commit.is_some() {
+            let ended = super::ended(&mut self.commit).await;
+            self.commit_ended(ended, self.clock.now());
+        }
         loop {
             let now = self.clock.now();
             let mut batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now), now.at);
