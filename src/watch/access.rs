@@ -101,12 +101,14 @@ impl Access {
         !same
     }
 
-    /// A fetch brought nothing. The token in use stays good until it ends.
-    pub(super) fn fetch_failed(&mut self, now: Instant) {
+    /// A fetch brought nothing. The token in use stays good until it ends. Says whether this is the first
+    /// failure in a row.
+    pub(super) fn fetch_failed(&mut self, now: Instant) -> bool {
         self.fetching = false;
         let wait = FETCH_AGAIN.saturating_mul(1 << self.failures.min(8)).min(FETCH_AGAIN_MAX);
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + wait);
+        self.failures == 1
     }
 
     /// A fetch failed by the app's fault; when to try again is decided by the app's pause.

@@ -10,8 +10,11 @@ use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{App, Credentials, TicketState};
 use crate::schedule::Queue;
 
-/// So many failing polls in a row are an outage.
+/// So many failing polls in a row …
 const OUTAGE: u32 = 5;
+
+/// … over at least this long are an outage: a handful of sick tickets among sound ones is none.
+const OUTAGE_AFTER: Duration = Duration::from_secs(30);
 
 /// Polls in flight at most during an outage: enough to notice its end, no more load than that.
 const OUTAGE_IN_FLIGHT: usize = 4;
@@ -27,7 +30,7 @@ pub(super) struct AppState {
     /// The place of its budget.
     pub budget: usize,
     /// Tickets that wait, with the stamp that makes an entry void once it is outdated.
-    pub queue: Queue<(TicketIndex, u32)>,
+    pub queue: Queue<(TicketIndex, u64)>,
     /// Polls in flight.
     pub in_flight: usize,
     /// Whether the app's tickets may be polled.
@@ -38,6 +41,8 @@ pub(super) struct AppState {
     pub access: Access,
     clock: ActiveClock,
     failing: u32,
+    failing_since: Option<Instant>,
+    degraded: bool,
     /// An answer was accepted, now or in an earlier life: the identity is right.
     proven: bool,
     denied: u32,
@@ -66,6 +71,8 @@ impl AppState {
             access: Access::new(),
             clock: ActiveClock { passed: Duration::ZERO, since: Some(now) },
             failing: 0,
+            failing_since: None,
+            degraded: false,
             proven: false,
             denied: 0,
         }
@@ -100,20 +107,29 @@ impl AppState {
     /// Whether a run of failing polls is on.
     #[must_use]
     pub(super) const fn is_degraded(&self) -> bool {
-        self.failing >= OUTAGE
+        self.degraded
     }
 
     /// A poll, or the fetch of a token, failed without saying anything about ticket or app.
-    pub(super) fn call_failed(&mut self) -> Option<HealthChange> {
+    pub(super) fn call_failed(&mut self, now: Instant) -> Option<HealthChange> {
         self.failing = self.failing.saturating_add(1);
-        (self.failing == OUTAGE).then_some(HealthChange::Degraded)
+        let since = *self.failing_since.get_or_insert(now);
+        let outage = self.failing >= OUTAGE && now - since >= OUTAGE_AFTER;
+        let begins = outage && !self.degraded;
+        self.degraded |= outage;
+        begins.then_some(HealthChange::Degraded)
     }
 
     /// The server answered with something that can be understood.
     pub(super) fn call_answered(&mut self) -> Option<HealthChange> {
-        let was_degraded = self.is_degraded();
         self.failing = 0;
-        was_degraded.then_some(HealthChange::Recovered)
+        self.failing_since = None;
+        std::mem::take(&mut self.degraded).then_some(HealthChange::Recovered)
+    }
+
+    /// An earlier life of the daemon saw so many tickets refused for want of permission.
+    pub(super) fn denied_before(&mut self, tickets: u32) {
+        self.denied = self.denied.saturating_add(tickets);
     }
 
     /// A ticket of this app was accepted: the app that asks is the one that created the job.
@@ -136,7 +152,8 @@ impl AppState {
 
     /// Lets the clock run or stand, as the gates say. Call after every change of a gate.
     pub(super) fn set_clock(&mut self, now: Instant) {
-        let runs = self.gate.pause().is_none() && self.token_gate.pause().is_none();
+        let has_token = self.token_gate.pause().is_none() || self.access.usable(now).is_some();
+        let runs = self.gate.pause().is_none() && has_token;
         self.clock.set(runs, now);
     }
 

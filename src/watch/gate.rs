@@ -32,6 +32,8 @@ pub(super) struct Gate {
     pause: Option<Pause>,
     /// Throttled answers without a named time, in a row: each doubles the wait.
     throttles: u32,
+    /// What was sent before this belongs to a pause that is over.
+    open_since: Option<Instant>,
 }
 
 /// A pause in force.
@@ -108,6 +110,9 @@ impl Gate {
     /// A request sent at `sent` was throttled. Says whether a pause began.
     pub(super) fn throttled(&mut self, reset: Option<Duration>, sent: Instant, now: Now) -> bool {
         let named = reset.map(|reset| reset.min(THROTTLE_MAX));
+        if self.pause.is_none() && self.is_over(sent) {
+            return false;
+        }
         match &mut self.pause {
             None => {
                 let wait = named.unwrap_or_else(|| self.next_throttle());
@@ -143,15 +148,25 @@ impl Gate {
             }
             // Sent before the pause began: the reason in force is the newer one.
             Some(pause) if pause.reason.ended_by() != PauseEnd::Time && sent < pause.since => false,
-            _ => {
+            None if self.is_over(sent) => false,
+            // The server still counts: a fault found meanwhile must not shorten the wait.
+            Some(pause) => {
+                let wait = first_wait(reason, now);
+                self.begin(reason, wait, now);
+                if pause.next > now.at + wait {
+                    self.wait_until(pause.next, now);
+                }
+                true
+            }
+            None => {
                 self.begin(reason, first_wait(reason, now), now);
                 true
             }
         }
     }
 
-    /// A request sent at `sent` was accepted. Says whether that ended a pause.
-    pub(super) fn accepted(&mut self, sent: Instant) -> Option<PauseReason> {
+    /// A request sent at `sent` was accepted. Returns the pause that this ended.
+    pub(super) fn accepted(&mut self, sent: Instant) -> Option<Pause> {
         match self.pause {
             None => {
                 self.throttles = 0;
@@ -159,18 +174,20 @@ impl Gate {
             }
             Some(pause) if sent >= pause.since && pause.reason.ended_by() != PauseEnd::Time => {
                 self.pause = None;
-                Some(pause.reason)
+                self.open_since = Some(sent);
+                Some(pause)
             }
             Some(_) => None,
         }
     }
 
-    /// Lifts a pause whose time is over. Says whether that ended one.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<PauseReason> {
+    /// Lifts a pause whose time is over, and returns it.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<Pause> {
         let over =
             self.pause.filter(|pause| pause.reason.ended_by() == PauseEnd::Time && pause.next <= now)?;
         self.pause = None;
-        Some(over.reason)
+        self.open_since = Some(now);
+        Some(over)
     }
 
     /// Somebody may have mended the app: the next probe may be sent at once. A pause that only time
@@ -198,6 +215,18 @@ impl Gate {
             wait,
             probing: false,
         });
+    }
+
+    /// Whether a request sent then belongs to a pause that is over: its answer is old news.
+    fn is_over(&self, sent: Instant) -> bool {
+        self.open_since.is_some_and(|since| sent < since)
+    }
+
+    fn wait_until(&mut self, next: Instant, now: Now) {
+        if let Some(pause) = &mut self.pause {
+            pause.next = next;
+            pause.next_wall = now.wall + (next - now.at);
+        }
     }
 
     fn next_throttle(&mut self) -> Duration {
@@ -289,9 +318,24 @@ mod tests {
         let (line, mut gate) = (Line::new(), Gate::default());
         let before = line.at(0).at;
         assert!(gate.fault(PauseReason::ScopeMissing, before, line.at(1)));
-        assert_eq!(gate.accepted(before), None, "sent before the pause");
-        assert_eq!(gate.accepted(line.at(3).at), Some(PauseReason::ScopeMissing));
+        assert!(gate.accepted(before).is_none(), "sent before the pause");
+        assert_eq!(gate.accepted(line.at(3).at).unwrap().reason, PauseReason::ScopeMissing);
         assert_eq!(gate.passage(line.at(3).at), Passage::Open);
+        assert!(
+            !gate.fault(PauseReason::ScopeMissing, line.at(2).at, line.at(4)),
+            "a late answer is old news"
+        );
+        assert!(!gate.throttled(None, line.at(2).at, line.at(4)));
+        assert!(gate.fault(PauseReason::ScopeMissing, line.at(3).at, line.at(4)));
+    }
+
+    #[test]
+    fn a_fault_does_not_shorten_a_throttle() {
+        let (line, mut gate) = (Line::new(), Gate::default());
+        gate.throttled(Some(60 * SECOND), line.at(0).at, line.at(0));
+        assert!(gate.fault(PauseReason::AppUnavailable, line.at(0).at, line.at(1)));
+        assert_eq!(gate.passage(line.at(59).at), Passage::Closed(Some(line.at(60).at)));
+        assert_eq!(gate.passage(line.at(60).at), Passage::Probe);
     }
 
     #[test]
@@ -314,26 +358,26 @@ mod tests {
             let mut gate = Gate::default();
             assert!(gate.throttled(reset.map(Duration::from_secs), line.at(0).at, line.at(0)));
             assert_eq!(gate.pause().unwrap().next, line.at(wait).at);
-            assert_eq!(gate.expire(line.at(wait - 1).at), None);
-            assert_eq!(gate.expire(line.at(wait).at), Some(PauseReason::RateLimited));
+            assert!(gate.expire(line.at(wait - 1).at).is_none());
+            assert_eq!(gate.expire(line.at(wait).at).unwrap().reason, PauseReason::RateLimited);
         }
     }
 
     #[test]
     fn throttling_without_a_time_doubles_until_an_answer_is_accepted() {
         let (line, mut gate) = (Line::new(), Gate::default());
-        let waited = |gate: &mut Gate| {
-            gate.throttled(None, line.at(0).at, line.at(0));
+        let waited = |gate: &mut Gate, now: Now| {
+            gate.throttled(None, now.at, now);
             // Late answers of the same volley are no further offence.
-            gate.throttled(None, line.at(0).at, line.at(0));
+            gate.throttled(None, now.at, now);
             let next = gate.pause().unwrap().next;
             gate.expire(next);
-            (next - line.at(0).at).as_secs()
+            (next - now.at).as_secs()
         };
-        let growing: Vec<_> = (0..6).map(|_| waited(&mut gate)).collect();
+        let growing: Vec<_> = (0..6).map(|round| waited(&mut gate, line.at(round * 1000))).collect();
         assert_eq!(growing, [60, 120, 240, 480, 600, 600]);
-        gate.accepted(line.at(0).at);
-        assert_eq!(waited(&mut gate), 60);
+        gate.accepted(line.at(7000).at);
+        assert_eq!(waited(&mut gate, line.at(8000)), 60);
     }
 
     #[test]

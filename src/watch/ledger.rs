@@ -29,7 +29,7 @@ pub(super) struct Verdict {
     /// The ticket …
     pub index: TicketIndex,
     /// … and its stamp when it got the verdict: a later one makes the mark void.
-    pub stamp: u32,
+    pub stamp: u64,
     /// What is announced. A copy, since the ticket may be listed anew meanwhile.
     pub record: TicketRecord,
 }

@@ -11,9 +11,9 @@ use super::gate::Pause;
 use super::outcome::{End, Outcome};
 use crate::domain::event::{self, VERDICT_TARGET};
 use crate::domain::{
-    AppName, Failure, PauseEnd, PauseReason, TicketKey, TicketRecord, TicketState, WallTime,
+    AppName, ErrorKind, Failure, PauseEnd, PauseReason, TicketKey, TicketRecord, TicketState, WallTime,
 };
-use crate::feishu::{Answer, Detail};
+use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
 
 /// A verdict, with everything that is known about the ticket. Written whatever the level is set to.
@@ -24,7 +24,7 @@ pub(super) fn verdict(ticket: &TicketRecord) {
         TicketState::Failed => (event::TICKET_FAILED, failed_message(ticket)),
         TicketState::TimedOut => (
             event::TICKET_TIMED_OUT,
-            format!("ticket {} timed out: the job was still running", ticket.key.ticket),
+            format!("ticket {} timed out: no result within give_up_after", ticket.key.ticket),
         ),
         TicketState::Removed => {
             (event::TICKET_REMOVED, format!("ticket {} left the watch list while pending", ticket.key.ticket))
@@ -97,8 +97,8 @@ pub(super) fn poll_pending(key: &TicketKey, answer: &Answer, wait: Duration) {
 }
 
 /// A poll ended without a verdict. `wait` is none where the app's pause decides.
-pub(super) fn poll_retry(key: &TicketKey, error: Option<&Failure>, answer: &Answer, wait: Option<Duration>) {
-    let kind = error.map_or("app_fault", |error| error.kind.as_str());
+pub(super) fn poll_retry(key: &TicketKey, answer: &Answer, wait: Option<Duration>) {
+    let kind = trouble(&answer.verdict);
     debug!(
         event = event::POLL_RETRY,
         app = key.app.as_str(),
@@ -113,6 +113,18 @@ pub(super) fn poll_retry(key: &TicketKey, error: Option<&Failure>, answer: &Answ
         "ticket {} is asked again: {kind}",
         key.ticket
     );
+}
+
+/// What a poll that decided nothing ran into.
+fn trouble(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Retry { kind, .. } | Verdict::Unclear(kind) | Verdict::Failed(kind) => kind.as_str(),
+        Verdict::Postponed => ErrorKind::ServerError.as_str(),
+        Verdict::Throttled { .. } => ErrorKind::Throttled.as_str(),
+        Verdict::TokenRejected => ErrorKind::TokenRejected.as_str(),
+        Verdict::AppFault(reason) => reason.as_str(),
+        Verdict::Pending | Verdict::Completed(_) => "",
+    }
 }
 
 /// A poll panicked.
@@ -161,12 +173,14 @@ pub(super) fn app_paused(app: &AppName, endpoint: &str, pause: &Pause, detail: &
 }
 
 /// A pause ended.
-pub(super) fn app_resumed(app: &AppName, endpoint: &str, reason: PauseReason) {
+pub(super) fn app_resumed(app: &AppName, endpoint: &str, pause: &Pause) {
+    let reason = pause.reason;
     info!(
         event = event::APP_RESUMED,
         app = app.as_str(),
         endpoint,
         reason = reason.as_str(),
+        until = text(pause.until),
         "app {app} is polled again ({reason} is over)"
     );
 }
@@ -209,6 +223,22 @@ pub(super) fn token_rejected(app: &AppName, detail: &Detail) {
         error.message = detail.message.as_deref(),
         error.log_id = detail.log_id.as_deref(),
         "the access token of app {app} was refused; a new one is fetched"
+    );
+}
+
+/// The token in use still works, but no new one can be had: somebody should look before it ends.
+pub(super) fn token_renewal_refused(app: &AppName, reason: PauseReason, detail: &Detail) {
+    warn!(
+        event = event::TOKEN_RETRY,
+        app = app.as_str(),
+        reason = reason.as_str(),
+        error.code = detail.code,
+        error.http_status = detail.http_status,
+        error.message = detail.message.as_deref(),
+        error.hint = reason.hint(),
+        error.log_id = detail.log_id.as_deref(),
+        "app {app} can't renew its access token: {reason}; the one in use still works; {}",
+        reason.hint()
     );
 }
 

@@ -66,6 +66,7 @@ pub(super) fn after_poll(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_u
             ticket.error = Some(failure(*kind, poll.answer));
             again(ticket, *pace)
         }
+        Verdict::Postponed => postponed(ticket, poll, give_up_after),
         Verdict::Throttled { .. } => {
             ticket.error = Some(failure(ErrorKind::Throttled, poll.answer));
             Next::AtOnce
@@ -87,7 +88,14 @@ pub(super) fn remove(ticket: &mut TicketRecord, now: WallTime) {
 
 /// Whether the server said something about the job, as opposed to about the call or the app.
 fn is_answer(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Pending | Verdict::Completed(_) | Verdict::Failed(_) | Verdict::Unclear(_))
+    matches!(
+        verdict,
+        Verdict::Pending
+            | Verdict::Postponed
+            | Verdict::Completed(_)
+            | Verdict::Failed(_)
+            | Verdict::Unclear(_)
+    )
 }
 
 fn running(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_up_after: Duration) -> Next {
@@ -120,6 +128,16 @@ fn unclear(
     }
     ticket.error = error;
     again(ticket, Pace::Usual)
+}
+
+/// The server answers, and nothing but its data moving back would help: bounded like a job that runs.
+fn postponed(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_up_after: Duration) -> Next {
+    let error = Some(failure(ErrorKind::ServerError, poll.answer));
+    if poll.watched >= give_up_after {
+        return finish(ticket, TicketState::TimedOut, error, poll.now);
+    }
+    ticket.error = error;
+    again(ticket, Pace::Slow)
 }
 
 fn again(ticket: &mut TicketRecord, pace: Pace) -> Next {
@@ -276,6 +294,18 @@ mod tests {
         assert_ne!(poll(&mut ticket, trouble(), 10 * GIVE_UP), Next::Final);
         assert_eq!(poll(&mut ticket, Verdict::Pending, GIVE_UP), Next::Final);
         assert_eq!(ticket.state, TicketState::TimedOut);
+    }
+
+    #[test]
+    fn a_document_that_moved_away_is_waited_for_but_not_for_ever() {
+        let mut ticket = ticket();
+        assert_eq!(
+            poll(&mut ticket, Verdict::Postponed, Duration::ZERO),
+            Next::After { attempt: 0, pace: Pace::Slow }
+        );
+        assert_eq!(poll(&mut ticket, Verdict::Postponed, GIVE_UP), Next::Final);
+        assert_eq!(ticket.state, TicketState::TimedOut);
+        assert_eq!(ticket.error.unwrap().kind, ErrorKind::ServerError);
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub(super) struct Slot {
     pub record: TicketRecord,
     /// The app's place; none if the configuration no longer has the app.
     pub app: Option<usize>,
-    /// Counts changes of mind: queue entries and answers with an older stamp are void.
-    pub stamp: u32,
+    /// Names this turn of the ticket's life: queue entries and answers with another stamp are void.
+    pub stamp: u64,
     /// What the app's clock said when `watched` was last brought up to date.
     pub clock_mark: Duration,
 }
@@ -70,6 +70,7 @@ pub(super) struct Tickets {
     by_key: HashMap<TicketKey, TicketIndex>,
     listed: Counts,
     pending_by_app: Vec<usize>,
+    stamps: u64,
 }
 
 impl Tickets {
@@ -98,7 +99,7 @@ impl Tickets {
         app: Option<usize>,
         clock_mark: Duration,
     ) -> TicketIndex {
-        let slot = Slot { record, app, stamp: 0, clock_mark };
+        let slot = Slot { record, app, stamp: self.next_stamp(), clock_mark };
         self.count(&slot, Counts::add, 1);
         let key = slot.record.key.clone();
         let index = match self.free.pop() {
@@ -123,6 +124,12 @@ impl Tickets {
         self.count(&slot, Counts::add, 1);
         self.slots[index.0 as usize] = Some(slot);
         Some(result)
+    }
+
+    /// A stamp that no turn of any ticket's life had before, not even one in the same place.
+    pub(super) fn next_stamp(&mut self) -> u64 {
+        self.stamps += 1;
+        self.stamps
     }
 
     /// Drops a ticket for good.

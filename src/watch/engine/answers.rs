@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::calls::{Call, CallEnd, Flight};
-use crate::domain::{AppName, Endpoint, ErrorKind, PauseReason, TicketKey};
+use crate::domain::{AppName, Endpoint, ErrorKind, PauseEnd, PauseReason, TicketKey};
 use crate::feishu::{Answer, Detail, ExportApi, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::{Release, Store};
 use crate::watch::access::Refusal;
@@ -20,7 +20,7 @@ use crate::watch::step::{EndedPoll, Next, after_poll};
 use crate::watch::tickets::TicketIndex;
 
 /// No permission on the document: the one code that also says "another app created this job".
-const NO_PERMISSION: i64 = 1_069_902;
+pub(super) const NO_PERMISSION: i64 = 1_069_902;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn call_ended(&mut self, ended: Result<(Id, CallEnd), JoinError>, now: Now) {
@@ -98,10 +98,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 self.accepted(flight, generation);
             }
             Verdict::Retry { .. } | Verdict::Unclear(ErrorKind::MalformedAnswer) => {
-                self.call_failed(place, &answer.detail);
+                self.call_failed(place, &answer.detail, now);
                 self.probe_lost(flight, now);
             }
-            Verdict::Unclear(_) => self.probe_lost(flight, now),
+            Verdict::Unclear(_) | Verdict::Postponed => self.probe_lost(flight, now),
             Verdict::Throttled { reset } => self.throttled(flight, reset, &answer.detail, now),
             Verdict::TokenRejected => self.token_rejected(flight, generation, &answer.detail, now),
             Verdict::AppFault(reason) => self.app_fault(place, reason, flight.sent.at, &answer.detail, now),
@@ -111,17 +111,17 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn accepted(&mut self, flight: &Flight, generation: u64) {
         let app = &mut self.apps[flight.app];
         app.access.accepted(generation);
-        if let Some(reason) = app.gate.accepted(flight.sent.at) {
-            report::app_resumed(&app.app.name, Endpoint::Query.as_str(), reason);
+        if let Some(pause) = app.gate.accepted(flight.sent.at) {
+            report::app_resumed(&app.app.name, Endpoint::Query.as_str(), &pause);
         }
         if app.call_answered() == Some(HealthChange::Recovered) {
             report::app_recovered(&app.app.name);
         }
     }
 
-    fn call_failed(&mut self, place: usize, detail: &Detail) {
+    fn call_failed(&mut self, place: usize, detail: &Detail, now: Now) {
         let app = &mut self.apps[place];
-        if app.call_failed() == Some(HealthChange::Degraded) {
+        if app.call_failed(now.at) == Some(HealthChange::Degraded) {
             report::app_degraded(&app.app.name, detail);
         }
     }
@@ -140,6 +140,19 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 && let Some(pause) = app.gate.pause()
             {
                 report::app_paused(&app.app.name, Endpoint::Query.as_str(), pause, detail);
+            }
+            app.set_clock(now.at);
+        }
+    }
+
+    /// As with queries: whoever shares the budget waits.
+    fn tokens_throttled(&mut self, flight: &Flight, reset: Option<Duration>, detail: &Detail, now: Now) {
+        let budget = self.apps[flight.app].budget;
+        for app in self.apps.iter_mut().filter(|app| app.budget == budget && app.fetches_tokens()) {
+            if app.token_gate.throttled(reset, flight.sent.at, now)
+                && let Some(pause) = app.token_gate.pause()
+            {
+                report::app_paused(&app.app.name, Endpoint::Token.as_str(), pause, detail);
             }
             app.set_clock(now.at);
         }
@@ -190,17 +203,19 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Err(TokenTrouble::Retry(kind)) => {
                 report::token_retry(name, kind.as_str(), &detail);
                 app.access.fetch_failed(now.at);
-                self.call_failed(flight.app, &detail);
+                self.call_failed(flight.app, &detail, now);
                 self.probe_lost(flight, now);
             }
             Err(TokenTrouble::Throttled { reset }) => {
                 app.access.fetch_refused();
-                if app.token_gate.throttled(reset, flight.sent.at, now)
-                    && let Some(pause) = app.token_gate.pause()
-                {
-                    report::app_paused(name, Endpoint::Token.as_str(), pause, &detail);
-                }
+                self.tokens_throttled(flight, reset, &detail, now);
                 self.probe_lost(flight, now);
+            }
+            // The token in use still works: no reason to pause, and polls would end the pause at once.
+            Err(TokenTrouble::AppFault(reason)) if app.access.usable(now.at).is_some() => {
+                if app.access.fetch_failed(now.at) {
+                    report::token_renewal_refused(name, reason, &detail);
+                }
             }
             Err(TokenTrouble::AppFault(reason)) => {
                 app.access.fetch_refused();
@@ -235,15 +250,18 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    /// The ticket keeps its place in line; when its turn comes is the app's affair.
+    /// When the ticket's turn comes is the app's affair. It keeps its place in line, unless it met the
+    /// app's fault: then the next probe takes another ticket, for should this one be the cause after
+    /// all, it must not keep the others waiting.
     fn ask_in_line(&mut self, index: TicketIndex, key: &TicketKey, due: Instant, answer: &Answer, now: Now) {
         let place = self.tickets.get(index).and_then(|slot| slot.app);
         let pause = place.and_then(|place| self.apps[place].gate.pause());
         let next = pause.map_or(now.wall, |pause| pause.next_wall.max(now.wall));
+        let faulty = pause.is_some_and(|pause| pause.reason.ended_by() != PauseEnd::Time);
         self.tickets.change(index, |slot| slot.record.next_poll_at = Some(next));
-        self.enqueue(index, due);
+        self.enqueue(index, if faulty { now.at } else { due });
         self.ledger.changed(index, now.at);
-        self.report_retry(index, key, answer, None);
+        report::poll_retry(key, answer, None);
     }
 
     fn ask_later(
@@ -268,13 +286,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if answer.verdict == Verdict::Pending {
             report::poll_pending(key, answer, wait);
         } else {
-            self.report_retry(index, key, answer, Some(wait));
+            report::poll_retry(key, answer, Some(wait));
         }
-    }
-
-    fn report_retry(&self, index: TicketIndex, key: &TicketKey, answer: &Answer, wait: Option<Duration>) {
-        let error = self.tickets.get(index).and_then(|slot| slot.record.error.as_deref());
-        report::poll_retry(key, error, answer, wait);
     }
 
     pub(super) fn active_of(&self, index: TicketIndex, now: Now) -> Duration {

@@ -31,7 +31,7 @@ pub(super) struct Flight {
 pub(super) enum Call {
     Poll {
         index: TicketIndex,
-        stamp: u32,
+        stamp: u64,
         /// Of the access token it carries.
         generation: u64,
         /// When the ticket was due: its place in line, should it have to ask again through no fault of
@@ -109,8 +109,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn lift_pauses(&mut self, place: usize, now: Now) {
         let app = &mut self.apps[place];
         for (gate, endpoint) in [(&mut app.gate, Endpoint::Query), (&mut app.token_gate, Endpoint::Token)] {
-            if let Some(reason) = gate.expire(now.at) {
-                report::app_resumed(&app.app.name, endpoint.as_str(), reason);
+            if let Some(pause) = gate.expire(now.at) {
+                report::app_resumed(&app.app.name, endpoint.as_str(), &pause);
             }
         }
         app.set_clock(now.at);

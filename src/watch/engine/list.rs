@@ -80,20 +80,22 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     fn restart_ticket(&mut self, index: TicketIndex, entry: WatchEntry, now: Now) {
         let active = self.active_of(index, now);
+        let stamp = self.tickets.next_stamp();
         self.alter(index, now, |slot| {
             let first_seen_at = slot.record.first_seen_at;
             slot.record = TicketRecord { first_seen_at, ..TicketRecord::new(entry, now.wall) };
-            slot.stamp += 1;
+            slot.stamp = stamp;
             slot.clock_mark = active;
         });
         self.first_poll(index, now);
     }
 
     fn remove_ticket(&mut self, index: TicketIndex, now: Now) {
+        let stamp = self.tickets.next_stamp();
         self.alter(index, now, |slot| {
             step::remove(&mut slot.record, now.wall);
             slot.record.unlisted_since = Some(now.wall);
-            slot.stamp += 1;
+            slot.stamp = stamp;
         });
         self.ledger.decided(index, now.at);
     }

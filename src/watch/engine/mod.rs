@@ -281,14 +281,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// The next moment at which there is something to do without anything having ended.
     fn next_moment(&mut self, now: Now) -> Option<Instant> {
-        let ending = self.ending.as_ref().map(|ending| ending.drain_until);
-        let calls = if ending.is_none() { self.next_call(now.at) } else { None };
+        let write = self.next_write(now.at);
+        if let Some(ending) = &self.ending {
+            let drained = Some(ending.drain_until).filter(|until| *until > now.at);
+            return drained.into_iter().chain(write).min();
+        }
         let stuck = self.stuck_since.map(|since| since + STUCK_AFTER);
-        let deadline = if ending.is_none() { self.deadline } else { None };
-        [ending, calls, stuck, deadline, self.next_write(now.at), Some(self.purge_at)]
-            .into_iter()
-            .flatten()
-            .min()
+        let moments = [self.next_call(now.at), stuck, self.deadline, write, Some(self.purge_at)];
+        moments.into_iter().flatten().min()
     }
 
     /// Paused apps are tried again, ready-made tokens read again.
@@ -347,8 +347,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             pending: self.tickets.pending_of(place),
             pause: app.gate.pause().or(app.token_gate.pause()).map(|pause| (pause.reason, pause.until)),
             degraded: app.is_degraded(),
+            budget: self.budgets[app.budget].key.clone(),
             rate_limit: app.app.rate_limit,
-            budget_left: self.budgets.get(app.budget).map_or(0, |budget| budget.query.room(now.at)),
+            budget_left: self.budgets[app.budget].query.room(now.at),
         });
         self.view.send_replace(Snapshot {
             listed: self.tickets.listed(),

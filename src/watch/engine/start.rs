@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::answers::NO_PERMISSION;
 use super::{AppBudget, Engine};
 use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchList};
 use crate::feishu::ExportApi;
@@ -62,11 +63,16 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             if let Some(app) = app.and_then(|place| self.apps.get_mut(place)).filter(|_| proven) {
                 app.identity_proven();
             }
+            let denied = is_denied(&record);
+            if let Some(app) = app.and_then(|place| self.apps.get_mut(place)).filter(|_| denied) {
+                app.denied_before(1);
+            }
             let index = self.tickets.insert(record, app, Duration::ZERO);
             if pending {
                 self.enqueue(index, due);
             }
-            unannounced.extend(verdict.map(|record| Verdict { index, stamp: 0, record }));
+            let stamp = self.tickets.get(index).map_or(0, |slot| slot.stamp);
+            unannounced.extend(verdict.map(|record| Verdict { index, stamp, record }));
         }
         unannounced
     }
@@ -116,4 +122,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let millis = i64::try_from((longest + CUT_OFF).as_millis()).unwrap_or(i64::MAX);
         WallTime::from_millis(now.wall.as_millis().saturating_sub(millis))
     }
+}
+
+/// Whether the ticket failed for want of permission and is still listed: it speaks against the app.
+fn is_denied(record: &TicketRecord) -> bool {
+    let code = record.error.as_deref().and_then(|error| error.code);
+    record.state == TicketState::Failed && code == Some(NO_PERMISSION) && record.unlisted_since.is_none()
 }

@@ -218,3 +218,65 @@ async fn a_hanging_app_starves_nobody() {
     running.stop.cancel();
     running.outcome.await.unwrap();
 }
+
+/// One ticket whose every answer speaks against the app does not keep the others from being polled.
+#[tokio::test(start_paused = true)]
+async fn one_sick_ticket_does_not_block_its_app() {
+    for sick in [Verdict::AppFault(PauseReason::WrongBaseUrl), Verdict::TokenRejected] {
+        let api = FakeApi::new(move |ticket, nth| match ticket {
+            "sick" => (SECOND, sick.clone()),
+            _ => (SECOND, if nth < 10 { Verdict::Pending } else { completed() }),
+        });
+        let mut bench = Bench::new(api)
+            .tickets("default", ["sick"])
+            .tickets("default", (0..20).map(|ticket| ticket.to_string()));
+        bench.settings.until_done = false;
+        let running = bench.start();
+        tokio::time::sleep(120 * MINUTE).await;
+        assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 20);
+        assert_eq!(running.view.borrow().listed.of(TicketState::Failed), 0);
+        running.stop.cancel();
+        running.outcome.await.unwrap();
+    }
+}
+
+/// A renewal that is refused is no reason to pause while the token in use still works.
+#[tokio::test(start_paused = true)]
+async fn a_refused_renewal_waits_for_the_old_token_to_end() {
+    let api = FakeApi::new(|_, _| (SECOND, Verdict::Pending)).with_tokens(|_, nth| {
+        if nth == 1 { Ok(Some(1200)) } else { Err(TokenTrouble::AppFault(PauseReason::CredentialsRejected)) }
+    });
+    let bench = Bench::new(api).tickets("default", ["1"]);
+    let began = tokio::time::Instant::now();
+    let outcome = bench.run().await;
+    assert!(matches!(outcome.end, End::Stuck(_)), "{:?}", outcome.end);
+    assert!(began.elapsed() >= 20 * MINUTE, "the old token served to its end");
+    assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (1, 0));
+    let fetches = bench.api.with(|remote| remote.fetches.len());
+    assert!(fetches <= 20, "{fetches} token requests");
+}
+
+/// Refusals for want of permission are remembered through restarts: a wrong app must not fail nine more
+/// tickets with every run.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_app_does_not_fail_nine_more_with_every_restart() {
+    let bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Failed(ErrorKind::NoPermission))))
+        .tickets("default", (0..100).map(|ticket| ticket.to_string()));
+    for _ in 0..3 {
+        let outcome = bench.run().await;
+        assert!(matches!(outcome.end, End::Stuck(_)), "{:?}", outcome.end);
+        assert_eq!(outcome.listed.of(TicketState::Failed), 9);
+    }
+}
+
+/// Slow answers of the volley in which a fault was found neither prolong nor repeat its pause.
+#[tokio::test(start_paused = true)]
+async fn late_answers_do_not_pause_anew() {
+    let api = FakeApi::new(|ticket, nth| match (ticket, nth) {
+        (_, 2..) => (SECOND / 10, completed()),
+        (ticket, _) => (SECOND * ticket.parse().unwrap(), Verdict::AppFault(PauseReason::AppUnavailable)),
+    });
+    let bench = Bench::new(api).tickets("default", (1..15).map(|ticket| ticket.to_string()));
+    assert_eq!(bench.run().await.end, End::Done);
+    assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (1, 1));
+}

@@ -41,6 +41,8 @@ pub(super) struct Remote {
     /// Access tokens that are refused.
     pub(super) revoked: Vec<String>,
     pub(super) polls: Vec<Sent>,
+    /// When the server counted each poll: at its sending, at its answer, or halfway.
+    arrivals: Vec<Instant>,
     pub(super) fetches: Vec<Sent>,
     pub(super) in_flight: usize,
     pub(super) most_in_flight: usize,
@@ -62,6 +64,7 @@ impl FakeApi {
             tokens: Box::new(|_, _| Ok(Some(7200))),
             revoked: Vec::new(),
             polls: Vec::new(),
+            arrivals: Vec::new(),
             fetches: Vec::new(),
             in_flight: 0,
             most_in_flight: 0,
@@ -79,6 +82,13 @@ impl FakeApi {
 
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Remote) -> T) -> T {
         act(&mut self.0.lock().unwrap())
+    }
+
+    /// Promise 1, as the server counts: by arrival.
+    pub(super) fn assert_never_more_than(&self, requests: usize) {
+        let arrived = self.with(|remote| remote.arrivals.clone());
+        let apart = arrived.windows(requests + 1).map(|window| window[requests] - window[0]).min();
+        assert!(apart.is_none_or(|apart| apart > MINUTE), "{} requests within {apart:?}", requests + 1);
     }
 
     pub(super) fn polls_of(&self, ticket: &str) -> Vec<Sent> {
@@ -112,10 +122,16 @@ impl ExportApi for FakeApi {
     }
 
     async fn query(&self, query: Query) -> Answer {
-        let (latency, verdict) = self.with(|remote| {
+        let (on_the_way, latency, verdict) = self.with(|remote| {
             let nth = Self::nth(remote, query.ticket.to_string());
             let access_token = query.access_token.expose().to_owned();
             let refused = remote.revoked.contains(&access_token);
+            let (latency, verdict) = if refused {
+                (SECOND / 10, Verdict::TokenRejected)
+            } else {
+                (remote.script)(query.ticket.as_str(), nth)
+            };
+            let on_the_way = latency * u32::try_from(remote.polls.len() % 3).unwrap() / 2;
             remote.polls.push(Sent {
                 app: query.app.to_string(),
                 ticket: query.ticket.to_string(),
@@ -124,12 +140,10 @@ impl ExportApi for FakeApi {
             });
             remote.in_flight += 1;
             remote.most_in_flight = remote.most_in_flight.max(remote.in_flight);
-            if refused {
-                (SECOND / 10, Verdict::TokenRejected)
-            } else {
-                (remote.script)(query.ticket.as_str(), nth)
-            }
+            (on_the_way, latency - on_the_way, verdict)
         });
+        tokio::time::sleep(on_the_way).await;
+        self.with(|remote| remote.arrivals.push(Instant::now()));
         tokio::time::sleep(latency).await;
         self.with(|remote| remote.in_flight -= 1);
         assert_ne!(verdict, PANIC, "as the script wants it");
@@ -156,6 +170,8 @@ pub(super) struct Kept {
     pub(super) released: Vec<Release>,
     pub(super) dirty: bool,
     pub(super) fails: bool,
+    /// How long the next commits take, after which each of them fails.
+    pub(super) slow: Vec<Duration>,
     pub(super) commits: usize,
 }
 
@@ -184,16 +200,17 @@ impl Store for FakeStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), Box<CommitError>> {
-        tokio::time::sleep(SECOND / 100).await;
+        let slow = self.with(|kept| kept.slow.pop());
+        tokio::time::sleep(slow.unwrap_or(SECOND / 100)).await;
         self.with(|kept| {
-            if kept.fails {
+            if kept.fails || slow.is_some() {
                 let (action, path) = ("write", "state.db".into());
                 let error = StoreError::Io { action, path, source: io::Error::other("disk full") };
                 return Err(Box::new(CommitError { batch, error }));
             }
             kept.commits += 1;
-            kept.rows.extend(batch.tickets.into_iter().map(|record| (record.key.clone(), record)));
             kept.rows.retain(|key, _| !batch.forgotten.contains(key));
+            kept.rows.extend(batch.tickets.into_iter().map(|record| (record.key.clone(), record)));
             kept.released.extend(batch.released);
             kept.dirty &= !batch.clean_stop;
             Ok(())

@@ -36,16 +36,15 @@ async fn no_window_ever_holds_more_than_the_limit() {
     let mut bench = Bench::new(api).tickets("default", (0..300).map(|ticket| ticket.to_string()));
     bench.apps = vec![app("default", 60)];
     assert_eq!(bench.run().await.end, End::Done);
-    let sent: Vec<_> = bench.api.with(|remote| remote.polls.iter().map(|sent| sent.at).collect());
-    assert_eq!(sent.len(), 900);
-    assert!(sent.windows(61).all(|window| window[60] - window[0] > MINUTE));
+    assert_eq!(bench.api.with(|remote| remote.polls.len()), 900);
+    bench.api.assert_never_more_than(60);
     assert!(bench.api.with(|remote| remote.most_in_flight) <= 32);
 }
 
 /// Promise 1 across a clean restart: the second process knows what the first one sent.
 #[tokio::test(start_paused = true)]
 async fn the_budget_survives_a_restart() {
-    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Pending)))
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND * 2, Verdict::Pending)))
         .tickets("default", (0..200).map(|ticket| ticket.to_string()));
     bench.settings.until_done = false;
     for _ in 0..20 {
@@ -54,26 +53,24 @@ async fn the_budget_survives_a_restart() {
         running.stop.cancel();
         assert!(running.outcome.await.unwrap().saved);
     }
-    let sent: Vec<_> = bench.api.with(|remote| remote.polls.iter().map(|sent| sent.at).collect());
-    assert!(sent.len() > 200, "{} polls", sent.len());
-    assert!(sent.windows(101).all(|window| window[100] - window[0] > MINUTE));
+    assert!(bench.api.with(|remote| remote.polls.len()) > 200);
+    bench.api.assert_never_more_than(100);
 }
 
 /// After a process that died without a word, requests of its last second count as sent.
 #[tokio::test(start_paused = true)]
 async fn the_budget_survives_a_crash() {
-    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Pending)))
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND * 2, Verdict::Pending)))
         .tickets("default", (0..200).map(|ticket| ticket.to_string()));
     bench.settings.until_done = false;
-    for millis in [300, 650, 1700, 900, 20_000, 90_000, 20_000] {
+    for millis in [300, 650, 1700, 900, 20_000, 150_000, 20_000] {
         let running = bench.start();
         tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
         running.outcome.abort();
         let _ = running.outcome.await;
     }
-    let sent: Vec<_> = bench.api.with(|remote| remote.polls.iter().map(|sent| sent.at).collect());
-    assert!(sent.len() > 150, "{} polls", sent.len());
-    assert!(sent.windows(101).all(|window| window[100] - window[0] > MINUTE));
+    assert!(bench.api.with(|remote| remote.polls.len()) > 150);
+    bench.api.assert_never_more_than(100);
 }
 
 /// Promise 5: whoever waits longest is next, and nobody is forgotten while there is budget.

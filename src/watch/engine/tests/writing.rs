@@ -88,3 +88,18 @@ async fn one_seed_replays_one_history() {
     assert_eq!(histories[0], histories[1]);
     assert_ne!(histories[0], histories[2]);
 }
+
+/// A commit that is under way when the run ends is waited for; should it fail, its verdict goes into the
+/// next one. Nothing is called saved that is not.
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_fails_during_the_stop_loses_nothing() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, completed()))).tickets("default", ["1"]);
+    bench.settings.until_done = false;
+    bench.store.with(|kept| kept.slow = vec![SECOND * 6]);
+    let running = bench.start();
+    tokio::time::sleep(SECOND * 3 / 2).await;
+    running.stop.cancel();
+    let outcome = running.outcome.await.unwrap();
+    assert!(outcome.saved);
+    assert_eq!(bench.store.state_of("1"), TicketState::Completed);
+}
