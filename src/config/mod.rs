@@ -9,6 +9,7 @@
 //! bounded, and no message repeats a value of `watcher.toml`, which may be a secret in the wrong place.
 
 mod apps;
+mod directives;
 mod document;
 mod durations;
 mod entry;
@@ -25,6 +26,7 @@ mod text_file;
 mod watch_list;
 mod watcher;
 
+pub use directives::parse_directives;
 pub use durations::parse_duration;
 pub use load::{Loaded, load, load_all, read_watch_list};
 pub use problem::{ConfigError, Position, Problem, Severity};

@@ -60,7 +60,7 @@ pub struct StateConfig {
 pub struct LogConfig {
     /// What stdout looks like.
     pub format: LogFormat,
-    /// A level's name or tracing directives; not empty, not checked further here.
+    /// A level's name or `tracing` directives, which [`super::parse_directives`] takes.
     pub level: String,
     /// Also append JSON lines to this file.
     pub file: Option<PathBuf>,

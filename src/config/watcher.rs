@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apps::{self, AppsReading};
+use super::directives::parse_directives;
 use super::document;
 use super::durations::Bounds;
 use super::problem::Problem;
@@ -186,7 +187,7 @@ fn read_log(section: &Section<'_>, folder: &Path) -> Option<LogConfig> {
     section.finish();
     let format = section.required("format", FORMATS).and_then(|field| read_format(&field));
     let level = section.required("level", LEVELS);
-    let level = level.and_then(|field| field.text_where(LEVELS, |text| !text.trim().is_empty()));
+    let level = level.and_then(|field| field.text_where(LEVELS, |text| parse_directives(text).is_ok()));
     let file = match section.field("file") {
         Some(field) => Some(field.path(folder)?),
         None => None,
@@ -195,7 +196,8 @@ fn read_log(section: &Section<'_>, folder: &Path) -> Option<LogConfig> {
 }
 
 const FORMATS: &str = "\"auto\", \"json\" or \"text\"";
-const LEVELS: &str = "a level such as \"info\", or tracing directives";
+const LEVELS: &str = "\"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or tracing directives such as \
+    \"info,feishu_export_watcher::feishu=debug\"";
 
 fn read_format(field: &Field<'_>) -> Option<LogFormat> {
     match field.text(FORMATS)? {

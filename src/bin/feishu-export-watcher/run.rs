@@ -46,13 +46,12 @@ pub(crate) fn run(arguments: RunArguments) -> u8 {
 async fn watch_all(arguments: RunArguments, loaded: Loaded) -> u8 {
     // An empty variable counts as none.
     let level = arguments.log_level.filter(|level| !level.is_empty());
-    let directives_are_the_files = level.is_none();
     let log = match set_up_log(&loaded.config, level) {
         Ok(log) => log,
         Err(error) => {
             complain(&error);
             return match error {
-                LogError::Directives { .. } if directives_are_the_files => exit::CONFIG,
+                // Those of the file were found good when it was loaded.
                 LogError::Directives { .. } => exit::USAGE,
                 _ => exit::UNEXPECTED,
             };

@@ -28,7 +28,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use filter::check_directives;
 pub(crate) use handle::LogHandle;
 #[cfg(test)]
 pub(crate) use setup::build;

@@ -70,14 +70,11 @@ impl LogSetup {
 #[derive(Debug, Error)]
 pub(crate) enum LogError {
     /// What to hear can't be understood.
-    #[error(
-        "log level `{directives}`: {why}; give one of off, error, warn, info, debug, trace, \
-         or directives such as `info,feishu_export_watcher::feishu=debug`"
-    )]
+    #[error("log level `{directives}`: {why}")]
     Directives {
         /// As given.
         directives: String,
-        /// What is wrong with it.
+        /// What is wrong with it and what would be accepted.
         why: String,
     },
     /// The log file can't be opened.
