@@ -341,7 +341,7 @@ pub(super) fn watcher_stopped(outcome: &Outcome) {
         completed = count(TicketState::Completed),
         failed = count(TicketState::Failed),
         timed_out = count(TicketState::TimedOut),
-        "stopped ({end}): {} completed, {} failed, {} timed out, {} pending",
+        "stopped: {} completed, {} failed, {} timed out, {} pending",
         count(TicketState::Completed),
         count(TicketState::Failed),
         count(TicketState::TimedOut),

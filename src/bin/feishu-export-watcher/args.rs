@@ -11,8 +11,8 @@ use crate::status_output::Format;
 
 /// Follows export tickets of Feishu and Lark until each yields its file token.
 ///
-/// Reads a watch list of tickets from TOML, polls each within its app's request budget, and writes file
-/// tokens and errors to a structured log and a state file.
+/// Reads a watch list of tickets from TOML, polls each within its app's request budget, and writes
+/// file tokens and errors to a structured log and a state file.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -34,21 +34,30 @@ Examples:
 
 const RUN_HELP: &str = "\
 Signals:
-  SIGTERM, SIGINT  stop: polls in flight may end within 8 s; a second one ends at once
-  SIGHUP           read watch list and secret files again, try paused apps, reopen the log file
+  SIGTERM, SIGINT  stop: polls in flight may end within 8 s; again: end at once
+  SIGHUP           read watch lists and secret files again, try paused apps,
+                   reopen the log file
 
 Exit codes:
-  0 fine   1 unexpected   2 usage   10 some tickets failed or timed out   11 ended with tickets pending
-  12 another watcher holds the state file   69 only apps that somebody has to mend had tickets left
-  74 state file can't be read or written   78 invalid configuration or watch list   130 second signal
+    0  fine
+    1  unexpected: the message says what
+    2  usage
+   10  some tickets of the batch failed or timed out
+   11  deadline or signal, with tickets of the batch pending
+   12  another watcher holds the state file
+   69  for 60 s only apps paused by configuration or quota had tickets left
+   74  the state file can't be read or written
+   78  invalid configuration or watch list
+  130  second signal
 
 Examples:
   feishu-export-watcher run --config /etc/feishu-export-watcher/watcher.toml
-  feishu-export-watcher run --config watcher.toml --until-done --deadline 30m > events.jsonl";
+  feishu-export-watcher run --config watcher.toml --until-done > events.jsonl";
 
 const CHECK_HELP: &str = "\
-Prints every problem with file, line and column, then the paths as they are understood. Touches nothing
-and sends nothing. Exit code 78 if something is wrong, 0 otherwise; warnings do not count.
+Prints every problem with file, line and column, then the paths as they are
+understood. Touches nothing and sends nothing. Exit code 78 if something is
+wrong, 0 otherwise; warnings do not count.
 
 Examples:
   feishu-export-watcher check --config watcher.toml
@@ -88,7 +97,7 @@ pub(crate) struct RunArguments {
     /// End after this long, whatever is pending (such as 90s, 30m, 2h)
     #[arg(long, value_name = "DURATION", requires = "until_done", value_parser = duration)]
     pub(crate) deadline: Option<Duration>,
-    /// error, warn, info, debug, trace, or tracing directives; wins over the configuration
+    /// off, error, warn, info, debug, trace, or tracing directives; wins over the configuration
     #[arg(long, value_name = "LEVEL", env = "FEISHU_EXPORT_WATCHER_LOG", hide_env_values = true)]
     pub(crate) log_level: Option<String>,
 }
@@ -113,7 +122,7 @@ pub(crate) struct StatusArguments {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Only tickets in these states: pending, completed, failed, timed_out, removed
+    /// Only tickets in these states, separated by commas: pending, completed, failed, timed_out, removed
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
     pub(crate) state: Vec<TicketState>,
 }

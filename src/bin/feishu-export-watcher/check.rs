@@ -61,10 +61,11 @@ fn print_paths(config: &Config, list: &WatchList, out: &mut impl Write) -> io::R
         let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).count();
         writeln!(
             out,
-            "app {:<10} {} as {}, {source}, {tickets} tickets",
+            "app {:<10} {} as {}, {source}, {tickets} {}",
             app.name.as_str(),
             app.base_url,
-            app.app_id
+            app.app_id,
+            if tickets == 1 { "ticket" } else { "tickets" }
         )?;
     }
     Ok(())
