@@ -1,4 +1,12 @@
 //! The real binary against the simulator on loopback, one file a subject.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation in a helper is a failed test, too"
+)]
+
 mod budget;
+mod check;
 mod harness;
+mod outputs;

@@ -1,0 +1,274 @@
+//! Bad configuration and bad watch lists: every problem is named with its place and remedy, and nothing is
+//! started.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use export_simulator::{Job, Life};
+
+use crate::harness::Bench;
+use crate::outputs::{files, stderr, stdout};
+
+const INVALID: Option<i32> = Some(78);
+
+/// A bench with a configuration and a list of known lines; the base URL is in line 5.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    restore(&bench);
+    bench
+}
+
+fn restore(bench: &Bench) {
+    let config = format!(
+        "watchlist = [\"watchlist.toml\"]\n\
+         [poll]\n\
+         jitter = 0.1\n\
+         [apps.default]\n\
+         base_url = \"{}\"\n\
+         app_id = \"cli_a1b2c3d4e5f60001\"\n\
+         app_secret = {{ file = \"app_secret\" }}\n\
+         rate_limit = {{ requests = 100, per = \"60s\" }}\n",
+        bench.sim.base_url()
+    );
+    bench.write("watcher.toml", &config);
+    bench.write(
+        "watchlist.toml",
+        "[[ticket]]\nticket = \"6933093124755412345\"\ntoken = \"docbcZVGtv1papC6jAVGiyabcef\"\napp = \"default\"\n",
+    );
+}
+
+/// Puts other text in place of a line, counted from 1.
+fn replace_line(bench: &Bench, file: &str, number: usize, with: &str) {
+    let text = bench.read(file);
+    let lines = text.lines().enumerate().map(|(at, line)| if at + 1 == number { with } else { line });
+    bench.write(file, &lines.collect::<Vec<_>>().join("\n"));
+}
+
+/// `check` and `run` refuse with 78 and name every one of the places with its remedy; nothing is sent and no
+/// file is made or changed.
+fn assert_refused(bench: &Bench, what: &str, expected: &[(&str, &str)]) {
+    let before = files(bench.folder.path());
+    let check = bench.output("check", &[]);
+    let run = bench.output("run", &["--until-done"]);
+    for (output, said, silent) in
+        [(&check, stdout(&check), stderr(&check)), (&run, stderr(&run), stdout(&run))]
+    {
+        assert_eq!(output.status.code(), INVALID, "{what}: {said}");
+        assert_eq!(silent, "", "{what}");
+        for (place, remedy) in expected {
+            let start = format!("{}: error: ", bench.path(place).display());
+            let found = said.lines().any(|line| line.starts_with(&start) && line.contains(remedy));
+            assert!(found, "{what}: no {start:?} with {remedy:?} in\n{said}");
+        }
+    }
+    assert_eq!(files(bench.folder.path()), before, "{what}");
+    assert!(bench.sim.requests().is_empty(), "{what}");
+}
+
+/// Promise: a slip in `watcher.toml` is refused with its place and what would be accepted, before
+/// anything is started.
+#[test]
+fn each_slip_in_the_configuration_is_named() {
+    let bench = bench();
+    for (line, text, column, remedy) in [
+        (3, "jiter = 0.1", 1, "did you mean `jitter`?"),
+        (3, "jitter = \"much\"", 10, "expected a number from 0 to 0.9, found a text"),
+        (3, "max_interval = \"4 parsecs\"", 16, "expected a duration from 1ms to 1d"),
+        (3, "request_timeout = 15", 19, "expected a duration from 10ms to 5m"),
+        (3, "multiplier = 0.9", 14, "expected a number from 1 to 100"),
+        (3, "multiplier = nan", 14, "expected a number from 1 to 100"),
+        (3, "max_in_flight = 0", 17, "expected a whole number from 1 to 1024"),
+        (3, "jitter = ", 10, "not valid TOML"),
+        (5, "base_url = \"http://example.com\"", 12, "use https (http is accepted only to loopback)"),
+        (7, "app_secret = \"abc\"", 14, "never stands in the configuration itself"),
+        (8, "rate_limit = { requests = 0, per = \"60s\" }", 27, "expected a whole number from 1"),
+        (8, "rate_limit = { requests = 100, per = \"0s\" }", 38, "expected a duration from 1ms"),
+    ] {
+        replace_line(&bench, "watcher.toml", line, text);
+        assert_refused(&bench, text, &[(&format!("watcher.toml:{line}:{column}"), remedy)]);
+        restore(&bench);
+    }
+    bench.write("watcher.toml", "watchlist = [\"watchlist.toml\"]\n[apps]\n");
+    assert_refused(&bench, "no app", &[("watcher.toml:2:1", "such as [apps.default]")]);
+}
+
+/// Promise: a slip in a watch list is refused with its place and remedy.
+#[test]
+fn each_slip_in_a_watch_list_is_named() {
+    let bench = bench();
+    for (line, text, place, remedy) in [
+        (
+            3,
+            "token = \"https://x.feishu.cn/docx/abc\"",
+            "3:9",
+            "not its URL; it is what follows the last `/`",
+        ),
+        (3, "token = \"docbcZVGtv1papC6jAVGiyabcefg\"", "3:9", "has 28 characters"),
+        (2, "ticket = \"\"", "2:10", "expected 1 to 128 letters"),
+        (2, "ticket = 6933093124755412345", "2:10", "a number would lose digits"),
+        (4, "app = \"defualt\"", "4:7", "unknown app `defualt`; expected `default`"),
+        (
+            4,
+            "[[ticket]]\nticket = \"6933093124755412345\"\ntoken = \"other\"",
+            "4:1",
+            "stands already in line 1 with another token",
+        ),
+    ] {
+        replace_line(&bench, "watchlist.toml", line, text);
+        assert_refused(&bench, text, &[(&format!("watchlist.toml:{place}"), remedy)]);
+        restore(&bench);
+    }
+    fs::write(bench.path("watchlist.toml"), b"[[ticket]]\nlabel = \"\xff\"").unwrap();
+    assert_refused(&bench, "not UTF-8", &[("watchlist.toml:2:10", "UTF-8")]);
+    fs::remove_file(bench.path("watchlist.toml")).unwrap();
+    assert_refused(&bench, "missing", &[("watcher.toml:1:14", "no such file")]);
+}
+
+/// Promise: one report names everything that is wrong in all files, so that nobody mends them one by one.
+#[test]
+fn one_report_has_all_problems_of_all_files() {
+    let bench = bench();
+    replace_line(&bench, "watcher.toml", 3, "jiter = 0.1\nmultiplier = 0");
+    replace_line(&bench, "watcher.toml", 8, "app_secret = { env = \"X\", file = \"x\" }");
+    replace_line(&bench, "watchlist.toml", 3, "token = \"\"\ncolour = 1");
+    replace_line(&bench, "watchlist.toml", 2, "ticket = 1");
+    let expected = [
+        ("watcher.toml:3:1", "`jitter`"),
+        ("watcher.toml:4:14", "`multiplier`"),
+        ("watcher.toml:8:14", "exactly one of"),
+        ("watchlist.toml:2:10", "`ticket`"),
+        ("watchlist.toml:3:9", "`token`"),
+        ("watchlist.toml:4:1", "`colour`"),
+    ];
+    assert_refused(&bench, "everything", &expected);
+}
+
+/// Promise: what only deserves a look is said and does not fail; the same entry twice is one ticket.
+#[test]
+fn warnings_do_not_fail() {
+    let bench = bench();
+    let twice = bench.read("watchlist.toml").repeat(2);
+    bench.write("watchlist.toml", &twice);
+    let check = bench.output("check", &[]);
+    let said = stdout(&check);
+    assert_eq!(check.status.code(), Some(0), "{said}");
+    let warning = format!("{}:5:1: warning: ", bench.path("watchlist.toml").display());
+    assert!(said.contains(&warning) && said.contains("it is taken once"), "{said}");
+
+    fs::set_permissions(bench.path("app_secret"), fs::Permissions::from_mode(0o644)).unwrap();
+    let check = bench.output("check", &[]);
+    assert_eq!(check.status.code(), Some(0));
+    assert!(stdout(&check).contains("warning: app_secret of app `default`"), "{}", stdout(&check));
+
+    bench.sim.add_job(
+        Job::new("6933093124755412345", "docbcZVGtv1papC6jAVGiyabcef").succeeds_after(Duration::ZERO),
+    );
+    let ended = bench.run();
+    assert_eq!((ended.code, ended.events("ticket.completed").len()), (Some(0), 1), "{}", ended.stdout);
+    assert_eq!(ended.events("watchlist.warning").len(), 1);
+}
+
+/// Promise: a secret that can't be read is a problem, unless whoever checks may not read it anyway.
+#[test]
+fn secrets_are_looked_at_unless_told_not_to() {
+    let bench = bench();
+    fs::remove_file(bench.path("app_secret")).unwrap();
+    let check = bench.output("check", &[]);
+    assert_eq!(check.status.code(), INVALID);
+    let problem =
+        format!("{}:7:14: error: app_secret of app `default`", bench.path("watcher.toml").display());
+    assert!(stdout(&check).contains(&problem), "{}", stdout(&check));
+    assert_eq!(bench.output("check", &["--no-secrets"]).status.code(), Some(0));
+}
+
+/// Promise: a good configuration is answered with the paths as they are understood, and with nothing else
+/// done: no file, no request.
+#[test]
+fn paths_are_shown_resolved_and_nothing_is_touched() {
+    let bench = bench();
+    let text = bench.read("watcher.toml");
+    let head = "[state]\npath = \"deep/state.db\"\n[log]\nfile = \"events.jsonl\"\n[poll]";
+    let lists = "[\"watchlist.toml\", \"watchlist.d/*.toml\"]";
+    bench.write("watcher.toml", &text.replace("[poll]", head).replace("[\"watchlist.toml\"]", lists));
+    let before = files(bench.folder.path());
+    let check = bench.output("check", &[]);
+    assert_eq!((check.status.code(), stderr(&check).as_str()), (Some(0), ""));
+    for path in [
+        "watcher.toml",
+        "deep/state.db",
+        "events.jsonl",
+        "watchlist.toml",
+        "watchlist.d/*.toml",
+        "app_secret",
+    ] {
+        let path = bench.path(path).display().to_string();
+        assert!(stdout(&check).contains(&path), "no {path} in\n{}", stdout(&check));
+    }
+    assert_eq!(files(bench.folder.path()), before);
+    assert!(bench.sim.requests().is_empty());
+}
+
+/// Promise 6: a bad file that only a pattern matched takes nothing away: its tickets stay as they were, the
+/// rest goes on, and it is said in the log; `check` fails it.
+#[test]
+fn a_bad_file_of_a_pattern_stops_nothing() {
+    let bench = Bench::new();
+    let text =
+        bench.read("watcher.toml").replace("[\"watchlist.toml\"]", "[\"watchlist.toml\", \"d/*.toml\"]");
+    bench.write("watcher.toml", &text);
+    fs::create_dir(bench.path("d")).unwrap();
+    bench.sim.add_job(Job::new("70", "doc70").life(Life::Forever));
+    bench.sim.add_job(Job::new("71", "doc71").life(Life::Forever));
+    bench.list("watchlist.toml", [("70", "doc70")]);
+    bench.list("d/a.toml", [("71", "doc71")]);
+    let first = bench.start(&[]);
+    first.wait_event("watcher.started", 1);
+    assert_eq!(first.stop().code, Some(0));
+
+    bench.write("d/a.toml", "[[ticket]]\nticket = 71\n");
+    assert_eq!(bench.output("check", &[]).status.code(), INVALID);
+    bench.sim.finish_job("70");
+    let second = bench.start(&[]);
+    second.wait_event("ticket.completed", 1);
+    let ended = second.stop();
+    let place = format!("{}:2:10: error", bench.path("d/a.toml").display());
+    let rejected = ended.events("watchlist.rejected");
+    assert!(rejected.iter().any(|line| line["message"].as_str().unwrap().contains(&place)), "{rejected:?}");
+    assert_eq!(bench.ticket("71")["state"], "pending");
+}
+
+/// Promise 7: a secret pasted into the configuration is refused without being repeated, however it stands
+/// there.
+#[test]
+fn a_pasted_secret_is_never_repeated() {
+    const CANARY: &str = "canary1Pasted2Secret3";
+    let bench = bench();
+    for pasted in [
+        format!("app_secret = \"{CANARY}\""),
+        format!("app_secret = {CANARY}"),
+        format!("app_secret = \"{CANARY}"),
+        format!("app_secret = '''\n{CANARY}\n'''"),
+        format!("app_secret = [\"{CANARY}\"]"),
+        format!("app_secret = {{ value = \"{CANARY}\" }}"),
+        format!("app_secret = {{ {CANARY} = 1 }}"),
+        format!("app_secret = {{ env = \"{CANARY} \" }}"),
+        format!("app_secret = {{ credential = \"{CANARY}/\" }}"),
+        format!("access_token = \"{CANARY}\""),
+        format!("secret = \"{CANARY}\""),
+        CANARY.to_owned(),
+        format!("{CANARY} = 1"),
+        format!("[apps.other]\napp_id = \"{CANARY} \""),
+        format!("[apps.other]\nbase_url = \"https://user:{CANARY}@open.feishu.cn\""),
+        format!("[apps]\nother = \"{CANARY}\""),
+    ] {
+        replace_line(&bench, "watcher.toml", 7, &pasted);
+        for command in ["check", "run", "status"] {
+            let output = bench.output(command, &[]);
+            assert_eq!(output.status.code(), INVALID, "{command}: {pasted}");
+            let said = stdout(&output) + &stderr(&output);
+            assert!(!said.contains(CANARY) && said.contains(": error: "), "{command}: {pasted}: {said}");
+        }
+        restore(&bench);
+    }
+}
