@@ -8,5 +8,7 @@
 
 mod budget;
 mod check;
+mod full_disk;
 mod harness;
 mod outputs;
+mod state_file;

@@ -1,0 +1,101 @@
+//! A full disk below the state file, on a small file system of the test's own. Only root may mount one; as
+//! anybody else these tests say that they are left out.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use export_simulator::{Job, Life};
+
+use crate::harness::{Bench, PATIENCE, Running, events};
+use crate::outputs::reconfigure;
+
+/// Mounts a megabyte at `$DISK` where nobody else sees it, and becomes the rest of the line.
+const MOUNT: &str = "mount -t tmpfs -o size=1m none \"$DISK\" || exit 99; ";
+
+/// A bench whose state file is to lie on a disk of its own; none where none can be mounted.
+fn bench_with_disk() -> Option<Bench> {
+    let bench = Bench::new();
+    reconfigure(&bench, "[poll]", "[state]\npath = \"disk/state.db\"\n[poll]");
+    fs::create_dir(bench.path("disk")).unwrap();
+    let tried = in_own_namespace(&bench, MOUNT, &[]).output();
+    if tried.is_ok_and(|output| output.status.success()) {
+        return Some(bench);
+    }
+    println!("left out: this user may not mount a file system of its own");
+    None
+}
+
+/// The shell line in a mount namespace of its own; `$0` and `$@` are the binary and its arguments.
+fn in_own_namespace(bench: &Bench, line: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    let run = bench.command("run", arguments);
+    command.args(["--mount", "sh", "-c", line]).arg(run.get_program()).args(run.get_args());
+    command.env("DISK", bench.path("disk")).env("BENCH", bench.folder.path());
+    command
+}
+
+/// Promise 6: a disk that is full at the start is said with 74; the state file stays as it was.
+#[test]
+fn a_disk_that_is_full_at_the_start() {
+    let Some(bench) = bench_with_disk() else { return };
+    bench.jobs([Job::new("70", "doc70").succeeds_after(Duration::ZERO)]);
+    // A first run leaves a state file, which is then put on the full disk.
+    assert_eq!(bench.run().code, Some(0));
+    let sent = bench.sim.requests().len();
+    let line = format!(
+        "{MOUNT} cp \"$BENCH/copy.db\" \"$DISK/state.db\"; head -c 2m /dev/zero > \"$DISK/filler\" 2>/dev/null; \
+         \"$0\" \"$@\"; code=$?; cp \"$DISK/state.db\" \"$BENCH/after.db\"; exit $code"
+    );
+    fs::rename(bench.path("disk/state.db"), bench.path("copy.db")).unwrap();
+    let ended = Running::of(in_own_namespace(&bench, &line, &["--until-done"])).wait();
+    assert_eq!(ended.code, Some(74), "{}", ended.stderr);
+    assert!(ended.stderr.contains("disk/state.db; look at its disk (space"), "{}", ended.stderr);
+    assert!(fs::read(bench.path("after.db")).unwrap() == fs::read(bench.path("copy.db")).unwrap());
+    assert_eq!(bench.sim.requests().len(), sent);
+}
+
+/// Promises 4 and 6: a disk that fills up while the watcher runs is said once; polls go on, nothing is announced
+/// that is not committed, and once there is space again everything is, without a restart.
+#[test]
+fn a_disk_that_fills_up_meanwhile() {
+    let Some(bench) = bench_with_disk() else { return };
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever), Job::new("71", "doc71").life(Life::Forever)]);
+    let running = Running::of(in_own_namespace(&bench, &format!("{MOUNT} exec \"$0\" \"$@\""), &[]));
+    running.wait_event("watcher.started", 1);
+    wait_polls(&bench, "70", 2);
+    let filler = seen_by(&running, &bench.path("disk/filler"));
+    fill(&filler);
+    bench.sim.finish_job("71");
+    running.wait_event("state.failed", 1);
+    let so_far = bench.sim.polls_of("70").len();
+    wait_polls(&bench, "70", so_far + 4);
+    running.wait_log("no announcement", |lines| events(lines, "ticket.completed").next().is_none());
+
+    fs::remove_file(&filler).unwrap();
+    running.wait_event("ticket.completed", 1);
+    running.wait_event("state.recovered", 1);
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.events("state.failed").len(), 1, "{}", ended.stdout);
+    assert_eq!(ended.events("ticket.completed").len(), 1);
+    let position = |event: &str| ended.lines.iter().position(|line| line["event"] == event);
+    assert!(position("state.recovered") < position("ticket.completed"), "{}", ended.stdout);
+}
+
+fn wait_polls(bench: &Bench, ticket: &str, count: usize) {
+    assert!(bench.sim.wait_until(PATIENCE, |journal| journal.polls_of(ticket).count() >= count));
+}
+
+/// The path as it is for a process in another mount namespace.
+fn seen_by(running: &Running, path: &Path) -> PathBuf {
+    let root = format!("/proc/{}/root", running.pid().as_raw_nonzero());
+    Path::new(&root).join(path.strip_prefix("/").unwrap())
+}
+
+fn fill(path: &Path) {
+    let mut filler = fs::File::create(path).unwrap();
+    while filler.write_all(&[0; 4096]).is_ok() {}
+}
