@@ -6,6 +6,7 @@
     reason = "a failed expectation in a helper is a failed test, too"
 )]
 
+mod batch;
 mod budget;
 mod check;
 mod full_disk;

@@ -1,0 +1,138 @@
+//! `run --until-done`: exit codes, summary, progress bar, and a second run of a finished batch.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use export_simulator::{Job, Life};
+
+use crate::harness::{Bench, Ended};
+use crate::outputs::{json_lines, stderr, stdout};
+
+fn done(ticket: &str) -> Job {
+    Job::new(ticket, format!("doc{ticket}")).succeeds_after(Duration::ZERO)
+}
+
+fn failing(ticket: &str) -> Job {
+    Job::new(ticket, format!("doc{ticket}")).fails_after(Duration::ZERO, 107)
+}
+
+fn endless(ticket: &str) -> Job {
+    Job::new(ticket, format!("doc{ticket}")).life(Life::Forever)
+}
+
+/// Standard output holds the log alone, and standard error exactly these lines: no bar where nobody looks.
+fn assert_said(bench: &Bench, ended: &Ended, summary: &[&str]) {
+    assert_eq!(json_lines(&ended.stdout).len(), ended.lines.len());
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    let state_file = format!("; state file {}", bench.path("state.db").display());
+    assert_eq!(lines.len(), summary.len(), "{}", ended.stderr);
+    assert_eq!(lines[0], format!("{}{state_file}", summary[0]));
+    assert_eq!(lines[1..], summary[1..]);
+}
+
+/// Promise: a script learns from the exit code whether every ticket has its file.
+#[test]
+fn a_batch_that_went_well() {
+    let bench = Bench::new();
+    bench.jobs([done("70"), done("71")]);
+    let ended = bench.run();
+    assert_eq!(ended.code, Some(0));
+    assert_said(&bench, &ended, &["2 completed, 0 failed, 0 timed out, 0 pending"]);
+}
+
+/// Promise: failed tickets show in the exit code, and a finished batch that is run again says the same without
+/// a single request.
+#[test]
+fn a_batch_with_failures_that_is_run_again() {
+    let bench = Bench::new();
+    bench.jobs([done("70"), failing("71")]);
+    for round in 1..=2 {
+        let ended = bench.run();
+        assert_eq!(ended.code, Some(10), "round {round}");
+        assert_said(&bench, &ended, &["1 completed, 1 failed, 0 timed out, 0 pending"]);
+        assert_eq!(ended.events("ticket.completed").len(), usize::from(round == 1), "round {round}");
+        assert_eq!(bench.sim.requests().len(), 3, "round {round}: a token and two polls in all");
+    }
+}
+
+/// Promise: the deadline ends a batch on time and shows in the exit code, whatever failed besides.
+#[test]
+fn a_batch_that_is_too_slow() {
+    let bench = Bench::new();
+    bench.jobs([failing("70"), endless("71")]);
+    let began = Instant::now();
+    let ended = bench.start(&["--until-done", "--deadline", "1s"]).wait();
+    assert_eq!(ended.code, Some(11));
+    assert!((Duration::from_secs(1)..Duration::from_secs(9)).contains(&began.elapsed()));
+    let summary = "0 completed, 1 failed, 0 timed out, 1 pending";
+    assert_said(&bench, &ended, &[summary, "the deadline passed; run again to go on"]);
+}
+
+/// Promise: a batch that is told to stop says so in the exit code.
+#[test]
+fn a_batch_that_is_stopped() {
+    let bench = Bench::new();
+    bench.jobs([endless("70")]);
+    let running = bench.start(&["--until-done"]);
+    running.wait_event("watcher.started", 1);
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(11));
+    assert_said(&bench, &ended, &["0 completed, 0 failed, 0 timed out, 1 pending"]);
+}
+
+/// Promise: with nothing to watch a batch is done at once, without a request.
+#[test]
+fn an_empty_batch_is_done() {
+    let bench = Bench::new();
+    bench.write("watchlist.toml", "");
+    let ended = bench.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_said(&bench, &ended, &["0 completed, 0 failed, 0 timed out, 0 pending"]);
+    assert!(bench.sim.requests().is_empty());
+}
+
+/// Promise: on a terminal there is a bar that says how long a sweep takes; the log stays clean.
+#[test]
+fn a_terminal_shows_a_bar() {
+    let Some((bench, shown)) = on_a_terminal("> \"$BENCH/out.jsonl\"") else { return };
+    let bar = "1/3 done  2 open, one sweep takes 1 s at 100 a minute, 1 failed";
+    assert!(shown.contains(bar), "{shown:?}");
+    assert!(shown.contains("0 completed, 1 failed, 0 timed out, 2 pending; state file "), "{shown:?}");
+    let log = json_lines(&bench.read("out.jsonl"));
+    assert!(log.iter().any(|line| line["event"] == "ticket.failed"));
+}
+
+/// Promise: where log and bar share a terminal, the log is text and no line of it is torn by the bar.
+#[test]
+fn a_terminal_shows_log_and_bar() {
+    let Some((_, shown)) = on_a_terminal("") else { return };
+    let line = |wanted: &str| shown.split(['\n', '\r']).any(|line| line.contains(wanted));
+    assert!(line("2 open, one sweep takes 1 s at 100 a minute"), "{shown:?}");
+    assert!(line("ticket 70 failed: document_too_large"), "{shown:?}");
+    assert!(!shown.contains("{\"timestamp\""), "{shown:?}");
+}
+
+/// Runs a batch with a failure until its deadline on a pseudo terminal of `script` (util-linux), with a
+/// redirection of the shell; none where there is no `script`.
+fn on_a_terminal(redirection: &str) -> Option<(Bench, String)> {
+    let bench = Bench::new();
+    bench.jobs([failing("70"), endless("71"), endless("72")]);
+    let line = format!(
+        "stty cols 160; '{}' run --config '{}' --until-done --deadline 1500ms {redirection}",
+        env!("CARGO_BIN_EXE_feishu-export-watcher"),
+        bench.path("watcher.toml").display()
+    );
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("BENCH", bench.folder.path());
+    script.env_remove("FEISHU_EXPORT_WATCHER_LOG").env("TERM", "xterm").stdin(std::process::Stdio::null());
+    match script.output() {
+        Ok(output) => {
+            assert_eq!(output.status.code(), Some(11), "{}{}", stdout(&output), stderr(&output));
+            Some((bench, stdout(&output)))
+        }
+        Err(error) => {
+            println!("left out: no pseudo terminal without script of util-linux ({error})");
+            None
+        }
+    }
+}
