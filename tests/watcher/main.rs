@@ -11,5 +11,6 @@ mod budget;
 mod check;
 mod full_disk;
 mod harness;
+mod log;
 mod outputs;
 mod state_file;
