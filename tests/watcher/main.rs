@@ -13,4 +13,5 @@ mod full_disk;
 mod harness;
 mod log;
 mod outputs;
+mod secrets;
 mod state_file;
