@@ -17,6 +17,9 @@ const LOG_ID_MAX: usize = 128;
 /// Shorter texts are no secrets of this platform, and taking them out would maim messages.
 const SECRET_MIN: usize = 6;
 
+/// Words that begin like an access token and are shorter are none; true ones have twenty and more.
+const TOKEN_LIKE_MIN: usize = 18;
+
 /// What stands where a secret stood.
 const HIDDEN: &str = "[hidden]";
 
@@ -73,7 +76,24 @@ pub(super) fn cut(text: &str, max: usize, mark: &str) -> String {
 }
 
 fn hide(text: &str, secret: &str) -> String {
-    if secret.len() < SECRET_MIN { text.to_owned() } else { text.replace(secret, HIDDEN) }
+    if secret.len() < SECRET_MIN { hide_tokens(text) } else { hide_tokens(&text.replace(secret, HIDDEN)) }
+}
+
+/// Takes out what looks like an access token: a gateway may repeat one of another request, such as the
+/// one before or after a renewal.
+fn hide_tokens(text: &str) -> String {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    let pieces = text.split_inclusive(|character| !is_part(character)).map(|piece| {
+        let word = piece.trim_end_matches(|character| !is_part(character));
+        if is_token_like(word) { [HIDDEN, &piece[word.len()..]] } else { [piece, ""] }
+    });
+    pieces.flatten().collect()
+}
+
+/// Whether a word has the form of a tenant token (`t-`) or user token (`u-`), or of the newer ones (JWT).
+fn is_token_like(word: &str) -> bool {
+    let is_long = word.len() >= TOKEN_LIKE_MIN && word.bytes().any(|byte| byte.is_ascii_digit());
+    is_long && ["t-", "u-", "eyJ"].iter().any(|start| word.starts_with(start))
 }
 
 /// `msg`, and `error.message` where it adds something; else why there is neither.
@@ -171,6 +191,22 @@ mod tests {
         ] {
             let body = format!(r#"{{"code":99991672,"error":{error}}}"#);
             assert_eq!(detail(&body).remedy.as_deref(), expected, "{error}");
+        }
+    }
+
+    /// Promise 7: an access token is taken out whichever request it belongs to.
+    #[test]
+    fn what_looks_like_an_access_token_is_taken_out() {
+        for token in
+            ["t-caecc734c2e3328a62489fe0648c", "u-6U1SbDiM6XIH2DcTCPyeub", "eyJhbGciOiJFUzI1NiJ9.e30.x"]
+        {
+            for text in ["T", "Bearer T", "access_token=T&x", "{\"token\":\"T\"}, T"] {
+                assert_eq!(hide(&text.replace('T', token), ""), text.replace('T', HIDDEN), "{token}");
+            }
+        }
+        for harmless in ["", "t-shirt", "u-turns-are-forbidden-here", "2026112210000001AC1500", "报 t-1 。"]
+        {
+            assert_eq!(hide(harmless, ""), harmless);
         }
     }
 
