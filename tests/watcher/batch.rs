@@ -61,9 +61,9 @@ fn a_batch_that_is_too_slow() {
     let bench = Bench::new();
     bench.jobs([failing("70"), endless("71")]);
     let began = Instant::now();
-    let ended = bench.start(&["--until-done", "--deadline", "1s"]).wait();
+    let ended = bench.start(&["--until-done", "--deadline", "2s"]).wait();
     assert_eq!(ended.code, Some(11));
-    assert!((Duration::from_secs(1)..Duration::from_secs(9)).contains(&began.elapsed()));
+    assert!((Duration::from_secs(2)..Duration::from_secs(10)).contains(&began.elapsed()));
     let summary = "0 completed, 1 failed, 0 timed out, 1 pending";
     assert_said(&bench, &ended, &[summary, "the deadline passed; run again to go on"]);
 }
@@ -118,7 +118,7 @@ fn on_a_terminal(redirection: &str) -> Option<(Bench, String)> {
     let bench = Bench::new();
     bench.jobs([failing("70"), endless("71"), endless("72")]);
     let line = format!(
-        "stty cols 160; '{}' run --config '{}' --until-done --deadline 1500ms {redirection}",
+        "stty cols 160; '{}' run --config '{}' --until-done --deadline 2500ms {redirection}",
         env!("CARGO_BIN_EXE_feishu-export-watcher"),
         bench.path("watcher.toml").display()
     );

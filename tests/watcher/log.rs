@@ -41,7 +41,7 @@ fn keys(line: &str) -> Vec<String> {
 /// A run in which one ticket completes, one fails, one times out and one is removed.
 fn four_verdicts(arguments: &[&str]) -> (Bench, Ended) {
     let bench = Bench::new();
-    reconfigure(&bench, "[poll]", "[poll]\ngive_up_after = \"1200ms\"");
+    reconfigure(&bench, "[poll]", "[poll]\ngive_up_after = \"2500ms\"");
     bench.jobs([
         Job::new("70", "doc70").succeeds_after(Duration::ZERO),
         Job::new("71", "doc71").fails_after(Duration::ZERO, 109),
@@ -198,6 +198,8 @@ fn a_hostile_name_is_shown_harmless() {
     let bench = Bench::new();
     let mut job = Job::new("70", "doc70").succeeds_after(Duration::ZERO);
     job.file_name = NAME.to_owned();
+    // Without a space it stands unquoted in a line of text.
+    job.file_extension = "\u{1b}[31mpdf\u{202e}".to_owned();
     let mut failed = Job::new("71", "doc71").fails_after(Duration::ZERO, 3);
     failed.job_error_msg = NAME.to_owned();
     bench.jobs([job, failed]);

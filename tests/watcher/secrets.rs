@@ -162,6 +162,7 @@ fn secrets_appear_nowhere() {
     add_apps_with_spoilt_tokens(&bench);
     spoil_queries(&bench, "71", &first_token);
     spoil_queries(&bench, "75", USER_TOKEN);
+    bench.sim.fault("75", 10, Fault::answer(500, 2, format!("of another request: {first_token}")));
 
     let mut command = bench.command("run", &["--log-level", "trace"]);
     command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
