@@ -110,6 +110,7 @@ fn a_terminal_shows_log_and_bar() {
     assert!(line("2 open, one sweep takes 1 s at 100 a minute"), "{shown:?}");
     assert!(line("ticket 70 failed: document_too_large"), "{shown:?}");
     assert!(!shown.contains("{\"timestamp\""), "{shown:?}");
+    assert!(!shown.contains("0/0 done"), "a full bar before anything is known: {shown:?}");
 }
 
 /// Runs a batch with a failure until its deadline on a pseudo terminal of `script` (util-linux), with a

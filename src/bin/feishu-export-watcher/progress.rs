@@ -18,9 +18,9 @@ const EVERY: Duration = Duration::from_millis(200);
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// An empty bar.
+    /// A bar that is seen from the first time that there is something to show.
     pub(crate) fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(5));
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         // The template is a constant; should it ever not parse, the library's own bar does.
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} done  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -49,6 +49,9 @@ impl Progress {
         self.0.set_length(u64::try_from(listed.total()).unwrap_or(u64::MAX));
         self.0.set_position(u64::try_from(listed.total() - pending).unwrap_or(u64::MAX));
         self.0.set_message(message(snapshot));
+        if self.0.is_hidden() {
+            self.0.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+        }
     }
 }
 
