@@ -41,7 +41,11 @@ pub(super) fn find(path: &Path) -> Result<Option<PathBuf>, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // To create a file at the far end of a dead link would hide that its volume is not there.
             match fs::symlink_metadata(path) {
-                Ok(_) => Err(StoreError::not_a_state_file(path, "it is a symbolic link to nothing")),
+                Ok(found) if found.is_symlink() => {
+                    Err(StoreError::not_a_state_file(path, "it is a symbolic link to nothing"))
+                }
+                // A watcher that is just starting put it there in between.
+                Ok(_) => fs::canonicalize(path).map(Some).map_err(StoreError::io("resolve", path)),
                 Err(_) => Ok(None),
             }
         }
