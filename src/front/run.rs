@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::list_report::{report_config, report_problems};
 use super::reload;
-use crate::config::{Config, Loaded, PollConfig};
+use crate::config::{Config, Loaded, PollConfig, check_secrets};
 use crate::feishu::{ClientError, HttpExportApi};
 use crate::store::{SqliteStore, StoreError};
 use crate::watch::{Announcer, Clock, Controls, Outcome, Settings, Setup, Snapshot, WatchError, watch};
@@ -79,9 +79,13 @@ pub async fn run<L: Announcer>(
     // The lock first: a second watcher must not get as far as to say anything about tickets.
     let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path));
     let store = open.await.map_err(RunError::Opening)??;
+    let config = Arc::new(config);
     let (of_config, of_lists): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(|problem| *problem.path == *config.path);
     report_config(&of_config);
+    let looked_at = Arc::clone(&config);
+    // Nobody waits for it: a secret may lie on a mount that hangs.
+    drop(tokio::task::spawn_blocking(move || report_open_secrets(&looked_at)));
     report_problems(&of_lists, &watch_list.rejected);
     let (commands, receiver) = mpsc::channel(COMMANDS);
     let setup = Setup {
@@ -91,13 +95,20 @@ pub async fn run<L: Announcer>(
         clock: Clock::system(),
     };
     let as_started = reload::content(&config.path);
-    let reloads = tokio::spawn(reload::serve(Arc::new(config), as_started, hooks.reload, commands));
+    let reloads = tokio::spawn(reload::serve(config, as_started, hooks.reload, commands));
     let controls = Controls { stop: hooks.stop, commands: receiver, view: hooks.view };
     let outcome = watch(api, store.clone(), hooks.log, setup, controls).await;
     reloads.abort();
     // What had to be written is written; a disk that hangs must not hold up the end.
     let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
     Ok(outcome?)
+}
+
+/// Secrets that others can read. One that can't be read at all pauses its app, which says so itself.
+fn report_open_secrets(config: &Config) {
+    let mut problems = check_secrets(config);
+    problems.retain(|problem| !problem.is_error());
+    report_config(&problems);
 }
 
 fn settings(config: &Config, options: RunOptions) -> Settings {

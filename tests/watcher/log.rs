@@ -42,9 +42,11 @@ fn keys(line: &str) -> Vec<String> {
 fn four_verdicts(arguments: &[&str]) -> (Bench, Ended) {
     let bench = Bench::new();
     reconfigure(&bench, "[poll]", "[poll]\ngive_up_after = \"2500ms\"");
+    let mut failed = Job::new("71", "doc71").fails_after(Duration::ZERO, 109);
+    failed.job_error_msg = "a block is forbidden".to_owned();
     bench.jobs([
         Job::new("70", "doc70").succeeds_after(Duration::ZERO),
-        Job::new("71", "doc71").fails_after(Duration::ZERO, 109),
+        failed,
         Job::new("72", "doc72").life(Life::Forever),
         Job::new("73", "doc73").life(Life::Forever),
     ]);

@@ -1,7 +1,7 @@
 //! `run`: the watcher at work, and its last words.
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use feishu_export_watcher::config::{Config, Loaded, LogFormat, load_all};
@@ -22,14 +22,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs until done or stopped; returns the exit code.
 pub(crate) fn run(arguments: RunArguments) -> u8 {
-    let loaded = match load_all(&arguments.config, WallTime::now()) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("{error}");
-            eprintln!("nothing was started; see `feishu-export-watcher check --help`");
-            return exit::CONFIG;
-        }
-    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -37,56 +29,65 @@ pub(crate) fn run(arguments: RunArguments) -> u8 {
             return exit::UNEXPECTED;
         }
     };
-    let code = runtime.block_on(watch_all(arguments, loaded));
+    let code = runtime.block_on(watch_all(arguments)).unwrap_or_else(|code| code);
     // A thread that hangs in the file system must not hold up the end.
     runtime.shutdown_timeout(LAST_WORDS);
     code
 }
 
-async fn watch_all(arguments: RunArguments, loaded: Loaded) -> u8 {
+/// The exit code, in either case; an error was told on stderr.
+async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
+    // Before anything that takes time: a reload that comes too early must not kill.
+    let signals = Signals::install().map_err(|error| {
+        complain(&error);
+        exit::UNEXPECTED
+    })?;
+    let loaded = load(arguments.config).await?;
     // An empty variable counts as none.
     let level = arguments.log_level.filter(|level| !level.is_empty());
-    let log = match set_up_log(&loaded.config, level) {
-        Ok(log) => log,
-        Err(error) => {
-            complain(&error);
-            return match error {
-                // Those of the file were found good when it was loaded.
-                LogError::Directives { .. } => exit::USAGE,
-                _ => exit::UNEXPECTED,
-            };
+    let log = set_up_log(&loaded.config, level).map_err(|error| {
+        complain(&error);
+        match error {
+            // Those of the file were found good when it was loaded.
+            LogError::Directives { .. } => exit::USAGE,
+            _ => exit::UNEXPECTED,
         }
-    };
-    let signals = match Signals::install() {
-        Ok(signals) => signals,
-        Err(error) => {
-            complain(&error);
-            return exit::UNEXPECTED;
-        }
-    };
+    })?;
     let options = RunOptions { until_done: arguments.until_done, deadline: arguments.deadline };
     let state = loaded.config.state.path.clone();
     let ended = watch_with(loaded, options, signals, &log).await;
     let flushed = log.flush(LAST_WORDS).await;
-    match ended {
-        Ok(outcome) => {
-            if options.until_done {
-                summarise(&outcome, &state);
-            }
-            if !outcome.saved {
-                eprintln!("error: the state file {} could not be written at the end", state.display());
-            } else if outcome.unannounced > 0 {
-                let why = flushed.err().map(|error| format!(" ({error})")).unwrap_or_default();
-                eprintln!(
-                    "error: {} verdicts could not be logged in time{why}; the next start announces them",
-                    outcome.unannounced
-                );
-            }
-            exit::of_outcome(&outcome, options.until_done)
+    let outcome = ended.map_err(|error| {
+        complain(&error);
+        exit::of_error(&error)
+    })?;
+    if options.until_done {
+        summarise(&outcome, &state);
+    }
+    if !outcome.saved {
+        eprintln!("error: the state file {} could not be written at the end", state.display());
+    } else if outcome.unannounced > 0 {
+        let why = flushed.err().map(|error| format!(" ({error})")).unwrap_or_default();
+        eprintln!(
+            "error: {} verdicts could not be logged in time{why}; the next start announces them",
+            outcome.unannounced
+        );
+    }
+    Ok(exit::of_outcome(&outcome, options.until_done))
+}
+
+async fn load(config: PathBuf) -> Result<Loaded, u8> {
+    let read = tokio::task::spawn_blocking(move || load_all(&config, WallTime::now())).await;
+    match read {
+        Ok(Ok(loaded)) => Ok(loaded),
+        Ok(Err(error)) => {
+            eprintln!("{error}");
+            eprintln!("nothing was started; see `feishu-export-watcher check --help`");
+            Err(exit::CONFIG)
         }
         Err(error) => {
             complain(&error);
-            exit::of_error(&error)
+            Err(exit::UNEXPECTED)
         }
     }
 }
