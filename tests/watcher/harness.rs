@@ -35,22 +35,38 @@ impl Bench {
     /// The same with a scenario.
     pub(crate) fn with(scenario: Scenario) -> Self {
         let bench = Self { folder: TempDir::new().unwrap(), sim: Simulator::spawn(scenario).unwrap() };
-        bench.write("app_secret", DEFAULT_APP_SECRET);
-        bench.private("app_secret");
+        bench.secret("app_secret", DEFAULT_APP_SECRET);
         bench.configure("");
         bench
     }
 
     /// Writes `watcher.toml` for the default app; `more` is appended.
     pub(crate) fn configure(&self, more: &str) {
-        let text = format!(
-            "watchlist = [\"watchlist.toml\"]\n\
-             [poll]\ninitial_interval = \"100ms\"\nmax_interval = \"1s\"\nrequest_timeout = \"2s\"\n\
-             {more}\n\
-             [apps.default]\nbase_url = \"{}\"\napp_id = \"{DEFAULT_APP_ID}\"\napp_secret = {{ file = \"app_secret\" }}\n",
+        let app = self.app_section("default", DEFAULT_APP_ID, "app_secret = { file = \"app_secret\" }");
+        self.write_config(&format!("{more}\n{app}"));
+    }
+
+    /// Writes `watcher.toml` with what every test has in common, and the rest; keys before the rest's
+    /// first section belong to `[poll]`.
+    pub(crate) fn write_config(&self, rest: &str) {
+        let common = "watchlist = [\"watchlist.toml\"]\n\
+             [poll]\ninitial_interval = \"100ms\"\nmax_interval = \"1s\"\nrequest_timeout = \"2s\"\n";
+        self.write("watcher.toml", &format!("{common}{rest}"));
+    }
+
+    /// The section of an app that the simulator serves.
+    pub(crate) fn app_section(&self, name: &str, app_id: &str, credentials: &str) -> String {
+        format!(
+            "[apps.{name}]\nbase_url = \"{}\"\napp_id = \"{app_id}\"\n{credentials}\n",
             self.sim.base_url()
-        );
-        self.write("watcher.toml", &text);
+        )
+    }
+
+    /// Changes `watcher.toml`.
+    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
+        let text = self.read("watcher.toml");
+        assert!(text.contains(from), "{from:?} is not in\n{text}");
+        self.write("watcher.toml", &text.replace(from, to));
     }
 
     /// Adds the jobs to the simulator and lists all of its jobs in `watchlist.toml`.
@@ -92,9 +108,10 @@ impl Bench {
         fs::read_to_string(self.path(file)).unwrap()
     }
 
-    /// Takes a file's permissions from everybody else.
-    pub(crate) fn private(&self, file: &str) {
+    /// Writes a file that only this user may read.
+    pub(crate) fn secret(&self, file: &str, text: &str) {
         use std::os::unix::fs::PermissionsExt;
+        self.write(file, text);
         fs::set_permissions(self.path(file), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
@@ -128,11 +145,33 @@ impl Bench {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// The tickets as `status` shows them.
+    pub(crate) fn tickets(&self) -> Vec<Value> {
+        self.status()["tickets"].as_array().unwrap().clone()
+    }
+
+    /// Asks `status` until the tickets satisfy a condition: what is pending reaches the state file within a
+    /// second or so. Returns them.
+    pub(crate) fn wait_tickets(&self, what: &str, condition: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let tickets = self.tickets();
+            if condition(&tickets) {
+                return tickets;
+            }
+            assert!(Instant::now() < until, "waited in vain for {what}; the tickets:\n{tickets:#?}");
+        }
+    }
+
+    /// How many tickets `status` counts in a state.
+    pub(crate) fn count(&self, state: &str) -> u64 {
+        self.status()["summary"][state].as_u64().unwrap()
+    }
+
     /// The ticket as `status` shows it.
     pub(crate) fn ticket(&self, ticket: &str) -> Value {
-        let status = self.status();
-        let found = status["tickets"].as_array().unwrap().iter().find(|row| row["ticket"] == ticket);
-        found.unwrap_or_else(|| panic!("no ticket {ticket}")).clone()
+        let found = self.tickets().into_iter().find(|row| row["ticket"] == ticket);
+        found.unwrap_or_else(|| panic!("no ticket {ticket}"))
     }
 }
 
@@ -200,6 +239,11 @@ impl Running {
     /// Waits for `count` lines of that event.
     pub(crate) fn wait_event(&self, event: &str, count: usize) {
         self.wait_log(event, |lines| events(lines, event).count() >= count);
+    }
+
+    /// The log so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.lines.0.lock().unwrap().clone()
     }
 
     /// The process's id.

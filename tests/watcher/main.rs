@@ -6,12 +6,16 @@
     reason = "a failed expectation in a helper is a failed test, too"
 )]
 
+mod apps;
 mod batch;
 mod budget;
 mod check;
+mod crash;
+mod faults;
 mod full_disk;
 mod harness;
 mod log;
 mod outputs;
 mod secrets;
+mod signals;
 mod state_file;

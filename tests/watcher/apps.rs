@@ -1,0 +1,237 @@
+//! One app's trouble: how loud it is, whom it leaves alone, and what ends it.
+
+use std::time::{Duration, Instant};
+
+use export_simulator::{App, DEFAULT_APP_ID, Endpoint, Job, Journal, Life, Scenario, Trouble};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Bench, PATIENCE, Running, events};
+
+const APPS: [&str; 4] = ["north", "east", "south", "west"];
+
+/// The one whose secret is wrong.
+const BAD: &str = "south";
+
+const EACH: usize = 6;
+
+/// Four apps with tickets whose jobs are done; the secret file of one of them is wrong.
+fn four_apps() -> Bench {
+    let app = |name| App::new(format!("cli_{name}"), format!("secret of {name}"));
+    let bench = Bench::with(Scenario::with_apps(APPS.map(app)));
+    let mut sections = String::new();
+    let mut list = String::new();
+    for name in APPS {
+        let file = format!("{name}.secret");
+        bench.secret(&file, &if name == BAD { "wrong".to_owned() } else { format!("secret of {name}") });
+        let credentials = format!("app_secret = {{ file = \"{file}\" }}");
+        sections += &bench.app_section(name, &format!("cli_{name}"), &credentials);
+        for number in 0..EACH {
+            let ticket = format!("{name}-{number}");
+            bench
+                .sim
+                .add_job(Job::new(&ticket, "doc").app(format!("cli_{name}")).succeeds_after(Duration::ZERO));
+            list += &format!("[[ticket]]\nticket = \"{ticket}\"\ntoken = \"doc\"\napp = \"{name}\"\n");
+        }
+    }
+    bench.write_config(&sections);
+    bench.write("watchlist.toml", &list);
+    bench
+}
+
+fn token_requests(journal: &Journal, name: &str) -> usize {
+    let app_id = format!("cli_{name}");
+    journal.of(Endpoint::TenantToken).filter(|request| request.app_id.as_deref() == Some(&app_id)).count()
+}
+
+/// Waits until the others are done and the bad app's secret was refused that often; then looks whether
+/// anybody but that app noticed.
+fn wait_for_refusals(bench: &Bench, run: &Running, refusals: usize) {
+    run.wait_event("ticket.completed", EACH * (APPS.len() - 1));
+    assert!(bench.sim.wait_until(PATIENCE, |journal| token_requests(journal, BAD) >= refusals));
+    run.wait_event("app.paused", 1);
+    let log = run.log();
+    let paused: Vec<_> = events(&log, "app.paused").collect();
+    assert_eq!(paused.len(), 1, "once, however often it is tried: {paused:#?}");
+    assert_eq!((&paused[0]["app"], &paused[0]["reason"]), (&BAD.into(), &"credentials_rejected".into()));
+    for row in bench.wait_tickets("all", |rows| rows.len() == EACH * APPS.len()) {
+        let expected = if row["app"] == BAD { "pending" } else { "completed" };
+        assert_eq!(row["state"], expected, "{row}");
+        assert_eq!(row["error"], Value::Null, "an app's fault leaves no mark on a ticket: {row}");
+    }
+}
+
+fn all_is_well(bench: &Bench, run: Running, token_requests_of_bad: usize) {
+    run.wait_event("ticket.completed", EACH * APPS.len());
+    let ended = run.stop();
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.events("app.paused").len(), 1);
+    assert_eq!(ended.events("app.resumed").len(), 1);
+    assert_eq!(bench.sim.throttled_count(), 0);
+    bench.sim.journal(|journal| {
+        assert_eq!(token_requests(journal, BAD), token_requests_of_bad);
+        for name in APPS.into_iter().filter(|name| *name != BAD) {
+            assert_eq!(token_requests(journal, name), 1, "{name}");
+        }
+        assert_eq!(journal.of(Endpoint::Query).count(), EACH * APPS.len(), "one poll a ticket does");
+    });
+}
+
+/// Promise 3: a wrong secret in one app of four leaves the others untouched, costs one token request for each
+/// try, and heals once the file is corrected: by itself, no signal, no restart, or with SIGHUP at once.
+#[test]
+fn a_wrong_secret_heals_when_its_file_is_corrected() {
+    std::thread::scope(|scope| {
+        scope.spawn(heals_by_itself);
+        scope.spawn(heals_with_sighup);
+    });
+}
+
+fn heals_by_itself() {
+    let bench = four_apps();
+    let run = bench.start(&[]);
+    wait_for_refusals(&bench, &run, 2);
+    bench.secret(&format!("{BAD}.secret"), &format!("secret of {BAD}\n"));
+    all_is_well(&bench, run, 3);
+}
+
+fn heals_with_sighup() {
+    let bench = four_apps();
+    let run = bench.start(&[]);
+    wait_for_refusals(&bench, &run, 3);
+    bench.secret(&format!("{BAD}.secret"), &format!("secret of {BAD}"));
+    let asked = Instant::now();
+    run.signal(Signal::HUP);
+    run.wait_event("app.resumed", 1);
+    assert!(asked.elapsed() < Duration::from_secs(5), "after three refusals the next try is 8 s away");
+    all_is_well(&bench, run, 4);
+}
+
+fn wait_for_polls(bench: &Bench, more: usize) {
+    let polls = bench.sim.count(Endpoint::Query) + more;
+    assert!(bench.sim.wait_until(PATIENCE, |journal| journal.of(Endpoint::Query).count() >= polls));
+}
+
+fn running_jobs(bench: &Bench, count: usize) {
+    bench.jobs((0..count).map(|number| Job::new(number.to_string(), "doc").life(Life::Forever)));
+}
+
+fn finish_jobs(bench: &Bench) {
+    for job in bench.sim.jobs() {
+        bench.sim.finish_job(&job.ticket);
+    }
+}
+
+/// A revoked access token costs exactly one more fetch, however many polls carry it, and pauses nobody.
+#[test]
+fn a_revoked_token_is_fetched_once_more() {
+    let bench = Bench::new();
+    running_jobs(&bench, 10);
+    let run = bench.start(&["--until-done"]);
+    wait_for_polls(&bench, 20);
+    bench.sim.revoke_tokens(DEFAULT_APP_ID);
+    run.wait_event("token.refreshed", 2);
+    finish_jobs(&bench);
+    let ended = run.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(bench.sim.count(Endpoint::TenantToken), 2);
+    assert_eq!(ended.events("token.rejected").len(), 1);
+    assert_eq!(ended.events("app.paused").len(), 0);
+}
+
+/// Promise 3, and exit code 69: an app whose every access token is refused is paused once; a batch that has
+/// nothing else left ends after 60 s and names app and reason, its tickets are pending as before.
+#[test]
+fn a_batch_that_only_a_person_can_help_ends() {
+    let app = App { trouble: Some(Trouble::TokensRefused), ..App::default() };
+    let bench = Bench::with(Scenario::with_apps([app]));
+    bench.jobs((0..5).map(|number| Job::new(number.to_string(), "doc").succeeds_after(Duration::ZERO)));
+    let began = Instant::now();
+    let ended = bench.run();
+    assert_eq!(ended.code, Some(69), "{}", ended.stderr);
+    assert!(began.elapsed() >= Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(ended.stderr.contains("app default is paused: credentials_rejected"), "{}", ended.stderr);
+    assert_eq!(ended.events("app.paused").len(), 1);
+    assert_eq!(bench.count("pending"), 5);
+    let fetches = bench.sim.count(Endpoint::TenantToken);
+    assert!((3..=8).contains(&fetches), "{fetches} token requests, with probes after 2, 4, 8 … s");
+    assert!(bench.sim.count(Endpoint::Query) <= 20, "{}", bench.sim.count(Endpoint::Query));
+}
+
+/// A ready-made user token from a file: it is used as it is, its successor is taken while the app runs, and
+/// one that is refused pauses the app until the file holds a better one. No token is ever fetched.
+#[test]
+fn a_token_kept_by_others_is_read_again() {
+    let app = App { user_tokens: vec!["u-first".to_owned()], ..App::default() };
+    let bench = Bench::with(Scenario { record_headers: true, ..Scenario::with_apps([app]) });
+    bench.write_config(&bench.app_section("default", DEFAULT_APP_ID, "access_token = { file = \"token\" }"));
+    bench.secret("token", "u-first\n");
+    running_jobs(&bench, 2);
+    let run = bench.start(&["--until-done"]);
+    wait_for_polls(&bench, 2);
+    // Replaced in good time.
+    bench.sim.accept_token(DEFAULT_APP_ID, "u-second");
+    bench.secret("token", "u-second");
+    wait_for_token(&bench, "u-second");
+    // Replaced too late.
+    bench.sim.revoke_token("u-second");
+    run.wait_event("app.paused", 1);
+    bench.sim.accept_token(DEFAULT_APP_ID, "u-third");
+    bench.secret("token", "u-third");
+    run.wait_event("app.resumed", 1);
+    finish_jobs(&bench);
+    let ended = run.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.events("app.paused")[0]["reason"], "credentials_rejected");
+    assert_eq!(ended.events("app.paused").len(), 1);
+    assert_eq!(bench.sim.count(Endpoint::TenantToken), 0);
+    assert!(!ended.stdout.contains("u-first") && !ended.stdout.contains("u-second"), "{}", ended.stdout);
+}
+
+fn wait_for_token(bench: &Bench, token: &str) {
+    let wanted = format!("Bearer {token}");
+    let carries = |request: &export_simulator::Request| {
+        request.headers.as_ref().is_some_and(|headers| headers["authorization"] == wanted)
+    };
+    assert!(bench.sim.wait_until(PATIENCE, |journal| journal.all().iter().any(carries)));
+}
+
+/// Promise 3: a missing scope, a blocked address and a used-up quota pause the app, once and loudly; its
+/// tickets stay pending without a mark, and go on when the trouble is over: by itself, or for the quota,
+/// which is tried hourly, with SIGHUP.
+#[test]
+fn an_app_in_trouble_is_paused_until_it_is_over() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| in_trouble(Trouble::scope_missing(), "scope_missing", false));
+        scope.spawn(|| in_trouble(Trouble::IpNotAllowed, "ip_not_allowed", false));
+        scope.spawn(|| in_trouble(Trouble::QuotaExhausted, "quota_exhausted", true));
+    });
+}
+
+fn in_trouble(trouble: Trouble, reason: &str, needs_signal: bool) {
+    let bench = Bench::new();
+    running_jobs(&bench, 5);
+    let run = bench.start(&[]);
+    wait_for_polls(&bench, 5);
+    bench.sim.set_trouble(DEFAULT_APP_ID, trouble);
+    run.wait_event("app.paused", 1);
+    if !needs_signal {
+        // A probe, by which nothing changes.
+        wait_for_polls(&bench, 1);
+    }
+    for row in bench.wait_tickets("all", |rows| rows.len() == 5) {
+        assert_eq!((&row["state"], &row["error"]), (&"pending".into(), &Value::Null), "{row}");
+    }
+    bench.sim.set_trouble(DEFAULT_APP_ID, None);
+    finish_jobs(&bench);
+    if needs_signal {
+        run.signal(Signal::HUP);
+    }
+    run.wait_event("ticket.completed", 5);
+    let ended = run.stop();
+    let paused = ended.events("app.paused");
+    assert_eq!(paused.len(), 1, "{paused:#?}");
+    assert_eq!((&paused[0]["reason"], &paused[0]["level"]), (&reason.into(), &"ERROR".into()));
+    assert!(paused[0]["error.log_id"].is_string(), "{}", paused[0]);
+    assert_eq!(ended.events("app.resumed").len(), 1);
+}
