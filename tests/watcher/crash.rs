@@ -93,7 +93,7 @@ fn run_and_kill(bench: &Bench, round: usize, rng: &mut Rng) -> Ended {
         run.wait_log("verdicts", |lines| {
             lines.iter().filter(|line| is_verdict(line)).count() >= verdicts || lines.iter().any(is_over)
         });
-        Duration::from_micros(rng.u64(..10_000))
+        Duration::from_micros(rng.u64(..3_000))
     };
     // Not to wait for something: the moment of a crash is nobody's choice.
     std::thread::sleep(moment);

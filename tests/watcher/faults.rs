@@ -194,61 +194,74 @@ fn no_redirect_is_followed() {
     let bench = struck(Scenario::default(), faults.clone(), 2);
     // Credentials must not follow either.
     bench.sim.fault(Endpoint::TenantToken, 1, redirect(307));
-    all_complete(&bench, &faults);
+    let ended = bench.start(&["--until-done", "--deadline", "30s"]).wait();
     assert_eq!(other.requests().len(), 0, "{:?}", other.requests());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.events("ticket.completed").len(), faults.len());
 }
+
+/// Every final `job_status`, and the name of its failure.
+const STATUSES: [(i64, &str); 9] = [
+    (3, "internal_error"),
+    (107, "document_too_large"),
+    (108, "export_timeout"),
+    (109, "block_no_permission"),
+    (110, "no_permission"),
+    (111, "document_deleted"),
+    (122, "copy_in_progress"),
+    (123, "document_not_found"),
+    (6000, "too_many_images"),
+];
+
+/// Every permanent code, with a status that it comes with.
+const CODES: [(u16, i64, &str); 6] = [
+    (403, 1_069_902, "no_permission"),
+    (400, 1_069_904, "invalid_param"),
+    (410, 1_069_906, "document_deleted"),
+    (404, 1_069_906, "document_deleted"),
+    (404, 1_069_914, "document_not_found"),
+    (400, 1_069_918, "type_mismatch"),
+];
 
 /// Design 4.4: every final `job_status` and code fails its ticket at its first answer, under its own name.
 #[test]
 fn each_final_failure_has_its_name() {
-    let statuses = [
-        (3, "internal_error"),
-        (107, "document_too_large"),
-        (108, "export_timeout"),
-        (109, "block_no_permission"),
-        (110, "no_permission"),
-        (111, "document_deleted"),
-        (122, "copy_in_progress"),
-        (123, "document_not_found"),
-        (6000, "too_many_images"),
-    ];
-    let codes = [
-        (403, 1_069_902, "no_permission"),
-        (400, 1_069_904, "invalid_param"),
-        (410, 1_069_906, "document_deleted"),
-        (404, 1_069_906, "document_deleted"),
-        (404, 1_069_914, "document_not_found"),
-        (400, 1_069_918, "type_mismatch"),
-    ];
     let bench = Bench::new();
-    let by_status = statuses.map(|(job_status, _)| Life::Fails { after: Duration::ZERO, job_status });
-    let by_code = codes.map(|(status, code, _)| Life::Refused { after: Duration::ZERO, status, code });
+    let by_status = STATUSES.map(|(job_status, _)| Life::Fails { after: Duration::ZERO, job_status });
+    let by_code = CODES.map(|(status, code, _)| Life::Refused { after: Duration::ZERO, status, code });
     let lives = by_status.into_iter().chain(by_code);
     bench.jobs(lives.enumerate().map(|(number, life)| Job::new(number.to_string(), "doc").life(life)));
     let ended = bench.run();
     assert_eq!(ended.code, Some(10), "{}", ended.stderr);
+    assert_eq!(ended.events("ticket.failed").len(), STATUSES.len() + CODES.len());
 
-    let kinds = statuses.map(|(_, kind)| kind).into_iter().chain(codes.map(|(_, _, kind)| kind));
-    for (number, kind) in kinds.enumerate() {
-        let row = bench.ticket(&number.to_string());
-        assert_eq!((&row["state"], &row["polls"]), (&Value::from("failed"), &Value::from(1)), "{row}");
+    for line in ended.events("ticket.failed") {
+        let row = bench.ticket(line["ticket"].as_str().unwrap());
+        let number: usize = line["ticket"].as_str().unwrap().parse().unwrap();
         let error = &row["error"];
-        assert_eq!(error["kind"], kind, "{row}");
-        match number.checked_sub(statuses.len()) {
-            None => assert_eq!(error["job_status"], statuses[number].0),
-            Some(place) => {
-                assert_eq!(
-                    (&error["code"], &error["http_status"]),
-                    (&codes[place].1.into(), &codes[place].0.into())
-                );
+        match STATUSES.get(number) {
+            Some((status, kind)) => assert_eq!(
+                (&error["kind"], &error["job_status"]),
+                (&(*kind).into(), &(*status).into()),
+                "{row}"
+            ),
+            None => {
+                let (status, code, kind) = CODES[number - STATUSES.len()];
+                let expected = (&kind.into(), &code.into(), &status.into());
+                assert_eq!((&error["kind"], &error["code"], &error["http_status"]), expected, "{row}");
             }
         }
-        let line = ended.lines.iter().find(|line| line["ticket"] == number.to_string()).unwrap();
-        assert_eq!((&line["event"], &line["error.kind"]), (&"ticket.failed".into(), &error["kind"]));
-        for field in ["hint", "log_id"] {
-            assert!(error[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {row}");
-            assert_eq!(line[format!("error.{field}")], error[field]);
-        }
+        is_told(&row, line);
+    }
+}
+
+/// Log and state file say the same of a failure, and enough to act on it.
+fn is_told(row: &Value, line: &Value) {
+    assert_eq!((&row["state"], &row["polls"]), (&"failed".into(), &1.into()), "{row}");
+    for field in ["kind", "hint", "log_id"] {
+        let text = &row["error"][field];
+        assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{field}: {row}");
+        assert_eq!(line[format!("error.{field}")], *text);
     }
 }
 
