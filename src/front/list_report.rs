@@ -17,7 +17,7 @@ pub(super) fn report_problems(problems: &[Problem], rejected: &[impl AsRef<Path>
             event = event::WATCHLIST_REJECTED,
             path = %file.display(),
             problems = found,
-            "{} is left out ({found} problems); what it listed before stays as it was",
+            "{} is left out (problems: {found}); what it listed before stays as it was",
             file.display()
         );
     }
@@ -37,7 +37,7 @@ pub(super) fn report_refusal(problems: &[Problem]) {
     error!(
         event = event::WATCHLIST_REJECTED,
         problems = errors,
-        "the watch list is refused ({errors} problems); the old one stays in force"
+        "the watch list is refused (problems: {errors}); the old one stays in force"
     );
     report_problems(problems, &[] as &[&Path]);
 }

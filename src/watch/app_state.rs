@@ -19,6 +19,9 @@ const OUTAGE_AFTER: Duration = Duration::from_secs(30);
 /// Polls in flight at most during an outage: enough to notice its end, no more load than that.
 const OUTAGE_IN_FLIGHT: usize = 4;
 
+/// A server that has never answered is reported sooner: most likely the address is wrong.
+const NEVER_REACHED: u32 = 2;
+
 /// So many tickets refused for want of permission, and none accepted ever, speak against the app.
 const WRONG_IDENTITY: u32 = 10;
 
@@ -43,6 +46,8 @@ pub(super) struct AppState {
     failing: u32,
     failing_since: Option<Instant>,
     degraded: bool,
+    /// Some request was answered in this life of the daemon.
+    reached: bool,
     /// An answer was accepted, now or in an earlier life: the identity is right.
     proven: bool,
     denied: u32,
@@ -73,6 +78,7 @@ impl AppState {
             failing: 0,
             failing_since: None,
             degraded: false,
+            reached: false,
             proven: false,
             denied: 0,
         }
@@ -114,7 +120,8 @@ impl AppState {
     pub(super) fn call_failed(&mut self, now: Instant) -> Option<HealthChange> {
         self.failing = self.failing.saturating_add(1);
         let since = *self.failing_since.get_or_insert(now);
-        let outage = self.failing >= OUTAGE && now - since >= OUTAGE_AFTER;
+        let lasting = self.failing >= OUTAGE && now - since >= OUTAGE_AFTER;
+        let outage = lasting || (!self.reached && self.failing >= NEVER_REACHED);
         let begins = outage && !self.degraded;
         self.degraded |= outage;
         begins.then_some(HealthChange::Degraded)
@@ -122,9 +129,15 @@ impl AppState {
 
     /// The server answered with something that can be understood.
     pub(super) fn call_answered(&mut self) -> Option<HealthChange> {
+        self.reached = true;
         self.failing = 0;
         self.failing_since = None;
         std::mem::take(&mut self.degraded).then_some(HealthChange::Recovered)
+    }
+
+    /// The token endpoint answered: the server is there, whatever becomes of the polls.
+    pub(super) fn reached(&mut self) {
+        self.reached = true;
     }
 
     /// An earlier life of the daemon saw so many tickets refused for want of permission.

@@ -78,7 +78,7 @@ fn completed_message(ticket: &TicketRecord) -> String {
 fn failed_message(ticket: &TicketRecord) -> String {
     let id = &ticket.key.ticket;
     match ticket.error.as_deref() {
-        Some(Failure { kind, .. }) => format!("ticket {id} failed: {kind}; {}", kind.hint()),
+        Some(Failure { kind, .. }) => format!("ticket {id} failed: {kind}"),
         None => format!("ticket {id} failed"),
     }
 }
@@ -142,10 +142,9 @@ pub(super) fn poll_panicked(key: &TicketKey, cause: &str) {
 pub(super) fn app_paused(app: &AppName, endpoint: &str, pause: &Pause, detail: &Detail) {
     let (reason, hint) = (pause.reason, pause.reason.hint());
     let probe = (reason.ended_by() != PauseEnd::Time).then_some(pause.next_wall);
-    let message = match (pause.until, &detail.remedy) {
-        (Some(until), _) => format!("app {app} is paused until {until}: {reason}; {hint}"),
-        (None, Some(remedy)) => format!("app {app} is paused: {reason}; {hint} ({remedy})"),
-        (None, None) => format!("app {app} is paused: {reason}; {hint}"),
+    let message = match pause.until {
+        Some(until) => format!("app {app} is paused until {until}: {reason}"),
+        None => format!("app {app} is paused: {reason}"),
     };
     macro_rules! paused {
         ($level:ident) => {
@@ -194,13 +193,13 @@ pub(super) fn app_degraded(app: &AppName, detail: &Detail) {
         error.http_status = detail.http_status,
         error.message = detail.message.as_deref(),
         error.log_id = detail.log_id.as_deref(),
-        "polls of app {app} fail one after the other; they go on, its tickets stay pending"
+        "requests of app {app} fail one after the other; they go on, its tickets stay pending"
     );
 }
 
 /// A run of failing polls ended.
 pub(super) fn app_recovered(app: &AppName) {
-    info!(event = event::APP_RECOVERED, app = app.as_str(), "polls of app {app} are answered again");
+    info!(event = event::APP_RECOVERED, app = app.as_str(), "requests of app {app} are answered again");
 }
 
 /// A new access token is in use.
@@ -237,8 +236,7 @@ pub(super) fn token_renewal_refused(app: &AppName, reason: PauseReason, detail: 
         error.message = detail.message.as_deref(),
         error.hint = reason.hint(),
         error.log_id = detail.log_id.as_deref(),
-        "app {app} can't renew its access token: {reason}; the one in use still works; {}",
-        reason.hint()
+        "app {app} can't renew its access token: {reason}; the one in use still works"
     );
 }
 
@@ -280,7 +278,7 @@ pub(super) fn watchlist_loaded(changes: &ListChanges) {
         added = changes.added,
         restarted = changes.restarted,
         removed = changes.removed,
-        "watch list taken: {} tickets, {} pending, {} new, {} again, {} removed",
+        "watch list taken: {} listed, {} pending, {} new, {} again, {} removed",
         changes.listed,
         changes.pending,
         changes.added,
@@ -311,16 +309,13 @@ pub(super) fn watcher_started(listed: usize, pending: usize) {
         pid = std::process::id(),
         tickets = listed,
         pending,
-        "watching {pending} pending of {listed} tickets"
+        "watching {pending} pending of {listed} listed"
     );
 }
 
 /// The engine was asked to stop.
 pub(super) fn watcher_stopping(in_flight: usize) {
-    info!(
-        event = event::WATCHER_STOPPING,
-        in_flight, "stopping; {in_flight} requests in flight may still end"
-    );
+    info!(event = event::WATCHER_STOPPING, in_flight, "stopping, in flight: {in_flight}");
 }
 
 /// The engine ends.

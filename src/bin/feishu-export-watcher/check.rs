@@ -41,6 +41,13 @@ fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<bool> {
     if let Some((config, list)) = &report.accepted {
         print_paths(config, list, out)?;
     }
+    let errors = report.problems.iter().filter(|problem| problem.is_error()).count();
+    let warnings = report.problems.len() - errors + report.notes.len();
+    match (errors, warnings) {
+        (0, 0) => writeln!(out, "in order")?,
+        (0, warnings) => writeln!(out, "in order (warnings: {warnings})")?,
+        (errors, warnings) => writeln!(out, "not in order (errors: {errors}, warnings: {warnings})")?,
+    }
     Ok(report.is_fine())
 }
 

@@ -104,7 +104,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Verdict::Unclear(_) | Verdict::Postponed => self.probe_lost(flight, now),
             Verdict::Throttled { reset } => self.throttled(flight, reset, &answer.detail, now),
             Verdict::TokenRejected => self.token_rejected(flight, generation, &answer.detail, now),
-            Verdict::AppFault(reason) => self.app_fault(place, reason, flight.sent.at, &answer.detail, now),
+            Verdict::AppFault(reason) => self.app_fault(flight, reason, &answer.detail, now),
         }
     }
 
@@ -162,7 +162,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let app = &mut self.apps[flight.app];
         match app.access.refused(generation) {
             Refusal::AppFault => {
-                self.app_fault(flight.app, PauseReason::CredentialsRejected, flight.sent.at, detail, now);
+                self.app_fault(flight, PauseReason::CredentialsRejected, detail, now);
             }
             Refusal::Evicted => {
                 report::token_rejected(&app.app.name, detail);
@@ -176,32 +176,37 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    fn app_fault(&mut self, place: usize, reason: PauseReason, sent: Instant, detail: &Detail, now: Now) {
-        let app = &mut self.apps[place];
-        if app.gate.fault(reason, sent, now)
+    fn app_fault(&mut self, flight: &Flight, reason: PauseReason, detail: &Detail, now: Now) {
+        let endpoint = match flight.call {
+            Call::Poll { .. } => Endpoint::Query,
+            Call::Token => Endpoint::Token,
+        };
+        let app = &mut self.apps[flight.app];
+        if app.gate.fault(reason, flight.sent.at, now)
             && let Some(pause) = app.gate.pause()
         {
-            report::app_paused(&app.app.name, Endpoint::Query.as_str(), pause, detail);
+            report::app_paused(&app.app.name, endpoint.as_str(), pause, detail);
         }
     }
 
     fn fetch_ended(&mut self, flight: &Flight, answer: TokenAnswer, now: Now) {
         let TokenAnswer { result, detail } = answer;
         let app = &mut self.apps[flight.app];
-        let name: &AppName = &app.app.name;
+        let name: AppName = app.app.name.clone();
         match result {
             Ok(grant) => {
                 app.token_gate.accepted(flight.sent.at);
+                app.reached();
                 let life = grant.expires_in;
                 if app.access.granted(grant, flight.sent.at, now.at) {
-                    report::token_refreshed(name, life);
+                    report::token_refreshed(&name, life);
                 }
                 if flight.probe {
                     app.gate.probe_prepared();
                 }
             }
             Err(TokenTrouble::Retry(kind)) => {
-                report::token_retry(name, kind.as_str(), &detail);
+                report::token_retry(&name, kind.as_str(), &detail);
                 app.access.fetch_failed(now.at);
                 self.call_failed(flight.app, &detail, now);
                 self.probe_lost(flight, now);
@@ -214,12 +219,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             // The token in use still works: no reason to pause, and polls would end the pause at once.
             Err(TokenTrouble::AppFault(reason)) if app.access.usable(now.at).is_some() => {
                 if app.access.fetch_failed(now.at) {
-                    report::token_renewal_refused(name, reason, &detail);
+                    report::token_renewal_refused(&name, reason, &detail);
                 }
             }
             Err(TokenTrouble::AppFault(reason)) => {
                 app.access.fetch_refused();
-                self.app_fault(flight.app, reason, flight.sent.at, &detail, now);
+                self.app_fault(flight, reason, &detail, now);
             }
         }
     }
