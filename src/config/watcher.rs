@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apps::{self, AppsReading};
+use super::clashes;
 use super::directives::parse_directives;
 use super::document;
 use super::durations::Bounds;
@@ -91,7 +92,11 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
     let mut problems = report.into_problems();
     problems.extend(defaults_report.into_problems());
     let (app_names, sources) = (parts.apps.names.clone(), parts.sources.clone());
-    Reading { config: parts.into_config(path).filter(|_| clean), sources, app_names, problems }
+    let config = parts.into_config(path).filter(|_| clean);
+    let clashes = config.as_ref().map(clashes::find).unwrap_or_default();
+    let config = config.filter(|_| clashes.is_empty());
+    problems.extend(clashes);
+    Reading { config, sources, app_names, problems }
 }
 
 /// A file that is no text, as a problem.

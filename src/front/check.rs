@@ -40,7 +40,13 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     if secrets {
         loaded.problems.extend(check_secrets(&loaded.config));
     }
-    let notes = slow_sweeps(&loaded.config, &loaded.watch_list);
+    let mut notes = slow_sweeps(&loaded.config, &loaded.watch_list);
+    if loaded.watch_list.entries.is_empty() {
+        notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
+    }
+    if let Err(error) = read_only(&loaded.config.state.path) {
+        notes.push(format!("a run would end at once: {error}"));
+    }
     CheckReport { problems: loaded.problems, notes, accepted: Some((loaded.config, loaded.watch_list)) }
 }
 

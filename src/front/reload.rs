@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::list_report::{report_problems, report_refusal};
-use crate::config::{Config, read_watch_list};
+use super::list_report::{report_config, report_problems, report_refusal};
+use crate::config::{Config, check_secrets, read_watch_list};
 use crate::domain::{WallTime, WatchList, event};
 use crate::watch::Command;
 
@@ -25,7 +25,12 @@ pub(super) async fn serve(
     while requests.recv().await.is_some() {
         let reading = Arc::clone(&config);
         // Files may lie on a slow mount; the engine goes on meanwhile.
-        let read = tokio::task::spawn_blocking(move || (read_list(&reading), content(&reading.path)));
+        let read = tokio::task::spawn_blocking(move || {
+            let list = read_list(&reading);
+            // An access token in use hides for up to two hours that the secret behind it is gone.
+            report_config(&check_secrets(&reading));
+            (list, content(&reading.path))
+        });
         let Ok((list, now)) = read.await else { continue };
         if now != seen {
             report_change(&config.path);

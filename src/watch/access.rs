@@ -28,6 +28,8 @@ pub(super) struct Access {
     fetching: bool,
     /// A token was refused and no answer was accepted since: the next refusal is the app's fault.
     on_trial: bool,
+    /// The token that was dropped last: the endpoint may hand it out again.
+    dropped: Option<AccessToken>,
     failures: u32,
     not_before: Option<Instant>,
 }
@@ -54,7 +56,15 @@ impl Access {
     /// No token yet.
     #[must_use]
     pub(super) const fn new() -> Self {
-        Self { held: None, generation: 0, fetching: false, on_trial: false, failures: 0, not_before: None }
+        Self {
+            held: None,
+            generation: 0,
+            fetching: false,
+            on_trial: false,
+            dropped: None,
+            failures: 0,
+            not_before: None,
+        }
     }
 
     /// The token to use at `now`, and its generation.
@@ -88,6 +98,8 @@ impl Access {
         if !same {
             self.generation += 1;
         }
+        // A token that was refused is tried once more, hence the generation, but it is no news.
+        let known = same || self.dropped.take().is_some_and(|token| token.is_same(&grant.token));
         self.held = Some(match grant.expires_in {
             // The life began somewhere between sending and answer; the earlier end is the safe one. A
             // life shorter than the answer took is still worth a try, or fetching would never end.
@@ -98,7 +110,7 @@ impl Access {
             },
             None => Held { token: grant.token, renew_at: now + READ_AGAIN, ends_at: None },
         });
-        !same
+        !known
     }
 
     /// A fetch brought nothing. The token in use stays good until it ends. Says whether this is the first
@@ -122,7 +134,7 @@ impl Access {
         if generation != self.generation || self.held.is_none() {
             return Refusal::Stale;
         }
-        self.held = None;
+        self.dropped = self.held.take().map(|held| held.token);
         if std::mem::replace(&mut self.on_trial, true) { Refusal::AppFault } else { Refusal::Evicted }
     }
 

@@ -221,7 +221,7 @@ pub(super) fn token_rejected(app: &AppName, detail: &Detail) {
         error.http_status = detail.http_status,
         error.message = detail.message.as_deref(),
         error.log_id = detail.log_id.as_deref(),
-        "the access token of app {app} was refused; a new one is fetched"
+        "the access token of app {app} was refused; it is fetched or read anew"
     );
 }
 
@@ -313,24 +313,17 @@ pub(super) fn watcher_started(listed: usize, pending: usize) {
     );
 }
 
-/// The engine was asked to stop.
-pub(super) fn watcher_stopping(in_flight: usize) {
-    info!(event = event::WATCHER_STOPPING, in_flight, "stopping, in flight: {in_flight}");
+/// The engine is to end.
+pub(super) fn watcher_stopping(end: &End, in_flight: usize) {
+    info!(event = event::WATCHER_STOPPING, end = name_of(end), in_flight, "stopping: {}", words_for(end));
 }
 
 /// The engine ends.
 pub(super) fn watcher_stopped(outcome: &Outcome) {
-    let end = match &outcome.end {
-        End::Done => "done",
-        End::Stopped => "stopped",
-        End::Deadline => "deadline",
-        End::Stuck(_) => "stuck",
-        End::StateLost => "state_lost",
-    };
     let count = |state| outcome.listed.of(state);
     info!(
         event = event::WATCHER_STOPPED,
-        end,
+        end = name_of(&outcome.end),
         saved = outcome.saved,
         pending = count(TicketState::Pending),
         completed = count(TicketState::Completed),
@@ -342,6 +335,26 @@ pub(super) fn watcher_stopped(outcome: &Outcome) {
         count(TicketState::TimedOut),
         count(TicketState::Pending)
     );
+}
+
+const fn name_of(end: &End) -> &'static str {
+    match end {
+        End::Done => "done",
+        End::Stopped => "stopped",
+        End::Deadline => "deadline",
+        End::Stuck(_) => "stuck",
+        End::StateLost => "state_lost",
+    }
+}
+
+const fn words_for(end: &End) -> &'static str {
+    match end {
+        End::Done => "no ticket is pending",
+        End::Stopped => "asked to; requests in flight may still end",
+        End::Deadline => "the deadline passed; requests in flight may still end",
+        End::Stuck(_) => "only paused apps have tickets left",
+        End::StateLost => "the state file's writer is gone",
+    }
 }
 
 /// An error with its causes, for a field: nothing above will unfold them.

@@ -50,6 +50,7 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
         match error {
             // Those of the file were found good when it was loaded.
             LogError::Directives { .. } => exit::USAGE,
+            LogError::File { .. } => exit::CONFIG,
             _ => exit::UNEXPECTED,
         }
     })?;
@@ -82,7 +83,7 @@ async fn load(config: PathBuf) -> Result<Loaded, u8> {
         Ok(Ok(loaded)) => Ok(loaded),
         Ok(Err(error)) => {
             eprintln!("{error}");
-            eprintln!("nothing was started; see `feishu-export-watcher check --help`");
+            eprintln!("nothing was started; mend this and look again with `feishu-export-watcher check`");
             Err(exit::CONFIG)
         }
         Err(error) => {

@@ -332,7 +332,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     fn end(&mut self, end: End, now: Now) {
         let drain_until = if end == End::Done { now.at } else { now.at + DRAIN };
-        report::watcher_stopping(self.flights.len());
+        report::watcher_stopping(&end, self.flights.len());
         self.stuck_since = None;
         self.ending = Some(Ending { end, drain_until });
     }

@@ -78,7 +78,7 @@ pub(crate) enum LogError {
         why: String,
     },
     /// The log file can't be opened.
-    #[error("log file {}: can't be opened: {source}; name a regular file in a folder this user may write to", path.display())]
+    #[error("log file {}: can't be opened; name a regular file in a folder this user may write to", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -86,7 +86,7 @@ pub(crate) enum LogError {
         source: io::Error,
     },
     /// A writing thread can't be started.
-    #[error("the log's writing thread can't be started: {0}")]
+    #[error("the log's writing thread can't be started")]
     Thread(#[source] io::Error),
     /// Another log is in place already.
     #[error("a log is set up already")]
