@@ -159,7 +159,7 @@ fn a_torn_line_is_ended_before_the_next() {
         Job::new("2", "doc2").life(Life::Forever),
     ]);
     let first = bench.start(&[]);
-    first.wait_event("ticket.completed", 1);
+    bench.wait_file("events.jsonl", "ticket 1 completed");
     first.kill();
     let text = bench.read("events.jsonl");
     let torn = text.len() - text.lines().last().unwrap().len() / 2 - 1;

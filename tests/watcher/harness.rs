@@ -108,6 +108,15 @@ impl Bench {
         fs::read_to_string(self.path(file)).unwrap()
     }
 
+    /// Waits until a file holds a text.
+    pub(crate) fn wait_file(&self, file: &str, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !fs::read_to_string(self.path(file)).is_ok_and(|found| found.contains(text)) {
+            assert!(Instant::now() < until, "waited in vain for {text:?} in {file}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Writes a file that only this user may read.
     pub(crate) fn secret(&self, file: &str, text: &str) {
         use std::os::unix::fs::PermissionsExt;
