@@ -15,6 +15,10 @@ pub struct Outcome {
     pub listed: Counts,
     /// Whether everything that was known is in the state file.
     pub saved: bool,
+    /// Apps that were paused at the end with tickets pending, and why.
+    pub paused: Vec<(AppName, PauseReason)>,
+    /// Apps that could not be reached at the end, with tickets pending.
+    pub unreached: Vec<AppName>,
     /// Verdicts that could not be announced; the next start announces them.
     pub unannounced: usize,
 }
@@ -36,8 +40,8 @@ pub enum End {
     Stopped,
     /// The deadline passed.
     Deadline,
-    /// For a minute only apps had tickets left that somebody has to mend: these.
-    Stuck(Vec<(AppName, PauseReason)>),
+    /// For a minute only apps had tickets left that somebody has to mend.
+    Stuck,
     /// The state file's writer is gone for good.
     StateLost,
 }

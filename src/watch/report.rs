@@ -342,7 +342,7 @@ const fn name_of(end: &End) -> &'static str {
         End::Done => "done",
         End::Stopped => "stopped",
         End::Deadline => "deadline",
-        End::Stuck(_) => "stuck",
+        End::Stuck => "stuck",
         End::StateLost => "state_lost",
     }
 }
@@ -352,7 +352,7 @@ const fn words_for(end: &End) -> &'static str {
         End::Done => "no ticket is pending",
         End::Stopped => "asked to; requests in flight may still end",
         End::Deadline => "the deadline passed; requests in flight may still end",
-        End::Stuck(_) => "only paused apps have tickets left",
+        End::Stuck => "only paused apps have tickets left",
         End::StateLost => "the state file's writer is gone",
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn of_outcome(outcome: &Outcome, until_done: bool) -> u8 {
     match &outcome.end {
         End::StateLost => STATE,
         End::Stopped if !until_done => FINE,
-        End::Stuck(_) => UNAVAILABLE,
+        End::Stuck => UNAVAILABLE,
         // Done with pending tickets: those of a list that can't be read and an app that is gone.
         End::Stopped | End::Deadline | End::Done if pending => PENDING,
         End::Stopped | End::Deadline | End::Done if outcome.unsuccessful() > 0 => UNSUCCESSFUL,
@@ -64,20 +64,18 @@ pub(crate) const fn of_store(error: &StoreError) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use feishu_export_watcher::domain::{AppName, PauseReason};
     use feishu_export_watcher::watch::Counts;
 
     use super::*;
 
     fn outcome(end: End, states: &[TicketState]) -> Outcome {
         let listed: Counts = states.iter().copied().collect();
-        Outcome { end, listed, saved: true, unannounced: 0 }
+        Outcome { end, listed, paused: Vec::new(), unreached: Vec::new(), saved: true, unannounced: 0 }
     }
 
     #[test]
     fn a_batch_tells_how_it_went() {
         use TicketState::{Completed, Failed, Pending, Removed, TimedOut};
-        let stuck = || End::Stuck(vec![(AppName::new("a"), PauseReason::ScopeMissing)]);
         for (end, states, code) in [
             (End::Done, &[Completed, Removed][..], FINE),
             (End::Done, &[Completed, Failed], UNSUCCESSFUL),
@@ -85,7 +83,7 @@ mod tests {
             (End::Deadline, &[Pending, Failed], PENDING),
             (End::Stopped, &[Pending, Failed], PENDING),
             (End::Stopped, &[Failed], UNSUCCESSFUL),
-            (stuck(), &[Pending, Failed], UNAVAILABLE),
+            (End::Stuck, &[Pending, Failed], UNAVAILABLE),
         ] {
             assert_eq!(of_outcome(&outcome(end.clone(), states), true), code, "{end:?} {states:?}");
         }

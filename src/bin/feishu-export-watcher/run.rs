@@ -147,13 +147,13 @@ fn summarise(outcome: &Outcome, state: &Path) {
         of(TicketState::Pending),
         state.display()
     );
-    match &outcome.end {
-        End::Done | End::Stopped | End::StateLost => {}
-        End::Deadline => eprintln!("the deadline passed; run again to go on"),
-        End::Stuck(apps) => {
-            for (app, reason) in apps {
-                eprintln!("app {app} is paused: {reason}; {}", reason.hint());
-            }
-        }
+    if outcome.end == End::Deadline {
+        eprintln!("the deadline passed; run again to go on");
+    }
+    for (app, reason) in &outcome.paused {
+        eprintln!("app {app} is paused: {reason}; {}", reason.hint());
+    }
+    for app in &outcome.unreached {
+        eprintln!("app {app} could not be reached; the log says why (app.degraded)");
     }
 }

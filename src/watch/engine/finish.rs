@@ -6,6 +6,7 @@ use super::Engine;
 use crate::feishu::ExportApi;
 use crate::store::Store;
 use crate::watch::announce::Announcer;
+use crate::watch::app_state::AppState;
 use crate::watch::outcome::{End, Outcome};
 use crate::watch::report;
 
@@ -25,11 +26,19 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let outcome = Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
             listed: self.tickets.listed(),
+            paused: self.waiting(|app| Some((app.app.name.clone(), app.gate.pause()?.reason))),
+            unreached: self.waiting(|app| app.is_degraded().then(|| app.app.name.clone())),
             saved,
             unannounced: self.ledger.unannounced(),
         };
         report::watcher_stopped(&outcome);
         outcome
+    }
+
+    /// What `look` finds of the apps that have tickets pending.
+    fn waiting<T>(&self, look: impl Fn(&AppState) -> Option<T>) -> Vec<T> {
+        let apps = self.apps.iter().enumerate().filter(|(place, _)| self.tickets.pending_of(*place) > 0);
+        apps.filter_map(|(_, app)| look(app)).collect()
     }
 
     /// A request that is given up may have reached the server: its slot is held as if it had.

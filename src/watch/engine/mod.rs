@@ -315,19 +315,17 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if open.is_empty() {
             return self.end(End::Done, now);
         }
-        let broken: Vec<_> = open.iter().filter_map(|place| self.broken(*place)).collect();
-        if broken.len() < open.len() {
+        if !open.iter().all(|place| self.is_broken(*place)) {
             self.stuck_since = None;
         } else if now.at - *self.stuck_since.get_or_insert(now.at) >= STUCK_AFTER {
-            self.end(End::Stuck(broken), now);
+            self.end(End::Stuck, now);
         }
     }
 
-    /// The app and its pause, if only a person or the next month can end it.
-    fn broken(&self, place: usize) -> Option<(crate::domain::AppName, crate::domain::PauseReason)> {
-        let app = self.apps.get(place)?;
-        let pause = app.gate.pause().filter(|pause| pause.reason.ended_by() != PauseEnd::Time)?;
-        Some((app.app.name.clone(), pause.reason))
+    /// Whether the app is paused and only a person or the next month can end that.
+    fn is_broken(&self, place: usize) -> bool {
+        let pause = self.apps.get(place).and_then(|app| app.gate.pause());
+        pause.is_some_and(|pause| pause.reason.ended_by() != PauseEnd::Time)
     }
 
     fn end(&mut self, end: End, now: Now) {
