@@ -220,3 +220,17 @@ async fn waiting_tickets_are_not_tasks() {
     running.stop.cancel();
     running.outcome.await.unwrap();
 }
+
+/// Promise 8: what the engine shows of itself moves with its loop, and with nothing else.
+#[tokio::test(start_paused = true)]
+async fn the_view_moves_with_the_loop() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, Verdict::Pending))).tickets("default", ["1"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(10 * MINUTE).await;
+    let turned = running.view.borrow().turned_at.unwrap();
+    assert!(turned.elapsed() < 2 * MINUTE, "{:?}", turned.elapsed());
+    running.outcome.abort();
+    tokio::time::sleep(10 * MINUTE).await;
+    assert_eq!(running.view.borrow().turned_at, Some(turned), "a dead loop shows no sign of life");
+}
