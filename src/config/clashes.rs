@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::problem::{Problem, shown_path};
 use super::settings::{Config, WatchSourceKind};
+use super::sources::OPTIONS;
 use crate::domain::{Credentials, SecretSource};
 
 /// What the state file has beside it while it is in use.
@@ -27,7 +28,8 @@ pub(super) fn find(config: &Config) -> Vec<Problem> {
     }
     for pattern in patterns(config) {
         clashes.extend(
-            log.filter(|file| pattern.matches_path(file)).map(|file| ("[log] file", file, "a watch list")),
+            log.filter(|file| pattern.matches_path_with(file, OPTIONS))
+                .map(|file| ("[log] file", file, "a watch list")),
         );
     }
     let problem = |(key, path, use_of): (&str, &Path, &str)| {

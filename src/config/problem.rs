@@ -113,7 +113,11 @@ fn harmless(character: char) -> impl Iterator<Item = char> {
 
 /// Control characters, and those that turn the direction of the text around them.
 pub(super) fn is_invisible(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
 }
 
 #[cfg(test)]

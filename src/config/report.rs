@@ -91,15 +91,17 @@ impl<'t> FileReport<'t> {
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let found = self.found.into_inner();
         let mut problems = Vec::new();
+        let mut more = Vec::new();
         for listed in [found.errors, found.warnings] {
             let severity = listed.problems.first().map(|problem| problem.severity);
             problems.extend(listed.problems);
-            problems.sort_by_key(|problem| problem.position);
             if let (Some(severity), 1..) = (severity, listed.omitted) {
                 let message = format!("… and {} more of this file", listed.omitted);
-                problems.push(Problem { severity, ..Problem::error(&self.path, None, message) });
+                more.push(Problem { severity, ..Problem::error(&self.path, None, message) });
             }
         }
+        problems.sort_by_key(|problem| problem.position);
+        problems.extend(more);
         problems
     }
 

@@ -1,17 +1,18 @@
 //! From the entries of `watchlist` to the files they stand for: patterns laid out, each file once.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
-use glob::MatchOptions;
+use glob::{MatchOptions, Pattern};
 
 use super::problem::{Problem, shown_path};
 use super::settings::{WatchSource, WatchSourceKind};
 use super::text_file;
 
 /// As a shell does it: `*.toml` leaves hidden files alone, such as the lock files of editors.
-const OPTIONS: MatchOptions =
+pub(super) const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// A watch list file.
@@ -47,19 +48,67 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource]) -> (Vec<L
     (each_once(files), problems)
 }
 
-/// What a pattern matches, sorted. A folder that can't be listed is an error: to take it for empty would
-/// remove every ticket in it.
+/// What a pattern matches, sorted. What can't be looked into is an error: to take it for empty would remove
+/// every ticket in it. Only what is not there matches nothing.
+///
+/// Laid out by hand, one folder a component: the `glob` crate's own walk panics at names that are not
+/// UTF-8 and passes over folders that may not be entered.
 fn matches(pattern: &str) -> Result<Vec<PathBuf>, String> {
-    let paths = glob::glob_with(pattern, OPTIONS).map_err(|error| error.to_string())?;
-    let mut paths = paths
-        .map(|path| {
-            path.map_err(|error| {
-                format!("{}: {}", shown_path(error.path()), text_file::describe(error.error()))
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut paths = vec![PathBuf::new()];
+    for component in Path::new(pattern).components() {
+        let mut next = Vec::new();
+        for path in paths {
+            next.extend(step(path, component)?);
+        }
+        paths = next;
+    }
     paths.sort();
     Ok(paths)
+}
+
+/// The paths that one more component leads to.
+fn step(path: PathBuf, component: Component<'_>) -> Result<Vec<PathBuf>, String> {
+    let text = component.as_os_str().to_string_lossy();
+    if !is_pattern(&text) || !matches!(component, Component::Normal(_)) {
+        let next = path.join(component);
+        return Ok(if exists(&next)? { vec![next] } else { Vec::new() });
+    }
+    let pattern = Pattern::new(&text).map_err(|error| error.to_string())?;
+    let names = match fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(refused(&path, &error)),
+    };
+    let mut found = Vec::new();
+    for name in names {
+        let name = name.map_err(|error| refused(&path, &error))?.file_name();
+        // A name that is no text can't be meant by a pattern that is.
+        if name.to_str().is_some_and(|name| pattern.matches_with(name, OPTIONS)) {
+            found.push(path.join(name));
+        }
+    }
+    Ok(found)
+}
+
+fn exists(path: &Path) -> Result<bool, String> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(refused(path, &error)),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn refused(path: &Path, error: &io::Error) -> String {
+    format!("{}: {}", shown_path(path), text_file::describe(error))
+}
+
+/// Whether a text holds any of the signs that make it a pattern.
+pub(super) fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
 }
 
 /// Leaves out what leads to a file that was reached before, be it through a link.
@@ -68,4 +117,42 @@ fn each_once(files: Vec<ListFile>) -> Vec<ListFile> {
     let is_new =
         |file: &ListFile| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.to_path_buf()));
     files.into_iter().filter(is_new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    fn names(folder: &Path, pattern: &str) -> Vec<String> {
+        let found = matches(folder.join(pattern).to_str().unwrap()).unwrap();
+        found.iter().map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect()
+    }
+
+    /// Nobody can stop the service by dropping a file into a folder.
+    #[test]
+    fn no_name_in_a_folder_disturbs_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [&b"a.toml"[..], b"\xff.toml", b"\xff", b".hidden.toml", b"b.txt"] {
+            fs::write(folder.path().join(OsStr::from_bytes(name)), "").unwrap();
+        }
+        std::os::unix::fs::symlink(".", folder.path().join("loop")).unwrap();
+        assert_eq!(names(folder.path(), "*.toml"), ["a.toml"]);
+        assert_eq!(names(folder.path(), "*/*.toml"), ["loop/a.toml"]);
+        assert_eq!(names(folder.path(), "l??p/a.toml"), ["loop/a.toml"]);
+    }
+
+    /// What is not there matches nothing; what can't be looked into is an error, never empty.
+    #[test]
+    fn absent_is_empty_and_unreadable_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(names(folder.path(), "missing/*.toml").is_empty());
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(names(folder.path(), "file/*.toml").is_empty());
+        std::os::unix::fs::symlink("self", folder.path().join("self")).unwrap();
+        let endless = folder.path().join("self/*.toml");
+        assert!(matches(endless.to_str().unwrap()).is_err(), "a link to itself can't be looked into");
+    }
 }

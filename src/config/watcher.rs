@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::report::FileReport;
 use super::section::{Field, Origin, Section};
 use super::settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};
+use super::sources::is_pattern;
 use super::text_file::{self, Refusal};
 use crate::domain::AppName;
 use crate::schedule::{Backoff, BackoffError};
@@ -162,7 +163,7 @@ fn read_sources(root: &Section<'_>, folder: &Path) -> Vec<WatchSource> {
 fn read_source(field: &Field<'_>, folder: &Path) -> Option<WatchSource> {
     let path = field.path(folder)?;
     let text = field.text("a path")?;
-    let kind = if text.contains(['*', '?', '[']) {
+    let kind = if is_pattern(text) {
         // The folder may itself hold characters that mean something in a pattern.
         let folder = glob::Pattern::escape(folder.to_str().or_else(|| {
             field.unfit(
@@ -173,6 +174,10 @@ fn read_source(field: &Field<'_>, folder: &Path) -> Option<WatchSource> {
         let pattern = Path::new(&folder).join(text).to_str()?.to_owned();
         if let Err(error) = glob::Pattern::new(&pattern) {
             return field.unfit(&format!("a pattern such as \"watchlist.d/*.toml\" ({})", error.msg));
+        }
+        if text.split('/').any(|component| component == "**") {
+            return field
+                .unfit("a pattern that names each level of folders, such as \"*/*.toml\", without **");
         }
         WatchSourceKind::Glob(pattern)
     } else {

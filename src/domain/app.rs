@@ -129,10 +129,17 @@ impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "file {}", path.display()),
-            Self::Env(name) => write!(f, "environment variable {name}"),
-            Self::Credential(name) => write!(f, "systemd credential {name}"),
+            Self::Env(name) => write!(f, "environment variable {}", name_or_nothing(name)),
+            Self::Credential(name) => write!(f, "systemd credential {}", name_or_nothing(name)),
         }
     }
+}
+
+/// A name, unless it looks as if somebody had put the secret itself in its place.
+fn name_or_nothing(name: &str) -> &str {
+    let has = |kind: fn(&u8) -> bool| name.as_bytes().iter().any(&kind);
+    let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    if name.len() >= 20 && mixed { "[not shown: it looks like the secret itself]" } else { name }
 }
 
 /// At most `requests` in any sliding `per`.
