@@ -76,7 +76,12 @@ pub(super) fn cut(text: &str, max: usize, mark: &str) -> String {
 }
 
 fn hide(text: &str, secret: &str) -> String {
-    if secret.len() < SECRET_MIN { hide_tokens(text) } else { hide_tokens(&text.replace(secret, HIDDEN)) }
+    hide_tokens(&hide_exactly(text, secret))
+}
+
+/// Takes out the secret itself and nothing else: a file may be called as it likes.
+pub(super) fn hide_exactly(text: &str, secret: &str) -> String {
+    if secret.len() < SECRET_MIN { text.to_owned() } else { text.replace(secret, HIDDEN) }
 }
 
 /// Takes out what looks like an access token: a gateway may repeat one of another request, such as the

@@ -4,7 +4,7 @@
 use super::api::Answer;
 use super::body::{Body, Received};
 use super::codes::{self, Meaning};
-use super::detail::{self, cut};
+use super::detail::{self, cut, hide_exactly};
 use super::lenient;
 use super::verdict::{Pace, Verdict};
 use super::wire::{Envelope, JobResult};
@@ -24,7 +24,7 @@ pub(super) fn of_answer(received: &Received, access_token: &str) -> Answer {
     let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
     let verdict = match &received.body {
         Body::Broken(_) => of_broken(received),
-        Body::Whole(_) | Body::TooLarge => of_code(received, envelope.as_ref()),
+        Body::Whole(_) | Body::TooLarge => of_code(received, envelope.as_ref(), access_token),
     };
     let mut detail = detail::of_answer(received, envelope.as_ref());
     if envelope.is_none() {
@@ -37,15 +37,15 @@ pub(super) fn of_answer(received: &Received, access_token: &str) -> Answer {
 /// code is believed: a 401 or 404 can.
 fn of_broken(received: &Received) -> Verdict {
     match received.status {
-        429 | 500.. => of_status(received, None),
+        429 | 500.. => of_status(received, None, ""),
         _ => Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual },
     }
 }
 
-fn of_code(received: &Received, envelope: Option<&Envelope>) -> Verdict {
+fn of_code(received: &Received, envelope: Option<&Envelope>, access_token: &str) -> Verdict {
     let known = envelope.and_then(|envelope| codes::meaning(envelope.code?, &envelope.said()));
     match known {
-        None => of_status(received, envelope),
+        None => of_status(received, envelope, access_token),
         Some(Meaning::Failed(kind)) => Verdict::Failed(kind),
         Some(Meaning::ServerTrouble(Pace::Usual)) => server_trouble(received),
         Some(Meaning::ServerTrouble(pace)) => Verdict::Retry { kind: ErrorKind::ServerError, pace },
@@ -57,11 +57,11 @@ fn of_code(received: &Received, envelope: Option<&Envelope>) -> Verdict {
 }
 
 /// What the HTTP status says where the code says nothing.
-fn of_status(received: &Received, envelope: Option<&Envelope>) -> Verdict {
+fn of_status(received: &Received, envelope: Option<&Envelope>, access_token: &str) -> Verdict {
     let code = envelope.and_then(|envelope| envelope.code);
     match received.status {
         200..=299 => match (code, envelope.and_then(Envelope::result)) {
-            (Some(0), Some(result)) => of_result(result),
+            (Some(0), Some(result)) => of_result(result, access_token),
             (None | Some(0), _) => Verdict::Unclear(ErrorKind::MalformedAnswer),
             (Some(_), _) => Verdict::Unclear(ErrorKind::UnknownCode),
         },
@@ -84,33 +84,40 @@ fn server_trouble(received: &Received) -> Verdict {
 }
 
 /// What the job's status says (query export task, `job_status`). A missing one is not "0, success".
-fn of_result(result: &JobResult) -> Verdict {
+fn of_result(result: &JobResult, access_token: &str) -> Verdict {
     match result.job_status {
         None => Verdict::Unclear(ErrorKind::MalformedAnswer),
-        Some(0) => of_success(result),
+        Some(0) => of_success(result, access_token),
         Some(1 | 2) => Verdict::Pending,
         Some(other) => ErrorKind::of_job_status(other)
             .map_or(Verdict::Unclear(ErrorKind::UnknownJobStatus), Verdict::Failed),
     }
 }
 
-fn of_success(result: &JobResult) -> Verdict {
+fn of_success(result: &JobResult, access_token: &str) -> Verdict {
     match result.file_token.as_deref() {
         None => Verdict::Unclear(ErrorKind::NoFileToken),
         Some(token) if token.trim().is_empty() => Verdict::Unclear(ErrorKind::NoFileToken),
-        Some(token) if token.len() > FILE_TOKEN_MAX => Verdict::Unclear(ErrorKind::MalformedAnswer),
+        Some(token) if !is_file_token(token) => Verdict::Unclear(ErrorKind::MalformedAnswer),
         Some(token) => Verdict::Completed(Box::new(Artefact {
             file_token: token.into(),
-            file_name: kept(result.file_name.as_deref(), FILE_NAME_MAX),
-            file_extension: kept(result.file_extension.as_deref(), FILE_WORD_MAX),
-            doc_type: kept(result.doc_type.as_deref(), FILE_WORD_MAX),
+            file_name: kept(result.file_name.as_deref(), FILE_NAME_MAX, access_token),
+            file_extension: kept(result.file_extension.as_deref(), FILE_WORD_MAX, access_token),
+            doc_type: kept(result.doc_type.as_deref(), FILE_WORD_MAX, access_token),
             file_size: result.file_size,
         })),
     }
 }
 
-fn kept(text: Option<&str>, max: usize) -> Option<Box<str>> {
-    text.filter(|text| !text.is_empty()).map(|text| cut(text, max, "").into())
+/// Scripts put file tokens into URLs and file names: one that could lead elsewhere is none.
+fn is_file_token(text: &str) -> bool {
+    text.len() <= FILE_TOKEN_MAX
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+fn kept(text: Option<&str>, max: usize, access_token: &str) -> Option<Box<str>> {
+    let text = text.filter(|text| !text.is_empty())?;
+    Some(cut(&hide_exactly(text, access_token), max, "").into())
 }
 
 #[cfg(test)]
@@ -295,6 +302,25 @@ mod tests {
         assert_eq!(verdict(503, 4711, None, Some("7")), after);
         assert_eq!(verdict(500, 1_069_901, None, Some("7")), after);
         assert_eq!(verdict(503, 2200, None, Some("7")), SLOW);
+    }
+
+    /// Scripts use a file token in URLs and as a file name.
+    #[test]
+    fn a_file_token_that_could_lead_elsewhere_is_none() {
+        for token in ["../../etc/passwd", "a/b", "a b", "a\\nb", "a%2fb", "\u{202e}abc", "盒子"] {
+            let answer = job(&format!(r#"{{"job_status":0,"file_token":"{token}"}}"#));
+            assert_eq!(answer.verdict, MALFORMED, "{token}");
+        }
+        assert!(matches!(job(r#"{"job_status":0,"file_token":"box-cn_E5"}"#).verdict, Verdict::Completed(_)));
+    }
+
+    #[test]
+    fn a_file_name_does_not_repeat_the_access_token() {
+        let body = br#"{"code":0,"data":{"result":{"job_status":0,"file_token":"box","file_name":"x t-secret-1 y"}}}"#;
+        let Verdict::Completed(file) = of_answer(&Received::of(200, body), "t-secret-1").verdict else {
+            panic!()
+        };
+        assert_eq!(file.file_name.as_deref(), Some("x [hidden] y"));
     }
 
     #[test]

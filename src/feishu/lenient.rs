@@ -17,6 +17,8 @@ pub(super) const LIST_MAX: usize = 16;
 pub(super) fn parse<T: JsonObject + DeserializeOwned>(body: &[u8]) -> Option<T> {
     // Checked as a whole, because text that is skipped would go unchecked.
     let text = std::str::from_utf8(body).ok()?;
+    // Some gateways put a byte order mark before what they pass on.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let read = |text: &str| serde_json::from_str::<Loose<Option<T>>>(text);
     read(text).or_else(|_| read(&mend_surrogates(text))).ok()?.0
 }
