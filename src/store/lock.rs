@@ -2,7 +2,7 @@
 //! which the kernel releases whenever its holder dies, however it dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -28,6 +28,7 @@ impl Lock {
     /// [`StoreError::Held`] where another process, or another store of this one, has it.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let lock = file::beside(path, ".lock");
+        refuse_other_than_file(&lock)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -54,6 +55,17 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // While still locked, so that the next holder's id can't be wiped out.
         let _ = self.file.set_len(0);
+    }
+}
+
+/// What stands in the lock file's place must be a file: it is written to, and a link may lead to another's.
+fn refuse_other_than_file(lock: &Path) -> Result<(), StoreError> {
+    match lock.symlink_metadata() {
+        Ok(found) if !found.is_file() => {
+            let wrong = io::Error::other("it is no ordinary file; remove it");
+            Err(StoreError::io("open the lock file", lock)(wrong))
+        }
+        _ => Ok(()),
     }
 }
 
