@@ -42,6 +42,15 @@ pub(super) fn report_refusal(problems: &[Problem]) {
     report_problems(problems, &[] as &[&Path]);
 }
 
+/// The reading of the watch lists broke off: a defect of this program.
+pub(super) fn report_broken_off(error: &tokio::task::JoinError) {
+    error!(
+        event = event::WATCHLIST_REJECTED,
+        error.message = %error,
+        "the watch list could not be read: the reading broke off, please report this defect; the old one stays"
+    );
+}
+
 /// `watcher.toml` deserves a look.
 pub(super) fn report_config(problems: &[Problem]) {
     for problem in problems {

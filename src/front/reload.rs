@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::list_report::{report_config, report_problems, report_refusal};
+use super::list_report::{report_broken_off, report_config, report_problems, report_refusal};
 use crate::config::{Config, check_secrets, read_watch_list};
 use crate::domain::{WallTime, WatchList, event};
 use crate::watch::Command;
@@ -31,7 +31,11 @@ pub(super) async fn serve(
             report_config(&check_secrets(&reading));
             (list, content(&reading.path))
         });
-        let Ok((list, now)) = read.await else { continue };
+        // Should the reading ever break off, the list stays, and paused apps are still tried again.
+        let (list, now) = read.await.unwrap_or_else(|error| {
+            report_broken_off(&error);
+            (None, seen.clone())
+        });
         if now != seen {
             report_change(&config.path);
             seen = now;

@@ -14,6 +14,7 @@ mod crash;
 mod faults;
 mod full_disk;
 mod harness;
+mod hostile;
 mod log;
 mod outputs;
 mod secrets;

@@ -1,5 +1,8 @@
 //! The program: arguments, log, signals, progress bar and exit codes around the library's front doors.
 
+// They panic where nobody can be told; `tell` does not.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod args;
 mod check;
 mod exit;
@@ -10,6 +13,7 @@ mod signals;
 mod status;
 mod status_output;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,9 +29,15 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// An error and its causes, on stderr. What the terminal could take for more than text is taken out.
+/// An error and its causes, on stderr.
 fn complain(error: &dyn std::error::Error) {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    eprintln!("error: {}", log::harmless::harmless_but(&text, &['\n']));
+    tell(&format!("error: {text}"));
+}
+
+/// A line on stderr. What the terminal could take for more than text is taken out; if nobody can be told,
+/// the exit code still says it.
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", log::harmless::harmless_but(text, &['\n']));
 }

@@ -15,7 +15,7 @@ use crate::args::RunArguments;
 use crate::log::{Format, LogError, LogHandle, LogSetup};
 use crate::progress::Progress;
 use crate::signals::Signals;
-use crate::{complain, exit, log};
+use crate::{complain, exit, log, tell};
 
 /// Lines that are still on their way at the end may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -38,11 +38,15 @@ pub(crate) fn run(arguments: RunArguments) -> u8 {
 /// The exit code, in either case; an error was told on stderr.
 async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
     // Before anything that takes time: a reload that comes too early must not kill.
-    let signals = Signals::install().map_err(|error| {
+    let mut signals = Signals::install().map_err(|error| {
         complain(&error);
         exit::UNEXPECTED
     })?;
-    let loaded = load(arguments.config).await?;
+    let loaded = tokio::select! {
+        loaded = load(arguments.config) => loaded?,
+        // Lists may lie on a mount that hangs.
+        () = signals.stopped() => return Ok(if arguments.until_done { exit::PENDING } else { exit::FINE }),
+    };
     // An empty variable counts as none.
     let level = arguments.log_level.filter(|level| !level.is_empty());
     let log = set_up_log(&loaded.config, level).map_err(|error| {
@@ -66,13 +70,13 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
         summarise(&outcome, &state);
     }
     if !outcome.saved {
-        eprintln!("error: the state file {} could not be written at the end", state.display());
+        tell(&format!("error: the state file {} could not be written at the end", state.display()));
     } else if outcome.unannounced > 0 {
         let why = flushed.err().map(|error| format!(" ({error})")).unwrap_or_default();
-        eprintln!(
+        tell(&format!(
             "error: {} verdicts could not be logged in time{why}; the next start announces them",
             outcome.unannounced
-        );
+        ));
     }
     Ok(exit::of_outcome(&outcome, options.until_done))
 }
@@ -82,8 +86,8 @@ async fn load(config: PathBuf) -> Result<Loaded, u8> {
     match read {
         Ok(Ok(loaded)) => Ok(loaded),
         Ok(Err(error)) => {
-            eprintln!("{error}");
-            eprintln!("nothing was started; mend this and look again with `feishu-export-watcher check`");
+            tell(&error.to_string());
+            tell("nothing was started; mend this and look again with `feishu-export-watcher check`");
             Err(exit::CONFIG)
         }
         Err(error) => {
@@ -139,21 +143,21 @@ fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogEr
 /// The last words of a batch, for people.
 fn summarise(outcome: &Outcome, state: &Path) {
     let of = |state| outcome.listed.of(state);
-    eprintln!(
+    tell(&format!(
         "{} completed, {} failed, {} timed out, {} pending; state file {}",
         of(TicketState::Completed),
         of(TicketState::Failed),
         of(TicketState::TimedOut),
         of(TicketState::Pending),
         state.display()
-    );
+    ));
     if outcome.end == End::Deadline {
-        eprintln!("the deadline passed; run again to go on");
+        tell("the deadline passed; run again to go on");
     }
     for (app, reason) in &outcome.paused {
-        eprintln!("app {app} is paused: {reason}; {}", reason.hint());
+        tell(&format!("app {app} is paused: {reason}; {}", reason.hint()));
     }
     for app in &outcome.unreached {
-        eprintln!("app {app} could not be reached; the log says why (app.degraded)");
+        tell(&format!("app {app} could not be reached; the log says why (app.degraded)"));
     }
 }

@@ -14,7 +14,13 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Held so that a limit on file sizes (`ulimit -f`) is an error of the write, as a full disk is, and
+    /// does not end the process. Only where the signal's number is the usual one.
+    _file_size: Option<Signal>,
 }
+
+/// SIGXFSZ on Linux, but for three architectures (signal(7)).
+const FILE_SIZE: i32 = 25;
 
 impl Signals {
     /// Installs the handlers. Before anything that a signal should not cut short.
@@ -26,7 +32,16 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE)).ok(),
         })
+    }
+
+    /// Waits for a signal to stop, before there is anything that [`Self::pass_on`] could pass it to.
+    pub(crate) async fn stopped(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 
     /// Passes signals on. The second stop ends the process at once: whoever sends it does not want to

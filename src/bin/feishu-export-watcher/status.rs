@@ -8,14 +8,14 @@ use feishu_export_watcher::domain::WallTime;
 
 use crate::args::StatusArguments;
 use crate::status_output::{self, Format, Report};
-use crate::{complain, exit};
+use crate::{complain, exit, tell};
 
 /// Prints what is known; returns the exit code.
 pub(crate) fn status(arguments: &StatusArguments) -> u8 {
     let config = match load(&arguments.config) {
         Ok((config, _)) => config,
         Err(error) => {
-            eprintln!("{error}");
+            tell(&error.to_string());
             return exit::CONFIG;
         }
     };
@@ -27,7 +27,7 @@ pub(crate) fn status(arguments: &StatusArguments) -> u8 {
         }
     };
     if !report.exists {
-        eprintln!("no state yet: {}", config.state.path.display());
+        tell(&format!("no state yet: {}", config.state.path.display()));
     }
     match print(&report, arguments.format) {
         Ok(()) => exit::FINE,

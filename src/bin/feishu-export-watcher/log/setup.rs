@@ -61,7 +61,8 @@ impl LogSetup {
             file,
             stdout: Box::new(stdout),
             stderr: Box::new(io::stderr()),
-            zone: TimeZone::system(),
+            // Looked up only where it is shown: it may be anything that `TZ` names.
+            zone: if format == Format::Json { TimeZone::UTC } else { TimeZone::system() },
         })
     }
 }
