@@ -1,3 +1,5 @@
+//! What is refused before anything could change it, and that it stays as it was.
+
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::path::Path;

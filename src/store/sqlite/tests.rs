@@ -1,3 +1,5 @@
+//! The store as its callers see it: commits, refusals, crashes and full disks.
+
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
