@@ -27,6 +27,8 @@ pub(super) fn find(config: &Config) -> Vec<Problem> {
         );
     }
     for pattern in patterns(config) {
+        let of_state = state.iter().filter(|path| pattern.matches_path_with(path, OPTIONS));
+        clashes.extend(of_state.map(|path| ("[state] path", path.as_path(), "a watch list")));
         clashes.extend(
             log.filter(|file| pattern.matches_path_with(file, OPTIONS))
                 .map(|file| ("[log] file", file, "a watch list")),
@@ -90,6 +92,7 @@ mod tests {
             ("[log]\nfile = \"state.db\"", "[log] file: /etc/w/state.db is the state file"),
             ("[log]\nfile = \"state.db-wal\"", "[log] file: /etc/w/state.db-wal is the state file"),
             ("[log]\nfile = \"watcher.toml\"", "[log] file: /etc/w/watcher.toml is this configuration"),
+            ("[state]\npath = \"d/state.toml\"", "[state] path: /etc/w/d/state.toml is a watch list"),
             ("[state]\npath = \"secret\"", "[state] path: /etc/w/secret is a secret"),
             ("[state]\npath = \"list.toml\"", "[state] path: /etc/w/list.toml is a watch list"),
         ] {
