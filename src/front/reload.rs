@@ -25,12 +25,11 @@ pub(super) async fn serve(
     while requests.recv().await.is_some() {
         let reading = Arc::clone(&config);
         // Files may lie on a slow mount; the engine goes on meanwhile.
-        let read = tokio::task::spawn_blocking(move || {
-            let list = read_list(&reading);
-            // An access token in use hides for up to two hours that the secret behind it is gone.
-            report_config(&check_secrets(&reading));
-            (list, content(&reading.path))
-        });
+        let read = tokio::task::spawn_blocking(move || (read_list(&reading), content(&reading.path)));
+        let looked_at = Arc::clone(&config);
+        // An access token in use hides for up to two hours that the secret behind it is gone. Nobody waits
+        // for this: a secret may lie on a mount that hangs.
+        drop(tokio::task::spawn_blocking(move || report_config(&check_secrets(&looked_at))));
         // Should the reading ever break off, the list stays, and paused apps are still tried again.
         let (list, now) = read.await.unwrap_or_else(|error| {
             report_broken_off(&error);

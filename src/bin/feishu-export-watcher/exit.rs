@@ -38,11 +38,11 @@ pub(crate) fn of_outcome(outcome: &Outcome, until_done: bool) -> u8 {
     match &outcome.end {
         End::StateLost => STATE,
         End::Stopped if !until_done => FINE,
-        End::Stuck => UNAVAILABLE,
+        End::Stuck if pending => UNAVAILABLE,
         // Done with pending tickets: those of a list that can't be read and an app that is gone.
         End::Stopped | End::Deadline | End::Done if pending => PENDING,
-        End::Stopped | End::Deadline | End::Done if outcome.unsuccessful() > 0 => UNSUCCESSFUL,
-        End::Stopped | End::Deadline | End::Done => FINE,
+        _ if outcome.unsuccessful() > 0 => UNSUCCESSFUL,
+        _ => FINE,
     }
 }
 

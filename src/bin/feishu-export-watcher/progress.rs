@@ -90,7 +90,8 @@ fn per_minute(app: &AppView) -> String {
 
 fn words(span: Duration) -> String {
     match span.as_secs() {
-        seconds @ 0..=99 => format!("{seconds} s"),
+        0 => "under 1 s".to_owned(),
+        seconds @ 1..=99 => format!("{seconds} s"),
         seconds @ 100..=5999 => format!("{} min", (seconds + 30) / 60),
         seconds => format!("{:.1} h", seconds as f64 / 3600.0),
     }

@@ -158,6 +158,6 @@ fn summarise(outcome: &Outcome, state: &Path) {
         tell(&format!("app {app} is paused: {reason}; {}", reason.hint()));
     }
     for app in &outcome.unreached {
-        tell(&format!("app {app} could not be reached; the log says why (app.degraded)"));
+        tell(&format!("app {app} is failing; the log says why (app.degraded)"));
     }
 }
