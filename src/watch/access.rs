@@ -31,6 +31,7 @@ pub(super) struct Access {
     /// The token that was dropped last: the endpoint may hand it out again.
     dropped: Option<AccessToken>,
     failures: u32,
+    refusal_told: bool,
     not_before: Option<Instant>,
 }
 
@@ -63,6 +64,7 @@ impl Access {
             on_trial: false,
             dropped: None,
             failures: 0,
+            refusal_told: false,
             not_before: None,
         }
     }
@@ -93,6 +95,7 @@ impl Access {
     pub(super) fn granted(&mut self, grant: Grant, sent: Instant, now: Instant) -> bool {
         self.fetching = false;
         self.failures = 0;
+        self.refusal_told = false;
         self.not_before = None;
         let same = self.held.as_ref().is_some_and(|held| held.token.is_same(&grant.token));
         if !same {
@@ -113,14 +116,18 @@ impl Access {
         !known
     }
 
-    /// A fetch brought nothing. The token in use stays good until it ends. Says whether this is the first
-    /// failure in a row.
-    pub(super) fn fetch_failed(&mut self, now: Instant) -> bool {
+    /// A renewal was refused while the token in use still works. Says whether that is news since the last
+    /// token was granted.
+    pub(super) fn refusal_is_news(&mut self) -> bool {
+        !std::mem::replace(&mut self.refusal_told, true)
+    }
+
+    /// A fetch brought nothing. The token in use stays good until it ends.
+    pub(super) fn fetch_failed(&mut self, now: Instant) {
         self.fetching = false;
         let wait = FETCH_AGAIN.saturating_mul(1 << self.failures.min(8)).min(FETCH_AGAIN_MAX);
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + wait);
-        self.failures == 1
     }
 
     /// A fetch failed by the app's fault; when to try again is decided by the app's pause.
@@ -135,6 +142,8 @@ impl Access {
             return Refusal::Stale;
         }
         self.dropped = self.held.take().map(|held| held.token);
+        // A renewal may have been waiting; now a token is needed at once.
+        self.not_before = None;
         if std::mem::replace(&mut self.on_trial, true) { Refusal::AppFault } else { Refusal::Evicted }
     }
 

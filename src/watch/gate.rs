@@ -151,7 +151,13 @@ impl Gate {
             None if self.is_over(sent) => false,
             // The server still counts: a fault found meanwhile must not shorten the wait.
             Some(pause) => {
-                let wait = first_wait(reason, now);
+                let timed = pause.reason.ended_by() == PauseEnd::Time;
+                // Two faults that take turns are no reason to begin anew each time.
+                let wait = if timed {
+                    first_wait(reason, now)
+                } else {
+                    first_wait(reason, now).max(prolonged(pause, now).wait)
+                };
                 self.begin(reason, wait, now);
                 if pause.next > now.at + wait {
                     self.wait_until(pause.next, now);

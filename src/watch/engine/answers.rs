@@ -64,13 +64,21 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn poll_ended(&mut self, flight: &Flight, answer: Answer, now: Now) {
         let Call::Poll { index, stamp, generation, due } = flight.call else { return };
         let answer = self.weigh_identity(flight.app, answer);
-        self.tell_app(flight, generation, &answer, now);
+        let paused_now = self.tell_app(flight, generation, &answer, now);
         let wanted =
             self.tickets.get(index).filter(|slot| slot.stamp == stamp).map(|slot| slot.record.key.clone());
         // An answer for a ticket that was removed, or listed anew, meanwhile is dropped.
         if let Some(key) = wanted {
+            let due = if paused_now { now.at + self.detour(index) } else { due };
             self.tell_ticket(index, &key, flight, due, &answer, now);
         }
+    }
+
+    /// A ticket whose answer began a pause lets the others go first for as long as one that was asked so
+    /// often would wait: should it be the cause itself, the app must not stop at it over and over.
+    fn detour(&mut self, index: TicketIndex) -> Duration {
+        let polls = self.tickets.get(index).map_or(0, |slot| slot.record.polls);
+        self.settings.backoff.interval(polls, self.rng.f64())
     }
 
     /// A refusal for want of permission is the document's, unless the app gets nothing else: then the
@@ -88,24 +96,27 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         answer
     }
 
-    fn tell_app(&mut self, flight: &Flight, generation: u64, answer: &Answer, now: Now) {
+    /// Says whether the answer began a pause by the app's fault.
+    fn tell_app(&mut self, flight: &Flight, generation: u64, answer: &Answer, now: Now) -> bool {
         let place = flight.app;
         match answer.verdict {
             Verdict::Pending
             | Verdict::Completed(_)
             | Verdict::Failed(_)
-            | Verdict::Unclear(ErrorKind::NoFileToken | ErrorKind::UnknownJobStatus) => {
-                self.accepted(flight, generation);
-            }
+            | Verdict::Postponed
+            | Verdict::Unclear(
+                ErrorKind::NoFileToken | ErrorKind::UnknownJobStatus | ErrorKind::UnknownCode,
+            ) => self.accepted(flight, generation),
             Verdict::Retry { .. } | Verdict::Unclear(ErrorKind::MalformedAnswer) => {
                 self.call_failed(place, &answer.detail, now);
                 self.probe_lost(flight, now);
             }
-            Verdict::Unclear(_) | Verdict::Postponed => self.probe_lost(flight, now),
+            Verdict::Unclear(_) => self.probe_lost(flight, now),
             Verdict::Throttled { reset } => self.throttled(flight, reset, &answer.detail, now),
-            Verdict::TokenRejected => self.token_rejected(flight, generation, &answer.detail, now),
-            Verdict::AppFault(reason) => self.app_fault(flight, reason, &answer.detail, now),
+            Verdict::TokenRejected => return self.token_rejected(flight, generation, &answer.detail, now),
+            Verdict::AppFault(reason) => return self.app_fault(flight, reason, &answer.detail, now),
         }
+        false
     }
 
     fn accepted(&mut self, flight: &Flight, generation: u64) {
@@ -158,35 +169,32 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    fn token_rejected(&mut self, flight: &Flight, generation: u64, detail: &Detail, now: Now) {
+    fn token_rejected(&mut self, flight: &Flight, generation: u64, detail: &Detail, now: Now) -> bool {
         let app = &mut self.apps[flight.app];
         match app.access.refused(generation) {
             Refusal::AppFault => {
-                self.app_fault(flight, PauseReason::CredentialsRejected, detail, now);
+                return self.app_fault(flight, PauseReason::CredentialsRejected, detail, now);
             }
-            Refusal::Evicted => {
-                report::token_rejected(&app.app.name, detail);
-                app.gate.probe_prepared();
-            }
-            Refusal::Stale => {
-                if flight.probe {
-                    app.gate.probe_prepared();
-                }
-            }
+            Refusal::Evicted => report::token_rejected(&app.app.name, detail),
+            Refusal::Stale => {}
         }
+        if flight.probe {
+            app.gate.probe_prepared();
+        }
+        false
     }
 
-    fn app_fault(&mut self, flight: &Flight, reason: PauseReason, detail: &Detail, now: Now) {
+    fn app_fault(&mut self, flight: &Flight, reason: PauseReason, detail: &Detail, now: Now) -> bool {
         let endpoint = match flight.call {
             Call::Poll { .. } => Endpoint::Query,
             Call::Token => Endpoint::Token,
         };
         let app = &mut self.apps[flight.app];
-        if app.gate.fault(reason, flight.sent.at, now)
-            && let Some(pause) = app.gate.pause()
-        {
+        let is_news = app.gate.fault(reason, flight.sent.at, now);
+        if is_news && let Some(pause) = app.gate.pause() {
             report::app_paused(&app.app.name, endpoint.as_str(), pause, detail);
         }
+        is_news
     }
 
     fn fetch_ended(&mut self, flight: &Flight, answer: TokenAnswer, now: Now) {
@@ -196,7 +204,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         match result {
             Ok(grant) => {
                 app.token_gate.accepted(flight.sent.at);
-                app.reached();
+                // A token that lies ready says nothing about the server.
+                if app.fetches_tokens() {
+                    app.reached();
+                }
                 let life = grant.expires_in;
                 if app.access.granted(grant, flight.sent.at, now.at) {
                     report::token_refreshed(&name, life);
@@ -218,7 +229,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
             // The token in use still works: no reason to pause, and polls would end the pause at once.
             Err(TokenTrouble::AppFault(reason)) if app.access.usable(now.at).is_some() => {
-                if app.access.fetch_failed(now.at) {
+                app.access.fetch_failed(now.at);
+                if app.access.refusal_is_news() {
                     report::token_renewal_refused(&name, reason, &detail);
                 }
             }
@@ -264,7 +276,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let next = pause.map_or(now.wall, |pause| pause.next_wall.max(now.wall));
         let faulty = pause.is_some_and(|pause| pause.reason.ended_by() != PauseEnd::Time);
         self.tickets.change(index, |slot| slot.record.next_poll_at = Some(next));
-        self.enqueue(index, if faulty { now.at } else { due });
+        self.enqueue(index, if faulty { due.max(now.at) } else { due });
         self.ledger.changed(index, now.at);
         report::poll_retry(key, answer, None);
     }

@@ -76,6 +76,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             if self.store.commit(batch).await.is_err() {
                 return false;
             }
+            // Too late to announce them; counted, and announced by the next start.
+            let verdicts = self.ledger.committed();
+            self.ledger.logged(verdicts);
             if is_last {
                 return true;
             }

@@ -44,6 +44,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         self.ledger.logged(unannounced);
         self.take_list(list, now);
+        self.restore_denied();
         self.restore_budgets(&loaded.released, now);
         if !loaded.clean {
             self.assume_unnoted(&known, now);
@@ -63,10 +64,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             if let Some(app) = app.and_then(|place| self.apps.get_mut(place)).filter(|_| proven) {
                 app.identity_proven();
             }
-            let denied = is_denied(&record);
-            if let Some(app) = app.and_then(|place| self.apps.get_mut(place)).filter(|_| denied) {
-                app.denied_before(1);
-            }
             let index = self.tickets.insert(record, app, Duration::ZERO);
             if pending {
                 self.enqueue(index, due);
@@ -82,6 +79,15 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn due_of(&self, record: &TicketRecord, now: Now) -> tokio::time::Instant {
         let planned = record.next_poll_at.unwrap_or(now.wall).since(now.wall);
         now.at + planned.min(self.settings.backoff.longest())
+    }
+
+    /// Listed tickets that an earlier run saw refused for want of permission speak against their app.
+    fn restore_denied(&mut self) {
+        for (_, slot) in self.tickets.iter().filter(|(_, slot)| is_denied(&slot.record)) {
+            if let Some(app) = slot.app.and_then(|place| self.apps.get_mut(place)) {
+                app.denied_before(1);
+            }
+        }
     }
 
     /// Holds the slots of requests whose windows are not over.

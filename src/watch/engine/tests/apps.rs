@@ -231,6 +231,8 @@ async fn one_sick_ticket_does_not_block_its_app() {
         tokio::time::sleep(120 * MINUTE).await;
         assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 20);
         assert_eq!(running.view.borrow().listed.of(TicketState::Failed), 0);
+        let paused = bench.log.count(APP_PAUSED);
+        assert!(paused < 150, "{paused} pauses in two hours");
         running.stop.cancel();
         running.outcome.await.unwrap();
     }
@@ -275,4 +277,40 @@ async fn late_answers_do_not_pause_anew() {
     let bench = Bench::new(api).tickets("default", (1..15).map(|ticket| ticket.to_string()));
     assert_eq!(bench.run().await.end, End::Done);
     assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (1, 1));
+}
+
+/// An answer that is only strange, or asks to come back, still shows that the app is mended.
+#[tokio::test(start_paused = true)]
+async fn strange_answers_end_a_pause_too() {
+    for strange in [Verdict::Postponed, Verdict::Unclear(ErrorKind::UnknownCode)] {
+        let api = FakeApi::new(move |_, nth| {
+            (SECOND, if nth == 1 { Verdict::AppFault(PauseReason::IpNotAllowed) } else { strange.clone() })
+        });
+        let mut bench = Bench::new(api).tickets("default", ["1", "2"]);
+        bench.settings.give_up_after = 60 * MINUTE;
+        let outcome = bench.run().await;
+        assert_eq!((outcome.unsuccessful(), outcome.end), (2, End::Done), "bounded, as without a pause");
+        assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (1, 1));
+    }
+}
+
+/// A token that is revoked while its renewal is refused is missed at once, not after the renewal's wait.
+#[tokio::test(start_paused = true)]
+async fn a_revoked_token_does_not_wait_for_the_renewals_turn() {
+    let api = FakeApi::new(|_, _| (SECOND, Verdict::Pending)).with_tokens(|_, nth| {
+        if nth == 1 { Ok(Some(1200)) } else { Err(TokenTrouble::AppFault(PauseReason::CredentialsRejected)) }
+    });
+    let mut bench = Bench::new(api).tickets("default", (0..40).map(|ticket| ticket.to_string()));
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(18 * MINUTE).await;
+    assert_eq!(bench.log.count(TOKEN_RETRY), 1, "said once");
+    bench.api.with(|remote| remote.revoked.push("t-default-1".into()));
+    while bench.log.count(TOKEN_REJECTED) == 0 {
+        tokio::time::sleep(SECOND).await;
+    }
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(bench.log.count(APP_PAUSED), 1);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
 }
