@@ -14,6 +14,19 @@ use thiserror::Error;
 const STEPS_MAX: usize = 4096;
 
 /// Intervals by attempt, checked.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use feishu_export_watcher::schedule::Backoff;
+///
+/// let second = Duration::from_secs(1);
+/// let backoff = Backoff::new(4 * second, 2.0, 60 * second, 0.1)?;
+/// // The middle of the spread: 4, 8, 16, 32, 60, 60, … seconds.
+/// assert_eq!(backoff.interval(2, 0.5), 16 * second);
+/// assert_eq!(backoff.interval(100, 0.5), 60 * second);
+/// # Ok::<(), feishu_export_watcher::schedule::BackoffError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backoff {
     table: Box<[Duration]>,
