@@ -2,6 +2,7 @@
 //! pause, names of events. Plain types without I/O, known to every other module; this one knows none.
 
 mod app;
+mod causes;
 pub mod event;
 mod failure;
 mod pause;
@@ -11,6 +12,7 @@ mod wall_time;
 pub use app::{
     App, AppName, BaseUrl, BaseUrlError, BudgetKey, Credentials, Endpoint, RateLimit, SecretSource,
 };
+pub use causes::with_causes;
 pub use failure::{ErrorKind, Failure};
 pub use pause::{PauseEnd, PauseReason};
 pub use ticket::{

@@ -8,6 +8,8 @@ use reqwest::Response;
 use reqwest::header::HeaderMap;
 use secrecy::zeroize::Zeroizing;
 
+use crate::domain::with_causes;
+
 /// Bytes of a body that are read at most. A true answer has a few hundred.
 pub(super) const BODY_MAX: usize = 1024 * 1024;
 
@@ -126,19 +128,7 @@ impl Body {
 /// An error of the network layer with all its causes in one line, without the URL: that names the
 /// ticket and the document, which belong into fields of their own.
 pub(super) fn describe(error: reqwest::Error) -> String {
-    chain(&error.without_url())
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+    with_causes(&error.without_url())
 }
 
 #[cfg(test)]

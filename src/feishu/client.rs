@@ -14,12 +14,12 @@ use thiserror::Error;
 use super::access_token::{self, trouble};
 use super::address::{endpoint_url, query_url};
 use super::api::{Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
-use super::body::{Received, chain, describe};
+use super::body::{Received, describe};
 use super::detail;
 use super::judge;
 use super::secret::{self, Purpose};
 use super::verdict::{Pace, Verdict};
-use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretSource};
+use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretSource, with_causes};
 
 /// Name and version, by which the platform's support can tell our requests.
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -152,11 +152,11 @@ impl Site {
     async fn fetch_token(&self, source: &SecretSource) -> TokenAnswer {
         let app_secret = match secret::read(source, Purpose::AppSecret).await {
             Ok(app_secret) => app_secret,
-            Err(error) => return trouble(unreadable(), chain(&error)),
+            Err(error) => return trouble(unreadable(), with_causes(&error)),
         };
         let body = match access_token::request_body(&self.app.app_id, &app_secret) {
             Ok(body) => body,
-            Err(error) => return trouble(unreadable(), chain(&error)),
+            Err(error) => return trouble(unreadable(), with_causes(&error)),
         };
         let url = endpoint_url(&self.app.base_url, access_token::PATH);
         let json = HeaderValue::from_static("application/json; charset=utf-8");
@@ -174,7 +174,7 @@ async fn read_token(source: &SecretSource) -> TokenAnswer {
             result: Ok(Grant { token: token.into(), expires_in: None }),
             detail: Detail::default(),
         },
-        Err(error) => trouble(unreadable(), chain(&error)),
+        Err(error) => trouble(unreadable(), with_causes(&error)),
     }
 }
 

@@ -43,18 +43,6 @@ impl<T> Queue<T> {
     pub fn pop(&mut self) -> Option<(Instant, T)> {
         self.heap.pop().map(|Reverse(entry)| (entry.due, entry.item))
     }
-
-    /// How many wait, stale entries included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.heap.len()
-    }
-
-    /// Whether nobody waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
 }
 
 impl<T> PartialEq for Entry<T> {
@@ -93,6 +81,6 @@ mod tests {
         assert_eq!(queue.peek(), Some((start, &"now")));
         let order: Vec<_> = std::iter::from_fn(|| queue.pop().map(|(_, name)| name)).collect();
         assert_eq!(order, ["now", "first", "second", "late"]);
-        assert!(queue.is_empty());
+        assert_eq!(queue.peek(), None);
     }
 }

@@ -12,6 +12,7 @@ use super::outcome::{End, Outcome};
 use crate::domain::event::{self, VERDICT_TARGET};
 use crate::domain::{
     AppName, ErrorKind, Failure, PauseEnd, PauseReason, TicketKey, TicketRecord, TicketState, WallTime,
+    with_causes,
 };
 use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
@@ -291,7 +292,7 @@ pub(super) fn watchlist_loaded(changes: &ListChanges) {
 pub(super) fn state_failed(error: &StoreError) {
     error!(
         event = event::STATE_FAILED,
-        error.message = chain(error),
+        error.message = with_causes(error),
         "the state file can't be written; polls go on, verdicts are held back until it can"
     );
 }
@@ -355,12 +356,6 @@ const fn words_for(end: &End) -> &'static str {
         End::Stuck => "only paused apps have tickets left",
         End::StateLost => "the state file's writer is gone",
     }
-}
-
-/// An error with its causes, for a field: nothing above will unfold them.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn text(time: Option<WallTime>) -> Option<String> {

@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use feishu_export_watcher::domain::with_causes;
 
 use crate::args::{Arguments, Command};
 
@@ -31,9 +32,7 @@ fn main() -> ExitCode {
 
 /// An error and its causes, on stderr.
 fn complain(error: &dyn std::error::Error) {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    tell(&format!("error: {text}"));
+    tell(&format!("error: {}", with_causes(error)));
 }
 
 /// A line on stderr. What the terminal could take for more than text is taken out; if nobody can be told,
