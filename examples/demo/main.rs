@@ -1,4 +1,4 @@
-//! The whole program against a stand-in for the API: thirty tickets of every fate, half a minute.
+//! The whole program against a stand-in for the API: thirty tickets of every fate, a quarter of a minute.
 //!
 //! Nothing is needed but this repository. The stand-in listens on a free loopback port; configuration,
 //! watch list, log and state file go to a temporary folder that stays, so that they can be looked at.
