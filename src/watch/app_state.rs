@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::gate::{Gate, Passage};
 use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{App, Credentials, TicketState};
+use crate::domain::{App, Credentials, Endpoint, TicketState};
 use crate::schedule::Queue;
 
 /// So many failing polls in a row …
@@ -88,6 +88,22 @@ impl AppState {
     #[must_use]
     pub(super) const fn fetches_tokens(&self) -> bool {
         matches!(self.app.credentials, Credentials::AppSecret(_))
+    }
+
+    /// Whether the app sends requests to the endpoint at all.
+    pub(super) const fn asks(&self, endpoint: Endpoint) -> bool {
+        match endpoint {
+            Endpoint::Query => true,
+            Endpoint::Token => self.fetches_tokens(),
+        }
+    }
+
+    /// The gate before the endpoint.
+    pub(super) const fn gate_of(&mut self, endpoint: Endpoint) -> &mut Gate {
+        match endpoint {
+            Endpoint::Query => &mut self.gate,
+            Endpoint::Token => &mut self.token_gate,
+        }
     }
 
     /// The next ticket in line and when it is due. Void entries that came up are dropped.

@@ -48,14 +48,13 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// The request's slot is held for one more window from now on, here and in the state file.
     pub(super) fn release(&mut self, flight: &Flight, now: Now) {
         let app = &mut self.apps[flight.app];
-        let endpoint = match flight.call {
-            Call::Poll { .. } => {
-                app.in_flight -= 1;
-                Endpoint::Query
-            }
-            Call::Token if app.fetches_tokens() => Endpoint::Token,
-            Call::Token => return,
-        };
+        let endpoint = flight.endpoint();
+        if endpoint == Endpoint::Query {
+            app.in_flight -= 1;
+        }
+        if !app.asks(endpoint) {
+            return;
+        }
         let budget = &mut self.budgets[app.budget];
         budget.of(endpoint).release(now.at);
         self.ledger.released(Release { budget: budget.key.clone(), endpoint, at: now.wall }, now.at);
@@ -145,25 +144,13 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// The server counts by host and app id: every app that shares the budget waits.
     fn throttled(&mut self, flight: &Flight, reset: Option<Duration>, detail: &Detail, now: Now) {
-        let budget = self.apps[flight.app].budget;
-        for app in self.apps.iter_mut().filter(|app| app.budget == budget) {
-            if app.gate.throttled(reset, flight.sent.at, now)
-                && let Some(pause) = app.gate.pause()
+        let (budget, endpoint) = (self.apps[flight.app].budget, flight.endpoint());
+        for app in self.apps.iter_mut().filter(|app| app.budget == budget && app.asks(endpoint)) {
+            let gate = app.gate_of(endpoint);
+            if gate.throttled(reset, flight.sent.at, now)
+                && let Some(pause) = gate.pause().copied()
             {
-                report::app_paused(&app.app.name, Endpoint::Query.as_str(), pause, detail);
-            }
-            app.set_clock(now.at);
-        }
-    }
-
-    /// As with queries: whoever shares the budget waits.
-    fn tokens_throttled(&mut self, flight: &Flight, reset: Option<Duration>, detail: &Detail, now: Now) {
-        let budget = self.apps[flight.app].budget;
-        for app in self.apps.iter_mut().filter(|app| app.budget == budget && app.fetches_tokens()) {
-            if app.token_gate.throttled(reset, flight.sent.at, now)
-                && let Some(pause) = app.token_gate.pause()
-            {
-                report::app_paused(&app.app.name, Endpoint::Token.as_str(), pause, detail);
+                report::app_paused(&app.app.name, endpoint.as_str(), &pause, detail);
             }
             app.set_clock(now.at);
         }
@@ -185,14 +172,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     fn app_fault(&mut self, flight: &Flight, reason: PauseReason, detail: &Detail, now: Now) -> bool {
-        let endpoint = match flight.call {
-            Call::Poll { .. } => Endpoint::Query,
-            Call::Token => Endpoint::Token,
-        };
         let app = &mut self.apps[flight.app];
         let is_news = app.gate.fault(reason, flight.sent.at, now);
         if is_news && let Some(pause) = app.gate.pause() {
-            report::app_paused(&app.app.name, endpoint.as_str(), pause, detail);
+            report::app_paused(&app.app.name, flight.endpoint().as_str(), pause, detail);
         }
         is_news
     }
@@ -224,7 +207,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
             Err(TokenTrouble::Throttled { reset }) => {
                 app.access.fetch_refused();
-                self.tokens_throttled(flight, reset, &detail, now);
+                self.throttled(flight, reset, &detail, now);
                 self.probe_lost(flight, now);
             }
             // The token in use still works: no reason to pause, and polls would end the pause at once.
@@ -273,7 +256,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn ask_in_line(&mut self, index: TicketIndex, key: &TicketKey, due: Instant, answer: &Answer, now: Now) {
         let place = self.tickets.get(index).and_then(|slot| slot.app);
         let pause = place.and_then(|place| self.apps[place].gate.pause());
-        let next = pause.map_or(now.wall, |pause| pause.next_wall.max(now.wall));
+        let in_line = now.wall + due.saturating_duration_since(now.at);
+        let next = pause.map_or(in_line, |pause| pause.next_wall.max(in_line));
         let faulty = pause.is_some_and(|pause| pause.reason.ended_by() != PauseEnd::Time);
         self.tickets.change(index, |slot| slot.record.next_poll_at = Some(next));
         self.enqueue(index, if faulty { due.max(now.at) } else { due });

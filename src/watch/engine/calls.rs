@@ -41,6 +41,16 @@ pub(super) enum Call {
     Token,
 }
 
+impl Flight {
+    /// What it asks: the server counts, and an app may be paused for, each endpoint by itself.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        match self.call {
+            Call::Poll { .. } => Endpoint::Query,
+            Call::Token => Endpoint::Token,
+        }
+    }
+}
+
 /// What a request brought.
 pub(super) enum CallEnd {
     Polled(Answer),

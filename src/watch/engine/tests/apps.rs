@@ -314,3 +314,23 @@ async fn a_revoked_token_does_not_wait_for_the_renewals_turn() {
     running.stop.cancel();
     running.outcome.await.unwrap();
 }
+
+/// A throttled token endpoint is left alone for as long as it named, by all who share the budget.
+#[tokio::test(start_paused = true)]
+async fn a_throttled_token_endpoint_is_left_alone() {
+    let mut throttled = false;
+    let api = FakeApi::new(|_, _| (SECOND, completed())).with_tokens(move |_, _| {
+        let first = !std::mem::replace(&mut throttled, true);
+        if first { Err(TokenTrouble::Throttled { reset: Some(30 * SECOND) }) } else { Ok(Some(7200)) }
+    });
+    let mut bench = Bench::new(api).tickets("a", ["1"]);
+    bench.entries.extend([entry("b", "2")]);
+    bench.entries[1].created_at = Some(START + SECOND);
+    bench.apps = vec![app("a", 100), App { name: AppName::new("b"), ..app("a", 100) }];
+    assert_eq!(bench.run().await.end, End::Done);
+    let fetches: Vec<_> = bench.api.with(|remote| remote.fetches.iter().map(|sent| sent.at).collect());
+    assert_eq!(fetches.len(), 3);
+    assert!(fetches[1] - fetches[0] >= 30 * SECOND, "{:?}", fetches[1] - fetches[0]);
+    assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (2, 2));
+    assert_eq!(bench.log.field(APP_PAUSED, "endpoint").as_deref(), Some("token"));
+}
