@@ -98,12 +98,17 @@ async fn a_life_of_one_second_still_works() {
 
 #[tokio::test(start_paused = true)]
 async fn trouble_at_the_token_endpoint_holds_up_nobody_who_has_a_token() {
-    let api = FakeApi::new(|_, nth| (SECOND, if nth < 60 { Verdict::Pending } else { completed() }))
-        .with_tokens(
-            |_, nth| if nth == 1 { Ok(Some(7200)) } else { Err(TokenTrouble::Retry(ErrorKind::Network)) },
-        );
-    let bench = Bench::new(api).tickets("default", ["1"]);
-    assert_eq!(bench.run().await.end, End::Done);
+    let throttled = TokenTrouble::Throttled { reset: Some(10 * MINUTE) };
+    for trouble in [TokenTrouble::Retry(ErrorKind::Network), throttled] {
+        // Renewal is tried from minute 15 on; the token in use ends in minute 20.
+        let api = FakeApi::new(|_, nth| (SECOND, if nth < 25 { Verdict::Pending } else { completed() }))
+            .with_tokens(move |_, nth| if nth == 1 { Ok(Some(1200)) } else { Err(trouble) });
+        let bench = Bench::new(api).tickets("default", ["1"]);
+        let began = tokio::time::Instant::now();
+        assert_eq!(bench.run().await.end, End::Done);
+        assert!(began.elapsed() > 15 * MINUTE && began.elapsed() < 20 * MINUTE, "{:?}", began.elapsed());
+        assert!(bench.api.with(|remote| remote.fetches.len()) > 1, "renewal was tried");
+    }
 }
 
 #[tokio::test(start_paused = true)]
