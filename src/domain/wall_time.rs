@@ -85,6 +85,16 @@ impl std::ops::Add<Duration> for WallTime {
     }
 }
 
+impl std::ops::Sub<Duration> for WallTime {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        Self::from_millis(
+            self.as_millis().saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
 /// RFC 3339 in UTC with milliseconds, as log and status print it.
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,6 +17,13 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// Hands the batch back, so that it can be tried again.
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), Box<CommitError>>> + Send;
+
+    /// Answers once everything that was asked before is answered, and touches no disk: a store that
+    /// refuses every commit answers, one that hangs in a commit does not.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`]: nobody is left who could answer.
+    fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// A batch that could not be made durable, and why.

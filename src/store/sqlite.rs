@@ -81,6 +81,12 @@ impl Store for SqliteStore {
             }
         }
     }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job::Ping(reply)).map_err(|_| StoreError::Gone)?;
+        answer.await.map_err(|_| StoreError::Gone)
+    }
 }
 
 #[cfg(test)]

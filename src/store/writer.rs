@@ -22,6 +22,7 @@ const FAILURES_BEFORE_REOPEN: u32 = 3;
 pub(super) enum Job {
     Load(oneshot::Sender<Result<Loaded, StoreError>>),
     Commit(Commit),
+    Ping(oneshot::Sender<()>),
     /// Answered once the file is closed and the lock is free.
     Close(oneshot::Sender<()>),
     #[cfg(test)]
@@ -72,6 +73,8 @@ impl Writer {
                     next = gather(jobs, &mut group);
                     self.commit_group(group);
                 }
+                // Nobody waits any more where the answer can't be sent.
+                Job::Ping(reply) => drop(reply.send(())),
                 Job::Close(reply) => {
                     self.close();
                     drop(self);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::now::Now;
+use super::snapshot::PauseView;
 use crate::domain::{PauseEnd, PauseReason, WallTime};
 
 /// A throttled app waits this long when the server names no time; doubled each time.
@@ -53,6 +54,15 @@ pub(super) struct Pause {
     wait: Duration,
     /// A probe is on its way.
     probing: bool,
+}
+
+impl Pause {
+    /// As it is shown.
+    #[must_use]
+    pub(super) fn view(&self, now: Now) -> PauseView {
+        let lasted = now.at.saturating_duration_since(self.since);
+        PauseView { reason: self.reason, since: now.wall - lasted, until: self.until, next: self.next_wall }
+    }
 }
 
 /// What may be sent now.

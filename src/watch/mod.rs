@@ -23,6 +23,6 @@ pub use announce::Announcer;
 pub use engine::{Command, Controls, Settings, Setup, watch};
 pub use now::{Clock, Now};
 pub use outcome::{End, Outcome, WatchError};
-pub use snapshot::{AppView, Snapshot};
+pub use snapshot::{AppView, PauseView, Snapshot};
 pub use step::ARTEFACT_LIFE;
 pub use tickets::Counts;

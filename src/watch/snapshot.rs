@@ -16,8 +16,12 @@ pub struct Snapshot {
     pub state_failing: bool,
     /// Verdicts that wait for the state file or the log.
     pub unannounced: usize,
-    /// When the engine's loop last took a turn.
+    /// When the engine's loop last took a turn; none before the state is loaded and the list taken. It
+    /// takes one every second at least.
     pub turned_at: Option<Instant>,
+    /// When the state file's writer last showed that it does not hang: it is asked once a second. An
+    /// answer says nothing about whether the disk takes anything.
+    pub store_answered_at: Option<Instant>,
 }
 
 /// One app at one moment.
@@ -27,8 +31,8 @@ pub struct AppView {
     pub name: AppName,
     /// Its pending tickets.
     pub pending: usize,
-    /// The pause in force: why, and until when if that is known.
-    pub pause: Option<(PauseReason, Option<WallTime>)>,
+    /// The pause in force.
+    pub pause: Option<PauseView>,
     /// Whether a run of failing polls is on.
     pub degraded: bool,
     /// What it spends from; apps with the same key share it.
@@ -37,4 +41,17 @@ pub struct AppView {
     pub rate_limit: RateLimit,
     /// Requests it may send to the query endpoint right now.
     pub budget_left: usize,
+}
+
+/// A pause of an app, or of one of its endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PauseView {
+    /// Why.
+    pub reason: PauseReason,
+    /// Since when.
+    pub since: WallTime,
+    /// When it ends, if that can be known.
+    pub until: Option<WallTime>,
+    /// When it ends by itself, or when it is next tried whether it is over.
+    pub next: WallTime,
 }

@@ -67,7 +67,7 @@ fn message(snapshot: &Snapshot) -> String {
     if failed > 0 {
         parts.push(format!("{} failed", grouped(failed)));
     }
-    let paused = snapshot.apps.iter().filter_map(|app| Some((app, app.pause?.0)));
+    let paused = snapshot.apps.iter().filter_map(|app| Some((app, app.pause?.reason)));
     parts.extend(
         paused.map(|(app, reason): (&AppView, PauseReason)| format!("app {} paused: {reason}", app.name)),
     );
@@ -106,7 +106,8 @@ fn grouped(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use feishu_export_watcher::domain::{AppName, BudgetKey, RateLimit};
+    use feishu_export_watcher::domain::{AppName, BudgetKey, RateLimit, WallTime};
+    use feishu_export_watcher::watch::PauseView;
 
     use super::*;
 
@@ -131,7 +132,9 @@ mod tests {
 
     #[test]
     fn says_who_is_paused() {
-        let paused = AppView { pause: Some((PauseReason::RateLimited, None)), ..app(10) };
+        let now = WallTime::from_millis(1);
+        let pause = PauseView { reason: PauseReason::RateLimited, since: now, until: Some(now), next: now };
+        let paused = AppView { pause: Some(pause), ..app(10) };
         let snapshot = Snapshot { apps: vec![paused], ..Snapshot::default() };
         assert_eq!(
             message(&snapshot),

@@ -365,3 +365,21 @@ async fn write_the_fixture() {
     store.close().await;
     fs::copy(&new, &path).unwrap();
 }
+
+/// Promise 8: a ping waits its turn behind the commits, so that one that hangs leaves it unanswered; it
+/// is answered where no commit succeeds; and a thread that is gone does not answer.
+#[tokio::test]
+async fn a_ping_is_answered_by_the_thread_that_writes() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    let (go, gone) = mpsc::channel::<()>();
+    store.on_writer(move |_| gone.recv().unwrap());
+    let asked = store.clone();
+    let ping = tokio::spawn(async move { asked.ping().await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!ping.is_finished());
+    go.send(()).unwrap();
+    ping.await.unwrap().unwrap();
+    store.clone().close().await;
+    assert!(matches!(store.ping().await, Err(StoreError::Gone)));
+}

@@ -34,7 +34,7 @@ use super::tickets::Tickets;
 use crate::domain::{App, BudgetKey, Endpoint, PauseEnd, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::{Backoff, Budget};
-use crate::store::{CommitError, Store};
+use crate::store::{CommitError, Store, StoreError};
 
 /// After a stop, requests in flight may still end within this time.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -44,6 +44,10 @@ const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// Tickets that are no longer kept are looked for this often.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+
+/// The loop takes a turn and the state file's writer is asked for a sign of life this often, so that who
+/// watches can tell a quiet engine from one that stands still.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// A wake-up that is already past must not become a busy loop.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
@@ -157,6 +161,9 @@ struct Engine<A, S, L> {
     ledger: Ledger,
     commit: Option<JoinHandle<CommitEnd>>,
     settle: Option<JoinHandle<std::io::Result<()>>>,
+    ping: Option<JoinHandle<Result<(), StoreError>>>,
+    pulse_at: Instant,
+    store_answered_at: Option<Instant>,
     deadline: Option<Instant>,
     purge_at: Instant,
     stuck_since: Option<Instant>,
@@ -177,6 +184,7 @@ enum Wake {
     Command(Option<Command>),
     Committed(Result<CommitEnd, tokio::task::JoinError>),
     Settled(Result<std::io::Result<()>, tokio::task::JoinError>),
+    Pinged(Result<Result<(), StoreError>, tokio::task::JoinError>),
     Time,
 }
 
@@ -210,6 +218,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             ledger: Ledger::default(),
             commit: None,
             settle: None,
+            ping: None,
+            pulse_at: now.at,
+            store_answered_at: None,
             purge_at: now.at,
             stuck_since: None,
             ending: None,
@@ -247,8 +258,20 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         if self.ending.is_none() {
             self.start_calls(now);
+            self.pulse(now);
         }
         self.start_writes(now);
+    }
+
+    fn pulse(&mut self, now: Now) {
+        if self.pulse_at > now.at {
+            return;
+        }
+        self.pulse_at = now.at + PULSE;
+        if self.ping.is_none() {
+            let store = self.store.clone();
+            self.ping = Some(tokio::spawn(async move { store.ping().await }));
+        }
     }
 
     async fn wait(&mut self, now: Now) -> Wake {
@@ -261,6 +284,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             () = self.stop.cancelled(), if !stopping => Wake::Stop,
             commit = ended(&mut self.commit) => Wake::Committed(commit),
             settle = ended(&mut self.settle) => Wake::Settled(settle),
+            ping = ended(&mut self.ping) => Wake::Pinged(ping),
             command = self.commands.recv(), if !stopping && !self.commands.is_closed() => Wake::Command(command),
             Some(call) = self.calls.join_next_with_id() => Wake::Call(call),
             () = sleep_until(until) => Wake::Time,
@@ -275,7 +299,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Wake::Command(Some(Command::TryAgain)) => self.try_again(now),
             Wake::Committed(commit) => self.commit_ended(commit, now),
             Wake::Settled(settle) => self.settle_ended(settle, now),
-            Wake::Command(None) | Wake::Time => {}
+            Wake::Pinged(Ok(Ok(()))) => self.store_answered_at = Some(now.at),
+            Wake::Pinged(_) | Wake::Command(None) | Wake::Time => {}
         }
     }
 
@@ -287,7 +312,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             return drained.into_iter().chain(write).min();
         }
         let stuck = self.stuck_since.map(|since| since + STUCK_AFTER);
-        let moments = [self.next_call(now.at), stuck, self.deadline, write, Some(self.purge_at)];
+        let moments =
+            [self.next_call(now.at), stuck, self.deadline, write, Some(self.purge_at), Some(self.pulse_at)];
         moments.into_iter().flatten().min()
     }
 
@@ -343,7 +369,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let apps = self.apps.iter().enumerate().map(|(place, app)| AppView {
             name: app.app.name.clone(),
             pending: self.tickets.pending_of(place),
-            pause: app.gate.pause().or(app.token_gate.pause()).map(|pause| (pause.reason, pause.until)),
+            pause: app.gate.pause().or(app.token_gate.pause()).map(|pause| pause.view(now)),
             degraded: app.is_degraded(),
             budget: self.budgets[app.budget].key.clone(),
             rate_limit: app.app.rate_limit,
@@ -355,6 +381,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             state_failing: self.ledger.is_failing(),
             unannounced: self.ledger.unannounced(),
             turned_at: Some(now.at),
+            store_answered_at: self.store_answered_at,
         });
     }
 }

@@ -31,7 +31,7 @@ async fn a_wrong_secret_pauses_one_app_and_heals() {
     assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 60, "the other three are done");
     assert_eq!(running.view.borrow().listed.of(TicketState::Failed), 0);
     assert_eq!(
-        running.view.borrow().apps[1].pause.map(|(reason, _)| reason),
+        running.view.borrow().apps[1].pause.map(|pause| pause.reason),
         Some(PauseReason::CredentialsRejected)
     );
     tokio::time::sleep(10 * MINUTE).await;

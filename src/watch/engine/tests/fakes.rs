@@ -173,6 +173,8 @@ pub(super) struct Kept {
     /// How long the next commits take, after which each of them fails.
     pub(super) slow: Vec<Duration>,
     pub(super) commits: usize,
+    /// Pings are not answered any more.
+    pub(super) hangs: bool,
 }
 
 impl FakeStore {
@@ -215,6 +217,13 @@ impl Store for FakeStore {
             kept.dirty &= !batch.clean_stop;
             Ok(())
         })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        if self.with(|kept| kept.hangs) {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
     }
 }
 

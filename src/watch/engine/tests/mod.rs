@@ -2,5 +2,6 @@
 
 mod apps;
 mod fakes;
+mod pulse;
 mod tickets;
 mod writing;

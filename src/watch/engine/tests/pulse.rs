@@ -1,0 +1,45 @@
+//! Signs of life: the loop's own turns and the state file's answers, which health and watchdog follow.
+
+use tokio::time::Instant;
+
+use super::fakes::*;
+use crate::watch::Snapshot;
+
+fn idle() -> Bench {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, completed())));
+    bench.settings.until_done = false;
+    bench
+}
+
+fn ages(view: &Snapshot) -> (std::time::Duration, std::time::Duration) {
+    (view.turned_at.unwrap().elapsed(), view.store_answered_at.unwrap().elapsed())
+}
+
+/// Promise 8: an engine that has nothing to do is told from one that stands still.
+#[tokio::test(start_paused = true)]
+async fn an_idle_engine_shows_that_it_lives() {
+    let bench = idle();
+    let running = bench.start();
+    for _ in 0..20 {
+        tokio::time::sleep(MINUTE + SECOND / 3).await;
+        let (turned, answered) = ages(&running.view.borrow());
+        assert!(turned <= SECOND && answered <= 2 * SECOND, "{turned:?} {answered:?}");
+    }
+}
+
+/// Promise 8: a refused commit is an answer; a commit without end is none.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_told_from_one_that_refuses() {
+    let bench = idle().tickets("default", ["1"]);
+    bench.store.with(|kept| kept.fails = true);
+    let running = bench.start();
+    tokio::time::sleep(MINUTE).await;
+    assert!(running.view.borrow().state_failing);
+    assert!(ages(&running.view.borrow()).1 <= 2 * SECOND);
+    bench.store.with(|kept| kept.hangs = true);
+    let hung = Instant::now();
+    tokio::time::sleep(MINUTE).await;
+    let (turned, answered) = ages(&running.view.borrow());
+    assert!(turned <= SECOND, "the loop goes on");
+    assert!(answered >= hung.elapsed() - 2 * SECOND, "{answered:?}");
+}
