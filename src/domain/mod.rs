@@ -5,6 +5,7 @@ mod app;
 mod causes;
 pub mod event;
 mod failure;
+mod month;
 mod pause;
 mod ticket;
 mod wall_time;
@@ -14,6 +15,7 @@ pub use app::{
 };
 pub use causes::with_causes;
 pub use failure::{ErrorKind, Failure};
+pub use month::Month;
 pub use pause::{PauseEnd, PauseReason};
 pub use ticket::{
     Artefact, DOCUMENT_TOKEN_MAX, Progress, TicketId, TicketKey, TicketRecord, TicketState, WatchEntry,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Month;
+
 /// Stands for the epoch itself, which leaves the value zero free.
 const FIRST: NonZeroI64 = match NonZeroI64::new(1) {
     Some(one) => one,
@@ -48,6 +50,13 @@ impl WallTime {
         Duration::from_millis(
             u64::try_from(self.as_millis().saturating_sub(earlier.as_millis())).unwrap_or(0),
         )
+    }
+
+    /// The month, UTC.
+    #[must_use]
+    pub fn month(self) -> Month {
+        let date = self.timestamp().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+        Month::new(date.year(), date.month())
     }
 
     /// The first millisecond of the next month, UTC.
@@ -141,5 +150,6 @@ mod tests {
     fn next_month_is_its_first_moment() {
         assert_eq!(at("2026-11-22T10:00:00Z").next_month(), at("2026-12-01T00:00:00Z"));
         assert_eq!(at("2026-12-31T23:59:59Z").next_month(), at("2027-01-01T00:00:00Z"));
+        assert_eq!(at("2026-12-31T23:59:59Z").month(), Month::new(2026, 12));
     }
 }

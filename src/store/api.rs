@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use super::StoreError;
-use crate::domain::{BudgetKey, Endpoint, TicketKey, TicketRecord, WallTime};
+use crate::domain::{BudgetKey, Endpoint, Month, TicketKey, TicketRecord, WallTime};
 
 /// Where the engine keeps what must not be lost. Cloned into every commit, hence cheap to clone.
 pub trait Store: Clone + Send + Sync + 'static {
@@ -46,6 +46,8 @@ pub struct Batch {
     pub released: Vec<Release>,
     /// Requests that ended before this no longer matter to any budget.
     pub released_before: Option<WallTime>,
+    /// Requests of whole months as they now stand; each replaces the one of its budget and month.
+    pub tallies: Vec<Tally>,
     /// Whether the process is about to end in good order.
     pub clean_stop: bool,
 }
@@ -69,6 +71,17 @@ pub struct Release {
     pub at: WallTime,
 }
 
+/// How many requests that count against the monthly quota were sent from a budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// The budget: one app id at one host.
+    pub budget: BudgetKey,
+    /// When.
+    pub month: Month,
+    /// How many.
+    pub requests: u64,
+}
+
 /// What the state file knew.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
@@ -76,6 +89,8 @@ pub struct Loaded {
     pub tickets: Vec<TicketRecord>,
     /// Requests of the recent past.
     pub released: Vec<Release>,
+    /// The newest month of every budget.
+    pub tallies: Vec<Tally>,
     /// Whether the last process ended in good order; true for a new file.
     pub clean: bool,
 }

@@ -45,16 +45,6 @@ pub enum StoreError {
         /// The newest that this program knows.
         known: i64,
     },
-    /// An older version of the program wrote it, and whoever reads it may not change it.
-    #[error("{} was written by an older version (schema {found}, this one reads {known}); start the watcher once, it brings the file up to date", path.display())]
-    Older {
-        /// The file.
-        path: PathBuf,
-        /// The file's schema version.
-        found: i64,
-        /// The one that this program reads.
-        known: i64,
-    },
     /// The last process left work in the write-ahead log that can't be read without writing.
     #[error("{} was not closed in good order, and what is still in its -wal file can't be read without a -shm file beside it; start the watcher once, it recovers the file", path.display())]
     Unrecovered {

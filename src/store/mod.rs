@@ -23,7 +23,7 @@ mod sqlite;
 mod testing;
 mod writer;
 
-pub use api::{Batch, CommitError, Loaded, Release, Store};
+pub use api::{Batch, CommitError, Loaded, Release, Store, Tally};
 pub use error::StoreError;
 pub use reader::read_only;
 pub use sqlite::SqliteStore;

@@ -106,10 +106,8 @@ fn read(path: &Path, how: ReadOnly) -> Result<Option<Vec<TicketRecord>>, StoreEr
     let snapshot = connection.unchecked_transaction().map_err(StoreError::reading(path))?;
     match schema::recognise(&snapshot, path)? {
         Found::Empty => Ok(None),
-        Found::Ours(schema::VERSION) => rows::tickets(&snapshot, path).map(Some),
-        Found::Ours(found) => {
-            Err(StoreError::Older { path: path.to_path_buf(), found, known: schema::VERSION })
-        }
+        // All versions so far keep tickets alike.
+        Found::Ours(_) => rows::tickets(&snapshot, path).map(Some),
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use rusqlite::{Connection, Row, params};
 
 use super::cells::{Cells, Shared, Source, millis, signed};
-use super::{Batch, Loaded, Release, StoreError};
+use super::{Batch, Loaded, Release, StoreError, Tally};
 use crate::domain::{
-    Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Progress, TicketId, TicketKey, TicketRecord,
+    Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Month, Progress, TicketId, TicketKey, TicketRecord,
     TicketState, WallTime,
 };
 
@@ -45,6 +45,10 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     for released in &batch.released {
         let Release { budget, endpoint, at } = released;
         release.execute((budget.as_str(), endpoint.as_str(), at.as_millis()))?;
+    }
+    let mut tally = connection.prepare_cached("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)")?;
+    for Tally { budget, month, requests } in &batch.tallies {
+        tally.execute((budget.as_str(), month.number(), signed(*requests)))?;
     }
     Ok(())
 }
@@ -105,7 +109,8 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, Store
         .query_row("SELECT clean FROM run", (), |row| row.get(0))
         .map_err(StoreError::reading(path))?;
     let released = requests(connection).map_err(StoreError::reading(path))?;
-    Ok(Loaded { tickets: tickets(connection, path)?, released, clean })
+    let tallies = tallies(connection).map_err(StoreError::reading(path))?;
+    Ok(Loaded { tickets: tickets(connection, path)?, released, tallies, clean })
 }
 
 /// Reads every ticket, ordered by app and ticket.
@@ -136,6 +141,22 @@ fn requests(connection: &Connection) -> rusqlite::Result<Vec<Release>> {
                 budget: BudgetKey::from(cells.next::<Box<str>>()?.as_ref()),
                 endpoint: cells.named(endpoint)?,
                 at: WallTime::from_millis(cells.next()?),
+            })
+        })?
+        .collect()
+}
+
+/// The bare columns are those of the row with the newest month (sqlite.org/lang_select.html#bareagg).
+fn tallies(connection: &Connection) -> rusqlite::Result<Vec<Tally>> {
+    let mut statement =
+        connection.prepare("SELECT budget, max(month), requests FROM tallies GROUP BY budget")?;
+    statement
+        .query_map((), |row| {
+            let mut cells = Cells::of(row);
+            Ok(Tally {
+                budget: BudgetKey::from(cells.next::<Box<str>>()?.as_ref()),
+                month: Month::from_number(cells.next()?),
+                requests: cells.next::<i64>()?.try_into().unwrap_or(0),
             })
         })?
         .collect()
@@ -225,11 +246,14 @@ mod tests {
         let mut tickets = vec![testing::full("a"), testing::fresh("b"), testing::failed("c")];
         tickets[1].source = Arc::from(Path::new(OsStr::from_bytes(b"/lists/\xff.toml")));
         let released = vec![testing::release(1), testing::release(1), testing::release(2)];
-        let batch = Batch { tickets: tickets.clone(), released: released.clone(), ..Batch::default() };
+        let tallies = vec![testing::tally(11, 7), testing::tally(12, 3)];
+        let batch =
+            Batch { tickets: tickets.clone(), released: released.clone(), tallies, ..Batch::default() };
         write(&connection, &batch).unwrap();
         let loaded = all(&connection).unwrap();
         assert_eq!(loaded.tickets, tickets);
         assert_eq!(loaded.released, released);
+        assert_eq!(loaded.tallies, [testing::tally(12, 3)], "the newest month");
         assert!(loaded.clean);
         assert!(Arc::ptr_eq(&loaded.tickets[0].source, &loaded.tickets[2].source));
     }

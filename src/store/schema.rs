@@ -12,9 +12,12 @@ const APPLICATION_ID: i32 = 0x4678_5773;
 /// Step `n` leads from version `n` to `n + 1`. Released steps are never edited: files exist that went
 /// through them.
 ///
+/// 1: tickets, recent requests, how the last run ended. 2: requests a month.
+///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
-/// values of the wrong type. `source` is text unless the path is not UTF-8, then a blob.
-const MIGRATIONS: &[&str] = &["
+/// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless the path is not UTF-8, then a blob.
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE tickets (
         app TEXT NOT NULL,
         ticket TEXT NOT NULL,
@@ -60,7 +63,16 @@ const MIGRATIONS: &[&str] = &["
         clean INTEGER NOT NULL
     ) STRICT;
     INSERT INTO run VALUES (1, 1);
-"];
+",
+    "
+    CREATE TABLE tallies (
+        budget TEXT NOT NULL,
+        month INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        PRIMARY KEY (budget, month)
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -159,14 +171,15 @@ mod tests {
     #[test]
     fn a_failing_step_leaves_the_version_before_it() {
         let mut connection = Connection::open_in_memory().unwrap();
-        let steps = [MIGRATIONS[0], "CREATE TABLE half (a); CREATE TABLE tickets (a);"];
+        let with = |step| [MIGRATIONS, &[step]].concat();
+        let steps = with("CREATE TABLE half (a); CREATE TABLE tickets (a);");
         assert!(migrate_by(&steps, &mut connection, here()).is_err());
-        assert_eq!(recognise(&connection, here()).unwrap(), Found::Ours(1));
+        assert_eq!(recognise(&connection, here()).unwrap(), Found::Ours(VERSION));
         let halves: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'half'", (), |row| row.get(0))
             .unwrap();
         assert_eq!(halves, 0);
-        migrate_by(&[MIGRATIONS[0], "CREATE TABLE later (a);"], &mut connection, here()).unwrap();
+        migrate_by(&with("CREATE TABLE later (a);"), &mut connection, here()).unwrap();
         assert!(
             matches!(recognise(&connection, here()), Err(StoreError::Newer { found, .. }) if found == VERSION + 1)
         );

@@ -7,13 +7,17 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Batch, Release};
+use super::{Batch, Release, Tally};
 use crate::domain::{
-    AppName, Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Progress, TicketId, TicketKey, TicketRecord,
-    TicketState, WallTime, WatchEntry,
+    AppName, Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Month, Progress, TicketId, TicketKey,
+    TicketRecord, TicketState, WallTime, WatchEntry,
 };
 
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
+
+pub(super) fn tally(month: i8, requests: u64) -> Tally {
+    Tally { budget: release(1).budget, month: Month::new(2026, month), requests }
+}
 
 pub(super) fn fresh(ticket: &str) -> TicketRecord {
     let entry = WatchEntry {

@@ -41,6 +41,9 @@ pub struct AppView {
     pub rate_limit: RateLimit,
     /// Requests it may send to the query endpoint right now.
     pub budget_left: usize,
+    /// Requests of this month, UTC, that count against the platform's quota, of all apps with this budget.
+    /// A process that died has not counted those of its last second.
+    pub requests_this_month: u64,
 }
 
 /// A pause of an app, or of one of its endpoints.

@@ -120,6 +120,7 @@ mod tests {
             budget: BudgetKey::from(pending.to_string().as_str()),
             rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: Duration::from_secs(60) },
             budget_left: 100,
+            requests_this_month: 0,
         }
     }
 

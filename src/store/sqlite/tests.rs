@@ -319,7 +319,9 @@ async fn on_a_disk_of_one_megabyte() {
     assert_eq!(super::super::read_only(&path).unwrap().unwrap().len(), 501);
 }
 
-const FIXTURE: &str = "src/store/testdata/state-v1.db";
+fn fixture(version: i64) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/testdata/state-v{version}.db"))
+}
 
 fn fixture_tickets() -> Vec<crate::domain::TicketRecord> {
     vec![
@@ -329,16 +331,21 @@ fn fixture_tickets() -> Vec<crate::domain::TicketRecord> {
     ]
 }
 
-/// Promise: a file that version 1 wrote is read by this version, and by every later one.
+/// Promise: a file that an earlier version wrote is read by this one, and by every later one; also by those
+/// who only look, before a watcher brings it up to date.
 #[tokio::test]
-async fn a_file_of_version_1_is_read() {
-    let (_folder, path) = place();
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURE), &path).unwrap();
-    let store = SqliteStore::open(&path).unwrap();
-    let loaded = store.load().await.unwrap();
-    assert_eq!(loaded.tickets, fixture_tickets());
-    assert_eq!(loaded.released, [testing::release(1)]);
-    assert!(loaded.clean);
+async fn files_of_all_versions_are_read() {
+    for version in 1..=schema::VERSION {
+        let (_folder, path) = place();
+        fs::copy(fixture(version), &path).unwrap();
+        assert_eq!(super::super::read_only(&path).unwrap().unwrap(), fixture_tickets());
+        let store = SqliteStore::open(&path).unwrap();
+        let loaded = store.load().await.unwrap();
+        assert_eq!(loaded.tickets, fixture_tickets());
+        assert_eq!(loaded.released, [testing::release(1)]);
+        assert_eq!(loaded.tallies.len(), usize::from(version >= 2));
+        assert!(loaded.clean);
+    }
 }
 
 /// Writes the file that the next schema is tested against, if `WRITE_STATE_FIXTURE` is set. Old ones are never
@@ -348,9 +355,7 @@ async fn write_the_fixture() {
     if std::env::var_os("WRITE_STATE_FIXTURE").is_none() {
         return;
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("src/store/testdata")
-        .join(format!("state-v{}.db", schema::VERSION));
+    let path = fixture(schema::VERSION);
     assert!(!path.exists(), "{} is there already", path.display());
     let (_folder, new) = place();
     let store = SqliteStore::open(&new).unwrap();
@@ -358,6 +363,7 @@ async fn write_the_fixture() {
     let batch = Batch {
         tickets: fixture_tickets(),
         released: vec![testing::release(1)],
+        tallies: vec![testing::tally(11, 7)],
         clean_stop: true,
         ..Batch::default()
     };

@@ -57,6 +57,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         let budget = &mut self.budgets[app.budget];
         budget.of(endpoint).release(now.at);
+        if endpoint == Endpoint::Query {
+            budget.count(now.wall.month());
+        }
         self.ledger.released(Release { budget: budget.key.clone(), endpoint, at: now.wall }, now.at);
     }
 

@@ -70,7 +70,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         loop {
             let now = self.clock.now();
-            let mut batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now), now.at);
+            let mut batch = self.next_batch(now);
             batch.clean_stop = self.ledger.is_written();
             let is_last = batch.clean_stop;
             if self.store.commit(batch).await.is_err() {

@@ -31,10 +31,10 @@ use super::outcome::{End, Outcome, WatchError};
 use super::report;
 use super::snapshot::{AppView, Snapshot};
 use super::tickets::Tickets;
-use crate::domain::{App, BudgetKey, Endpoint, PauseEnd, WatchList};
+use crate::domain::{App, BudgetKey, Endpoint, Month, PauseEnd, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::{Backoff, Budget};
-use crate::store::{CommitError, Store, StoreError};
+use crate::store::{CommitError, Store, StoreError, Tally};
 
 /// After a stop, requests in flight may still end within this time.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -129,6 +129,8 @@ struct AppBudget {
     key: BudgetKey,
     query: Budget,
     token: Budget,
+    /// Queries of this month; requests for tokens do not count against the platform's quota.
+    tally: Tally,
 }
 
 impl AppBudget {
@@ -137,6 +139,21 @@ impl AppBudget {
             Endpoint::Query => &mut self.query,
             Endpoint::Token => &mut self.token,
         }
+    }
+
+    /// Queries of that month, if it is not over.
+    fn spent_in(&self, month: Month) -> u64 {
+        if self.tally.month < month { 0 } else { self.tally.requests }
+    }
+
+    /// One more query was sent. A clock that is set back over the turn of a month does not begin an old one
+    /// anew.
+    fn count(&mut self, month: Month) {
+        if self.tally.month < month {
+            self.tally.month = month;
+            self.tally.requests = 0;
+        }
+        self.tally.requests += 1;
     }
 }
 
@@ -374,6 +391,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             budget: self.budgets[app.budget].key.clone(),
             rate_limit: app.app.rate_limit,
             budget_left: self.budgets[app.budget].query.room(now.at),
+            requests_this_month: self.budgets[app.budget].spent_in(now.wall.month()),
         });
         self.view.send_replace(Snapshot {
             listed: self.tickets.listed(),

@@ -7,7 +7,7 @@ use super::{AppBudget, Engine};
 use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::Budget;
-use crate::store::{Loaded, Release, Store};
+use crate::store::{Loaded, Release, Store, Tally};
 use crate::watch::announce::Announcer;
 use crate::watch::app_state::AppState;
 use crate::watch::ledger::{FLUSH_EVERY, Verdict};
@@ -27,7 +27,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let shared = self.budgets.iter().position(|budget| budget.key == key);
         let budget = shared.unwrap_or_else(|| {
             let fresh = || Budget::new(app.rate_limit);
-            self.budgets.push(AppBudget { key, query: fresh(), token: fresh() });
+            let tally = Tally { budget: key.clone(), month: now.wall.month(), requests: 0 };
+            self.budgets.push(AppBudget { key, query: fresh(), token: fresh(), tally });
             self.budgets.len() - 1
         });
         self.apps.push(AppState::new(app, budget, now.at));
@@ -46,6 +47,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.take_list(list, now);
         self.restore_denied();
         self.restore_budgets(&loaded.released, now);
+        self.restore_tallies(loaded.tallies);
         if !loaded.clean {
             self.assume_unnoted(&known, now);
         }
@@ -96,6 +98,17 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let ago = now.wall.since(release.at).saturating_sub(CUT_OFF);
             if let Some(budget) = self.budgets.iter_mut().find(|budget| budget.key == release.budget) {
                 budget.of(release.endpoint).restore(now.at, ago);
+            }
+        }
+    }
+
+    /// Goes on counting where the last process ended; an earlier month is over.
+    fn restore_tallies(&mut self, tallies: Vec<Tally>) {
+        for tally in tallies {
+            if let Some(budget) = self.budgets.iter_mut().find(|budget| budget.key == tally.budget)
+                && tally.month >= budget.tally.month
+            {
+                budget.tally = tally;
             }
         }
     }

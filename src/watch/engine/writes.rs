@@ -7,8 +7,9 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::{CommitEnd, Engine};
+use crate::domain::BudgetKey;
 use crate::feishu::ExportApi;
-use crate::store::{Store, StoreError};
+use crate::store::{Batch, Store, StoreError};
 use crate::watch::announce::Announcer;
 use crate::watch::ledger::Verdict;
 use crate::watch::now::Now;
@@ -19,7 +20,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Starts what is due: the next batch, the next question to the log.
     pub(super) fn start_writes(&mut self, now: Now) {
         if self.ledger.commit_due().is_some_and(|due| due <= now.at) {
-            let batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now), now.at);
+            let batch = self.next_batch(now);
             let store = self.store.clone();
             self.commit = Some(tokio::spawn(async move { store.commit(batch).await }));
         }
@@ -28,6 +29,15 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let log = self.log.clone();
             self.settle = Some(tokio::spawn(async move { log.settle().await }));
         }
+    }
+
+    /// Whatever waits to be written, with the tallies that it changes.
+    pub(super) fn next_batch(&mut self, now: Now) -> Batch {
+        let mut batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now), now.at);
+        let has_news = |key: &BudgetKey| batch.released.iter().any(|release| release.budget == *key);
+        let news = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| has_news(&tally.budget));
+        batch.tallies = news.cloned().collect();
+        batch
     }
 
     pub(super) fn next_write(&self, now: Instant) -> Option<Instant> {

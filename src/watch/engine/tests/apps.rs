@@ -339,3 +339,27 @@ async fn a_throttled_token_endpoint_is_left_alone() {
     assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (2, 2));
     assert_eq!(bench.log.field(APP_PAUSED, "endpoint").as_deref(), Some("token"));
 }
+
+/// Requests that count against the quota are counted through restarts and begin anew with the month.
+#[tokio::test(start_paused = true)]
+async fn requests_are_counted_by_month() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, Verdict::Pending))).tickets("default", ["1"]);
+    bench.settings.until_done = false;
+    let count = |running: &Running| running.view.borrow().apps[0].requests_this_month;
+    let mut sent = 0;
+    for _ in 0..2 {
+        let running = bench.start();
+        tokio::time::sleep(10 * MINUTE).await;
+        assert!(count(&running) > sent);
+        running.stop.cancel();
+        running.outcome.await.unwrap();
+        sent = bench.api.with(|remote| remote.polls.len() as u64);
+        let kept: Vec<_> = bench.store.with(|kept| kept.tallies.values().cloned().collect());
+        assert_eq!(kept.iter().map(|tally| tally.requests).collect::<Vec<_>>(), [sent], "without tokens");
+    }
+    let month_end = START.next_month().since(START);
+    tokio::time::advance(month_end).await;
+    let running = bench.start();
+    tokio::time::sleep(MINUTE).await;
+    assert!((1..sent).contains(&count(&running)), "{}", count(&running));
+}

@@ -168,6 +168,8 @@ pub(super) struct FakeStore(Arc<Mutex<Kept>>);
 pub(super) struct Kept {
     pub(super) rows: HashMap<TicketKey, TicketRecord>,
     pub(super) released: Vec<Release>,
+    /// By budget.
+    pub(super) tallies: HashMap<String, Tally>,
     pub(super) dirty: bool,
     pub(super) fails: bool,
     /// How long the next commits take, after which each of them fails.
@@ -197,7 +199,8 @@ impl Store for FakeStore {
             let clean = !std::mem::replace(&mut kept.dirty, true);
             let mut tickets: Vec<_> = kept.rows.values().cloned().collect();
             tickets.sort_by(|a, b| a.key.cmp(&b.key));
-            Loaded { tickets, released: kept.released.clone(), clean }
+            let tallies = kept.tallies.values().cloned().collect();
+            Loaded { tickets, released: kept.released.clone(), tallies, clean }
         }))
     }
 
@@ -214,6 +217,8 @@ impl Store for FakeStore {
             kept.rows.retain(|key, _| !batch.forgotten.contains(key));
             kept.rows.extend(batch.tickets.into_iter().map(|record| (record.key.clone(), record)));
             kept.released.extend(batch.released);
+            kept.tallies
+                .extend(batch.tallies.into_iter().map(|tally| (tally.budget.as_str().to_owned(), tally)));
             kept.dirty &= !batch.clean_stop;
             Ok(())
         })
