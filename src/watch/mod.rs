@@ -10,6 +10,8 @@ mod announce;
 mod app_state;
 mod engine;
 mod gate;
+#[cfg(feature = "hold-up")]
+mod hold_up;
 mod ledger;
 mod now;
 mod outcome;

@@ -251,6 +251,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// The main loop. It ends once an end was decided and nothing in flight is worth waiting for.
     async fn run(mut self) -> Outcome {
         loop {
+            #[cfg(feature = "hold-up")]
+            super::hold_up::while_told();
             let now = self.clock.now();
             self.decide_end(now);
             if self.is_drained(now) {
