@@ -1,6 +1,6 @@
 //! Follows export tickets of Feishu and Lark until each yields its file token.
 //!
-//! The program is a thin shell around three front doors: [`run`] watches, [`check`] looks at the
+//! The program is a thin shell around three front doors: [`Watcher`] watches, [`check`] looks at the
 //! configuration, [`status`] reads the state file. Behind them lie the rooms:
 //!
 //! | module | is for | may use |
@@ -23,5 +23,5 @@ pub mod store;
 pub mod watch;
 
 pub use front::check::{CheckReport, check};
-pub use front::run::{Hooks, RunError, RunOptions, run};
+pub use front::run::{Hooks, ReloadRequest, RunError, RunOptions, Watcher};
 pub use front::status::{StatusReport, status};

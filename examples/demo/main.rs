@@ -24,7 +24,7 @@ use export_simulator::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, Endpoint, RateLi
 use feishu_export_watcher::config::{Loaded, load_all};
 use feishu_export_watcher::domain::{TicketRecord, WallTime};
 use feishu_export_watcher::watch::Snapshot;
-use feishu_export_watcher::{Hooks, RunOptions, run, status};
+use feishu_export_watcher::{Hooks, RunOptions, Watcher, status};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -151,7 +151,8 @@ async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {
     let (_reload, requests) = mpsc::channel(1);
     let (view, _watcher) = watch::channel(Snapshot::default());
     let options = RunOptions { until_done: true, deadline: Some(Duration::from_secs(60)) };
-    run(loaded, options, Hooks { stop, reload: requests, view, log: log.clone() }).await?;
+    let hooks = Hooks { stop, reload: requests, view, log: log.clone() };
+    Watcher::open(loaded).await?.run(options, hooks).await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::list_report::{report_broken_off, report_config, report_problems, report_refusal};
+use super::run::ReloadRequest;
 use crate::config::{Config, check_secrets, read_watch_list};
 use crate::domain::{WallTime, WatchList, event};
 use crate::watch::Command;
@@ -18,11 +19,11 @@ const CONFIG_MAX: u64 = 1 << 20;
 pub(super) async fn serve(
     config: Arc<Config>,
     as_started: Option<Vec<u8>>,
-    mut requests: mpsc::Receiver<()>,
+    mut requests: mpsc::Receiver<ReloadRequest>,
     engine: mpsc::Sender<Command>,
 ) {
     let mut seen = as_started;
-    while requests.recv().await.is_some() {
+    while let Some(request) = requests.recv().await {
         let reading = Arc::clone(&config);
         // Files may lie on a slow mount; the engine goes on meanwhile.
         let read = tokio::task::spawn_blocking(move || (read_list(&reading), content(&reading.path)));
@@ -44,7 +45,9 @@ pub(super) async fn serve(
         {
             return;
         }
-        if engine.send(Command::TryAgain).await.is_err() {
+        if engine.send(Command::TryAgain).await.is_err()
+            || engine.send(Command::Answer(request)).await.is_err()
+        {
             return;
         }
     }

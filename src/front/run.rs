@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::{mpsc, watch as watched};
+use tokio::sync::{mpsc, oneshot, watch as watched};
 use tokio_util::sync::CancellationToken;
 
 use super::list_report::{report_config, report_problems};
 use super::reload;
-use crate::config::{Config, Loaded, PollConfig, check_secrets};
+use crate::config::{Config, Loaded, PollConfig, Problem, check_secrets};
+use crate::domain::WatchList;
 use crate::feishu::{ClientError, HttpExportApi};
 use crate::store::{SqliteStore, StoreError};
 use crate::watch::{Announcer, Clock, Controls, Outcome, Settings, Setup, Snapshot, WatchError, watch};
@@ -29,13 +30,16 @@ pub struct RunOptions {
     pub deadline: Option<Duration>,
 }
 
+/// Somebody wants a reload, and hears when it is done.
+pub type ReloadRequest = oneshot::Sender<()>;
+
 /// What connects a run with the process around it.
 #[derive(Debug)]
 pub struct Hooks<L> {
     /// Cancelled to stop.
     pub stop: CancellationToken,
-    /// A message for each reload that is wanted.
-    pub reload: mpsc::Receiver<()>,
+    /// A message for each reload that is wanted; answered once it is done.
+    pub reload: mpsc::Receiver<ReloadRequest>,
     /// Where the engine shows itself.
     pub view: watched::Sender<Snapshot>,
     /// The log, to learn when lines are safe.
@@ -64,44 +68,67 @@ impl From<WatchError> for RunError {
     }
 }
 
-/// Watches the tickets of a loaded configuration.
-///
-/// # Errors
-/// The state file or the client can't be set up. Nothing has been sent then.
-pub async fn run<L: Announcer>(
-    loaded: Loaded,
-    options: RunOptions,
-    hooks: Hooks<L>,
-) -> Result<Outcome, RunError> {
-    let Loaded { config, watch_list, problems } = loaded;
-    let api = HttpExportApi::new(&config.apps, config.poll.request_timeout)?;
-    let path = config.state.path.clone();
-    // The lock first: a second watcher must not get as far as to say anything about tickets.
-    let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path));
-    let store = open.await.map_err(RunError::Opening)??;
-    let config = Arc::new(config);
+/// A watcher whose configuration is checked, whose lock is held and whose state file is open. It has sent
+/// nothing yet.
+#[derive(Debug)]
+pub struct Watcher {
+    config: Config,
+    list: WatchList,
+    problems: Vec<Problem>,
+    api: HttpExportApi,
+    store: SqliteStore,
+}
+
+impl Watcher {
+    /// Opens the state file of a loaded configuration.
+    ///
+    /// # Errors
+    /// The state file or the client can't be set up.
+    pub async fn open(loaded: Loaded) -> Result<Self, RunError> {
+        let Loaded { config, watch_list: list, problems } = loaded;
+        let api = HttpExportApi::new(&config.apps, config.poll.request_timeout)?;
+        let path = config.state.path.clone();
+        // The lock first: a second watcher must not get as far as to say anything about tickets.
+        let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path));
+        let store = open.await.map_err(RunError::Opening)??;
+        Ok(Self { config, list, problems, api, store })
+    }
+
+    /// Watches the tickets until stopped, or as the options say.
+    ///
+    /// # Errors
+    /// The state file can't be read. Nothing has been sent then.
+    pub async fn run<L: Announcer>(self, options: RunOptions, hooks: Hooks<L>) -> Result<Outcome, RunError> {
+        let Self { config, list, problems, api, store } = self;
+        let config = Arc::new(config);
+        report_found(&config, problems, &list);
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let setup = Setup {
+            apps: config.apps.clone(),
+            list,
+            settings: settings(&config, options),
+            clock: Clock::system(),
+        };
+        let as_started = reload::content(&config.path);
+        let reloads = tokio::spawn(reload::serve(config, as_started, hooks.reload, commands));
+        let controls = Controls { stop: hooks.stop, commands: receiver, view: hooks.view };
+        let outcome = watch(api, store.clone(), hooks.log, setup, controls).await;
+        reloads.abort();
+        // What had to be written is written; a disk that hangs must not hold up the end.
+        let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
+        Ok(outcome?)
+    }
+}
+
+/// What the reading of configuration, lists and secrets gave cause to say.
+fn report_found(config: &Arc<Config>, problems: Vec<Problem>, list: &WatchList) {
     let (of_config, of_lists): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(|problem| *problem.path == *config.path);
     report_config(&of_config);
-    let looked_at = Arc::clone(&config);
+    let looked_at = Arc::clone(config);
     // Nobody waits for it: a secret may lie on a mount that hangs.
     drop(tokio::task::spawn_blocking(move || report_open_secrets(&looked_at)));
-    report_problems(&of_lists, &watch_list.rejected);
-    let (commands, receiver) = mpsc::channel(COMMANDS);
-    let setup = Setup {
-        apps: config.apps.clone(),
-        list: watch_list,
-        settings: settings(&config, options),
-        clock: Clock::system(),
-    };
-    let as_started = reload::content(&config.path);
-    let reloads = tokio::spawn(reload::serve(config, as_started, hooks.reload, commands));
-    let controls = Controls { stop: hooks.stop, commands: receiver, view: hooks.view };
-    let outcome = watch(api, store.clone(), hooks.log, setup, controls).await;
-    reloads.abort();
-    // What had to be written is written; a disk that hangs must not hold up the end.
-    let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
-    Ok(outcome?)
+    report_problems(&of_lists, &list.rejected);
 }
 
 /// Secrets that others can read. One that can't be read at all pauses its app, which says so itself.

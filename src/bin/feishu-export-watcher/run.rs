@@ -7,7 +7,7 @@ use std::time::Duration;
 use feishu_export_watcher::config::{Config, Loaded, LogFormat, load_all};
 use feishu_export_watcher::domain::{TicketState, WallTime};
 use feishu_export_watcher::watch::{End, Outcome, Snapshot};
-use feishu_export_watcher::{Hooks, RunError, RunOptions};
+use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,10 +42,11 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
         complain(&error);
         exit::UNEXPECTED
     })?;
+    let code_of_stop = if arguments.until_done { exit::PENDING } else { exit::FINE };
     let loaded = tokio::select! {
         loaded = load(arguments.config) => loaded?,
         // Lists may lie on a mount that hangs.
-        () = signals.stopped() => return Ok(if arguments.until_done { exit::PENDING } else { exit::FINE }),
+        () = signals.stopped() => return Ok(code_of_stop),
     };
     // An empty variable counts as none.
     let level = arguments.log_level.filter(|level| !level.is_empty());
@@ -60,12 +61,14 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
     })?;
     let options = RunOptions { until_done: arguments.until_done, deadline: arguments.deadline };
     let state = loaded.config.state.path.clone();
-    let ended = watch_with(loaded, options, signals, &log).await;
+    let watcher = tokio::select! {
+        opened = Watcher::open(loaded) => opened.map_err(|error| refuse(&error))?,
+        // So may the state file, and a large one is looked through for damage.
+        () = signals.stopped() => return Ok(code_of_stop),
+    };
+    let ended = watch_with(watcher, options, signals, &log).await;
     let flushed = log.flush(LAST_WORDS).await;
-    let outcome = ended.map_err(|error| {
-        complain(&error);
-        exit::of_error(&error)
-    })?;
+    let outcome = ended.map_err(|error| refuse(&error))?;
     if options.until_done {
         summarise(&outcome, &state);
     }
@@ -79,6 +82,12 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
         ));
     }
     Ok(exit::of_outcome(&outcome, options.until_done))
+}
+
+/// Why nothing was started, and its exit code.
+fn refuse(error: &RunError) -> u8 {
+    complain(error);
+    exit::of_error(error)
 }
 
 async fn load(config: PathBuf) -> Result<Loaded, u8> {
@@ -98,24 +107,24 @@ async fn load(config: PathBuf) -> Result<Loaded, u8> {
 }
 
 async fn watch_with(
-    loaded: Loaded,
+    watcher: Watcher,
     options: RunOptions,
     signals: Signals,
     log: &LogHandle,
 ) -> Result<Outcome, RunError> {
     let stop = CancellationToken::new();
     let (reload, requests) = mpsc::channel(1);
-    let (view, watcher) = watch::channel(Snapshot::default());
+    let (view, seen) = watch::channel(Snapshot::default());
     let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone()));
     let bar = (options.until_done && io::stderr().is_terminal()).then(Progress::new);
     let drawing = bar.map(|bar| {
         if io::stdout().is_terminal() {
             log.set_suspend(Some(bar.suspend()));
         }
-        tokio::spawn(bar.follow(watcher))
+        tokio::spawn(bar.follow(seen))
     });
     let hooks = Hooks { stop, reload: requests, view, log: log.clone() };
-    let outcome = feishu_export_watcher::run(loaded, options, hooks).await;
+    let outcome = watcher.run(options, hooks).await;
     listening.abort();
     if let Some(drawing) = drawing {
         // The engine is gone, so the bar ends by itself; a panic of its must not be ours.

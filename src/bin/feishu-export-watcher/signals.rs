@@ -2,8 +2,9 @@
 
 use std::io;
 
+use feishu_export_watcher::ReloadRequest;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit;
@@ -46,7 +47,12 @@ impl Signals {
 
     /// Passes signals on. The second stop ends the process at once: whoever sends it does not want to
     /// wait, and nothing that was acknowledged can be lost by it.
-    pub(crate) async fn pass_on(mut self, stop: CancellationToken, reload: mpsc::Sender<()>, log: LogHandle) {
+    pub(crate) async fn pass_on(
+        mut self,
+        stop: CancellationToken,
+        reload: mpsc::Sender<ReloadRequest>,
+        log: LogHandle,
+    ) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => stop_or_exit(&stop),
@@ -54,7 +60,7 @@ impl Signals {
                 _ = self.hangup.recv() => {
                     log.reopen();
                     // A reload that is already waiting will see the newest files, too.
-                    let _ = reload.try_send(());
+                    let _ = reload.try_send(oneshot::channel().0);
                 }
             }
         }

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -98,12 +98,14 @@ pub struct Controls {
 }
 
 /// What the engine can be told.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Command {
     /// Here is a new watch list.
     TakeList(WatchList),
     /// Somebody may have mended an app: paused apps are tried again, ready-made tokens read again.
     TryAgain,
+    /// All that was told before this is carried out: say so.
+    Answer(oneshot::Sender<()>),
 }
 
 /// Watches until stopped, or as the settings say.
@@ -316,6 +318,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Wake::Call(call) => self.call_ended(call, now),
             Wake::Command(Some(Command::TakeList(list))) => self.take_list(list, now),
             Wake::Command(Some(Command::TryAgain)) => self.try_again(now),
+            // Who no longer waits need not be told.
+            Wake::Command(Some(Command::Answer(who))) => drop(who.send(())),
             Wake::Committed(commit) => self.commit_ended(commit, now),
             Wake::Settled(settle) => self.settle_ended(settle, now),
             Wake::Pinged(Ok(Ok(()))) => self.store_answered_at = Some(now.at),
