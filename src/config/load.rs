@@ -1,16 +1,17 @@
-//! The front doors: `watcher.toml` alone, the watch lists alone, or both in one report.
+//! The front doors: `watcher.toml` alone, or together with its watch lists in one report.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use super::lookout::{Lookout, Marks};
 use super::problem::{ConfigError, Problem};
 use super::settings::Config;
-use super::watch_list::{self, ListReading};
+use super::watch_list;
 use super::watcher::{self, Reading};
 use crate::domain::{WallTime, WatchList};
 
 /// `watcher.toml` and its watch lists, all in order.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Loaded {
     /// What `watcher.toml` says.
     pub config: Config,
@@ -18,6 +19,8 @@ pub struct Loaded {
     pub watch_list: WatchList,
     /// What deserves a look: warnings, and the errors of files that were left out.
     pub problems: Vec<Problem>,
+    /// Who sees what changes in the lists from here on.
+    pub lookout: Lookout,
 }
 
 /// Reads and checks `watcher.toml`, without its watch lists and secrets. Returns it with its warnings.
@@ -32,21 +35,6 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
     }
 }
 
-/// Reads and checks all watch lists. Returns the tickets with all that deserves a look: warnings, and the errors
-/// of files that a pattern matched, which are left out and named in [`WatchList::rejected`].
-///
-/// # Errors
-/// Lists every problem if a file that is named in full is bad or contradicts an earlier one, or if a
-/// pattern's folder can't be listed. The list is then to be left as it was.
-pub fn read_watch_list(config: &Config, now: WallTime) -> Result<(WatchList, Vec<Problem>), ConfigError> {
-    let apps: Vec<_> = config.apps.iter().map(|app| app.name.clone()).collect();
-    let reading = watch_list::read(&config.path, &config.watchlist, Some(&apps), now);
-    match reading.is_fatal {
-        false => Ok((reading.list, reading.problems)),
-        true => Err(ConfigError(reading.problems)),
-    }
-}
-
 /// Reads and checks `watcher.toml` and its watch lists in one go. Errors in the first do not hide those in the
 /// others, as long as it can be told where they lie.
 ///
@@ -55,11 +43,15 @@ pub fn read_watch_list(config: &Config, now: WallTime) -> Result<(WatchList, Vec
 pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     let path = resolve(path)?;
     let Reading { config, sources, app_names, mut problems } = watcher::read(&path);
-    let lists = watch_list::read(&path, &sources, app_names.as_deref(), now);
-    let ListReading { list, problems: list_problems, is_fatal } = lists;
-    problems.extend(list_problems);
+    // The look first: what changes while the files are read shows as changed at the next one.
+    let marks = Marks::take(&sources, &Marks::default());
+    let mut lists = watch_list::read(&path, &sources, app_names.as_deref(), now, |_| false);
+    let lookout = Lookout::new(marks, &lists);
+    problems.append(&mut lists.problems);
     match config {
-        Some(config) if !is_fatal => Ok(Loaded { config, watch_list: list, problems }),
+        Some(config) if !lists.is_fatal => {
+            Ok(Loaded { config, watch_list: lists.into_list(), problems, lookout })
+        }
         _ => Err(ConfigError(problems)),
     }
 }

@@ -1,8 +1,9 @@
 //! What the TOML files say, checked into types that can't be wrong.
 //!
 //! A file is parsed into a raw document with the place of every key and value (`document`), which readers walk by
-//! name and type (`section`): `watcher.toml` in `watcher` and `apps`, watch lists in `watch_list` and `entry`. They
-//! go on after a mistake, so that one run reports everything (`report`, `problem`). Defaults are the shipped
+//! name and type (`section`): `watcher.toml` in `watcher` and `apps`, watch lists in `watch_list`, `pieces` and `entry`.
+//! They go on after a mistake, so that one run reports everything (`report`, `problem`). `lookout` sees which watch
+//! lists changed while the program runs. Defaults are the shipped
 //! `config/watcher.toml` itself. Secrets are not read here but for a check that they are there (`secrets`).
 //!
 //! Whatever stands in a file is hostile until it is checked: size, nesting and the length of reports are
@@ -15,6 +16,8 @@ mod document;
 mod durations;
 mod entry;
 mod load;
+mod lookout;
+mod pieces;
 mod problem;
 mod report;
 mod secrets;
@@ -29,7 +32,9 @@ mod watcher;
 
 pub use directives::parse_directives;
 pub use durations::parse_duration;
-pub use load::{Loaded, load, load_all, read_watch_list};
+pub use load::{Loaded, load, load_all};
+pub use lookout::{Haste, ListNews, Lookout};
 pub use problem::{ConfigError, Position, Problem, Severity};
 pub use secrets::check_secrets;
 pub use settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};
+pub use watch_list::Lists;

@@ -26,11 +26,21 @@ pub(super) struct ListFile {
     pub(super) named_by: Option<WatchSource>,
 }
 
+/// What the sources stand for.
+pub(super) struct Expanded {
+    /// Every file, once each.
+    pub(super) files: Vec<ListFile>,
+    /// What could not be looked into.
+    pub(super) problems: Vec<Problem>,
+    /// The patterns of which that is true, in the same order.
+    pub(super) lost: Vec<String>,
+}
+
 /// Every file that the sources stand for, once each. Files named in full come first, whatever the order
 /// of the sources, so that in a conflict it is the file dropped into a folder that gives way.
-pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource]) -> (Vec<ListFile>, Vec<Problem>) {
+pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource]) -> Expanded {
     let mut files = Vec::new();
-    let mut problems = Vec::new();
+    let (mut problems, mut lost) = (Vec::new(), Vec::new());
     for source in sources {
         if let WatchSourceKind::File(path) = &source.kind {
             files.push(ListFile { path: path.as_path().into(), named_by: Some(source.clone()) });
@@ -44,11 +54,14 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource]) -> (Vec<L
                         paths.iter().map(|path| ListFile { path: path.as_path().into(), named_by: None }),
                     );
                 }
-                Err(message) => problems.push(Problem::error(config_path, Some(source.position), message)),
+                Err(message) => {
+                    problems.push(Problem::error(config_path, Some(source.position), message));
+                    lost.push(pattern.clone());
+                }
             }
         }
     }
-    (each_once(files), problems)
+    Expanded { files: each_once(files), problems, lost }
 }
 
 /// What a pattern matches, sorted. What can't be looked into is an error: to take it for empty would remove
@@ -56,7 +69,7 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource]) -> (Vec<L
 ///
 /// Laid out by hand, one folder a component: the `glob` crate's own walk panics at names that are not
 /// UTF-8 and passes over folders that may not be entered.
-fn matches(pattern: &str) -> Result<Vec<PathBuf>, String> {
+pub(super) fn matches(pattern: &str) -> Result<Vec<PathBuf>, String> {
     let mut paths = vec![PathBuf::new()];
     for component in Path::new(pattern).components() {
         let mut next = Vec::new();

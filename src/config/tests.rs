@@ -29,7 +29,7 @@ fn check_watcher(text: &str) -> watcher::Reading {
     watcher::check(&Path::new("watcher.toml").into(), text)
 }
 
-fn check_list(text: &str) -> watch_list::ListReading {
+fn check_list(text: &str) -> Lists {
     let apps = [AppName::new("default"), AppName::new("other")];
     watch_list::check(&Path::new("list.toml").into(), text, Some(&apps), now())
 }
@@ -78,7 +78,7 @@ fn the_shipped_files_are_in_order() {
     let only = [AppName::new("default")];
     let list = watch_list::check(&Path::new("list.toml").into(), SHIPPED_LIST, Some(&only), now());
     assert_eq!(lines(&list.problems), "");
-    assert_eq!(list.list.entries.len(), 2);
+    assert_eq!(list.into_list().entries.len(), 2);
 }
 
 #[test]
@@ -211,7 +211,10 @@ fn moments_are_read_as_toml_writes_them() {
         let list =
             check_list(&format!("[[ticket]]\nticket = '1'\ntoken = 'd'\napp = 'other'\ncreated_at = {text}"));
         assert_eq!(lines(&list.problems), "", "{text}");
-        assert_eq!(list.list.entries[0].created_at.map(|at| at.to_string()).as_deref(), Some(expected));
+        assert_eq!(
+            list.into_list().entries[0].created_at.map(|at| at.to_string()).as_deref(),
+            Some(expected)
+        );
     }
 }
 

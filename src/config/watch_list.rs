@@ -1,22 +1,27 @@
 //! Watch lists: every file read, its entries checked, all of them put together.
 //!
-//! A file is taken as a whole or not at all. Where one that `watcher.toml` names in full is bad, the whole
-//! watch list is refused; where only a pattern matched it, that file is left out, said so, and the rest goes
-//! on. So nobody can stop the service by dropping a file into a folder.
+//! A file is taken as a whole or not at all: a bad one is left out and said so, and the rest goes on. Only for
+//! who starts does it matter whether `watcher.toml` names the file in full, which must then be in order, or a
+//! pattern matched it, so that nobody can stop the service by dropping a file into a folder.
+//!
+//! A checked list stays text and is parsed a second time when its entries are wanted: parsed, they take
+//! several times the room, and most of them are known already.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::DeValue;
 
 use super::document;
 use super::entry::{ENTRY_KEYS, Surroundings};
+use super::pieces::{PIECE_MAX, Pieces};
 use super::problem::{Problem, shown, shown_path};
 use super::report::FileReport;
-use super::section::{Origin, Section};
+use super::section::{Field, Origin, Section};
 use super::settings::WatchSource;
-use super::sources::{self, ListFile};
+use super::sources::{self, Expanded, ListFile};
 use super::text_file::{self, Refusal};
 use super::watcher::describe_refusal;
 use crate::domain::{AppName, TicketKey, WallTime, WatchEntry, WatchList};
@@ -25,49 +30,62 @@ const KEYS: &[&str] = &["ticket"];
 
 /// Bytes of a watch list at most: some 400,000 tickets.
 const SIZE_MAX: u64 = 64 << 20;
-/// A parsed text takes some twenty times its size, so a long list is parsed in pieces of this many bytes.
-const PIECE: usize = 256 << 10;
-/// A piece that has no place to be cut is refused beyond this.
-const PIECE_MAX: usize = 1 << 20;
 
-/// The watch lists as far as they could be taken.
-#[derive(Debug, Default)]
-pub(super) struct ListReading {
-    pub(super) list: WatchList,
+/// Watch lists as far as they could be taken: checked, and ready to hand out their entries.
+#[derive(Debug)]
+pub struct Lists {
+    good: Vec<GoodFile>,
+    sightings: Sightings,
+    apps: Option<Vec<AppName>>,
+    now: WallTime,
+    /// Files that could not be taken.
+    pub(super) rejected: Vec<PathBuf>,
+    /// Patterns that could not be laid out.
+    pub(super) lost: Vec<String>,
+    /// Everything that is wrong, and what deserves a look.
     pub(super) problems: Vec<Problem>,
-    /// Whether an error stands in the way of taking the list at all.
+    /// Whether who starts has to refuse: a file named in full is bad, or a pattern could not be laid out.
     pub(super) is_fatal: bool,
+    /// What each file held, or why it or its folder could not be read, as a hash.
+    pub(super) contents: HashMap<PathBuf, u64>,
 }
 
-/// Reads all watch lists. `apps` is none where the names are not known.
+#[derive(Debug)]
+struct GoodFile {
+    path: Arc<Path>,
+    text: String,
+}
+
+/// Reads and checks all watch lists, but for files in `without`. `apps` is none where the names are not known.
 pub(super) fn read(
     config_path: &Arc<Path>,
     sources: &[WatchSource],
     apps: Option<&[AppName]>,
     now: WallTime,
-) -> ListReading {
-    let (files, problems) = sources::expand(config_path, sources);
-    let reading = ListReading { is_fatal: !problems.is_empty(), problems, ..ListReading::default() };
-    let mut merger = Merger { reading, seen: HashMap::new() };
-    for file in &files {
+    without: impl Fn(&Path) -> bool,
+) -> Lists {
+    let Expanded { files, problems, lost } = sources::expand(config_path, sources);
+    let mut lists = Lists::new(apps, now);
+    lists.is_fatal = !problems.is_empty();
+    let hidden = lost.iter().zip(&problems).map(|(pattern, why)| (pattern.into(), hash(&why.message)));
+    lists.contents.extend(hidden);
+    lists.problems = problems;
+    lists.lost = lost;
+    for file in files.iter().filter(|file| !without(&file.path)) {
         match text_file::read(&file.path, SIZE_MAX) {
-            Ok(text) => {
-                let surroundings = Surroundings { apps, source: Arc::clone(&file.path), now };
-                merger.add_text(file, &text, &surroundings);
-            }
-            Err(refusal) => merger.refuse(file, refused_file(config_path, file, refusal)),
+            Ok(text) => lists.add(file, text),
+            Err(refusal) => lists.refuse(file, refused_file(config_path, file, refusal)),
         }
     }
-    merger.reading
+    lists
 }
 
 /// Checks one text as the only watch list.
 #[cfg(test)]
-pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[AppName]>, now: WallTime) -> ListReading {
-    let mut merger = Merger { reading: ListReading::default(), seen: HashMap::new() };
-    let file = ListFile { path: Arc::clone(path), named_by: None };
-    merger.add_text(&file, text, &Surroundings { apps, source: Arc::clone(path), now });
-    merger.reading
+pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[AppName]>, now: WallTime) -> Lists {
+    let mut lists = Lists::new(apps, now);
+    lists.add(&ListFile { path: Arc::clone(path), named_by: None }, text.to_owned());
+    lists
 }
 
 /// A file named in full that can't be read is reported where it is named: there is the mistake.
@@ -81,106 +99,205 @@ fn refused_file(config_path: &Arc<Path>, file: &ListFile, refusal: Refusal) -> P
     }
 }
 
-/// Puts files together. A key stands in `seen` with the index of its entry in the list.
-struct Merger {
-    reading: ListReading,
-    seen: HashMap<TicketKey, usize>,
-}
+impl Lists {
+    fn new(apps: Option<&[AppName]>, now: WallTime) -> Self {
+        Self {
+            good: Vec::new(),
+            sightings: Sightings::default(),
+            apps: apps.map(Into::into),
+            now,
+            rejected: Vec::new(),
+            lost: Vec::new(),
+            problems: Vec::new(),
+            is_fatal: false,
+            contents: HashMap::new(),
+        }
+    }
 
-impl Merger {
-    fn add_text(&mut self, file: &ListFile, text: &str, surroundings: &Surroundings<'_>) {
-        let report = FileReport::new(&file.path, text);
-        let first = self.reading.list.entries.len();
-        // Where in the text each entry of this file begins.
-        let mut offsets = Vec::new();
-        read_entries(&report, text, surroundings, |entry, offset| {
-            if self.is_new(&entry, offset, &report, first, &offsets) {
-                self.seen.insert(entry.key.clone(), self.reading.list.entries.len());
-                self.reading.list.entries.push(entry);
-                offsets.push(offset);
+    /// Hands out the entries, each ticket once, in the order of the files; a few thousand at a time, until
+    /// `take` says that it wants no more.
+    pub fn give(self, mut take: impl FnMut(Vec<WatchEntry>) -> bool) {
+        for (number, file) in (0..).zip(self.good) {
+            let surroundings =
+                Surroundings { apps: self.apps.as_deref(), source: Arc::clone(&file.path), now: self.now };
+            let report = FileReport::new(&file.path, &file.text);
+            for (offset, piece) in Pieces::of(&file.text) {
+                let mut part = Vec::new();
+                read_piece(&report, offset, piece, &surroundings, |entry, offset| {
+                    if self.sightings.is_first(&entry.key, number, offset) {
+                        part.push(entry);
+                    }
+                });
+                if !part.is_empty() && !take(part) {
+                    return;
+                }
             }
+        }
+    }
+
+    /// All entries at once.
+    #[must_use]
+    pub fn into_list(mut self) -> WatchList {
+        let rejected = std::mem::take(&mut self.rejected);
+        let mut entries = Vec::with_capacity(self.sightings.by_key.len());
+        self.give(|part| {
+            entries.extend(part);
+            true
         });
-        let is_bad = report.has_errors();
-        self.reading.problems.extend(report.into_problems());
-        if is_bad {
-            for entry in self.reading.list.entries.drain(first..) {
-                self.seen.remove(&entry.key);
+        WatchList { entries, rejected }
+    }
+
+    fn add(&mut self, file: &ListFile, text: String) {
+        self.contents.insert(file.path.to_path_buf(), hash(&text));
+        let report = FileReport::new(&file.path, &text);
+        let surroundings =
+            Surroundings { apps: self.apps.as_deref(), source: Arc::clone(&file.path), now: self.now };
+        let mut seen_here = Vec::new();
+        for (offset, piece) in Pieces::of(&text) {
+            if report.is_full() {
+                break;
             }
+            read_piece(&report, offset, piece, &surroundings, |entry, offset| {
+                let number = self.good.len();
+                match self.sightings.add(&entry, number, offset) {
+                    Ok(key) => seen_here.push(key),
+                    Err(earlier) => report_repetition(&report, offset, &entry, &earlier, &self.good),
+                }
+            });
+        }
+        let is_bad = report.has_errors();
+        self.problems.extend(report.into_problems());
+        if is_bad {
+            self.sightings.forget(&seen_here);
             self.reject(file);
+        } else {
+            self.good.push(GoodFile { path: Arc::clone(&file.path), text });
         }
     }
 
     fn refuse(&mut self, file: &ListFile, problem: Problem) {
-        self.reading.problems.push(problem);
+        self.contents.insert(file.path.to_path_buf(), hash(&problem.message));
+        self.problems.push(problem);
         self.reject(file);
     }
 
     fn reject(&mut self, file: &ListFile) {
-        match file.named_by {
-            Some(_) => self.reading.is_fatal = true,
-            None => self.reading.list.rejected.push(file.path.to_path_buf()),
-        }
-    }
-
-    /// Whether no earlier entry has this key; if one has, that is reported.
-    fn is_new(
-        &self,
-        entry: &WatchEntry,
-        offset: usize,
-        report: &FileReport<'_>,
-        first_of_file: usize,
-        offsets: &[usize],
-    ) -> bool {
-        let Some(&index) = self.seen.get(&entry.key) else {
-            return true;
-        };
-        let earlier = &self.reading.list.entries[index];
-        let place = || match index.checked_sub(first_of_file) {
-            Some(index) => format!("line {}", report.position(offsets[index]).line),
-            None => shown_path(&earlier.source),
-        };
-        let ticket = shown(entry.key.ticket.as_str());
-        if earlier.token == entry.token {
-            report.warning(offset, || {
-                format!("ticket {ticket} stands already in {}; it is taken once", place())
-            });
-        } else {
-            report.error(offset, || {
-                format!(
-                    "ticket {ticket} stands already in {} with another token; a ticket exports one document, \
-                    so remove the wrong entry",
-                    place()
-                )
-            });
-        }
-        false
+        self.is_fatal |= file.named_by.is_some();
+        self.rejected.push(file.path.to_path_buf());
     }
 }
 
-/// Hands every good entry to `take`, together with the byte at which it begins.
-fn read_entries(
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A ticket is listed twice: the same is a slip, with another token somebody is wrong.
+fn report_repetition(
     report: &FileReport<'_>,
-    text: &str,
+    offset: usize,
+    entry: &WatchEntry,
+    earlier: &Earlier,
+    files: &[GoodFile],
+) {
+    let place = || match files.get(earlier.file) {
+        Some(file) => shown_path(&file.path),
+        None => format!("line {}", report.position(earlier.offset).line),
+    };
+    let ticket = shown(entry.key.ticket.as_str());
+    if earlier.same_token {
+        report.warning(offset, || format!("ticket {ticket} stands already in {}; it is taken once", place()));
+    } else {
+        report.error(offset, || {
+            format!(
+                "ticket {ticket} stands already in {} with another token; a ticket exports one document, \
+                so remove the wrong entry",
+                place()
+            )
+        });
+    }
+}
+
+/// Which tickets stand where. Keys and tokens are kept as hashes, which take a fraction of their room; with keys
+/// of 128 bits that nobody outside knows, two tickets are never taken for one.
+#[derive(Debug, Default)]
+struct Sightings {
+    by_key: HashMap<u128, Sighting>,
+    hashers: [RandomState; 2],
+}
+
+#[derive(Debug)]
+struct Sighting {
+    token: u64,
+    /// The file's number among the good ones, and the byte at which the entry begins; no file is longer
+    /// than [`SIZE_MAX`].
+    file: u32,
+    offset: u32,
+}
+
+/// Where a ticket stood before.
+struct Earlier {
+    file: usize,
+    offset: usize,
+    same_token: bool,
+}
+
+impl Sightings {
+    /// Notes an entry; or says where its ticket stands already.
+    fn add(&mut self, entry: &WatchEntry, file: usize, offset: usize) -> Result<u128, Earlier> {
+        let key = self.hash(&entry.key);
+        let token = self.hashers[0].hash_one(&entry.token);
+        if let Some(earlier) = self.by_key.get(&key) {
+            return Err(Earlier {
+                file: earlier.file as usize,
+                offset: earlier.offset as usize,
+                same_token: earlier.token == token,
+            });
+        }
+        let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.by_key.insert(key, Sighting { token, file: short(file), offset: short(offset) });
+        Ok(key)
+    }
+
+    fn forget(&mut self, keys: &[u128]) {
+        for key in keys {
+            self.by_key.remove(key);
+        }
+    }
+
+    /// Whether it is this entry that counts.
+    fn is_first(&self, key: &TicketKey, file: usize, offset: usize) -> bool {
+        let first = self.by_key.get(&self.hash(key));
+        first.is_some_and(|first| first.file as usize == file && first.offset as usize == offset)
+    }
+
+    fn hash(&self, key: &TicketKey) -> u128 {
+        let [high, low] = [0, 1].map(|half: usize| u128::from(self.hashers[half].hash_one(key)));
+        high << 64 | low
+    }
+}
+
+/// Hands every good entry of a piece to `take`, together with the byte at which it begins.
+fn read_piece(
+    report: &FileReport<'_>,
+    offset: usize,
+    piece: &str,
     surroundings: &Surroundings<'_>,
     mut take: impl FnMut(WatchEntry, usize),
 ) {
-    for (offset, piece) in (Pieces { text, offset: 0 }) {
-        if report.is_full() {
-            return;
-        }
-        if piece.len() > PIECE_MAX {
-            report.error(offset, || {
-                "more than 1 MiB without a line that begins with `[[ticket]]`; no watch list".to_owned()
-            });
-            continue;
-        }
-        let document = document::parse(report, offset, piece);
-        let root = Section::root(Origin { report, offset }, document.as_ref(), KEYS);
-        root.finish();
-        for section in list_entries(&root) {
-            if let Some(entry) = surroundings.read(&section) {
-                take(entry, section.offset());
-            }
+    if piece.len() > PIECE_MAX {
+        report.error(offset, || {
+            "more than 1 MiB without a line that begins with `[[ticket]]`; no watch list".to_owned()
+        });
+        return;
+    }
+    let document = document::parse(report, offset, piece);
+    let root = Section::root(Origin { report, offset }, document.as_ref(), KEYS);
+    root.finish();
+    for section in list_entries(&root) {
+        if let Some(entry) = surroundings.read(&section) {
+            take(entry, section.offset());
         }
     }
 }
@@ -190,61 +307,23 @@ fn list_entries<'d>(root: &Section<'d>) -> Vec<Section<'d>> {
     let Some(elements) = root.field("ticket").and_then(|field| field.array(expected)) else {
         return Vec::new();
     };
-    let read = |element: super::section::Field<'d>| match element.value() {
+    let read = |element: Field<'d>| match element.value() {
         DeValue::Table(table) => Some(element.section(table, ENTRY_KEYS)),
         _ => element.unexpected(expected),
     };
     elements.into_iter().filter_map(read).collect()
 }
 
-/// Cuts a text before lines that begin with `[[`. Within a value such a line can stand only in a text
-/// over several lines, which no key here takes.
-struct Pieces<'t> {
-    text: &'t str,
-    offset: usize,
-}
-
-impl<'t> Iterator for Pieces<'t> {
-    type Item = (usize, &'t str);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let offset = self.offset;
-        let rest = self.text.get(offset..).filter(|rest| !rest.is_empty())?;
-        let end = find_cut(rest).unwrap_or(rest.len());
-        self.offset += end;
-        Some((offset, &rest[..end]))
-    }
-}
-
-/// The start of the first line past a piece's length that begins with `[[`.
-fn find_cut(rest: &str) -> Option<usize> {
-    let from = rest.floor_char_boundary(PIECE);
-    let ends = rest[from..].match_indices('\n').map(|(at, _)| from + at + 1);
-    ends.into_iter().find(|start| rest[*start..].trim_start_matches([' ', '\t']).starts_with("[["))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-
-    #[test]
-    fn pieces_begin_at_headers_and_lose_nothing() {
-        let text: String =
-            (0..20_000).map(|number| format!("[[ticket]]\r\nticket = '{number}' # ä\r\n")).collect();
-        let pieces: Vec<_> = Pieces { text: &text, offset: 0 }.collect();
-        assert!(pieces.len() > 1);
-        assert!(pieces.iter().all(|(_, piece)| piece.starts_with("[[ticket]]")));
-        assert_eq!(pieces.iter().map(|(_, piece)| *piece).collect::<String>(), text);
-    }
 
     #[test]
     fn what_cannot_be_cut_is_refused_before_it_is_parsed() {
         let text = "=\n".repeat(PIECE_MAX);
-        let reading = check(&Path::new("list.toml").into(), &text, None, WallTime::from_millis(1));
-        assert_eq!(reading.problems.len(), 1);
-        assert!(reading.problems[0].message.contains("no watch list"), "{}", reading.problems[0]);
-        assert_eq!(reading.list.rejected.len(), 1);
+        let lists = check(&Path::new("list.toml").into(), &text, None, WallTime::from_millis(1));
+        assert_eq!(lists.problems.len(), 1);
+        assert!(lists.problems[0].message.contains("no watch list"), "{}", lists.problems[0]);
+        assert_eq!(lists.rejected.len(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! What configuration and watch lists gave cause to say, in the log.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use tracing::{error, warn};
 
@@ -9,10 +10,9 @@ use crate::domain::event;
 
 /// Warnings about what was taken, and errors of files that were left out: each file once, its problems
 /// after it.
-pub(super) fn report_problems(problems: &[Problem], rejected: &[impl AsRef<Path>]) {
+pub(super) fn report_problems(problems: &[Problem], rejected: &BTreeSet<PathBuf>) {
     for file in rejected {
-        let file = file.as_ref();
-        let found = problems.iter().filter(|problem| *problem.path == *file).count();
+        let found = problems.iter().filter(|problem| *problem.path == **file).count();
         error!(
             event = event::WATCHLIST_REJECTED,
             path = %file.display(),
@@ -22,7 +22,7 @@ pub(super) fn report_problems(problems: &[Problem], rejected: &[impl AsRef<Path>
         );
     }
     for problem in problems {
-        let is_list = rejected.iter().any(|file| *problem.path == *file.as_ref());
+        let is_list = rejected.contains(&*problem.path);
         if problem.is_error() || is_list {
             error!(event = event::WATCHLIST_REJECTED, path = %problem.path.display(), "{problem}");
         } else {
@@ -31,23 +31,12 @@ pub(super) fn report_problems(problems: &[Problem], rejected: &[impl AsRef<Path>
     }
 }
 
-/// A whole watch list was refused.
-pub(super) fn report_refusal(problems: &[Problem]) {
-    let errors = problems.iter().filter(|problem| problem.is_error()).count();
-    error!(
-        event = event::WATCHLIST_REJECTED,
-        problems = errors,
-        "the watch list is refused (problems: {errors}); the old one stays in force"
-    );
-    report_problems(problems, &[] as &[&Path]);
-}
-
 /// The reading of the watch lists broke off: a defect of this program.
 pub(super) fn report_broken_off(error: &tokio::task::JoinError) {
     error!(
         event = event::WATCHLIST_REJECTED,
         error.message = %error,
-        "the watch list could not be read: the reading broke off, please report this defect; the old one stays"
+        "the watch list could not be read: the reading broke off, please report this defect; the old one stays, and changes are no longer seen"
     );
 }
 

@@ -2,6 +2,6 @@
 
 pub(crate) mod check;
 mod list_report;
-mod reload;
+mod live_list;
 pub(crate) mod run;
 pub(crate) mod status;

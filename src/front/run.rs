@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch as watched};
 use tokio_util::sync::CancellationToken;
 
 use super::list_report::{report_config, report_problems};
-use super::reload;
-use crate::config::{Config, Loaded, PollConfig, Problem, check_secrets};
+use super::live_list::LiveList;
+use crate::config::{Config, Loaded, Lookout, PollConfig, Problem, check_secrets};
 use crate::domain::WatchList;
 use crate::feishu::{ClientError, HttpExportApi};
 use crate::store::{SqliteStore, StoreError};
@@ -75,6 +75,7 @@ pub struct Watcher {
     config: Config,
     list: WatchList,
     problems: Vec<Problem>,
+    lookout: Lookout,
     api: HttpExportApi,
     store: SqliteStore,
 }
@@ -85,13 +86,13 @@ impl Watcher {
     /// # Errors
     /// The state file or the client can't be set up.
     pub async fn open(loaded: Loaded) -> Result<Self, RunError> {
-        let Loaded { config, watch_list: list, problems } = loaded;
+        let Loaded { config, watch_list: list, problems, lookout } = loaded;
         let api = HttpExportApi::new(&config.apps, config.poll.request_timeout)?;
         let path = config.state.path.clone();
         // The lock first: a second watcher must not get as far as to say anything about tickets.
         let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path));
         let store = open.await.map_err(RunError::Opening)??;
-        Ok(Self { config, list, problems, api, store })
+        Ok(Self { config, list, problems, lookout, api, store })
     }
 
     /// Watches the tickets until stopped, or as the options say.
@@ -99,7 +100,7 @@ impl Watcher {
     /// # Errors
     /// The state file can't be read. Nothing has been sent then.
     pub async fn run<L: Announcer>(self, options: RunOptions, hooks: Hooks<L>) -> Result<Outcome, RunError> {
-        let Self { config, list, problems, api, store } = self;
+        let Self { config, list, problems, lookout, api, store } = self;
         let config = Arc::new(config);
         report_found(&config, problems, &list);
         let (commands, receiver) = mpsc::channel(COMMANDS);
@@ -109,8 +110,8 @@ impl Watcher {
             settings: settings(&config, options),
             clock: Clock::system(),
         };
-        let as_started = reload::content(&config.path);
-        let reloads = tokio::spawn(reload::serve(config, as_started, hooks.reload, commands));
+        let live = LiveList::new(config, lookout);
+        let reloads = tokio::spawn(live.follow(hooks.reload, commands));
         let controls = Controls { stop: hooks.stop, commands: receiver, view: hooks.view };
         let outcome = watch(api, store.clone(), hooks.log, setup, controls).await;
         reloads.abort();
@@ -128,7 +129,7 @@ fn report_found(config: &Arc<Config>, problems: Vec<Problem>, list: &WatchList) 
     let looked_at = Arc::clone(config);
     // Nobody waits for it: a secret may lie on a mount that hangs.
     drop(tokio::task::spawn_blocking(move || report_open_secrets(&looked_at)));
-    report_problems(&of_lists, &list.rejected);
+    report_problems(&of_lists, &list.rejected.iter().cloned().collect());
 }
 
 /// Secrets that others can read. One that can't be read at all pauses its app, which says so itself.

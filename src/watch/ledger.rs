@@ -16,8 +16,8 @@ use crate::store::{Batch, Release};
 /// Poll counters and due times wait at most this long for company.
 pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-/// Rows of a batch at most, verdicts aside: a first list of a hundred thousand tickets must neither be copied
-/// at once nor hold up a verdict.
+/// Rows of a batch at most: a first list of a hundred thousand tickets, or one that lost as many, must neither
+/// be copied at once nor hold up a verdict.
 const ROWS_MAX: usize = 4096;
 
 /// A write that failed is tried again after this long.
@@ -118,7 +118,7 @@ impl Ledger {
     }
 
     fn next_rows(&mut self) -> Vec<TicketIndex> {
-        let decided = std::mem::take(&mut self.decided).into_iter();
+        let decided = self.decided.drain(..self.decided.len().min(ROWS_MAX));
         // A ticket that was decided twice, as when it was listed anew in between, is written once.
         let mut rows: Vec<_> = decided.filter(|index| self.dirty.remove(index)).collect();
         while rows.len() < ROWS_MAX

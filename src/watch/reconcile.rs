@@ -1,7 +1,10 @@
 //! What a watch list changes about the tickets that are known: a pure comparison, applied by the engine.
 
-use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{TicketState, WatchEntry, WatchList};
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::tickets::{Slot, TicketIndex, Tickets};
+use crate::domain::{TicketState, WatchEntry};
 
 /// One difference between the watch list and what is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,32 +22,59 @@ pub(super) enum Change {
     Unlist(TicketIndex),
 }
 
-/// Compares. What a rejected file listed last stays as it was.
-#[must_use]
-pub(super) fn changes(known: &Tickets, list: WatchList) -> Vec<Change> {
-    let WatchList { entries, rejected } = list;
-    let mut changes = Vec::new();
-    let mut named = vec![false; known.places()];
-    for entry in entries {
-        let Some(index) = known.find(&entry.key) else {
-            changes.push(Change::Add(entry));
-            continue;
-        };
-        named[index.place()] = true;
-        changes.extend(change_of(known, index, entry));
+/// One reading of the watch list on its way in: compared entry by entry, so that a long list can be taken in
+/// parts, and what it does not name once all of it was seen.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    /// By place: whether the list named the ticket there.
+    named: Vec<bool>,
+    /// Places before this one were asked about by [`Self::unnamed`].
+    next: usize,
+}
+
+impl Comparison {
+    /// What an entry changes, if anything. Tell [`Self::name`] where a ticket was put that this adds.
+    #[must_use]
+    pub(super) fn entry(&mut self, known: &Tickets, entry: WatchEntry) -> Option<Change> {
+        let Some(index) = known.find(&entry.key) else { return Some(Change::Add(entry)) };
+        self.name(index);
+        change_of(known, index, entry)
     }
-    for (index, slot) in known.iter().filter(|(index, _)| !named[index.place()]) {
-        let record = &slot.record;
-        if record.unlisted_since.is_some() || rejected.iter().any(|file| **file == *record.source) {
-            continue;
+
+    /// The list names the ticket at `index`.
+    pub(super) fn name(&mut self, index: TicketIndex) {
+        if self.named.len() <= index.place() {
+            self.named.resize(index.place() + 1, false);
         }
-        changes.push(if record.state == TicketState::Pending {
-            Change::Remove(index)
-        } else {
-            Change::Unlist(index)
-        });
+        self.named[index.place()] = true;
     }
-    changes
+
+    /// What becomes of the tickets that the list did not name, for the next `count` places; none once all were
+    /// looked at. What a file in `kept` listed last stays as it was.
+    #[must_use]
+    pub(super) fn unnamed(
+        &mut self,
+        known: &Tickets,
+        kept: &HashSet<PathBuf>,
+        count: usize,
+    ) -> Option<Vec<Change>> {
+        if self.next >= known.places() {
+            return None;
+        }
+        let from = self.next;
+        self.next = from.saturating_add(count);
+        let is_named = |index: TicketIndex| self.named.get(index.place()).copied().unwrap_or(false);
+        let stays = |slot: &Slot| slot.record.unlisted_since.is_some() || kept.contains(&*slot.record.source);
+        let gone = known.iter_from(from).take_while(|(index, _)| index.place() < self.next);
+        let gone = gone.filter(|(index, slot)| !is_named(*index) && !stays(slot));
+        Some(gone.map(|(index, slot)| Change::of_unnamed(index, slot.record.state)).collect())
+    }
+}
+
+impl Change {
+    fn of_unnamed(index: TicketIndex, state: TicketState) -> Self {
+        if state == TicketState::Pending { Self::Remove(index) } else { Self::Unlist(index) }
+    }
 }
 
 fn change_of(known: &Tickets, index: TicketIndex, entry: WatchEntry) -> Option<Change> {
@@ -83,7 +113,15 @@ mod tests {
     }
 
     fn diff(known: &Tickets, entries: Vec<WatchEntry>, rejected: &[&str]) -> Vec<Change> {
-        changes(known, WatchList { entries, rejected: rejected.iter().map(Into::into).collect() })
+        let kept = rejected.iter().map(PathBuf::from).collect();
+        let mut comparison = Comparison::default();
+        let mut changes: Vec<_> =
+            entries.into_iter().filter_map(|entry| comparison.entry(known, entry)).collect();
+        // One place at a time: how the places are cut makes no difference.
+        while let Some(more) = comparison.unnamed(known, &kept, 1) {
+            changes.extend(more);
+        }
+        changes
     }
 
     #[test]
@@ -120,6 +158,27 @@ mod tests {
         let known = known(&[("1", TicketState::Pending), ("2", TicketState::Completed)]);
         assert_eq!(diff(&known, vec![], &["a.toml"]), []);
         assert_eq!(diff(&known, vec![], &["b.toml"]).len(), 2);
+    }
+
+    /// A ticket that was added while the list came in is named by it, also in a place that was free.
+    #[test]
+    fn what_a_part_added_stays() {
+        let mut known = known(&[("1", TicketState::Completed), ("2", TicketState::Pending)]);
+        let mut comparison = Comparison::default();
+        assert_eq!(comparison.entry(&known, entry("2", "doc", "a.toml")), None);
+        known.forget(index(&known, "1"));
+        for ticket in ["3", "4"] {
+            let Some(Change::Add(entry)) = comparison.entry(&known, entry(ticket, "doc", "a.toml")) else {
+                panic!("not new")
+            };
+            comparison.name(known.insert(
+                TicketRecord::new(entry, WallTime::from_millis(1)),
+                Some(0),
+                Duration::ZERO,
+            ));
+        }
+        assert_eq!(comparison.unnamed(&known, &HashSet::new(), 9), Some(Vec::new()));
+        assert_eq!(comparison.unnamed(&known, &HashSet::new(), 9), None);
     }
 
     fn index(known: &Tickets, ticket: &str) -> TicketIndex {

@@ -268,6 +268,8 @@ pub(super) struct ListChanges {
     pub listed: usize,
     /// Of these, pending.
     pub pending: usize,
+    /// Files whose tickets were left as they were.
+    pub kept_files: usize,
 }
 
 /// A watch list was taken.
@@ -279,12 +281,14 @@ pub(super) fn watchlist_loaded(changes: &ListChanges) {
         added = changes.added,
         restarted = changes.restarted,
         removed = changes.removed,
-        "watch list taken: {} listed, {} pending, {} new, {} again, {} removed",
+        kept_files = changes.kept_files,
+        "watch list taken: {} listed, {} pending, {} new, {} again, {} removed; files left as they were: {}",
         changes.listed,
         changes.pending,
         changes.added,
         changes.restarted,
-        changes.removed
+        changes.removed,
+        changes.kept_files
     );
 }
 

@@ -143,7 +143,13 @@ impl Tickets {
 
     /// Every ticket.
     pub(super) fn iter(&self) -> impl Iterator<Item = (TicketIndex, &Slot)> {
-        (0u32..).zip(&self.slots).filter_map(|(place, slot)| Some((TicketIndex(place), slot.as_ref()?)))
+        self.iter_from(0)
+    }
+
+    /// Every ticket in that place or a later one, in the order of the places.
+    pub(super) fn iter_from(&self, place: usize) -> impl Iterator<Item = (TicketIndex, &Slot)> {
+        let slots = (0u32..).zip(&self.slots).skip(place);
+        slots.filter_map(|(place, slot)| Some((TicketIndex(place), slot.as_ref()?)))
     }
 
     /// How many places there are, forgotten ones included.

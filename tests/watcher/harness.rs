@@ -319,8 +319,17 @@ pub(crate) fn events<'a>(lines: &'a [Value], event: &str) -> impl Iterator<Item 
 
 /// Peak resident memory of a process, in bytes, as the kernel counts it.
 pub(crate) fn peak_memory(pid: Pid) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+/// Memory in use right now, in bytes.
+pub(crate) fn resident_memory(pid: Pid) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+fn memory(pid: Pid, figure: &str) -> u64 {
     let status =
         fs::read_to_string(Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }

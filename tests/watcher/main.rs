@@ -15,6 +15,7 @@ mod faults;
 mod full_disk;
 mod harness;
 mod hostile;
+mod live_list;
 mod log;
 mod outputs;
 mod secrets;

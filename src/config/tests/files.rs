@@ -30,8 +30,8 @@ impl Folder {
     /// The tickets with their tokens, the names of rejected files, and the report.
     fn read(&self) -> Result<(Vec<String>, Vec<PathBuf>, String), String> {
         let strip = |text: String| text.replace(&format!("{}/", self.0.path().display()), "");
-        match read_watch_list(&self.config(), now()) {
-            Ok((list, problems)) => {
+        match load_all(&self.path("watcher.toml"), now()) {
+            Ok(Loaded { watch_list: list, problems, .. }) => {
                 let names = |entry: &crate::domain::WatchEntry| {
                     let file = entry.source.strip_prefix(self.0.path()).unwrap().display();
                     format!("{}={} {file}", entry.key.ticket, entry.token)
@@ -204,6 +204,6 @@ fn a_secret_that_others_can_read_is_a_warning() {
 fn sources_are_shared_by_the_entries_of_a_file() {
     let folder = Folder::new("['list.toml']");
     folder.write("list.toml", ticket("1", "a") + &ticket("2", "b"));
-    let (list, _) = read_watch_list(&folder.config(), now()).unwrap();
+    let list = load_all(&folder.path("watcher.toml"), now()).unwrap().watch_list;
     assert!(Arc::ptr_eq(&list.entries[0].source, &list.entries[1].source));
 }

@@ -1,4 +1,8 @@
-//! A watch list is taken: compared with what is known, and every difference carried out.
+//! A watch list is taken: compared with what is known, and every difference carried out. A long one comes in
+//! parts, with turns of the loop in between, so that it holds up no poll.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
 
 use super::Engine;
 use crate::domain::{AppName, TicketRecord, TicketState, WatchEntry, WatchList};
@@ -6,37 +10,97 @@ use crate::feishu::ExportApi;
 use crate::store::Store;
 use crate::watch::announce::Announcer;
 use crate::watch::now::Now;
-use crate::watch::reconcile::{Change, changes};
+use crate::watch::reconcile::{Change, Comparison};
 use crate::watch::report::{self, ListChanges};
 use crate::watch::step;
 use crate::watch::tickets::{Slot, TicketIndex};
 
+/// Places that are looked through in one turn for tickets that left the list.
+const SWEEP: usize = 4096;
+
+/// A watch list on its way in.
+#[derive(Debug, Default)]
+pub(super) struct Taking {
+    comparison: Comparison,
+    counted: ListChanges,
+    /// Once the list is complete: files whose tickets stay as they were.
+    kept: Option<HashSet<PathBuf>>,
+}
+
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+    /// The list of the beginning, in one go: nothing is polled yet.
     pub(super) fn take_list(&mut self, list: WatchList, now: Now) {
-        let mut counted = ListChanges::default();
-        for change in changes(&self.tickets, list) {
-            match change {
-                Change::Add(entry) => {
-                    counted.added += 1;
-                    self.add_ticket(entry, now);
-                }
-                Change::Restart(index, entry) => {
-                    counted.restarted += 1;
-                    self.restart_ticket(index, entry, now);
-                }
-                Change::Remove(index) => {
-                    counted.removed += 1;
-                    self.remove_ticket(index, now);
-                }
-                Change::Describe(index, entry) => self.alter(index, now, |slot| describe(slot, entry)),
-                Change::Unlist(index) => {
-                    self.alter(index, now, |slot| slot.record.unlisted_since = Some(now.wall));
-                }
+        self.take_part(list.entries, now);
+        self.end_list(list.rejected.into_iter().collect());
+        while self.is_sweeping() {
+            self.sweep(now);
+        }
+    }
+
+    /// The next entries of a list that is coming in.
+    pub(super) fn take_part(&mut self, entries: Vec<WatchEntry>, now: Now) {
+        let mut taking = self.taking.take().unwrap_or_default();
+        for entry in entries {
+            if let Some(change) = taking.comparison.entry(&self.tickets, entry) {
+                self.carry_out(change, &mut taking, now);
             }
         }
+        self.taking = Some(taking);
+    }
+
+    /// The list is complete: what it did not name is looked for next.
+    pub(super) fn end_list(&mut self, kept: HashSet<PathBuf>) {
+        let taking = self.taking.get_or_insert_default();
+        taking.counted.kept_files = kept.len();
+        taking.kept = Some(kept);
+    }
+
+    /// Whether a complete list is being compared with what it does not name.
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.taking.as_ref().is_some_and(|taking| taking.kept.is_some())
+    }
+
+    /// Looks through the next places for tickets that left the list.
+    pub(super) fn sweep(&mut self, now: Now) {
+        let Some(mut taking) = self.taking.take() else { return };
+        let Some(kept) = &taking.kept else {
+            self.taking = Some(taking);
+            return;
+        };
+        match taking.comparison.unnamed(&self.tickets, kept, SWEEP) {
+            Some(changes) => {
+                changes.into_iter().for_each(|change| self.carry_out(change, &mut taking, now));
+                self.taking = Some(taking);
+            }
+            None => self.list_taken(taking.counted),
+        }
+    }
+
+    fn list_taken(&self, mut counted: ListChanges) {
         counted.listed = self.tickets.listed().total();
         counted.pending = self.tickets.listed().of(TicketState::Pending);
         report::watchlist_loaded(&counted);
+    }
+
+    fn carry_out(&mut self, change: Change, taking: &mut Taking, now: Now) {
+        match change {
+            Change::Add(entry) => {
+                taking.counted.added += 1;
+                taking.comparison.name(self.add_ticket(entry, now));
+            }
+            Change::Restart(index, entry) => {
+                taking.counted.restarted += 1;
+                self.restart_ticket(index, entry, now);
+            }
+            Change::Remove(index) => {
+                taking.counted.removed += 1;
+                self.remove_ticket(index, now);
+            }
+            Change::Describe(index, entry) => self.alter(index, now, |slot| describe(slot, entry)),
+            Change::Unlist(index) => {
+                self.alter(index, now, |slot| slot.record.unlisted_since = Some(now.wall));
+            }
+        }
     }
 
     /// Forgets ended tickets that left the watch list long ago.
@@ -60,11 +124,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.apps.iter().position(|app| app.app.name == *name)
     }
 
-    fn add_ticket(&mut self, entry: WatchEntry, now: Now) {
+    fn add_ticket(&mut self, entry: WatchEntry, now: Now) -> TicketIndex {
         let app = self.place_of(&entry.key.app);
         let mark = app.map(|place| self.apps[place].active(now.at)).unwrap_or_default();
         let index = self.tickets.insert(TicketRecord::new(entry, now.wall), app, mark);
         self.first_poll(index, now);
+        index
     }
 
     /// A ticket of unknown age is due at once, since its file may be dying; one that is known to be

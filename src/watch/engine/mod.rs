@@ -13,8 +13,9 @@ mod start;
 mod tests;
 mod writes;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::calls::{CallEnd, Flight};
+use self::list::Taking;
 use super::announce::Announcer;
 use super::app_state::AppState;
 use super::ledger::Ledger;
@@ -31,7 +33,7 @@ use super::outcome::{End, Outcome, WatchError};
 use super::report;
 use super::snapshot::{AppView, Snapshot};
 use super::tickets::Tickets;
-use crate::domain::{App, BudgetKey, Endpoint, Month, PauseEnd, WatchList};
+use crate::domain::{App, BudgetKey, Endpoint, Month, PauseEnd, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::{Backoff, Budget};
 use crate::store::{CommitError, Store, StoreError, Tally};
@@ -100,8 +102,14 @@ pub struct Controls {
 /// What the engine can be told.
 #[derive(Debug)]
 pub enum Command {
-    /// Here is a new watch list.
-    TakeList(WatchList),
+    /// Here are the next entries of a new watch list, a thousand or so: all of them are carried out in one
+    /// turn of the loop.
+    ListPart(Vec<WatchEntry>),
+    /// The list is complete.
+    ListEnd {
+        /// Files whose tickets stay as they were, since what they now say could not be taken.
+        kept: HashSet<PathBuf>,
+    },
     /// Somebody may have mended an app: paused apps are tried again, ready-made tokens read again.
     TryAgain,
     /// All that was told before this is carried out: say so.
@@ -178,6 +186,8 @@ struct Engine<A, S, L> {
     calls: JoinSet<CallEnd>,
     flights: HashMap<Id, Flight>,
     ledger: Ledger,
+    /// The watch list that is coming in.
+    taking: Option<Taking>,
     commit: Option<JoinHandle<CommitEnd>>,
     settle: Option<JoinHandle<std::io::Result<()>>>,
     ping: Option<JoinHandle<Result<(), StoreError>>>,
@@ -235,6 +245,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             calls: JoinSet::new(),
             flights: HashMap::new(),
             ledger: Ledger::default(),
+            taking: None,
             commit: None,
             settle: None,
             ping: None,
@@ -278,6 +289,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             self.purge(now);
         }
         if self.ending.is_none() {
+            self.sweep(now);
             self.start_calls(now);
             self.pulse(now);
         }
@@ -298,6 +310,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     async fn wait(&mut self, now: Now) -> Wake {
         let until = self.next_moment(now).map(|moment| moment.max(now.at + SHORTEST_SLEEP));
         let stopping = self.ending.is_some();
+        // What a list left out is carried out before anything else is taken.
+        let listens = !stopping && !self.is_sweeping() && !self.commands.is_closed();
         // In this order, so that one seed replays one history, a stop is never overlooked, and a stream of
         // answers can't keep verdicts from being announced.
         tokio::select! {
@@ -306,7 +320,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             commit = ended(&mut self.commit) => Wake::Committed(commit),
             settle = ended(&mut self.settle) => Wake::Settled(settle),
             ping = ended(&mut self.ping) => Wake::Pinged(ping),
-            command = self.commands.recv(), if !stopping && !self.commands.is_closed() => Wake::Command(command),
+            command = self.commands.recv(), if listens => Wake::Command(command),
             Some(call) = self.calls.join_next_with_id() => Wake::Call(call),
             () = sleep_until(until) => Wake::Time,
         }
@@ -316,7 +330,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         match wake {
             Wake::Stop => self.end(End::Stopped, now),
             Wake::Call(call) => self.call_ended(call, now),
-            Wake::Command(Some(Command::TakeList(list))) => self.take_list(list, now),
+            Wake::Command(Some(Command::ListPart(entries))) => self.take_part(entries, now),
+            Wake::Command(Some(Command::ListEnd { kept })) => self.end_list(kept),
             Wake::Command(Some(Command::TryAgain)) => self.try_again(now),
             // Who no longer waits need not be told.
             Wake::Command(Some(Command::Answer(who))) => drop(who.send(())),
@@ -333,6 +348,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if let Some(ending) = &self.ending {
             let drained = Some(ending.drain_until).filter(|until| *until > now.at);
             return drained.into_iter().chain(write).min();
+        }
+        if self.is_sweeping() {
+            return Some(now.at);
         }
         let stuck = self.stuck_since.map(|since| since + STUCK_AFTER);
         let moments =
@@ -356,7 +374,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if self.deadline.is_some_and(|deadline| deadline <= now.at) {
             return self.end(End::Deadline, now);
         }
-        if !self.settings.until_done {
+        // A list that is still coming in may bring more.
+        if !self.settings.until_done || self.taking.is_some() {
             return;
         }
         let pending = |place: &usize| self.tickets.pending_of(*place) > 0;

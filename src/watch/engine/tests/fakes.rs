@@ -1,6 +1,6 @@
 //! Stand-ins for remote, state file and log on tokio's paused clock, and a bench to set them up on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -378,6 +378,12 @@ pub(super) fn entry(app: &str, ticket: &str) -> WatchEntry {
     }
 }
 
-pub(super) fn list(entries: Vec<WatchEntry>) -> Command {
-    Command::TakeList(WatchList { entries, rejected: Vec::new() })
+impl Running {
+    /// Hands over a whole list, in parts of one entry each.
+    pub(super) async fn take_list(&self, entries: Vec<WatchEntry>) {
+        let parts = entries.into_iter().map(|entry| Command::ListPart(vec![entry]));
+        for command in parts.chain([Command::ListEnd { kept: HashSet::new() }]) {
+            self.commands.send(command).await.unwrap();
+        }
+    }
 }

@@ -1,5 +1,9 @@
 //! Tickets through the engine: order, budget, lists, ends of a run.
 
+use std::collections::HashSet;
+
+use tokio::sync::oneshot;
+
 use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
@@ -147,13 +151,13 @@ async fn a_removed_ticket_is_left_alone_and_its_late_answer_dropped() {
     bench.settings.until_done = false;
     let running = bench.start();
     tokio::time::sleep(SECOND).await;
-    running.commands.send(list(vec![entry("default", "2")])).await.unwrap();
+    running.take_list(vec![entry("default", "2")]).await;
     tokio::time::sleep(MINUTE).await;
     assert_eq!(bench.store.state_of("1"), TicketState::Removed);
     assert_eq!(bench.store.state_of("2"), TicketState::Completed);
     assert_eq!(bench.log.count(TICKET_REMOVED), 1);
 
-    running.commands.send(list(bench.entries.clone())).await.unwrap();
+    running.take_list(bench.entries.clone()).await;
     tokio::time::sleep(MINUTE).await;
     assert_eq!(bench.store.state_of("1"), TicketState::Completed, "listed again, polled again");
     assert_eq!(bench.api.polls_of("1").len(), 2);
@@ -233,4 +237,43 @@ async fn the_view_moves_with_the_loop() {
     running.outcome.abort();
     tokio::time::sleep(10 * MINUTE).await;
     assert_eq!(running.view.borrow().turned_at, Some(turned), "a dead loop shows no sign of life");
+}
+
+/// A list that comes in parts is complete only at its end: until then nothing is removed for not being
+/// named, and a batch does not end for want of tickets.
+#[tokio::test(start_paused = true)]
+async fn a_list_in_parts_counts_once_it_is_complete() {
+    let bench = Bench::new(FakeApi::new(|ticket, _| {
+        (SECOND, if ticket == "2" { Verdict::Pending } else { completed() })
+    }))
+    .tickets("default", ["1", "2"]);
+    let running = bench.start();
+    running.commands.send(Command::ListPart(vec![entry("default", "1")])).await.unwrap();
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(bench.log.count(TICKET_REMOVED), 0);
+    running.commands.send(Command::ListPart(vec![entry("default", "3")])).await.unwrap();
+    running.commands.send(Command::ListEnd { kept: HashSet::new() }).await.unwrap();
+    let (told, heard) = oneshot::channel();
+    running.commands.send(Command::Answer(told)).await.unwrap();
+    heard.await.unwrap();
+    assert_eq!(running.view.borrow().listed.of(TicketState::Pending), 1, "the list is carried out by then");
+    let outcome = running.outcome.await.unwrap();
+    assert_eq!(outcome.listed.of(TicketState::Completed), 2);
+    assert_eq!(bench.log.count(TICKET_REMOVED), 1);
+}
+
+/// Files that could not be taken keep their tickets.
+#[tokio::test(start_paused = true)]
+async fn tickets_of_a_kept_file_stay() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, Verdict::Pending))).tickets("default", ["1"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    let kept = HashSet::from(["list.toml".into()]);
+    running.commands.send(Command::ListEnd { kept }).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(bench.log.count(TICKET_REMOVED), 0);
+    assert!(bench.api.polls_of("1").len() > 5);
+    running.commands.send(Command::ListEnd { kept: HashSet::new() }).await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(bench.log.count(TICKET_REMOVED), 1);
 }

@@ -1,0 +1,230 @@
+//! Files that change between looks, in the ways in which they change in the field.
+
+use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use super::super::load::{Loaded, load_all};
+use super::*;
+
+const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
+
+/// A folder with a configuration, and who keeps an eye on its lists.
+struct Bench {
+    folder: TempDir,
+    config: Config,
+    lookout: Lookout,
+}
+
+impl Bench {
+    /// The files are there before the start.
+    fn new(watchlist: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("d")).unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let path = folder.path().join("watcher.toml");
+        let app =
+            "[apps.a]\nbase_url = 'https://open.feishu.cn'\napp_id = 'cli_a1'\napp_secret = { file = 's' }\n";
+        fs::write(&path, format!("watchlist = {watchlist}\n{app}")).unwrap();
+        let Loaded { config, lookout, .. } = load_all(&path, NOW).unwrap();
+        let mut bench = Self { folder, config, lookout };
+        // What was just read is read once more; from there on only news counts.
+        assert!(bench.look().is_none());
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn look(&mut self) -> Option<News> {
+        self.look_with(Haste::WhenQuiet)
+    }
+
+    fn look_with(&mut self, haste: Haste) -> Option<News> {
+        let news = self.lookout.look(&self.config, haste, NOW)?;
+        let short = |path: &Path| path.strip_prefix(self.folder.path()).unwrap().display().to_string();
+        let mut kept: Vec<_> = news.kept.iter().map(|path| short(path)).collect();
+        kept.sort();
+        let rejected = news.rejected.iter().map(|path| short(path)).collect();
+        let tickets =
+            news.lists.into_list().entries.iter().map(|entry| entry.key.ticket.to_string()).collect();
+        Some(News { tickets, kept, rejected, problems: news.problems.len() })
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct News {
+    tickets: Vec<String>,
+    kept: Vec<String>,
+    rejected: Vec<String>,
+    problems: usize,
+}
+
+/// News without anything bad.
+fn news(tickets: &[&str]) -> Option<News> {
+    let tickets = tickets.iter().map(ToString::to_string).collect();
+    Some(News { tickets, kept: Vec::new(), rejected: Vec::new(), problems: 0 })
+}
+
+fn tickets(tickets: &[&str]) -> String {
+    tickets.iter().map(|ticket| format!("[[ticket]]\nticket = '{ticket}'\ntoken = 'doc{ticket}'\n")).collect()
+}
+
+/// A change is taken once it has been quiet for a look, and once only.
+#[test]
+fn a_change_is_taken_when_it_is_quiet() {
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1"]))]);
+    bench.write("list.toml", &tickets(&["1", "2"]));
+    assert_eq!(bench.look(), None, "it may not be complete");
+    bench.write("list.toml", &tickets(&["1", "2", "3"]));
+    assert_eq!(bench.look(), None, "it was not");
+    assert_eq!(bench.look(), news(&["1", "2", "3"]));
+    for _ in 0..3 {
+        assert_eq!(bench.look(), None);
+    }
+    bench.write("d/more.toml", &tickets(&["4"]));
+    assert_eq!((bench.look(), bench.look()), (None, news(&["1", "2", "3", "4"])));
+    fs::remove_file(bench.path("d/more.toml")).unwrap();
+    assert_eq!((bench.look(), bench.look(), bench.look()), (None, news(&["1", "2", "3"]), None));
+}
+
+#[test]
+fn who_is_in_haste_waits_for_nothing_and_hears_everything() {
+    let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
+    assert_eq!(bench.look_with(Haste::AtOnce), news(&["1"]));
+    bench.write("list.toml", &tickets(&["2"]));
+    assert_eq!(bench.look_with(Haste::AtOnce), news(&["2"]));
+    bench.write("list.toml", "rubbish");
+    for _ in 0..2 {
+        let news = bench.look_with(Haste::AtOnce).unwrap();
+        assert_eq!((news.kept.len(), news.rejected.len(), news.problems), (1, 1, 1));
+    }
+}
+
+/// What changes without end, as a log does, holds up no other file.
+#[test]
+fn a_restless_file_holds_up_no_other() {
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1"]))]);
+    bench.write("d/busy.toml", &tickets(&["2"]));
+    bench.write("list.toml", &tickets(&["1", "3"]));
+    assert_eq!(bench.look(), None);
+    bench.write("d/busy.toml", &tickets(&["2", "4"]));
+    let found = bench.look().unwrap();
+    assert_eq!((found.tickets, found.kept), (vec!["1".into(), "3".into()], vec!["d/busy.toml".to_owned()]));
+    assert_eq!(bench.look(), news(&["1", "3", "2", "4"]));
+}
+
+/// An editor writes a new file and renames it over the old one, which may be gone for a moment.
+#[test]
+fn a_file_that_is_replaced_is_never_taken_for_gone() {
+    let mut bench = Bench::new("['d/*.toml']", &[("d/a.toml", &tickets(&["1"]))]);
+    fs::remove_file(bench.path("d/a.toml")).unwrap();
+    assert_eq!(bench.look(), None, "gone for a moment");
+    bench.write("d/.new", &tickets(&["2"]));
+    fs::rename(bench.path("d/.new"), bench.path("d/a.toml")).unwrap();
+    assert_eq!((bench.look(), bench.look()), (None, news(&["2"])));
+}
+
+/// Kubernetes mounts a ConfigMap as links into a folder that is itself a link, and swaps that.
+#[test]
+fn a_swapped_link_is_a_change() {
+    let mut bench = Bench::new("['map/*.toml']", &[]);
+    for (version, list) in [("..1", &["1"]), ("..2", &["2"])] {
+        fs::create_dir_all(bench.path("map").join(version)).unwrap();
+        bench.write(&format!("map/{version}/list.toml"), &tickets(list));
+    }
+    let old = SystemTime::now() - Duration::from_secs(3600);
+    for version in ["..1", "..2"] {
+        let file = fs::File::open(bench.path("map").join(version).join("list.toml")).unwrap();
+        file.set_modified(old).unwrap();
+    }
+    symlink("..1", bench.path("map/..data")).unwrap();
+    symlink("..data/list.toml", bench.path("map/list.toml")).unwrap();
+    assert_eq!((bench.look(), bench.look(), bench.look()), (None, news(&["1"]), None));
+    symlink("..2", bench.path("map/..tmp")).unwrap();
+    fs::rename(bench.path("map/..tmp"), bench.path("map/..data")).unwrap();
+    fs::remove_dir_all(bench.path("map/..1")).unwrap();
+    assert_eq!((bench.look(), bench.look(), bench.look()), (None, news(&["2"]), None));
+}
+
+/// Another time on the same content is no news.
+#[test]
+fn a_touched_file_is_no_news() {
+    let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
+    let file = fs::File::open(bench.path("list.toml")).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    assert_eq!((bench.look(), bench.look(), bench.look()), (None, None, None));
+}
+
+/// Where times are too coarse to show a change, the look after the taking still finds it.
+#[test]
+fn a_change_that_no_mark_shows_is_found_by_its_content() {
+    let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
+    bench.write("list.toml", &tickets(&["2"]));
+    assert_eq!((bench.look(), bench.look()), (None, news(&["2"])));
+    bench.write("list.toml", &tickets(&["3"]));
+    bench.lookout.taken = Marks::take(&bench.config.watchlist, &Marks::default());
+    assert_eq!(bench.look(), news(&["3"]));
+}
+
+/// A bad file keeps what it listed, is said once, and the others go on.
+#[test]
+fn a_bad_file_is_kept_and_said_once() {
+    let lists = [("list.toml", &*tickets(&["1"])), ("d/a.toml", &tickets(&["2"]))];
+    for bad in ["list.toml", "d/a.toml"] {
+        let mut bench = Bench::new("['list.toml', 'd/*.toml']", &lists);
+        let other = if bad == "list.toml" { "2" } else { "1" };
+        bench.write(bad, "[[ticket]]\nticket = '7");
+        assert_eq!(bench.look(), None);
+        let found = bench.look().unwrap();
+        assert_eq!((found.tickets, found.problems), (vec![other.to_owned()], 1));
+        assert_eq!((found.kept, found.rejected), (vec![bad.to_owned()], vec![bad.to_owned()]));
+        bench.write("d/b.toml", &tickets(&["3"]));
+        assert_eq!(bench.look(), None);
+        let found = bench.look().unwrap();
+        assert_eq!((found.problems, found.rejected.len()), (0, 0), "said already");
+        assert_eq!(found.kept, [bad], "and still bad");
+        bench.write(bad, &tickets(&["4"]));
+        assert_eq!(bench.look(), None);
+        assert_eq!(bench.look().unwrap().kept, Vec::<String>::new());
+    }
+}
+
+/// A file named in full that is gone, and one that is no text, are bad files like any other.
+#[test]
+fn what_cannot_be_read_is_kept() {
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1"]))]);
+    fs::remove_file(bench.path("list.toml")).unwrap();
+    fs::write(bench.path("d/binary.toml"), b"\xff\xfe\x00").unwrap();
+    fs::create_dir(bench.path("d/folder.toml")).unwrap();
+    assert_eq!(bench.look(), None);
+    let found = bench.look().unwrap();
+    assert_eq!(found.kept, ["d/binary.toml", "d/folder.toml", "list.toml"]);
+    assert_eq!((found.rejected.len(), found.problems, found.tickets.len()), (3, 3, 0));
+    assert_eq!((bench.look(), bench.look()), (None, None));
+}
+
+/// A folder that can't be looked into for a while takes no ticket away.
+#[test]
+fn files_of_a_folder_that_cannot_be_entered_are_kept() {
+    let mut bench = Bench::new("['d/*.toml']", &[("d/a.toml", &tickets(&["1"]))]);
+    // Stands in for a folder without permission, which root has everywhere: a name longer than any may be.
+    let pattern = bench.path(&"n".repeat(300)).join("*.toml");
+    let WatchSourceKind::Glob(source) = &mut bench.config.watchlist[0].kind else { panic!("no pattern") };
+    *source = pattern.to_str().unwrap().to_owned();
+    let file = pattern.with_file_name("a.toml");
+    bench.lookout.taken.0 = BTreeMap::from([(file.clone(), Mark::of(&bench.path("d/a.toml")))]);
+    assert_eq!(bench.look(), None);
+    let found = bench.look().unwrap();
+    assert_eq!((found.problems, found.tickets.len()), (1, 0));
+    assert!(found.kept.contains(&file.strip_prefix(bench.folder.path()).unwrap().display().to_string()));
+    assert_eq!((bench.look(), bench.look()), (None, None));
+}

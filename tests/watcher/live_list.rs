@@ -1,0 +1,120 @@
+//! Watch lists that change while the watcher runs, without anybody telling it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use export_simulator::{Job, Life};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Bench, PATIENCE, Running, events, resident_memory};
+
+const FOLDERS: &str = "[\"watchlist.toml\", \"lists/*.toml\"]";
+
+/// Jobs `1` to `count`, of which only the first is listed by `watchlist.toml`, and an empty folder `lists`.
+fn bench(count: usize) -> Bench {
+    let bench = Bench::new();
+    bench.reconfigure("[\"watchlist.toml\"]", FOLDERS);
+    fs::create_dir(bench.path("lists")).unwrap();
+    bench.sim.add_jobs((1..=count).map(|job| Job::new(job.to_string(), "doc").life(Life::Forever)));
+    bench.list("watchlist.toml", [("1", "doc")]);
+    bench
+}
+
+fn polled(bench: &Bench, ticket: &str, count: usize) {
+    let seen = bench.sim.wait_until(PATIENCE, |journal| journal.polls_of(ticket).count() >= count);
+    assert!(seen, "ticket {ticket} was not polled");
+}
+
+/// What was rejected, and why, by file name.
+fn rejected(run: &Running) -> Vec<String> {
+    let said = run.log();
+    let text = |line: &Value| line["message"].as_str().unwrap().to_owned();
+    events(&said, "watchlist.rejected").map(text).collect()
+}
+
+fn count(said: &[String], file: &str) -> usize {
+    said.iter().filter(|line| line.contains(file)).count()
+}
+
+/// Part 1 and "Bad input": files that are half-written, binary or unreadable at the start are said once, whatever
+/// is added, mended and swapped afterwards; that is taken without a signal; and nobody's polls suffer.
+#[test]
+fn changes_are_taken_without_a_signal() {
+    let bench = bench(4);
+    bench.write("lists/half.toml", "[[ticket]]\nticket = \"2\"\ntok");
+    fs::write(bench.path("lists/binary.toml"), b"\x7fELF\x02\xff\xfe\x00").unwrap();
+    symlink("nowhere", bench.path("lists/gone.toml")).unwrap();
+    let run = bench.start(&[]);
+    polled(&bench, "1", 2);
+    // As an editor writes, as a script drops a file, and as a ConfigMap is mounted.
+    bench.list("lists/half.toml", [("2", "doc")]);
+    bench.list("lists/dropped.toml", [("3", "doc")]);
+    polled(&bench, "2", 1);
+    polled(&bench, "3", 1);
+    let before = bench.sim.polls_of("1").len();
+    swap_in(&bench, "4");
+    polled(&bench, "4", 1);
+    polled(&bench, "1", before + 2);
+    let said = rejected(&run);
+    for file in ["half.toml", "binary.toml", "gone.toml"] {
+        assert_eq!(count(&said, file), 2, "the file and what is wrong with it, once each: {said:#?}");
+    }
+    let ended = run.stop();
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.events("ticket.removed").len(), 0);
+}
+
+/// Lists `ticket` in `lists/map.toml`, a link through a link to a folder, which is then swapped for another.
+fn swap_in(bench: &Bench, ticket: &str) {
+    for (version, ticket) in [("..1", "1"), ("..2", ticket)] {
+        fs::create_dir(bench.path("lists").join(version)).unwrap();
+        bench.list(&format!("lists/{version}/map.toml"), [(ticket, "doc")]);
+    }
+    let link = |to: &str, name: &str| symlink(to, bench.path("lists").join(name)).unwrap();
+    link("..1", "..data");
+    link("..data/map.toml", "map.toml");
+    link("..2", "..data_tmp");
+    fs::rename(bench.path("lists/..data_tmp"), bench.path("lists/..data")).unwrap();
+    fs::remove_dir_all(bench.path("lists/..1")).unwrap();
+}
+
+/// Promise 6: a named list that turns bad, and one that vanishes, keep their tickets; a file that is taken out of
+/// a folder takes its tickets along.
+#[test]
+fn what_is_bad_is_kept_and_what_is_taken_out_is_removed() {
+    let bench = bench(3);
+    bench.list("lists/a.toml", [("2", "doc")]);
+    let run = bench.start(&[]);
+    polled(&bench, "2", 1);
+    fs::remove_file(bench.path("watchlist.toml")).unwrap();
+    fs::remove_file(bench.path("lists/a.toml")).unwrap();
+    run.wait_event("ticket.removed", 1);
+    assert_eq!(count(&rejected(&run), "no such file"), 1);
+    let before = bench.sim.polls_of("1").len();
+    polled(&bench, "1", before + 2);
+    bench.list("watchlist.toml", [("1", "doc"), ("3", "doc")]);
+    polled(&bench, "3", 1);
+    let ended = run.stop();
+    let removed = ended.events("ticket.removed");
+    assert_eq!((removed.len(), &removed[0]["ticket"]), (1, &Value::from("2")));
+}
+
+/// Reloads leave nothing behind: memory after ten of them is what it was after the first few.
+#[test]
+fn reloads_leave_nothing_behind() {
+    let bench = Bench::new();
+    let tickets: Vec<_> = (0..20_000).map(|ticket| (format!("{ticket:019}"), "doc")).collect();
+    bench.list("watchlist.toml", tickets);
+    let run = bench.start(&[]);
+    run.wait_event("watchlist.loaded", 1);
+    let mut memory = Vec::new();
+    for reload in 1..=13 {
+        run.signal(Signal::HUP);
+        run.wait_event("watchlist.loaded", reload + 1);
+        memory.push(resident_memory(run.pid()));
+    }
+    let (settled, last) = (memory[2], memory[12]);
+    assert!(last <= settled + settled / 10, "bytes after each reload: {memory:?}");
+    run.stop();
+}
