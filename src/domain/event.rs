@@ -48,6 +48,8 @@ pub const STATE_RECOVERED: &str = "state.recovered";
 pub const LOG_FAILED: &str = "log.failed";
 /// `watcher.toml` changed on disk; a restart is needed to apply it.
 pub const CONFIG_CHANGED: &str = "config.changed";
+/// The wall clock was set, or the machine slept.
+pub const CLOCK_STEPPED: &str = "clock.stepped";
 /// The configuration is good, but something in it deserves a look.
 pub const CONFIG_WARNING: &str = "config.warning";
 

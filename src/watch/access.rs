@@ -136,6 +136,16 @@ impl Access {
         self.not_before = None;
     }
 
+    /// `by` may have passed that the monotonic clock did not see: the token ends as much earlier, and is renewed
+    /// in time for that.
+    pub(super) fn aged(&mut self, by: Duration, now: Instant) {
+        if let Some(held) = &mut self.held {
+            let earlier = |moment: Instant| moment.checked_sub(by).unwrap_or(now).max(now);
+            held.ends_at = held.ends_at.map(earlier);
+            held.renew_at = earlier(held.renew_at);
+        }
+    }
+
     /// A poll that carried the token of `generation` was refused for it.
     pub(super) fn refused(&mut self, generation: u64) -> Refusal {
         if generation != self.generation || self.held.is_none() {

@@ -216,6 +216,26 @@ impl Gate {
         }
     }
 
+    /// The wall clock was set back: what people are told of the pause follows. The turn of a month stays.
+    pub(super) fn clock_set_back(&mut self, by: Duration) {
+        if let Some(pause) = &mut self.pause {
+            pause.next_wall = pause.next_wall - by;
+            if pause.reason.ended_by() == PauseEnd::Time {
+                pause.until = pause.until.map(|until| until - by);
+            }
+        }
+    }
+
+    /// The wall clock is ahead of where it was: a quota that ends with the month may be there again.
+    pub(super) fn clock_ahead(&mut self, now: Now) {
+        let is_new_month = |pause: &&mut Pause| pause.until.is_some_and(|until| until <= now.wall);
+        let quota = self.pause.as_mut().filter(|pause| pause.reason.ended_by() == PauseEnd::Quota);
+        if let Some(pause) = quota.filter(is_new_month) {
+            pause.next = now.at;
+            pause.next_wall = now.wall;
+        }
+    }
+
     fn begin(&mut self, reason: PauseReason, wait: Duration, now: Now) {
         let until = match reason.ended_by() {
             PauseEnd::Time => Some(now.wall + wait),

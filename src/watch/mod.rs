@@ -8,6 +8,7 @@
 mod access;
 mod announce;
 mod app_state;
+mod clock_step;
 mod engine;
 mod gate;
 #[cfg(feature = "hold-up")]

@@ -292,6 +292,26 @@ pub(super) fn watchlist_loaded(changes: &ListChanges) {
     );
 }
 
+/// The wall clock was set back.
+pub(super) fn clock_set_back(by: Duration) {
+    warn!(
+        event = event::CLOCK_STEPPED,
+        seconds = -by.as_secs_f64(),
+        "the clock was set back by {:.0} s; moments that were noted before are corrected",
+        by.as_secs_f64()
+    );
+}
+
+/// The wall clock is ahead of where it should be.
+pub(super) fn clock_ahead(by: Duration) {
+    info!(
+        event = event::CLOCK_STEPPED,
+        seconds = by.as_secs_f64(),
+        "the clock is {:.0} s ahead: the machine slept or was paused, or the clock was set forward",
+        by.as_secs_f64()
+    );
+}
+
 /// The state file can't be written for now.
 pub(super) fn state_failed(error: &StoreError) {
     error!(

@@ -165,7 +165,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.ledger.decided(index, now.at);
     }
 
-    fn alter(&mut self, index: TicketIndex, now: Now, change: impl FnOnce(&mut Slot)) {
+    pub(super) fn alter(&mut self, index: TicketIndex, now: Now, change: impl FnOnce(&mut Slot)) {
         self.tickets.change(index, change);
         self.ledger.changed(index, now.at);
     }

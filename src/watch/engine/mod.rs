@@ -6,6 +6,7 @@
 
 mod answers;
 mod calls;
+mod clock;
 mod finish;
 mod list;
 mod start;
@@ -176,6 +177,8 @@ struct Engine<A, S, L> {
     log: L,
     settings: Settings,
     clock: Clock,
+    /// When the clock was last looked at.
+    looked_at: Now,
     commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
     view: watch::Sender<Snapshot>,
@@ -236,6 +239,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             deadline: settings.deadline.map(|deadline| now.at + deadline),
             settings,
             clock,
+            looked_at: now,
             commands: controls.commands,
             stop: controls.stop,
             view: controls.view,
@@ -266,7 +270,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         loop {
             #[cfg(feature = "hold-up")]
             super::hold_up::while_told();
-            let now = self.clock.now();
+            let now = self.look_at_clock();
             self.decide_end(now);
             if self.is_drained(now) {
                 return self.finish().await;
@@ -274,7 +278,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             self.act(now);
             self.show(now);
             let wake = self.wait(now).await;
-            let now = self.clock.now();
+            let now = self.look_at_clock();
             self.handle(wake, now);
             // Whatever else has ended meanwhile is taken in the same turn.
             while let Some(call) = self.calls.try_join_next_with_id() {

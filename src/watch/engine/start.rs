@@ -57,7 +57,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     fn restore_tickets(&mut self, records: Vec<TicketRecord>, now: Now) -> Vec<Verdict> {
         let mut unannounced = Vec::new();
-        for record in records {
+        for mut record in records {
+            // Noted by a clock that was set back since: how long ago that was can't be told.
+            record.progress.last_running_at = record.progress.last_running_at.filter(|at| *at <= now.wall);
             let app = self.place_of(&record.key.app);
             let due = self.due_of(&record, now);
             let verdict = (record.state.is_final() && !record.announced).then(|| record.clone());

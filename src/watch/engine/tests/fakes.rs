@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -297,6 +298,8 @@ pub(super) struct Bench {
     pub(super) settings: Settings,
     /// When the wall clock said [`START`].
     began: Instant,
+    /// Milliseconds by which the wall clock was set since.
+    pub(super) shift: Arc<AtomicI64>,
 }
 
 /// An engine at work.
@@ -327,6 +330,7 @@ impl Bench {
                 seed: 1,
             },
             began: Instant::now(),
+            shift: Arc::default(),
         }
     }
 
@@ -340,17 +344,25 @@ impl Bench {
         let (commands, receiver) = mpsc::channel(8);
         let (view, watcher) = watch::channel(Snapshot::default());
         let stop = CancellationToken::new();
-        let began = self.began;
+        let (began, shift) = (self.began, Arc::clone(&self.shift));
         let setup = Setup {
             apps: self.apps.clone(),
             list: WatchList { entries: self.entries.clone(), rejected: Vec::new() },
             settings: self.settings.clone(),
-            clock: Clock::with_wall(move || START + began.elapsed()),
+            clock: Clock::with_wall(move || {
+                let shift = shift.load(Ordering::Relaxed);
+                WallTime::from_millis((START + began.elapsed()).as_millis() + shift)
+            }),
         };
         let controls = Controls { stop: stop.clone(), commands: receiver, view };
         let run = watch(self.api.clone(), self.store.clone(), self.log.clone(), setup, controls);
         let outcome = tokio::spawn(async move { run.await.unwrap() });
         Running { outcome, stop, commands, view: watcher, _quiet: guard }
+    }
+
+    /// What the wall clock says.
+    pub(super) fn wall(&self) -> WallTime {
+        WallTime::from_millis((START + self.began.elapsed()).as_millis() + self.shift.load(Ordering::Relaxed))
     }
 
     pub(super) async fn run(&self) -> Outcome {

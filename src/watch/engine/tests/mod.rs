@@ -1,6 +1,7 @@
 //! The engine on tokio's paused clock, against stand-ins. Each test names the promise it guards.
 
 mod apps;
+mod clock;
 mod fakes;
 mod pulse;
 mod tickets;

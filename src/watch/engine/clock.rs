@@ -1,0 +1,72 @@
+//! The clocks part ways: what is known in wall time is brought in line again, so that `download_by` stays
+//! honest, and what may have run out unseen is looked at anew. Waiting is not touched: it is measured with
+//! the monotonic clock, so that neither a storm nor a stall comes of a step.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::domain::{TicketRecord, TicketState, WallTime};
+use crate::feishu::ExportApi;
+use crate::store::Store;
+use crate::watch::announce::Announcer;
+use crate::watch::clock_step::ClockStep;
+use crate::watch::now::Now;
+use crate::watch::report;
+
+impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+    /// What time it is, after whatever the clock did since the last look.
+    pub(super) fn look_at_clock(&mut self) -> Now {
+        let now = self.clock.now();
+        let before = std::mem::replace(&mut self.looked_at, now);
+        match ClockStep::between(before, now) {
+            Some(ClockStep::Back(by)) => self.set_back(by, now),
+            Some(ClockStep::Ahead(by)) => self.may_have_slept(by, now),
+            None => {}
+        }
+        now
+    }
+
+    /// Moments that were read from the clock before it was set back lie as much too late.
+    fn set_back(&mut self, by: Duration, now: Now) {
+        report::clock_set_back(by);
+        for flight in self.flights.values_mut() {
+            flight.sent.wall = flight.sent.wall - by;
+        }
+        for app in &mut self.apps {
+            app.gate.clock_set_back(by);
+            app.token_gate.clock_set_back(by);
+        }
+        let is_late = |record: &TicketRecord| {
+            record.state == TicketState::Pending || record.download_by.is_some_and(|until| until > now.wall)
+        };
+        let late = self.tickets.iter().filter(|(_, slot)| is_late(&slot.record));
+        let late: Vec<_> = late.map(|(index, _)| index).collect();
+        for index in late {
+            self.alter(index, now, |slot| move_back(&mut slot.record, by));
+        }
+    }
+
+    /// Access tokens may have ended, and a month may have begun. Pauses that the server counts, and the
+    /// budget, are not shortened: it may be that only the clock was wrong.
+    fn may_have_slept(&mut self, by: Duration, now: Now) {
+        report::clock_ahead(by);
+        for app in &mut self.apps {
+            app.access.aged(by, now.at);
+            app.gate.clock_ahead(now);
+        }
+    }
+}
+
+/// Moments of the watcher's own clock; `created_at` is the user's.
+fn move_back(record: &mut TicketRecord, by: Duration) {
+    let earlier = |moment: &mut WallTime| *moment = *moment - by;
+    earlier(&mut record.first_seen_at);
+    let others = [
+        &mut record.last_polled_at,
+        &mut record.next_poll_at,
+        &mut record.finished_at,
+        &mut record.download_by,
+        &mut record.progress.last_running_at,
+    ];
+    others.into_iter().flatten().for_each(earlier);
+}
