@@ -12,6 +12,9 @@ mod fates;
 mod log;
 #[path = "../../src/bin/feishu-export-watcher/status_output/mod.rs"]
 mod status_output;
+#[path = "../../src/bin/feishu-export-watcher/words.rs"]
+#[expect(dead_code, reason = "the demo uses a part of it")]
+mod words;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -52,6 +52,10 @@ pub const CONFIG_CHANGED: &str = "config.changed";
 pub const CLOCK_STEPPED: &str = "clock.stepped";
 /// The configuration is good, but something in it deserves a look.
 pub const CONFIG_WARNING: &str = "config.warning";
+/// The service manager does not hear what it is told.
+pub const NOTIFY_FAILED: &str = "notify.failed";
+/// The service manager's watchdog waits for less than this program can promise.
+pub const WATCHDOG_WARNING: &str = "watchdog.warning";
 
 /// The `target` of the four verdict events, which are written whatever the level is set to.
 pub const VERDICT_TARGET: &str = "feishu_export_watcher::verdict";

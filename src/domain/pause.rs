@@ -82,6 +82,26 @@ impl PauseReason {
         }
     }
 
+    /// The same for a line that people read, in a few words.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::RateLimited => "rate limit",
+            Self::QuotaExhausted => "monthly quota used up",
+            Self::CredentialsRejected => "app id, secret or token is wrong",
+            Self::SecretUnreadable => "its secret can't be read",
+            Self::TokenTypeUnsupported => "wrong kind of access token",
+            Self::ScopeMissing => "API scope not granted",
+            Self::UserAuthorizationNeeded => "not authorised by its user",
+            Self::AppUnavailable => "app disabled or not installed",
+            Self::IpNotAllowed => "this machine's address is not allowed",
+            Self::AccessPolicyDenied => "denied by the tenant's access policy",
+            Self::PlanLimitReached => "not in the tenant's plan",
+            Self::WrongBaseUrl => "no API at its base_url",
+            Self::WrongIdentity => "its tickets belong to another app",
+        }
+    }
+
     /// What ends the pause.
     #[must_use]
     pub const fn ended_by(self) -> PauseEnd {
@@ -153,5 +173,8 @@ mod tests {
             PauseReason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(names.len(), PauseReason::ALL.len());
         assert!(PauseReason::ALL.iter().all(|reason| !reason.hint().is_empty()));
+        let words: std::collections::HashSet<_> =
+            PauseReason::ALL.iter().map(|reason| reason.in_words()).collect();
+        assert_eq!(words.len(), PauseReason::ALL.len());
     }
 }

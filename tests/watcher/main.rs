@@ -17,6 +17,7 @@ mod harness;
 mod hostile;
 mod live_list;
 mod log;
+mod notify;
 mod outputs;
 mod secrets;
 mod signals;

@@ -7,11 +7,13 @@ mod args;
 mod check;
 mod exit;
 mod log;
+mod notify;
 mod progress;
 mod run;
 mod signals;
 mod status;
 mod status_output;
+mod words;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

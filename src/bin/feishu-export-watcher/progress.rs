@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
 use crate::log::Suspend;
+use crate::words::grouped;
 
 /// Redrawn at most this often.
 const EVERY: Duration = Duration::from_millis(200);
@@ -97,13 +98,6 @@ fn words(span: Duration) -> String {
     }
 }
 
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
-    groups.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use feishu_export_watcher::domain::{AppName, BudgetKey, RateLimit, WallTime};
@@ -140,14 +134,6 @@ mod tests {
         assert_eq!(
             message(&snapshot),
             "0 open, one sweep takes 6 s at 100 a minute, app default paused: rate_limited"
-        );
-    }
-
-    #[test]
-    fn large_numbers_are_grouped() {
-        assert_eq!(
-            (grouped(7), grouped(1204), grouped(1_000_000)),
-            ("7".into(), "1,204".into(), "1,000,000".into())
         );
     }
 }

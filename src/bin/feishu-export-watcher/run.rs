@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::RunArguments;
 use crate::log::{Format, LogError, LogHandle, LogSetup};
+use crate::notify::Notifier;
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::{complain, exit, log, tell};
@@ -115,7 +116,9 @@ async fn watch_with(
     let stop = CancellationToken::new();
     let (reload, requests) = mpsc::channel(1);
     let (view, seen) = watch::channel(Snapshot::default());
-    let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone()));
+    let notifier = Notifier::of_process();
+    notifier.follow(&seen, &stop);
+    let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone(), notifier.clone()));
     let bar = (options.until_done && io::stderr().is_terminal()).then(Progress::new);
     let drawing = bar.map(|bar| {
         if io::stdout().is_terminal() {
@@ -131,6 +134,7 @@ async fn watch_with(
         let _ = drawing.await;
         log.set_suspend(None);
     }
+    notifier.ended(outcome.as_ref().ok().map(|outcome| outcome.listed)).await;
     outcome
 }
 

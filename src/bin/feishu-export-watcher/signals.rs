@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit;
 use crate::log::LogHandle;
+use crate::notify::Notifier;
 
 /// The signals the program listens to, from the moment they are installed.
 pub(crate) struct Signals {
@@ -52,6 +53,7 @@ impl Signals {
         stop: CancellationToken,
         reload: mpsc::Sender<ReloadRequest>,
         log: LogHandle,
+        notifier: Notifier,
     ) {
         loop {
             tokio::select! {
@@ -59,8 +61,11 @@ impl Signals {
                 _ = self.interrupt.recv() => stop_or_exit(&stop),
                 _ = self.hangup.recv() => {
                     log.reopen();
+                    let (done, answered) = oneshot::channel();
+                    // Before it is asked for, lest its end be told before its beginning.
+                    notifier.reload(answered);
                     // A reload that is already waiting will see the newest files, too.
-                    let _ = reload.try_send(oneshot::channel().0);
+                    let _ = reload.try_send(done);
                 }
             }
         }

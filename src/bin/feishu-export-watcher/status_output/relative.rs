@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use feishu_export_watcher::domain::WallTime;
 
+use crate::words::span;
+
 /// How far away a moment is, and on which side of now.
 pub(super) fn relative(moment: WallTime, now: WallTime) -> String {
     if moment > now { format!("in {}", span(moment.since(now))) } else { ago(moment, now) }
@@ -13,17 +15,6 @@ pub(super) fn relative(moment: WallTime, now: WallTime) -> String {
 pub(super) fn ago(moment: WallTime, now: WallTime) -> String {
     let passed = now.since(moment);
     if passed < Duration::from_secs(1) { "now".to_owned() } else { format!("{} ago", span(passed)) }
-}
-
-/// A length in its largest unit of which there are at least two: fine enough to act on.
-pub(super) fn span(length: Duration) -> String {
-    let seconds = length.as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use feishu_export_watcher::domain::{Failure, TicketRecord, TicketState, WallTime
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Report;
-use super::relative::{ago, relative, span};
+use super::relative::{ago, relative};
 use crate::log::harmless::harmless;
+use crate::words::span;
 
 const HEADER: [&str; 7] = ["APP", "TICKET", "STATE", "NAME", "RESULT", "POLLS", "WHEN"];
 
