@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
@@ -75,6 +76,23 @@ pub(super) fn read_only(path: &Path, how: ReadOnly) -> Result<Connection, StoreE
     let connection =
         Connection::open_with_flags(uri(path, how), flags).map_err(StoreError::sqlite("open", path))?;
     distrust(&connection).map_err(StoreError::reading(path))?;
+    Ok(connection)
+}
+
+/// Opens the database a second time in the process that writes it, for reading.
+///
+/// Without `readonly_shm`: that would count for the writer's connection, too. The last of a process's
+/// connections moves the log into the database and deletes it; this one leaves that to the writer, whose
+/// turn it is to say what is durable.
+pub(super) fn beside_writer(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sqlite("open", path))?;
+    let configure = || {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        distrust(&connection)
+    };
+    configure().map_err(StoreError::reading(path))?;
     Ok(connection)
 }
 

@@ -63,6 +63,12 @@ pub enum StoreError {
         /// Where it was.
         path: PathBuf,
     },
+    /// The writer's connection is closed, or about to be opened anew.
+    #[error("the state file {} is not open just now; try again in a moment", path.display())]
+    NotOpen {
+        /// The file.
+        path: PathBuf,
+    },
     /// SQLite said no.
     #[error("failed to {action} the state file {}{}", path.display(), advice(source))]
     Sqlite {

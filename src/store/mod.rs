@@ -2,19 +2,21 @@
 //!
 //! A SQLite database with a write-ahead log. One process may write it, and shows that by a lock on a
 //! file beside it (`lock`). Within that process one thread has the connection (`writer`); the engine
-//! talks to it through [`SqliteStore`] and is answered once its batch is durable. Anybody may read the
-//! file meanwhile ([`read_only`]). A file that is not ours, not sound or too new is refused before
+//! talks to it through [`SqliteStore`] and is answered once its batch is durable. Any other process may
+//! read the file meanwhile ([`read_only`]); the watcher's own does by a [`StateReader`]. A file that is not ours, not sound or too new is refused before
 //! anything could change it (`connect`, `schema`).
 //!
 //! The log needs memory shared by all who use the file, so the file must lie on a disk of this machine
 //! (sqlite.org/wal.html): two machines that mount one network share are not kept apart.
 
+mod admission;
 mod api;
 mod cells;
 mod connect;
 mod error;
 mod file;
 mod lock;
+mod own_reader;
 mod reader;
 mod rows;
 mod schema;
@@ -25,5 +27,6 @@ mod writer;
 
 pub use api::{Batch, CommitError, Loaded, Release, Store, Tally};
 pub use error::StoreError;
+pub use own_reader::{Reading, StateReader};
 pub use reader::read_only;
 pub use sqlite::SqliteStore;

@@ -16,7 +16,7 @@ const SELECT: &str = "SELECT app, ticket, token, label, created_at, source, stat
     job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
     unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at
-    FROM tickets";
+    FROM tickets ORDER BY app, ticket";
 
 const UPSERT: &str = "INSERT OR REPLACE INTO tickets (app, ticket, token, label, created_at, source, state,
     file_token, file_name, file_extension, doc_type, file_size,
@@ -118,18 +118,45 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, Store
 /// # Errors
 /// [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
 pub(super) fn tickets(connection: &Connection, path: &Path) -> Result<Vec<TicketRecord>, StoreError> {
+    let mut tickets = Vec::new();
+    each_ticket(connection, path, |ticket| {
+        tickets.push(ticket);
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(tickets)
+}
+
+/// Hands over every ticket, ordered by app and ticket, until `take` fails.
+///
+/// # Errors
+/// What `take` says, and [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
+pub(super) fn each_ticket<E: From<StoreError>>(
+    connection: &Connection,
+    path: &Path,
+    mut take: impl FnMut(TicketRecord) -> Result<(), E>,
+) -> Result<(), E> {
     let mut statement = connection.prepare(SELECT).map_err(StoreError::reading(path))?;
     let mut rows = statement.query(()).map_err(StoreError::reading(path))?;
     let mut shared = Shared::default();
-    let mut tickets = Vec::new();
     while let Some(row) = rows.next().map_err(StoreError::reading(path))? {
         let ticket = read_ticket(row, &mut shared).map_err(|error| {
             let name = row.get::<_, String>(1).unwrap_or_default();
             StoreError::not_a_state_file(path, format!("the row of ticket {name:?}: {error}"))
         })?;
-        tickets.push(ticket);
+        take(ticket)?;
     }
-    Ok(tickets)
+    Ok(())
+}
+
+/// How many tickets are in which state, for the states that occur.
+pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(TicketState, usize)>> {
+    let mut statement = connection.prepare("SELECT state, count(*) FROM tickets GROUP BY state")?;
+    statement
+        .query_map((), |row| {
+            let mut cells = Cells::of(row);
+            Ok((cells.named(TicketState::parse)?, cells.next::<u32>()? as usize))
+        })?
+        .collect()
 }
 
 fn requests(connection: &Connection) -> rusqlite::Result<Vec<Release>> {

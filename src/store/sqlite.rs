@@ -6,7 +6,9 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+use super::admission::{Admission, Host};
 use super::lock::Lock;
+use super::own_reader::StateReader;
 use super::writer::{Commit, Job, Writer};
 use super::{Batch, CommitError, Loaded, Store, StoreError, file};
 
@@ -18,6 +20,7 @@ use super::{Batch, CommitError, Loaded, Store, StoreError, file};
 pub struct SqliteStore {
     jobs: mpsc::Sender<Job>,
     path: Arc<Path>,
+    reader: StateReader,
 }
 
 impl SqliteStore {
@@ -32,19 +35,28 @@ impl SqliteStore {
         // Before the first look: what another daemon is writing would be judged wrongly, and two that
         // find no file would both create one.
         let lock = Lock::take(&path)?;
-        let writer = Writer::new(path.clone(), lock)?;
+        let admission = Arc::new(Admission::default());
+        let writer = Writer::new(path.clone(), lock, Host::new(Arc::clone(&admission)))?;
+        let path: Arc<Path> = path.into();
+        let reader = StateReader::new(Arc::clone(&path), writer.inode(), admission);
         let (jobs, queue) = mpsc::channel();
         thread::Builder::new()
             .name("state-writer".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(StoreError::io("start the writer of", &path))?;
-        Ok(Self { jobs, path: path.into() })
+        Ok(Self { jobs, path, reader })
     }
 
     /// Where the file really lies, links resolved.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A reader for this process, which may outlive the store and then finds it closed.
+    #[must_use]
+    pub fn reader(&self) -> StateReader {
+        self.reader.clone()
     }
 
     /// Ends the thread after what is queued: moves the write-ahead log into the file, closes it and

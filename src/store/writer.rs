@@ -8,6 +8,7 @@ use std::sync::mpsc::Receiver;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::admission::Host;
 use super::lock::Lock;
 use super::{Batch, Loaded, StoreError, connect, file, rows};
 
@@ -43,9 +44,10 @@ impl Commit {
     }
 }
 
-/// State of the thread. The order of the fields matters: they are dropped in it, and the file has to be
-/// closed before the next daemon may lock it.
+/// State of the thread. The order of the fields matters: they are dropped in it. Readers of this process are
+/// sent away before the file is closed, and it has to be closed before the next daemon may lock it.
 pub(super) struct Writer {
+    readers: Host,
     pub(super) connection: Option<Connection>,
     path: PathBuf,
     inode: Option<u64>,
@@ -56,10 +58,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, lock: Lock) -> Result<Self, StoreError> {
+    pub(super) fn new(path: PathBuf, lock: Lock, readers: Host) -> Result<Self, StoreError> {
         let connection = Some(connect::open(&path)?);
         let inode = file::inode(&path)?;
-        Ok(Self { connection, path, inode, clean: None, failures: 0, _lock: lock })
+        readers.admit();
+        Ok(Self { readers, connection, path, inode, clean: None, failures: 0, _lock: lock })
+    }
+
+    /// The number of the file that is written, wherever it is moved to.
+    pub(super) fn inode(&self) -> Option<u64> {
+        self.inode
     }
 
     /// Works until told to close, or until nobody is left who could ask for anything.
@@ -155,6 +163,7 @@ impl Writer {
         self.failures += 1;
         if self.failures >= FAILURES_BEFORE_REOPEN {
             self.failures = 0;
+            self.readers.turn_away();
             self.connection = None;
         }
     }
@@ -165,7 +174,12 @@ impl Writer {
             return Err(StoreError::Moved { path: self.path.clone() });
         }
         if self.connection.is_none() {
+            if !self.readers.is_alone() {
+                // Told to leave already; the next commit will not meet them.
+                return Err(StoreError::NotOpen { path: self.path.clone() });
+            }
             self.connection = Some(connect::reopen(&self.path)?);
+            self.readers.admit();
         }
         self.connection.as_mut().ok_or(StoreError::Gone)
     }
@@ -174,6 +188,7 @@ impl Writer {
     /// would open it again. What goes wrong here is nobody's loss: all is durable in the log, and the
     /// next one to open the file finds it there.
     fn close(&mut self) {
+        self.readers.turn_away();
         if let Some(connection) = self.connection.take() {
             // Waits for readers, which closing does not; TRUNCATE leaves an empty log even if one stays.
             let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));

@@ -18,11 +18,11 @@ fn place() -> (TempDir, PathBuf) {
 
 impl SqliteStore {
     /// Acts on the writer's own thread.
-    fn on_writer(&self, act: impl FnOnce(&mut Writer) + Send + 'static) {
+    pub(in crate::store) fn on_writer(&self, act: impl FnOnce(&mut Writer) + Send + 'static) {
         self.jobs.send(Job::Run(Box::new(act))).unwrap();
     }
 
-    fn set_pragma(&self, name: &'static str, value: i64) {
+    pub(in crate::store) fn set_pragma(&self, name: &'static str, value: i64) {
         self.on_writer(move |writer| {
             let connection = writer.connection.as_ref().unwrap();
             connection.execute_batch(&format!("PRAGMA {name} = {value}")).unwrap();

@@ -1,0 +1,200 @@
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::super::{Batch, SqliteStore, Store as _, file, read_only, testing};
+use super::*;
+
+const TICKETS: usize = 50;
+
+async fn place() -> (tempfile::TempDir, PathBuf, SqliteStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let store = SqliteStore::open(&path).unwrap();
+    store.load().await.unwrap();
+    (folder, path, store)
+}
+
+/// Every ticket with that many polls.
+fn round(polls: u32) -> Batch {
+    let ticket = |at| TicketRecord { polls, ..testing::full(&format!("t{at:02}")) };
+    testing::batch((0..TICKETS).map(ticket))
+}
+
+fn polls(reading: &Reading) -> Result<Vec<u32>, StoreError> {
+    let mut polls = Vec::new();
+    reading.each_ticket(|ticket| {
+        polls.push(ticket.polls);
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(polls)
+}
+
+/// Commits until it is in, as the engine does.
+async fn commit(store: &SqliteStore, mut batch: Batch) {
+    while let Err(refused) = store.commit(batch).await {
+        batch = refused.batch;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Reads until told to end. Every reading is one round, none older than what was committed when it began.
+/// Returns how many there were.
+fn read_on(reader: &StateReader, committed: &AtomicU32, end: &AtomicBool) -> usize {
+    let mut readings = 0;
+    while !end.load(Ordering::SeqCst) {
+        let least = committed.load(Ordering::SeqCst);
+        let read = reader.begin().and_then(|reading| Ok((reading.counts()?, polls(&reading)?)));
+        match read {
+            Ok((counts, polls)) => {
+                assert_eq!(counts, [(TicketState::Completed, TICKETS)]);
+                assert_eq!(polls.len(), TICKETS);
+                assert!(polls.iter().all(|round| *round == polls[0]), "a mix of rounds: {polls:?}");
+                assert!(polls[0] >= least, "{} is older than {least}", polls[0]);
+                readings += 1;
+            }
+            Err(StoreError::NotOpen { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    readings
+}
+
+/// Promise: whatever the writer does meanwhile (commit, fail, open the file anew), a reading is one moment and
+/// no commit is lost, neither for this process nor for any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reading_and_writing_do_not_harm_each_other() {
+    let (folder, path, store) = place().await;
+    commit(&store, round(1)).await;
+    let (committed, end) = (Arc::new(AtomicU32::new(1)), Arc::new(AtomicBool::new(false)));
+    let readers = [(); 2].map(|()| {
+        let (reader, committed, end) = (store.reader(), Arc::clone(&committed), Arc::clone(&end));
+        thread::spawn(move || read_on(&reader, &committed, &end))
+    });
+    for number in 2..200 {
+        if number % 10 == 0 {
+            // From here on every commit fails, until after three of them the file is opened anew.
+            store.set_pragma("query_only", 1);
+        }
+        commit(&store, round(number)).await;
+        committed.store(number, Ordering::SeqCst);
+    }
+    end.store(true, Ordering::SeqCst);
+    for reader in readers {
+        assert!(reader.join().unwrap() > 0);
+    }
+    assert_eq!(polls(&store.reader().begin().unwrap()).unwrap(), [199; TICKETS]);
+    store.commit(Batch { clean_stop: true, ..Batch::default() }).await.unwrap();
+    assert_eq!(testing::contents(folder.path()).into_keys().collect::<Vec<_>>(), std::slice::from_ref(&path));
+    store.close().await;
+    assert!(read_only(&path).unwrap().unwrap().iter().all(|ticket| ticket.polls == 199));
+}
+
+/// Promise: a reading shows the moment at which it began, in the order of `status`.
+#[tokio::test]
+async fn a_reading_is_one_moment() {
+    let (_folder, _path, store) = place().await;
+    let reading = store.reader().begin().unwrap();
+    assert_eq!(reading.counts().unwrap(), []);
+    let mut tickets = vec![testing::fresh("b"), testing::failed("a"), testing::full("é"), testing::full("B")];
+    commit(&store, testing::batch(tickets.clone())).await;
+    assert!(polls(&reading).unwrap().is_empty());
+    let reading = store.reader().begin().unwrap();
+    let mut seen = Vec::new();
+    let read = reading.each_ticket(|ticket| {
+        seen.push(ticket);
+        Ok::<_, StoreError>(())
+    });
+    read.unwrap();
+    tickets.sort_by(|one, other| one.key.cmp(&other.key));
+    assert_eq!(seen, tickets);
+    let mut asked = 0;
+    let stopped = reading.each_ticket(|_| {
+        asked += 1;
+        Err(StoreError::Gone)
+    });
+    assert!(matches!(stopped, Err(StoreError::Gone)) && asked == 1);
+}
+
+/// The locks on a file that the kernel knows of, by whomever.
+fn locks(path: &Path) -> Vec<String> {
+    let inode = format!(":{} ", fs::metadata(path).unwrap().ino());
+    let all = fs::read_to_string("/proc/locks").unwrap();
+    let of_file = all.lines().filter(|line| line.contains("POSIX") && line.contains(&inode));
+    of_file.map(|line| line.split_once(": ").unwrap().1.to_owned()).collect()
+}
+
+/// Promise: reading drops none of the writer's locks, by which other processes know that the file is in use.
+#[tokio::test]
+async fn the_writer_keeps_its_locks() {
+    let (_folder, path, store) = place().await;
+    commit(&store, round(1)).await;
+    let of_all = || [locks(&path), locks(&file::beside(&path, "-shm"))];
+    let before = of_all();
+    assert!(before.iter().all(|locks| !locks.is_empty()), "{before:?}");
+    for _ in 0..3 {
+        polls(&store.reader().begin().unwrap()).unwrap();
+    }
+    assert_eq!(of_all(), before);
+}
+
+/// Promise: what lies in the file's place is neither read nor made nor touched.
+#[tokio::test]
+async fn another_file_is_not_read() {
+    let (folder, path, store) = place().await;
+    commit(&store, round(1)).await;
+    let aside = folder.path().join("aside.db");
+    fs::rename(&path, &aside).unwrap();
+    let moved = || matches!(store.reader().begin(), Err(StoreError::Moved { .. }));
+    assert!(moved() && !path.exists());
+    fs::write(&path, "a letter").unwrap();
+    assert!(moved() && fs::read(&path).unwrap() == b"a letter");
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(polls(&store.reader().begin().unwrap()).unwrap(), [1; TICKETS]);
+}
+
+/// Promise: nobody reads beside a connection that is given up, and the writer opens no other until all have
+/// left.
+#[tokio::test]
+async fn the_file_is_not_opened_anew_while_it_is_read() {
+    let (_folder, _path, store) = place().await;
+    commit(&store, round(1)).await;
+    let reading = store.reader().begin().unwrap();
+    store.set_pragma("query_only", 1);
+    let mut batch = round(2);
+    for _ in 0..3 {
+        let refused = store.commit(batch).await.unwrap_err();
+        assert!(matches!(refused.error, StoreError::Sqlite { .. }), "{}", refused.error);
+        batch = refused.batch;
+    }
+    assert!(reading.leave().is_cancelled());
+    assert!(matches!(polls(&reading), Err(StoreError::NotOpen { .. })));
+    assert!(matches!(store.reader().begin(), Err(StoreError::NotOpen { .. })));
+    let refused = store.commit(batch).await.unwrap_err();
+    assert!(matches!(refused.error, StoreError::NotOpen { .. }), "{}", refused.error);
+    drop(reading);
+    store.commit(refused.batch).await.unwrap();
+    assert_eq!(polls(&store.reader().begin().unwrap()).unwrap(), [2; TICKETS]);
+}
+
+/// Promise: a reading that does not end holds up the end of the store for seconds at most and costs nothing;
+/// after it there is nothing to read.
+#[tokio::test]
+async fn a_reading_outlives_its_store() {
+    let (_folder, path, store) = place().await;
+    commit(&store, round(1)).await;
+    let reader = store.reader();
+    let reading = reader.begin().unwrap();
+    commit(&store, round(2)).await;
+    let closing = tokio::time::timeout(Duration::from_secs(20), store.close());
+    closing.await.unwrap();
+    assert!(reading.leave().is_cancelled());
+    assert!(matches!(reader.begin(), Err(StoreError::NotOpen { .. })));
+    drop(reading);
+    let store = SqliteStore::open(&path).unwrap();
+    assert!(store.load().await.unwrap().tickets.iter().all(|ticket| ticket.polls == 2));
+    assert!(matches!(reader.begin(), Err(StoreError::NotOpen { .. })), "of another store");
+}
