@@ -1,9 +1,9 @@
 //! What the TOML files say, checked into types that can't be wrong.
 //!
 //! A file is parsed into a raw document with the place of every key and value (`document`), which readers walk by
-//! name and type (`section`): `watcher.toml` in `watcher` and `apps`, watch lists in `watch_list`, `pieces` and `entry`.
-//! They go on after a mistake, so that one run reports everything (`report`, `problem`). `lookout` sees which watch
-//! lists changed while the program runs. Defaults are the shipped
+//! name and type (`section`): `watcher.toml` in `watcher`, `server` and `apps`, watch lists in `watch_list`, `pieces`
+//! and `entry`. They go on after a mistake, so that one run reports everything (`report`, `problem`). `lookout` sees
+//! which watch lists changed while the program runs. Defaults are the shipped
 //! `config/watcher.toml` itself. Secrets are not read here but for a check that they are there (`secrets`).
 //!
 //! Whatever stands in a file is hostile until it is checked: size, nesting and the length of reports are
@@ -22,6 +22,7 @@ mod problem;
 mod report;
 mod secrets;
 mod section;
+mod server;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -36,5 +37,7 @@ pub use load::{Loaded, load, load_all};
 pub use lookout::{Haste, ListNews, Lookout};
 pub use problem::{ConfigError, Position, Problem, Severity};
 pub use secrets::check_secrets;
-pub use settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};
+pub use settings::{
+    Config, LogConfig, LogFormat, PollConfig, ServerConfig, StateConfig, WatchSource, WatchSourceKind,
+};
 pub use watch_list::Lists;

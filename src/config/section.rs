@@ -230,6 +230,14 @@ impl<'d> Field<'d> {
         self.value.as_str().or_else(|| self.unexpected(expected))
     }
 
+    /// True or false.
+    pub(super) fn truth(&self, expected: &str) -> Option<bool> {
+        match self.value {
+            DeValue::Boolean(value) => Some(*value),
+            _ => self.unexpected(expected),
+        }
+    }
+
     /// A text that `accept` takes.
     pub(super) fn text_where(&self, expected: &str, accept: impl FnOnce(&str) -> bool) -> Option<&'d str> {
         let text = self.text(expected)?;

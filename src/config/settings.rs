@@ -1,5 +1,6 @@
 //! The types that a checked `watcher.toml` yields.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Config {
     pub log: LogConfig,
     /// How tickets are polled.
     pub poll: PollConfig,
+    /// The server for probes and people; none where it is not wanted.
+    pub server: Option<ServerConfig>,
     /// On whose behalf; at least one, ordered by name.
     pub apps: Vec<App>,
     /// Where each app's credentials are named, in the order of `apps`.
@@ -88,4 +91,11 @@ pub struct PollConfig {
     pub request_timeout: Duration,
     /// Requests at once per app, 1 to 1024.
     pub max_in_flight: NonZeroUsize,
+}
+
+/// Section `[server]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where it listens, never port 0. Reachable from other machines only if the file allows that.
+    pub listen: SocketAddr,
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::problem::Problem;
 use super::watch_list;
 use super::*;
-use super::{apps, entry, watcher};
+use super::{apps, entry, server, watcher};
 use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
 mod files;
@@ -110,6 +110,7 @@ fn the_shipped_files_name_every_key() {
         watcher::STATE_KEYS,
         watcher::LOG_KEYS,
         watcher::POLL_KEYS,
+        server::SERVER_KEYS,
         apps::APP_KEYS,
         apps::SOURCE_KEYS,
         apps::RATE_LIMIT_KEYS,

@@ -1,8 +1,8 @@
 //! `watcher.toml`: its text, as it stands, to a [`Config`] or a list of everything that is wrong with it.
 //!
 //! `[state]`, `[log]` and `[poll]` of the shipped `config/watcher.toml` are compiled in and fill what a
-//! file leaves out, so that what the comments there promise is what happens. `watchlist` and `apps` never
-//! come from there.
+//! file leaves out, so that what the comments there promise is what happens. `watchlist`, `server` and
+//! `apps` never come from there.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -17,6 +17,7 @@ use super::durations::Bounds;
 use super::problem::Problem;
 use super::report::FileReport;
 use super::section::{Field, Origin, Section};
+use super::server::{self, ServerReading};
 use super::settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};
 use super::sources::is_pattern;
 use super::text_file::{self, Refusal};
@@ -29,7 +30,7 @@ pub(super) const DEFAULTS: &str = include_str!("../../config/watcher.toml");
 /// Bytes of a `watcher.toml` at most.
 const SIZE_MAX: u64 = 1 << 20;
 
-pub(super) const KEYS: &[&str] = &["watchlist", "state", "log", "poll", "apps"];
+pub(super) const KEYS: &[&str] = &["watchlist", "state", "log", "poll", "server", "apps"];
 pub(super) const STATE_KEYS: &[&str] = &["path", "keep"];
 pub(super) const LOG_KEYS: &[&str] = &["format", "level", "file"];
 pub(super) const POLL_KEYS: &[&str] = &[
@@ -116,18 +117,25 @@ struct Parts {
     state: Option<StateConfig>,
     log: Option<LogConfig>,
     poll: Option<PollConfig>,
+    server: ServerReading,
     apps: AppsReading,
 }
 
 impl Parts {
     fn into_config(self, path: &Arc<Path>) -> Option<Config> {
         let (apps, credential_places) = self.apps.apps?;
+        let server = match self.server {
+            ServerReading::Absent => None,
+            ServerReading::Bad => return None,
+            ServerReading::Good(server) => Some(server),
+        };
         Some(Config {
             path: Arc::clone(path),
             watchlist: self.sources,
             state: self.state?,
             log: self.log?,
             poll: self.poll?,
+            server,
             apps,
             credential_places,
         })
@@ -144,6 +152,7 @@ fn read_parts(path: &Path, root: &Section<'_>, defaults: &Section<'_>) -> Parts 
         state: read_state(&root.subsection("state", STATE_KEYS, Some(&state)), folder),
         log: read_log(&root.subsection("log", LOG_KEYS, Some(&log)), folder),
         poll: read_poll(&root.subsection("poll", POLL_KEYS, Some(&poll))),
+        server: server::read(root),
         apps: apps::read(root, folder),
     }
 }

@@ -57,6 +57,9 @@ fn print_paths(config: &Config, list: &WatchList, out: &mut impl Write) -> io::R
     if let Some(file) = &config.log.file {
         writeln!(out, "log file       {}", file.display())?;
     }
+    if let Some(server) = &config.server {
+        writeln!(out, "server         {}", server.listen)?;
+    }
     for source in &config.watchlist {
         match &source.kind {
             WatchSourceKind::File(path) => writeln!(out, "watch list     {}", path.display())?,
