@@ -1,12 +1,14 @@
-//! Tickets that the tests of every format print.
+//! Tickets and apps that the tests of every format print.
 
+use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
 use feishu_export_watcher::domain::{
-    AppName, Artefact, ErrorKind, Failure, TicketId, TicketKey, TicketRecord, TicketState, WallTime,
-    WatchEntry,
+    AppName, Artefact, BudgetKey, ErrorKind, Failure, PauseReason, RateLimit, TicketId, TicketKey,
+    TicketRecord, TicketState, WallTime, WatchEntry,
 };
-use feishu_export_watcher::watch::Counts;
+use feishu_export_watcher::watch::{AppView, Counts, PauseView};
 
 use super::Summary;
 
@@ -74,6 +76,34 @@ fn pending(app: &str, ticket: &str, token: &str) -> TicketRecord {
         source: Path::new("watchlist.toml").into(),
     };
     TicketRecord::new(entry, after(-90.0))
+}
+
+/// One that is well, one whose requests fail, one that waits.
+pub(super) fn apps() -> [AppView; 3] {
+    let app = |name: &str, requests, per| AppView {
+        name: AppName::new(name),
+        pending: 4,
+        pause: None,
+        degraded: false,
+        budget: BudgetKey::from("open.feishu.cn:443/cli_a"),
+        rate_limit: RateLimit { requests: NonZeroU32::new(requests).unwrap(), per },
+        budget_left: 97,
+        requests_this_month: 1204,
+    };
+    let minute = Duration::from_secs(60);
+    let pause = PauseView {
+        reason: PauseReason::RateLimited,
+        since: after(-30.0),
+        until: Some(after(30.0)),
+        next: after(30.0),
+    };
+    let east = app("east", 1, minute / 240);
+    let lark = app("lark", 100, minute);
+    [
+        app("default", 100, minute),
+        AppView { degraded: true, pending: 0, budget_left: 1, requests_this_month: 0, ..east },
+        AppView { degraded: true, pause: Some(pause), pending: 3, budget_left: 0, ..lark },
+    ]
 }
 
 /// Counts over the tickets.

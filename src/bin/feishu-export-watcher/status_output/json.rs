@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use feishu_export_watcher::domain::TicketRecord;
-use serde::{Serialize, Serializer};
+use feishu_export_watcher::domain::{TicketRecord, WallTime};
+use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use super::apps::AppStatus;
 use super::view::{TicketView, Time};
 use super::{Report, Summary};
 use crate::log::harmless::{is_deceptive, push_json_escape};
@@ -14,37 +15,70 @@ use crate::log::harmless::{is_deceptive, push_json_escape};
 const SCHEMA: u32 = 1;
 
 #[derive(Serialize)]
-struct Everything<'a> {
+struct Head<'a> {
     schema: u32,
     generated_at: Time,
     summary: Summary,
-    #[serde(serialize_with = "one_by_one")]
-    tickets: &'a [TicketRecord],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apps: Option<&'a [AppStatus]>,
 }
 
-fn one_by_one<S: Serializer>(tickets: &&[TicketRecord], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(tickets.iter().map(TicketView::from))
+/// One object with everything, written as its tickets come along.
+pub(crate) struct Document<W> {
+    out: W,
+    is_empty: bool,
+}
+
+impl<W: Write> Document<W> {
+    /// Writes what stands before the tickets. The apps are there only where somebody knows how they do.
+    pub(crate) fn begin(
+        mut out: W,
+        now: WallTime,
+        summary: Summary,
+        apps: Option<&[AppStatus]>,
+    ) -> io::Result<Self> {
+        let head = Head { schema: SCHEMA, generated_at: Time(now), summary, apps };
+        let mut text = Vec::new();
+        write_value(&mut text, &head)?;
+        // The object stays open for the tickets.
+        text.pop();
+        text.extend_from_slice(b",\"tickets\":[");
+        out.write_all(&text)?;
+        Ok(Self { out, is_empty: true })
+    }
+
+    /// Writes one more ticket.
+    pub(crate) fn ticket(&mut self, ticket: &TicketRecord) -> io::Result<()> {
+        if !std::mem::take(&mut self.is_empty) {
+            self.out.write_all(b",")?;
+        }
+        write_value(&mut self.out, &TicketView::from(ticket))
+    }
+
+    /// Ends the object with a newline, and hands back what it was written to.
+    pub(crate) fn end(mut self) -> io::Result<W> {
+        self.out.write_all(b"]}\n")?;
+        Ok(self.out)
+    }
 }
 
 /// Prints one object, and a newline.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    let everything = Everything {
-        schema: SCHEMA,
-        generated_at: Time(report.now),
-        summary: report.summary,
-        tickets: report.tickets,
-    };
-    print_value(out, &everything)
+    let mut document = Document::begin(out, report.now, report.summary, None)?;
+    report.tickets.iter().try_for_each(|ticket| document.ticket(ticket))?;
+    document.end().map(drop)
 }
 
 /// Prints a ticket a line.
 pub(super) fn print_lines(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    report.tickets.iter().try_for_each(|ticket| print_value(out, &TicketView::from(ticket)))
+    report.tickets.iter().try_for_each(|ticket| {
+        write_value(out, &TicketView::from(ticket))?;
+        out.write_all(b"\n")
+    })
 }
 
-fn print_value(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Harmless))?;
-    out.write_all(b"\n")
+fn write_value(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    Ok(value.serialize(&mut serde_json::Serializer::with_formatter(out, Harmless))?)
 }
 
 /// Compact JSON in which a terminal finds nothing to obey.
@@ -109,6 +143,31 @@ mod tests {
             )
         );
         assert!(printed(Format::Json, &[]).ends_with("\"tickets\":[]}\n"));
+    }
+
+    #[test]
+    fn apps_stand_before_the_tickets() {
+        let apps: Vec<_> = fixtures::apps().iter().map(AppStatus::from).collect();
+        let summary = Summary { pending: 7, ..Summary::default() };
+        let document = Document::begin(Vec::new(), NOW, summary, Some(&apps)).unwrap();
+        assert_eq!(
+            String::from_utf8(document.end().unwrap()).unwrap(),
+            concat!(
+                r#"{"schema":1,"generated_at":"2026-11-22T10:00:00.000Z","summary":{"pending":7,"completed":0,"#,
+                r#""failed":0,"timed_out":0,"removed":0},"apps":["#,
+                r#"{"name":"default","state":"active","pause":null,"pending":4,"budget_left":97,"#,
+                r#""rate_limit":{"requests":100,"per_seconds":60},"requests_this_month":1204},"#,
+                r#"{"name":"east","state":"degraded","pause":null,"pending":0,"budget_left":1,"#,
+                r#""rate_limit":{"requests":1,"per_seconds":0.25},"requests_this_month":0},"#,
+                r#"{"name":"lark","state":"paused","pause":{"reason":"rate_limited","#,
+                r#""since":"2026-11-22T09:59:30.000Z","until":"2026-11-22T10:00:30.000Z","#,
+                r#""next":"2026-11-22T10:00:30.000Z","hint":"another process spends from the same budget, "#,
+                r#"or rate_limit is set too high; polling goes on by itself"},"pending":3,"budget_left":0,"#,
+                r#""rate_limit":{"requests":100,"per_seconds":60},"requests_this_month":1204}],"#,
+                r#""tickets":[]}"#,
+                "\n"
+            )
+        );
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! What `status` prints: tickets as a table for people, or as JSON, JSON lines or CSV for programs.
+//! What `status` prints: tickets as a table for people, or as JSON, JSON lines or CSV for programs. The server
+//! shows the same JSON, with the apps, as a [`Document`].
 //!
 //! Which tickets, and in which order, is the caller's choice. Rows are written as they are formed, so
 //! that a hundred thousand tickets need no second copy in memory. A reader that goes away early shows
 //! as an `io::Error` like any other; the caller knows what that means to it.
 
+mod apps;
 mod csv;
 mod json;
 mod relative;

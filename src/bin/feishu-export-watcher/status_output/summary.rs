@@ -30,13 +30,23 @@ impl Summary {
 
 impl From<Counts> for Summary {
     fn from(counts: Counts) -> Self {
-        Self {
-            pending: counts.of(TicketState::Pending),
-            completed: counts.of(TicketState::Completed),
-            failed: counts.of(TicketState::Failed),
-            timed_out: counts.of(TicketState::TimedOut),
-            removed: counts.of(TicketState::Removed),
+        TicketState::ALL.into_iter().map(|state| (state, counts.of(state))).collect()
+    }
+}
+
+impl FromIterator<(TicketState, usize)> for Summary {
+    fn from_iter<I: IntoIterator<Item = (TicketState, usize)>>(counts: I) -> Self {
+        let mut summary = Self::default();
+        for (state, count) in counts {
+            *match state {
+                TicketState::Pending => &mut summary.pending,
+                TicketState::Completed => &mut summary.completed,
+                TicketState::Failed => &mut summary.failed,
+                TicketState::TimedOut => &mut summary.timed_out,
+                TicketState::Removed => &mut summary.removed,
+            } += count;
         }
+        summary
     }
 }
 
