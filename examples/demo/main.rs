@@ -11,6 +11,7 @@ mod fates;
 #[expect(dead_code, unused_imports, reason = "the demo uses a part of it")]
 mod log;
 #[path = "../../src/bin/feishu-export-watcher/status_output/mod.rs"]
+#[expect(unused_imports, reason = "the demo uses a part of it")]
 mod status_output;
 #[path = "../../src/bin/feishu-export-watcher/words.rs"]
 #[expect(dead_code, reason = "the demo uses a part of it")]

@@ -46,6 +46,8 @@ pub const STATE_FAILED: &str = "state.failed";
 pub const STATE_RECOVERED: &str = "state.recovered";
 /// The log can't be written for now; verdicts are kept until it can.
 pub const LOG_FAILED: &str = "log.failed";
+/// Health and status are served.
+pub const SERVER_LISTENING: &str = "server.listening";
 /// `watcher.toml` changed on disk; a restart is needed to apply it.
 pub const CONFIG_CHANGED: &str = "config.changed";
 /// The wall clock was set, or the machine slept.

@@ -12,7 +12,7 @@ use super::live_list::LiveList;
 use crate::config::{Config, Loaded, Lookout, PollConfig, Problem, check_secrets};
 use crate::domain::WatchList;
 use crate::feishu::{ClientError, HttpExportApi};
-use crate::store::{SqliteStore, StoreError};
+use crate::store::{SqliteStore, StateReader, StoreError};
 use crate::watch::{Announcer, Clock, Controls, Outcome, Settings, Setup, Snapshot, WatchError, watch};
 
 /// Commands to the engine that may wait: a list and a word to try again for each reload.
@@ -93,6 +93,12 @@ impl Watcher {
         let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path));
         let store = open.await.map_err(RunError::Opening)??;
         Ok(Self { config, list, problems, lookout, api, store })
+    }
+
+    /// What the state file says, for others in this process; also while it runs.
+    #[must_use]
+    pub fn reader(&self) -> StateReader {
+        self.store.reader()
     }
 
     /// Watches the tickets until stopped, or as the options say.

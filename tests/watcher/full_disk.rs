@@ -13,10 +13,10 @@ use crate::harness::{Bench, PATIENCE, Running, events};
 use crate::outputs::reconfigure;
 
 /// Mounts a megabyte at `$DISK` where nobody else sees it, and becomes the rest of the line.
-const MOUNT: &str = "mount -t tmpfs -o size=1m none \"$DISK\" || exit 99; ";
+pub(crate) const MOUNT: &str = "mount -t tmpfs -o size=1m none \"$DISK\" || exit 99; ";
 
 /// A bench whose state file is to lie on a disk of its own; none where none can be mounted.
-fn bench_with_disk() -> Option<Bench> {
+pub(crate) fn bench_with_disk() -> Option<Bench> {
     let bench = Bench::new();
     reconfigure(&bench, "[poll]", "[state]\npath = \"disk/state.db\"\n[poll]");
     fs::create_dir(bench.path("disk")).unwrap();
@@ -29,7 +29,7 @@ fn bench_with_disk() -> Option<Bench> {
 }
 
 /// The shell line in a mount namespace of its own; `$0` and `$@` are the binary and its arguments.
-fn in_own_namespace(bench: &Bench, line: &str, arguments: &[&str]) -> Command {
+pub(crate) fn in_own_namespace(bench: &Bench, line: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     let run = bench.command("run", arguments);
     command.args(["--mount", "sh", "-c", line]).arg(run.get_program()).args(run.get_args());
@@ -90,12 +90,13 @@ fn wait_polls(bench: &Bench, ticket: &str, count: usize) {
 }
 
 /// The path as it is for a process in another mount namespace.
-fn seen_by(running: &Running, path: &Path) -> PathBuf {
+pub(crate) fn seen_by(running: &Running, path: &Path) -> PathBuf {
     let root = format!("/proc/{}/root", running.pid().as_raw_nonzero());
     Path::new(&root).join(path.strip_prefix("/").unwrap())
 }
 
-fn fill(path: &Path) {
+/// Writes until nothing fits any more.
+pub(crate) fn fill(path: &Path) {
     let mut filler = fs::File::create(path).unwrap();
     while filler.write_all(&[0; 4096]).is_ok() {}
 }

@@ -71,6 +71,24 @@ Examples:
   feishu-export-watcher status --config watcher.toml --state completed --format csv > tokens.csv
   feishu-export-watcher status --config watcher.toml --format jsonl | jq -r .file_token";
 
+const HEALTH_HELP: &str = "\
+Asks the watcher that runs by this configuration, at its [server] listen, and
+waits at most 5 s. Exit code 0 if it is well, otherwise 1 and the reason on
+stderr. Reads neither watch lists nor secrets.
+
+Whether it lives says nothing about Feishu or the disk: restart it when it
+does not. Whether it is ready: the state file can be written, the watch list
+is loaded, and not every app is paused.
+
+Examples:
+  feishu-export-watcher health --config watcher.toml
+  In a Dockerfile:
+      HEALTHCHECK CMD [\"/feishu-export-watcher\", \"health\", \"--config\", \"/etc/feishu-export-watcher/watcher.toml\"]
+  As a Kubernetes probe:
+      readinessProbe:
+        exec:
+          command: [/feishu-export-watcher, health, --ready, --config, /etc/feishu-export-watcher/watcher.toml]";
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -83,6 +101,9 @@ pub(crate) enum Command {
     /// Show what is known about every ticket
     #[command(after_help = STATUS_HELP)]
     Status(StatusArguments),
+    /// Ask a running watcher whether it is well, for probes
+    #[command(after_help = HEALTH_HELP)]
+    Health(HealthArguments),
 }
 
 /// `run`.
@@ -125,6 +146,17 @@ pub(crate) struct StatusArguments {
     /// Only tickets in these states, separated by commas: pending, completed, failed, timed_out, removed
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
     pub(crate) state: Vec<TicketState>,
+}
+
+/// `health`.
+#[derive(Debug, Args)]
+pub(crate) struct HealthArguments {
+    /// The configuration file; it says where the server listens
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Ask whether it is ready (/readyz), not only whether it lives (/livez)
+    #[arg(long)]
+    pub(crate) ready: bool,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -6,10 +6,12 @@
 mod args;
 mod check;
 mod exit;
+mod health;
 mod log;
 mod notify;
 mod progress;
 mod run;
+mod server;
 mod signals;
 mod status;
 mod status_output;
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Status(arguments) => status::status(&arguments),
+        Command::Health(arguments) => health::health(&arguments),
     };
     ExitCode::from(code)
 }

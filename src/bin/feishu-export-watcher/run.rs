@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use feishu_export_watcher::config::{Config, Loaded, LogFormat, load_all};
+use feishu_export_watcher::config::{Config, Loaded, LogFormat, ServerConfig, load_all};
 use feishu_export_watcher::domain::{TicketState, WallTime};
 use feishu_export_watcher::watch::{End, Outcome, Snapshot};
 use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
@@ -15,6 +15,7 @@ use crate::args::RunArguments;
 use crate::log::{Format, LogError, LogHandle, LogSetup};
 use crate::notify::Notifier;
 use crate::progress::Progress;
+use crate::server::Server;
 use crate::signals::Signals;
 use crate::{complain, exit, log, tell};
 
@@ -62,12 +63,15 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
     })?;
     let options = RunOptions { until_done: arguments.until_done, deadline: arguments.deadline };
     let state = loaded.config.state.path.clone();
+    let wanted = loaded.config.server;
     let watcher = tokio::select! {
         opened = Watcher::open(loaded) => opened.map_err(|error| refuse(&error))?,
         // So may the state file, and a large one is looked through for damage.
         () = signals.stopped() => return Ok(code_of_stop),
     };
-    let ended = watch_with(watcher, options, signals, &log).await;
+    // After the lock, so that of two watchers the second hears of the first and not of its port.
+    let server = listen(wanted).await?;
+    let ended = watch_with(watcher, server, options, signals, &log).await;
     let flushed = log.flush(LAST_WORDS).await;
     let outcome = ended.map_err(|error| refuse(&error))?;
     if options.until_done {
@@ -83,6 +87,14 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
         ));
     }
     Ok(exit::of_outcome(&outcome, options.until_done))
+}
+
+async fn listen(wanted: Option<ServerConfig>) -> Result<Option<Server>, u8> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    Server::bind(wanted.listen).await.map(Some).map_err(|error| {
+        complain(&error);
+        exit::UNEXPECTED
+    })
 }
 
 /// Why nothing was started, and its exit code.
@@ -109,6 +121,7 @@ async fn load(config: PathBuf) -> Result<Loaded, u8> {
 
 async fn watch_with(
     watcher: Watcher,
+    server: Option<Server>,
     options: RunOptions,
     signals: Signals,
     log: &LogHandle,
@@ -116,6 +129,7 @@ async fn watch_with(
     let stop = CancellationToken::new();
     let (reload, requests) = mpsc::channel(1);
     let (view, seen) = watch::channel(Snapshot::default());
+    let _serving = server.map(|server| server.start(seen.clone(), watcher.reader(), stop.clone()));
     let notifier = Notifier::of_process();
     notifier.follow(&seen, &stop);
     let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone(), notifier.clone()));

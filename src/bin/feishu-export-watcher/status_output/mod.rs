@@ -21,6 +21,8 @@ use std::io::{self, BufWriter, Write};
 use clap::ValueEnum;
 use feishu_export_watcher::domain::{TicketRecord, WallTime};
 
+pub(crate) use apps::AppStatus;
+pub(crate) use json::Document;
 pub(crate) use summary::Summary;
 
 /// The form of the output.

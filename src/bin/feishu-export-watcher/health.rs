@@ -1,0 +1,150 @@
+//! `health`: asks the watcher that runs by this configuration how it is, for probes that have neither a shell
+//! nor curl. Reads `watcher.toml` alone: no watch list, no secret, no state file.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use feishu_export_watcher::config::{ConfigError, load};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{HOST, SERVER};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::net::TcpStream;
+
+use crate::args::HealthArguments;
+use crate::{complain, exit, server, tell};
+
+/// Everything together may take this long.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Bytes of an answer at most; ours are a few lines.
+const ANSWER_MAX: usize = 64 << 10;
+
+/// Nothing was learned about the watcher's health, which a probe has to take for the worst.
+#[derive(Debug, Error)]
+enum HealthError {
+    /// The configuration is not in order.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nothing listens.
+    #[error("{} has no [server] section, so nobody can be asked; add one with listen = \"127.0.0.1:9464\" and restart", .0.display())]
+    NoServer(PathBuf),
+    /// There is no way to wait.
+    #[error("failed to set up a connection")]
+    Runtime(#[source] io::Error),
+    /// Nobody is there.
+    #[error(
+        "failed to reach the watcher at {0}; it is not running, or another [server] listen was in force when it started"
+    )]
+    Unreachable(SocketAddr, #[source] io::Error),
+    /// It was silent.
+    #[error("the watcher at {0} gave no answer within {seconds} s", seconds = DEADLINE.as_secs())]
+    Silent(SocketAddr),
+    /// It was answered in another tongue.
+    #[error("failed to understand the answer from {0}")]
+    Garbled(SocketAddr, #[source] hyper::Error),
+    /// It was answered by somebody else.
+    #[error("what answers at {0} is no watcher; another program has its port")]
+    Stranger(SocketAddr),
+}
+
+/// Asks; returns the exit code, which is 0 or 1 whatever is wrong: probes know nothing else.
+pub(crate) fn health(arguments: &HealthArguments) -> u8 {
+    let path = if arguments.ready { "/readyz" } else { "/livez" };
+    match ask(&arguments.config, path) {
+        Ok((StatusCode::OK, text)) => {
+            // Who does not want to hear it has the exit code.
+            let _ = write!(io::stdout(), "{}", crate::log::harmless::harmless_but(&text, &['\n']));
+            exit::FINE
+        }
+        Ok((_, text)) => {
+            tell(text.trim_end());
+            exit::UNEXPECTED
+        }
+        Err(HealthError::Config(error)) => {
+            tell(&error.to_string());
+            exit::UNEXPECTED
+        }
+        Err(error) => {
+            complain(&error);
+            exit::UNEXPECTED
+        }
+    }
+}
+
+fn ask(config: &Path, path: &'static str) -> Result<(StatusCode, String), HealthError> {
+    let (config, _) = load(config)?;
+    let server = config.server.ok_or_else(|| HealthError::NoServer(config.path.to_path_buf()))?;
+    let address = reachable(server.listen);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(HealthError::Runtime)?.block_on(async {
+        let exchange = tokio::time::timeout(DEADLINE, exchange(address, path));
+        exchange.await.map_err(|_| HealthError::Silent(address))?
+    })
+}
+
+/// Where a server that listens on every address is asked.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// One request over a connection of its own.
+async fn exchange(address: SocketAddr, path: &'static str) -> Result<(StatusCode, String), HealthError> {
+    let garbled = |error| HealthError::Garbled(address, error);
+    let socket =
+        TcpStream::connect(address).await.map_err(|error| HealthError::Unreachable(address, error))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(garbled)?;
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = hyper::Uri::from_static(path);
+    if let Ok(host) = address.to_string().parse() {
+        request.headers_mut().insert(HOST, host);
+    }
+    // What goes wrong with the connection the request is told as well.
+    let driving = tokio::spawn(connection);
+    let response = sender.send_request(request).await.map_err(garbled)?;
+    let answer = read(address, response).await;
+    driving.abort();
+    answer
+}
+
+async fn read(
+    address: SocketAddr,
+    response: Response<Incoming>,
+) -> Result<(StatusCode, String), HealthError> {
+    let status = response.status();
+    if response.headers().get(SERVER).is_none_or(|name| name != server::NAME) {
+        return Err(HealthError::Stranger(address));
+    }
+    // The status says it all, even if the text is too long or breaks off.
+    let text = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
+    let text = text.map(|text| String::from_utf8_lossy(&text.to_bytes()).into_owned());
+    Ok((status, text.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: a server that listens everywhere is asked on loopback, by its own family of addresses.
+    #[test]
+    fn every_listen_can_be_reached() {
+        for (listen, asked) in [
+            ("127.0.0.1:9464", "127.0.0.1:9464"),
+            ("0.0.0.0:9464", "127.0.0.1:9464"),
+            ("[::]:9464", "[::1]:9464"),
+            ("192.168.0.7:80", "192.168.0.7:80"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), asked);
+        }
+    }
+}

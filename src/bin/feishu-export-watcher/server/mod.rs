@@ -1,0 +1,94 @@
+//! Health and status over HTTP, for probes, dashboards and people: three paths to read, nothing to change.
+//! It is no API to control the watcher by, has no TLS and knows no passwords.
+//!
+//! What it says comes from two places: the engine's own view of itself (`vitals`), and the state file
+//! (`status`). It runs beside the engine and can neither hold it up nor be held up by it: connections are
+//! few, short and cut off without mercy (`connections`).
+
+mod connections;
+mod guard;
+mod routes;
+mod status;
+#[cfg(test)]
+mod tests;
+mod vitals;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use feishu_export_watcher::domain::event;
+use feishu_export_watcher::store::StateReader;
+use feishu_export_watcher::watch::Snapshot;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::info;
+
+use self::routes::Shared;
+
+/// What it calls itself in every answer, by which `health` tells it from another program on its port.
+pub(crate) const NAME: &str = "feishu-export-watcher";
+
+/// The server can't be set up.
+#[derive(Debug, Error)]
+pub(crate) enum ServerError {
+    /// The system refuses the address.
+    #[error("failed to listen on {address}{}", advice(source))]
+    Listen {
+        /// What `[server] listen` says.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another process has this port, stop it or give [server] listen another one"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; this user may not use the port, give [server] listen one from 1024 on"
+        }
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address, mend [server] listen",
+        _ => "; mend [server] listen",
+    }
+}
+
+/// A server that has its port and answers nobody yet.
+#[derive(Debug)]
+pub(crate) struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Takes the port.
+    ///
+    /// # Errors
+    /// Another process has it, or the system does not grant it.
+    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
+        let listener = TcpListener::bind(address).await;
+        Ok(Self { listener: listener.map_err(|source| ServerError::Listen { address, source })?, address })
+    }
+
+    /// Answers until what it returns is dropped; then every connection is closed.
+    pub(crate) fn start(
+        self,
+        view: watch::Receiver<Snapshot>,
+        state: StateReader,
+        stop: CancellationToken,
+    ) -> AbortOnDropHandle<()> {
+        let Self { listener, address } = self;
+        info!(
+            event = event::SERVER_LISTENING,
+            address = %address,
+            "health and status are served on http://{address}"
+        );
+        let router = routes::router(Arc::new(Shared::new(address, view, state, stop)));
+        AbortOnDropHandle::new(tokio::spawn(connections::accept(listener, router)))
+    }
+}

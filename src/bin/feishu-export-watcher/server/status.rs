@@ -1,0 +1,151 @@
+//! `/status`: what `status --format json` prints, and the apps, read from the state file on the way to the
+//! socket. However many tickets there are, only a few pieces of text are in memory.
+//!
+//! A thread reads and hands pieces over to the connection; it waits while those are not taken. It ends when the
+//! connection does, which is never later than its deadline, and when the writer of the state file wants it
+//! gone.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use feishu_export_watcher::domain::{WallTime, with_causes};
+use feishu_export_watcher::store::{Reading, StateReader, StoreError};
+use futures_util::stream;
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::routes::{Shared, text};
+use crate::status_output::{AppStatus, Document, Summary};
+
+/// Bytes of a piece, give or take a ticket.
+const PIECE: usize = 32 << 10;
+
+/// Pieces that may wait for the connection.
+const WAITING: usize = 2;
+
+/// Held while a status is read and sent: one at a time.
+type Turn = Arc<OwnedSemaphorePermit>;
+
+/// What the thread hands over.
+enum Part {
+    Piece(Bytes),
+    /// All is said. Without it the text is cut off, and the client must be able to tell.
+    End,
+}
+
+/// Why a status was not written to its end.
+#[derive(Debug, Error)]
+enum CutOff {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Connection(#[from] io::Error),
+}
+
+/// Answers with everything that is known.
+pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Response {
+    let Ok(turn) = Arc::clone(&shared.turnstile).try_acquire_owned() else {
+        let line = "another status is being read; try again in a second".to_owned();
+        return unavailable(line);
+    };
+    let turn = Arc::new(turn);
+    let apps = shared.view.borrow().apps.iter().map(AppStatus::from).collect();
+    let (parts, taken) = mpsc::channel(WAITING);
+    let (begin, begun) = oneshot::channel();
+    let (state, kept) = (shared.state.clone(), Arc::clone(&turn));
+    tokio::task::spawn_blocking(move || read(&state, apps, begin, parts, &kept));
+    match begun.await {
+        Ok(Ok(())) => ([(CONTENT_TYPE, "application/json")], body(taken, turn)).into_response(),
+        Ok(Err(error)) => unavailable(with_causes(&error)),
+        Err(_) => unavailable("the reading broke off; please report this defect".to_owned()),
+    }
+}
+
+fn unavailable(line: String) -> Response {
+    let response = text(StatusCode::SERVICE_UNAVAILABLE, &[line]);
+    ([(RETRY_AFTER, "1")], response).into_response()
+}
+
+fn body(taken: mpsc::Receiver<Part>, turn: Turn) -> Body {
+    Body::from_stream(stream::unfold(Some((taken, turn)), async |state| {
+        let (mut taken, turn) = state?;
+        match taken.recv().await {
+            Some(Part::Piece(piece)) => Some((Ok(piece), Some((taken, turn)))),
+            Some(Part::End) => None,
+            None => Some((Err(io::Error::other("the status was cut off")), None)),
+        }
+    }))
+}
+
+/// Reads a status on a thread of its own. Says first whether there is anything to read.
+fn read(
+    state: &StateReader,
+    apps: Vec<AppStatus>,
+    begin: oneshot::Sender<Result<(), StoreError>>,
+    parts: mpsc::Sender<Part>,
+    _turn: &Turn,
+) {
+    let counted = state.begin().and_then(|reading| Ok((reading.counts()?.into_iter().collect(), reading)));
+    let (summary, reading) = match counted {
+        Ok(counted) => counted,
+        // Nobody waits any more where it can't be said.
+        Err(error) => return drop(begin.send(Err(error))),
+    };
+    let pieces =
+        Pieces { text: Vec::new(), parts, runtime: Handle::current(), leave: reading.leave().clone() };
+    if begin.send(Ok(())).is_ok()
+        && let Err(error) = write(&reading, summary, &apps, pieces)
+    {
+        debug!("a status was cut off: {}", with_causes(&error));
+    }
+}
+
+fn write(reading: &Reading, summary: Summary, apps: &[AppStatus], pieces: Pieces) -> Result<(), CutOff> {
+    let mut document = Document::begin(pieces, WallTime::now(), summary, Some(apps))?;
+    reading.each_ticket(|ticket| document.ticket(&ticket).map_err(CutOff::from))?;
+    let mut pieces = document.end()?;
+    pieces.flush()?;
+    Ok(pieces.send(Part::End)?)
+}
+
+/// Gathers what is written into pieces and waits until they are taken.
+struct Pieces {
+    text: Vec<u8>,
+    parts: mpsc::Sender<Part>,
+    runtime: Handle,
+    leave: CancellationToken,
+}
+
+impl Pieces {
+    fn send(&self, part: Part) -> io::Result<()> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                sent = self.parts.send(part) => sent.map_err(|_| io::ErrorKind::BrokenPipe.into()),
+                () = self.leave.cancelled() => Err(io::Error::other("the state file is being closed")),
+            }
+        })
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(text);
+        if self.text.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let text = std::mem::take(&mut self.text);
+        self.send(Part::Piece(text.into()))
+    }
+}

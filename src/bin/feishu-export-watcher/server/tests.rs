@@ -1,0 +1,81 @@
+//! The server by itself: an engine that is only a snapshot, and a state file without tickets.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use feishu_export_watcher::store::{SqliteStore, Store as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::*;
+
+struct Bench {
+    address: SocketAddr,
+    view: watch::Sender<Snapshot>,
+    stop: CancellationToken,
+    store: SqliteStore,
+    _serving: AbortOnDropHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("state.db")).unwrap();
+        store.load().await.unwrap();
+        let (view, seen) = watch::channel(Snapshot::default());
+        let stop = CancellationToken::new();
+        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let address = server.listener.local_addr().unwrap();
+        let serving = server.start(seen, store.reader(), stop.clone());
+        Self { address, view, stop, store, _serving: serving, _folder: folder }
+    }
+
+    /// The status code and the body.
+    async fn get(&self, path: &str) -> (u16, String) {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Shows an engine whose loop last moved, and whose writer last answered, so many seconds ago.
+    fn moved(&self, seconds: u64) {
+        let at = Instant::now().checked_sub(Duration::from_secs(seconds));
+        self.view.send_replace(Snapshot { turned_at: at, store_answered_at: at, ..Snapshot::default() });
+    }
+}
+
+/// Promise 8: what the engine shows decides: a loop that last moved long ago is dead, by whatever it was held
+/// up, and alive again once it moves.
+#[tokio::test]
+async fn health_follows_the_loop() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.get("/livez").await, (200, "the state file has been loading for 0 s\n".to_owned()));
+    assert_eq!(bench.get("/readyz").await.0, 503);
+    bench.moved(14);
+    assert_eq!(bench.get("/livez").await, (503, "the main loop last moved 14 s ago\n".to_owned()));
+    assert_eq!(bench.get("/readyz").await, (503, "the main loop last moved 14 s ago\n".to_owned()));
+    bench.moved(0);
+    assert_eq!(bench.get("/livez").await, (200, "the main loop last moved 0 s ago\n".to_owned()));
+    bench.stop.cancel();
+    assert_eq!(bench.get("/readyz").await, (503, "the watcher is stopping\n".to_owned()));
+    assert_eq!(bench.get("/livez").await.0, 200);
+}
+
+/// Promise: a state file that is closed is said, with when to ask again; health does not need it.
+#[tokio::test]
+async fn a_closed_state_file_is_said() {
+    let bench = Bench::new().await;
+    let (status, body) = bench.get("/status").await;
+    assert_eq!(status, 200);
+    assert!(body.contains(r#""pending":0"#) && body.ends_with("\"apps\":[],\"tickets\":[]}\n"), "{body}");
+    bench.store.clone().close().await;
+    let (status, body) = bench.get("/status").await;
+    assert!(status == 503 && body.contains("is not open just now"), "{status} {body}");
+    assert_eq!(bench.get("/livez").await.0, 200);
+}

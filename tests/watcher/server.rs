@@ -1,0 +1,440 @@
+//! Health and status over HTTP, and the command that asks for it: what they say, and that nobody can misuse
+//! them.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use export_simulator::{DEFAULT_APP_SECRET, Endpoint, Fault, Job, Life};
+use serde_json::Value;
+
+use crate::full_disk::{MOUNT, bench_with_disk, fill, in_own_namespace, seen_by};
+use crate::harness::{Bench, PATIENCE, Running};
+use crate::http::{free_address, get, request, rest, send, served, wait_status};
+use crate::outputs::{stderr, stdout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A watcher with one running job, that serves and is ready.
+fn service() -> (Bench, SocketAddr, Running) {
+    let (bench, address) = served(Bench::new());
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
+    let running = bench.start(&[]);
+    running.wait_event("watcher.started", 1);
+    wait_status(address, "/readyz", 200);
+    (bench, address, running)
+}
+
+fn code_and_errors(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), stderr(output))
+}
+
+/// Promise: three paths, to be read; whatever else is asked is not there, and nothing can be changed.
+#[test]
+fn three_paths_and_nothing_else() {
+    let (bench, address, running) = service();
+    assert_eq!(get(address, "/readyz").body, "ready\n");
+    let live = get(address, "/livez");
+    assert!(live.status == 200 && live.body.starts_with("the main loop last moved "), "{live:?}");
+    for header in ["cache-control: no-store", "x-content-type-options: nosniff", "connection: close"] {
+        assert!(live.head.contains(header), "{}", live.head);
+    }
+    let status = get(address, "/status");
+    assert!(status.status == 200 && status.head.contains("content-type: application/json"), "{status:?}");
+    for path in ["/livez", "/readyz", "/status", "/livez?verbose=1"] {
+        let answer = request(address, "HEAD", path);
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
+    }
+    let before = bench.read("watcher.toml");
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        assert_eq!(request(address, method, "/livez").status, 404, "{method}");
+        assert_eq!(request(address, method, "/status").status, 404, "{method}");
+    }
+    for path in ["/", "/livez/", "/LIVEZ", "//livez", "/status/70", "/../livez", "/%6civez", "/metrics", "*"]
+    {
+        assert_eq!(get(address, path).status, 404, "{path}");
+    }
+    assert_eq!(bench.read("watcher.toml"), before);
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.events("server.listening")[0]["address"] == address.to_string(), "{}", ended.stdout);
+    let about_server = ended.lines.iter().filter(|line| line["target"] == "feishu_export_watcher::server");
+    assert_eq!(about_server.count(), 1, "no request is worth a line: {}", ended.stdout);
+}
+
+/// Promise: a page in a browser, whose own name leads to loopback, reads nothing.
+#[test]
+fn only_names_of_loopback_are_answered() {
+    let (_bench, address, _running) = service();
+    let by = |line: &str| send(address, format!("GET /status HTTP/1.1\r\n{line}\r\n").as_bytes()).status;
+    assert_eq!(by("Host: evil.example\r\n"), 404);
+    assert_eq!(by(&format!("Host: evil.example:{}\r\n", address.port())), 404);
+    assert_eq!(by(""), 404);
+    assert_eq!(by("Host: localhost\r\nHost: evil.example\r\n"), 404);
+    assert_eq!(by("Host: LOCALHOST\r\n"), 200);
+    assert_eq!(send(address, b"GET /livez HTTP/1.0\r\n\r\n").status, 200);
+}
+
+/// Promise: `/status` is `status --format json`, in the same order, and the apps.
+#[test]
+fn status_is_what_the_command_prints() {
+    let (bench, address) = served(Bench::new());
+    bench.jobs([
+        Job::new("9", "doc9").succeeds_after(Duration::ZERO),
+        Job::new("10", "doc10").fails_after(Duration::ZERO, 107),
+        Job::new("b", "docb").life(Life::Forever),
+        Job::new("B", "docB").succeeds_after(Duration::ZERO),
+    ]);
+    let running = bench.start(&[]);
+    running.wait_event("ticket.completed", 2);
+    running.wait_event("ticket.failed", 1);
+    let app = wait_settled(&bench, address);
+    let keys: Vec<_> = app.as_object().unwrap().keys().collect();
+    let expected = ["budget_left", "name", "pause", "pending", "rate_limit", "requests_this_month", "state"];
+    assert_eq!(keys, expected);
+    assert_eq!(
+        (&app["name"], &app["state"], &app["pending"]),
+        (&"default".into(), &"active".into(), &1.into())
+    );
+    assert_eq!(app["pause"], Value::Null);
+    assert_eq!(app["rate_limit"], serde_json::json!({ "requests": 100, "per_seconds": 60 }));
+    let sent = bench.sim.count(Endpoint::Query) as u64;
+    let counted = app["requests_this_month"].as_u64().unwrap();
+    assert!((4..=sent).contains(&counted), "{counted} of {sent}");
+    assert!(app["budget_left"].as_u64().unwrap() <= 96, "{app}");
+}
+
+/// Asks the command, the server and the command again, until nothing was written in between; compares, and
+/// returns the app.
+fn wait_settled(bench: &Bench, address: SocketAddr) -> Value {
+    let everything = |mut status: Value| {
+        status["generated_at"].take();
+        status
+    };
+    for _ in 0..100 {
+        let before = everything(bench.status());
+        let answer = get(address, "/status");
+        if everything(bench.status()) != before {
+            continue;
+        }
+        let places = ["\"schema\"", "\"generated_at\"", "\"summary\"", "\"apps\"", "\"tickets\""];
+        assert!(places.map(|key| answer.body.find(key)).is_sorted(), "{}", answer.body);
+        let mut shown = everything(answer.json());
+        let apps = shown.as_object_mut().unwrap().remove("apps").unwrap();
+        assert_eq!(shown, before);
+        assert_eq!(apps.as_array().unwrap().len(), 1);
+        return apps[0].clone();
+    }
+    panic!("the state file never rested");
+}
+
+/// Promise 8: what is wrong with an app makes the watcher neither dead nor, while another app goes on, unready.
+/// `health` tells probes the same.
+#[test]
+fn an_app_at_fault_is_not_ready_and_lives() {
+    let (bench, address) = served(Bench::new());
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
+    bench.secret("app_secret", "wrong");
+    let running = bench.start(&[]);
+    running.wait_event("app.paused", 1);
+    let unready = wait_status(address, "/readyz", 503);
+    assert!(
+        unready.body.starts_with("app default is paused: credentials_rejected; put the right"),
+        "{unready:?}"
+    );
+    assert_eq!(get(address, "/livez").status, 200);
+    let app = &get(address, "/status").json()["apps"][0];
+    assert_eq!((&app["state"], &app["pause"]["reason"]), (&"paused".into(), &"credentials_rejected".into()));
+    assert_eq!(app["pause"]["until"], Value::Null);
+    assert!(app["pause"]["next"].as_str() >= app["pause"]["since"].as_str(), "{app}");
+    assert_eq!(code_and_errors(&bench.output("health", &[])), (Some(0), String::new()));
+    assert_eq!(code_and_errors(&bench.output("health", &["--ready"])), (Some(1), unready.body.clone()));
+
+    bench.secret("app_secret", DEFAULT_APP_SECRET);
+    running.wait_event("app.resumed", 1);
+    wait_status(address, "/readyz", 200);
+    let ready = bench.output("health", &["--ready"]);
+    assert_eq!((code_and_errors(&ready).0, stdout(&ready).as_str()), (Some(0), "ready\n"));
+}
+
+/// Promise 8: a full disk is no reason for a restart, which would not help, but not ready.
+#[test]
+fn a_full_disk_is_not_ready_and_lives() {
+    let Some(bench) = bench_with_disk() else { return };
+    let (bench, address) = served(bench);
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
+    let running = Running::of(in_own_namespace(&bench, &format!("{MOUNT} exec \"$0\" \"$@\""), &[]));
+    wait_status(address, "/readyz", 200);
+    wait_all_written(address, 1);
+    let filler = seen_by(&running, &bench.path("disk/filler"));
+    fill(&filler);
+    let unready = wait_status(address, "/readyz", 503);
+    assert!(unready.body.contains("the state file can't be written"), "{unready:?}");
+    assert_eq!(get(address, "/livez").status, 200);
+    assert_eq!(get(address, "/status").json()["summary"]["pending"], 1, "it can still be read");
+    std::fs::remove_file(&filler).unwrap();
+    wait_status(address, "/readyz", 200);
+}
+
+/// Promise: a state file that is not where it was is said, and nothing else in its place is read.
+#[test]
+fn a_state_file_that_was_moved_is_said() {
+    let (bench, address, _running) = service();
+    std::fs::rename(bench.path("state.db"), bench.path("aside.db")).unwrap();
+    let moved = get(address, "/status");
+    assert_eq!(moved.status, 503);
+    assert!(moved.body.contains("was moved or replaced"), "{moved:?}");
+    assert!(!bench.path("state.db").exists());
+    std::fs::rename(bench.path("aside.db"), bench.path("state.db")).unwrap();
+    wait_status(address, "/status", 200);
+}
+
+/// Promise: two hundred clients that say nothing and one that speaks slowly keep no probe waiting, and are
+/// cut off.
+#[test]
+fn silent_and_slow_clients_are_cut_off() {
+    let (bench, address, running) = service();
+    let began = Instant::now();
+    let mut silent: Vec<_> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for path in ["/livez", "/readyz", "/status"] {
+        assert_eq!(get(address, path).status, 200);
+    }
+    assert!(began.elapsed() < 4 * SECOND, "not before the silent ones were cut off: {:?}", began.elapsed());
+    assert_eq!(bench.output("health", &[]).status.code(), Some(0));
+    let descriptors = format!("/proc/{}/fd", running.pid().as_raw_nonzero());
+    let open = std::fs::read_dir(descriptors).unwrap().count();
+    assert!(open < 150, "{open} descriptors");
+
+    let mut slow = TcpStream::connect(address).unwrap();
+    let spoke = Instant::now();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n").unwrap();
+    while slow.write_all(b"X-Slow: yes\r\n").is_ok() {
+        assert!(spoke.elapsed() < 15 * SECOND, "never cut off");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for socket in &mut silent {
+        socket.set_read_timeout(Some(10 * SECOND)).unwrap();
+        assert!(rest(socket).is_empty());
+    }
+}
+
+/// Promise: what is too large or makes no sense is cut off and harms nobody.
+#[test]
+fn oversized_and_garbled_requests_are_cut_off() {
+    let (_bench, address, running) = service();
+    let header = |length| {
+        let filler = "x".repeat(length);
+        send(
+            address,
+            format!("GET /livez HTTP/1.1\r\nHost: {address}\r\nX-Long: {filler}\r\n\r\n").as_bytes(),
+        )
+    };
+    assert_eq!(header(6 << 10).status, 200);
+    assert!([0, 431].contains(&header(64 << 10).status));
+    assert!([0, 431].contains(&header(16 << 20).status));
+    let many = "X-More: 1\r\n".repeat(1000);
+    let many = send(address, format!("GET /livez HTTP/1.1\r\nHost: {address}\r\n{many}\r\n").as_bytes());
+    assert!([0, 431].contains(&many.status), "{many:?}");
+    for garbage in
+        [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], &[0xff; 3000], b"GET /livez\r\n\r\n"]
+    {
+        assert!([0, 400].contains(&send(address, &[garbage, b"\r\n\r\n"].concat()).status));
+    }
+    let good = format!("GET /livez HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    for tail in [&[0xff; 100_000][..], good.repeat(1000).as_bytes()] {
+        let answer = send(address, &[good.as_bytes(), tail].concat());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.body.lines().count(), 1, "one answer a connection: {answer:?}");
+    }
+    let body = format!("POST /livez HTTP/1.1\r\nHost: {address}\r\nContent-Length: 99999999999\r\n\r\n");
+    assert_eq!(send(address, body.as_bytes()).status, 404, "a body is not waited for");
+    assert_eq!(get(address, "/livez").status, 200);
+    assert_eq!(running.stop().code, Some(0));
+}
+
+/// Promise: one status at a time; a client that does not take it holds up neither probes nor a stop, nor does
+/// it leave anything behind.
+#[test]
+fn a_status_that_nobody_takes_holds_up_nothing() {
+    let (bench, address) = served(Bench::new());
+    let label = "x".repeat(100);
+    let list =
+        |number| format!("[[ticket]]\nticket = \"69{number:05}\"\ntoken = \"d\"\nlabel = \"{label}\"\n");
+    bench.write("watchlist.toml", &(0..30_000).map(list).collect::<String>());
+    let running = bench.start(&[]);
+    wait_all_written(address, 30_000);
+    let mut stalled = TcpStream::connect(address).unwrap();
+    stalled.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut first = [0; 1];
+    stalled.peek(&mut first).unwrap();
+    let second = get(address, "/status");
+    assert!(second.status == 503 && second.head.contains("retry-after: 1"), "{second:?}");
+    assert_eq!(get(address, "/livez").status, 200);
+    assert_eq!(get(address, "/readyz").status, 200);
+    let asked = Instant::now();
+    assert_eq!(running.stop().code, Some(0));
+    assert!(asked.elapsed() < 5 * SECOND, "{:?}", asked.elapsed());
+    assert!(!bench.path("state.db-wal").exists(), "the file was closed with a reader inside");
+    let told = rest(&mut stalled);
+    assert!(!told.ends_with(b"0\r\n\r\n"), "what was cut off must not look whole");
+}
+
+fn wait_all_written(address: SocketAddr, count: usize) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let shown = wait_status(address, "/status", 200).json()["tickets"].as_array().unwrap().len();
+        if shown == count {
+            return;
+        }
+        assert!(Instant::now() < until, "{shown} of {count} tickets");
+    }
+}
+
+/// Promise: a port that another process has is said with 1, before anything is started; the lock is free again.
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let (bench, address) = served(Bench::new());
+    bench.jobs([Job::new("70", "doc70").succeeds_after(Duration::ZERO)]);
+    let other = TcpListener::bind(address).unwrap();
+    let ended = bench.run();
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.stdout, "");
+    let expected =
+        format!("error: failed to listen on {address}; another process has this port, stop it or give");
+    assert!(ended.stderr.starts_with(&expected), "{}", ended.stderr);
+    assert!(bench.sim.requests().is_empty());
+    drop(other);
+    assert_eq!(bench.run().code, Some(0));
+    let nowhere = SocketAddr::new("192.0.2.1".parse().unwrap(), address.port());
+    let remote = format!("listen = \"{nowhere}\"\nallow_remote = true");
+    bench.reconfigure(&format!("listen = \"{address}\""), &remote);
+    let ended = bench.run();
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains(&format!("{nowhere}; this machine has no such address")),
+        "{}",
+        ended.stderr
+    );
+}
+
+/// Promise: of two watchers on one state file and one port, the second hears of the first.
+#[test]
+fn the_second_of_two_hears_of_the_first() {
+    let (bench, address, _running) = service();
+    let second = bench.run();
+    assert_eq!((second.code, second.stdout.as_str()), (Some(12), ""), "{}", second.stderr);
+    assert_eq!(get(address, "/livez").status, 200);
+}
+
+/// Promise: a stop is told to whoever asks for work, while polls in flight may still end.
+#[test]
+fn a_stop_is_not_ready_and_lives() {
+    let (bench, address) = served(Bench::new());
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
+    bench.sim.fault("70", 1, Fault::Delay { by: 2 * SECOND - Duration::from_millis(300) });
+    let running = bench.start(&[]);
+    assert!(bench.sim.wait_until(PATIENCE, |journal| journal.polls_of("70").count() > 0));
+    running.signal(rustix::process::Signal::TERM);
+    running.wait_event("watcher.stopping", 1);
+    let unready = get(address, "/readyz");
+    assert_eq!((unready.status, unready.body.as_str()), (503, "the watcher is stopping\n"));
+    assert_eq!(get(address, "/livez").status, 200);
+    assert_eq!(running.wait().code, Some(0));
+    assert!(TcpStream::connect(address).is_err());
+}
+
+/// Promise: `health` says 0 or 1 and, where it is 1, why; only a slip in the command line is another code.
+#[test]
+fn health_has_two_answers() {
+    let bench = Bench::new();
+    let (code, said) = code_and_errors(&bench.output("health", &[]));
+    assert!(code == Some(1) && said.contains("watcher.toml has no [server] section"), "{said}");
+    let (bench, address) = served(bench);
+    // Neither of these is looked at.
+    std::fs::remove_file(bench.path("app_secret")).unwrap();
+    bench.write("watchlist.toml", "no list");
+    let (code, said) = code_and_errors(&bench.output("health", &[]));
+    assert!(code == Some(1) && said.contains(&format!("failed to reach the watcher at {address}")), "{said}");
+    let other = TcpListener::bind(address).unwrap();
+    let asked = Instant::now();
+    let (code, said) = code_and_errors(&bench.output("health", &[]));
+    assert!(code == Some(1) && said.contains("gave no answer within 5 s"), "{said}");
+    assert!(asked.elapsed() < 8 * SECOND, "{:?}", asked.elapsed());
+    let stranger = std::thread::spawn(move || {
+        // The first is that of the one who waited in vain.
+        for (mut socket, _) in [other.accept().unwrap(), other.accept().unwrap()] {
+            let _ = socket.read(&mut [0; 1024]);
+            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            rest(&mut socket);
+        }
+    });
+    let (code, said) = code_and_errors(&bench.output("health", &[]));
+    assert!(code == Some(1) && said.contains("is no watcher; another program has its port"), "{said}");
+    stranger.join().unwrap();
+    bench.reconfigure("listen = ", "listne = ");
+    let (code, said) = code_and_errors(&bench.output("health", &[]));
+    assert!(code == Some(1) && said.contains("did you mean `listen`?"), "{said}");
+    assert_eq!(bench.output("health", &["--redy"]).status.code(), Some(2));
+}
+
+/// Promise: `check` says where health will be served, and refuses what other machines could reach.
+#[test]
+fn check_prints_the_address() {
+    let (bench, address) = served(Bench::new());
+    bench.jobs([]);
+    let said = stdout(&bench.output("check", &[]));
+    assert!(said.contains(&format!("server         {address}\n")), "{said}");
+    bench.reconfigure(&address.to_string(), "0.0.0.0:9464");
+    let check = bench.output("check", &[]);
+    assert_eq!(check.status.code(), Some(78));
+    assert!(
+        stdout(&check).contains("watcher.toml:3:10: error: `listen`: other machines"),
+        "{}",
+        stdout(&check)
+    );
+    assert_eq!(bench.run().code, Some(78));
+}
+
+/// A container's way: reachable from outside, and asked by `health` on loopback.
+#[test]
+fn a_server_on_every_address_is_asked_on_loopback() {
+    let bench = Bench::new();
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
+    let address = free_address();
+    let server = format!("[server]\nlisten = \"0.0.0.0:{}\"\nallow_remote = true\n[poll]", address.port());
+    bench.reconfigure("[poll]", &server);
+    let _running = bench.start(&[]);
+    wait_status(address, "/livez", 200);
+    assert_eq!(code_and_errors(&bench.output("health", &[])), (Some(0), String::new()));
+    let named = send(address, b"GET /livez HTTP/1.1\r\nHost: watcher.default.svc\r\n\r\n");
+    assert_eq!(named.status, 200);
+}
+
+/// Promise 8: a loop that stands still shows within seconds, and so does its recovery; the server does not stand
+/// still with it.
+#[cfg(feature = "hold-up")]
+#[test]
+fn a_loop_that_stands_still_shows() {
+    let (bench, address) = served(Bench::new());
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
+    let mut command = bench.command("run", &[]);
+    command.env("FEISHU_EXPORT_WATCHER_HOLD_UP", bench.path("hold"));
+    let running = Running::of(command);
+    wait_status(address, "/readyz", 200);
+    wait_all_written(address, 1);
+    bench.write("hold", "");
+    let held = Instant::now();
+    let dead = wait_status(address, "/livez", 503);
+    assert!(held.elapsed() > 8 * SECOND && held.elapsed() < 20 * SECOND, "{:?}", held.elapsed());
+    assert!(dead.body.starts_with("the main loop last moved 1"), "{dead:?}");
+    let (code, said) = code_and_errors(&bench.output("health", &[]));
+    assert!(code == Some(1) && said.starts_with("the main loop last moved 1"), "{said}");
+    assert_eq!(get(address, "/readyz").status, 503);
+    assert_eq!(get(address, "/status").json()["summary"]["pending"], 1);
+    std::fs::remove_file(bench.path("hold")).unwrap();
+    wait_status(address, "/livez", 200);
+    wait_status(address, "/readyz", 200);
+    assert_eq!(code_and_errors(&bench.output("health", &[])), (Some(0), String::new()));
+    assert_eq!(running.stop().code, Some(0));
+}
