@@ -1,0 +1,115 @@
+# shellcheck shell=bash
+# What the scripts below tests/ share that run the program as it is deployed: checks, waiting, and a stand-in for Feishu
+# that is reached as the real one is, by name and over TLS. Made to be sourced; sets $top, $target, $cache and $work.
+#
+# Needs Debian or a relative of it, root, and the packages of `need` in each script. Root file systems and images are kept
+# in $FEISHU_EXPORT_WATCHER_TESTS_CACHE, by default /var/cache/feishu-export-watcher-tests.
+
+top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+cache=${FEISHU_EXPORT_WATCHER_TESTS_CACHE:-/var/cache/feishu-export-watcher-tests}
+target=${CARGO_TARGET_DIR:-$top/target}
+host=feishu.test
+started=()
+
+# What is printed when a check fails; each script has its own.
+evidence() { :; }
+
+ok() { printf 'ok: %s\n' "$*"; }
+
+fail() {
+  printf 'not ok: %s\n' "$*" >&2
+  evidence >&2 || true
+  exit 1
+}
+
+# check WHAT COMMAND...: one command, one line.
+check() {
+  local what=$1
+  shift
+  "$@" || fail "$what"
+  ok "$what"
+}
+
+# within SECONDS COMMAND...: tries the command until it succeeds.
+within() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.2
+  done
+}
+
+not() { ! "$@"; }
+
+# need COMMAND...: ends with 77 where this machine can't run the script.
+need() {
+  local command
+  [[ $EUID == 0 ]] || { echo "not run: needs root"; exit 77; }
+  for command in "$@"; do
+    command -v "$command" >/dev/null || { echo "not run: needs $command"; exit 77; }
+  done
+  unshare --mount --pid --fork true 2>/dev/null || { echo "not run: needs namespaces of its own"; exit 77; }
+  mkdir -p "$cache"
+  work=$(mktemp -d)
+  trap tidy_up EXIT
+}
+
+tidy_up() {
+  clean || true
+  local pid
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  rm -rf "$work"
+}
+
+# What a script has to undo before the rest goes; each has its own.
+clean() { :; }
+
+# debian_root NAME PACKAGES: the path of a minimal system of this machine's own release, so that what was built here runs
+# there. Made once (about half a minute) and kept.
+debian_root() {
+  local codename root packages=$2
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
+  root=$cache/$1-$codename
+  exec 9>"$root.lock"
+  flock 9
+  # Only a whole one counts, with these packages.
+  if [[ $(cat "$root.packages" 2>/dev/null) != "$packages" ]]; then
+    rm -rf "$root" "$root.packages"
+    debootstrap --variant=minbase --include="$packages" "$codename" "$root" >"$root.log" 2>&1 ||
+      { tail -n 5 "$root.log" >&2; return 1; }
+    echo "$packages" >"$root.packages"
+  fi
+  exec 9>&-
+  echo "$root"
+}
+
+# A port of the loopback address that nobody listens on.
+free_port() {
+  local port
+  while port=$((RANDOM % 10000 + 20000)) && is_open "$port"; do :; done
+  echo "$port"
+}
+
+is_open() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Starts the simulator and, before it, TLS under the name $host with a certificate authority of its own, $work/ca.pem.
+# Sets $base_url.
+start_feishu() {
+  cat >"$work/scenario.toml"
+  "$target/debug/export-simulator" --scenario "$work/scenario.toml" >"$work/simulator.url" 2>"$work/simulator.log" &
+  started+=($!)
+  within 10 test -s "$work/simulator.url" || fail "the simulator starts"
+  local plain tls key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2)
+  plain=$(sed 's,.*:,,; s,/,,' "$work/simulator.url")
+  tls=$(free_port)
+  openssl req -x509 "${key[@]}" -keyout "$work/ca.key" -out "$work/ca.pem" -subj "/CN=Tests" 2>/dev/null
+  openssl req -x509 "${key[@]}" -keyout "$work/tls.key" -out "$work/tls.pem" -subj "/CN=$host" \
+    -CA "$work/ca.pem" -CAkey "$work/ca.key" -addext "subjectAltName=DNS:$host" -addext basicConstraints=critical,CA:FALSE 2>/dev/null
+  socat "OPENSSL-LISTEN:$tls,bind=127.0.0.1,reuseaddr,fork,verify=0,cert=$work/tls.pem,key=$work/tls.key" \
+    "TCP:127.0.0.1:$plain" 2>"$work/socat.log" &
+  started+=($!)
+  within 10 is_open "$tls" || fail "TLS starts"
+  # shellcheck disable=SC2034 # for those who source this
+  base_url=https://$host:$tls
+}
