@@ -97,6 +97,12 @@ impl Endpoint {
             Self::Token => "token",
         }
     }
+
+    /// The endpoint of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.as_str() == name)
+    }
 }
 
 impl fmt::Display for Endpoint {

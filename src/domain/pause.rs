@@ -82,6 +82,12 @@ impl PauseReason {
         }
     }
 
+    /// The reason of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// The same for a line that people read, in a few words.
     #[must_use]
     pub const fn in_words(self) -> &'static str {

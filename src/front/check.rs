@@ -82,7 +82,7 @@ fn slow_sweep(apps: &[&App], open: usize) -> Option<String> {
 /// Tickets that need no more polls, with their documents' tokens, as far as a state file can be read.
 /// Without one all are open; so are tickets that a run would begin anew.
 fn ended(config: &Config) -> HashMap<TicketKey, Box<str>> {
-    let known = read_only(&config.state.path).ok().flatten().unwrap_or_default();
+    let known = read_only(&config.state.path).ok().flatten().unwrap_or_default().tickets;
     let stays = |ticket: &TicketRecord| ticket.state.is_final() && ticket.state != TicketState::Removed;
     known.into_iter().filter(stays).map(|ticket| (ticket.key, ticket.token)).collect()
 }

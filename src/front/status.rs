@@ -23,7 +23,7 @@ pub struct StatusReport {
 pub fn status(config: &Config, states: &[TicketState]) -> Result<StatusReport, StoreError> {
     let found = read_only(&config.state.path)?;
     let exists = found.is_some();
-    let mut tickets = found.unwrap_or_default();
+    let mut tickets = found.unwrap_or_default().tickets;
     let summary = tickets.iter().map(|ticket| ticket.state).collect();
     if !states.is_empty() {
         tickets.retain(|ticket| states.contains(&ticket.state));

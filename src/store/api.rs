@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use super::StoreError;
-use crate::domain::{BudgetKey, Endpoint, Month, TicketKey, TicketRecord, WallTime};
+use crate::domain::{AppName, BudgetKey, Endpoint, Month, PauseReason, TicketKey, TicketRecord, WallTime};
 
 /// Where the engine keeps what must not be lost. Cloned into every commit, hence cheap to clone.
 pub trait Store: Clone + Send + Sync + 'static {
@@ -17,6 +17,13 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// Hands the batch back, so that it can be tried again.
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), Box<CommitError>>> + Send;
+
+    /// Reads what was asked for by `retry` since the request with this id, the oldest first and a few thousand
+    /// at most. They stay in the file until a batch says that they are [carried out](Batch::retried).
+    ///
+    /// # Errors
+    /// The file can't be read just now.
+    fn retries(&self, since: RetryId) -> impl Future<Output = Result<Vec<Retry>, StoreError>> + Send;
 
     /// Answers once everything that was asked before is answered, and touches no disk: a store that
     /// refuses every commit answers, one that hangs in a commit does not.
@@ -48,6 +55,10 @@ pub struct Batch {
     pub released_before: Option<WallTime>,
     /// Requests of whole months as they now stand; each replaces the one of its budget and month.
     pub tallies: Vec<Tally>,
+    /// Every pause in force, if that changed.
+    pub pauses: Option<Vec<PauseRecord>>,
+    /// Retries up to this one are carried out.
+    pub retried: Option<RetryId>,
     /// Whether the process is about to end in good order.
     pub clean_stop: bool,
 }
@@ -56,7 +67,12 @@ impl Batch {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tickets.is_empty() && self.forgotten.is_empty() && self.released.is_empty() && !self.clean_stop
+        self.tickets.is_empty()
+            && self.forgotten.is_empty()
+            && self.released.is_empty()
+            && self.pauses.is_none()
+            && self.retried.is_none()
+            && !self.clean_stop
     }
 }
 
@@ -82,6 +98,45 @@ pub struct Tally {
     pub requests: u64,
 }
 
+/// A pause in force, for those who read the state file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseRecord {
+    /// Whose.
+    pub app: AppName,
+    /// What may not be asked.
+    pub endpoint: Endpoint,
+    /// Why.
+    pub reason: PauseReason,
+    /// Since when.
+    pub since: WallTime,
+    /// When it ends, if that can be known.
+    pub until: Option<WallTime>,
+    /// When it ends by itself, or when it is next tried whether it is over.
+    pub next: WallTime,
+}
+
+/// The id of a request by `retry`. Later ones are greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RetryId(pub i64);
+
+/// An ended ticket is to be polled again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The request.
+    pub id: RetryId,
+    /// The ticket.
+    pub key: TicketKey,
+}
+
+/// What the state file knows, for those who only read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Every ticket, ordered by app and ticket.
+    pub tickets: Vec<TicketRecord>,
+    /// The pauses that were in force when the watcher last wrote; old news unless it [runs](super::holder).
+    pub pauses: Vec<PauseRecord>,
+}
+
 /// What the state file knew.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
@@ -91,6 +146,8 @@ pub struct Loaded {
     pub released: Vec<Release>,
     /// The newest month of every budget.
     pub tallies: Vec<Tally>,
+    /// What was asked for by `retry` while nobody watched, the oldest first; all of it.
+    pub retries: Vec<Retry>,
     /// Whether the last process ended in good order; true for a new file.
     pub clean: bool,
 }

@@ -20,6 +20,9 @@ use super::schema;
 /// the 8 s that a stop may take.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a visitor waits for the watcher's commit, be it one of thousands of rows on a slow disk.
+const VISIT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The write-ahead log is cut to this many bytes once it was moved into the database, so that one
 /// large import does not keep its space for ever.
 const WAL_KEEP: i64 = 16 << 20;
@@ -41,7 +44,7 @@ pub(super) enum ReadOnly {
     WithLog,
 }
 
-/// Opens the database at `path`, creating it where there is none. The caller holds the lock.
+/// Opens the database at `path`, creating it where there is none. The caller holds the lock and the door.
 ///
 /// # Errors
 /// Everything that makes the file unusable. It and its folder are then as they were.
@@ -55,7 +58,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Opens a database that [`open`] has accepted before, to replace a connection that stays broken.
+/// Opens a database that [`open`] has accepted before, to replace a connection that stays broken. The caller
+/// holds the door.
 pub(super) fn reopen(path: &Path) -> Result<Connection, StoreError> {
     // Not `open`: if the volume went away, a new file in the empty folder below is the last thing wanted.
     let connection = connect(path)?;
@@ -94,6 +98,34 @@ pub(super) fn beside_writer(path: &Path) -> Result<Connection, StoreError> {
     };
     configure().map_err(StoreError::reading(path))?;
     Ok(connection)
+}
+
+/// Opens the database to write a request into it, from another process than the watcher's. The caller holds the
+/// door. `alone` says whether no watcher has the file in use.
+///
+/// # Errors
+/// [`StoreError::NotOpened`] for a file of an earlier version: to upgrade it is the watcher's affair.
+pub(super) fn visit(path: &Path, alone: bool) -> Result<Connection, StoreError> {
+    if alone {
+        examine(path)?;
+        rewrite_log(path)?;
+    }
+    let connection = open_for_writing(path)?;
+    let configure = || {
+        connection.busy_timeout(VISIT_TIMEOUT)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        if alone {
+            return Ok(());
+        }
+        // The log is the watcher's: it says when it is moved into the file.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))
+    };
+    configure().map_err(StoreError::sqlite("open", path))?;
+    match schema::recognise(&connection, path)? {
+        schema::Found::Ours(schema::VERSION) => Ok(connection),
+        _ => Err(StoreError::NotOpened { path: path.to_path_buf() }),
+    }
 }
 
 fn uri(path: &Path, how: ReadOnly) -> String {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use super::Holder;
+
 /// The state file can't be used as it should.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -24,8 +26,8 @@ pub enum StoreError {
     Held {
         /// The state file.
         path: PathBuf,
-        /// Who holds it, as the lock file says ("process 4711").
-        holder: String,
+        /// Who holds it.
+        holder: Holder,
     },
     /// What lies there is not this program's database, or is damaged.
     #[error("{} is not a sound state file ({reason}); it is left untouched, move it away or restore a copy", path.display())]
@@ -49,6 +51,18 @@ pub enum StoreError {
     #[error("{} was not closed in good order, and what is still in its -wal file can't be read without a -shm file beside it; start the watcher once, it recovers the file", path.display())]
     Unrecovered {
         /// The file.
+        path: PathBuf,
+    },
+    /// No watcher of this version has brought the file up to date yet.
+    #[error("{} was not yet used by this version of the watcher; start it once, it brings the file up to date", path.display())]
+    NotOpened {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody holds the door and does not leave.
+    #[error("another process has been opening or changing the state file for seconds (it holds {}); try again", path.display())]
+    Occupied {
+        /// The door.
         path: PathBuf,
     },
     /// A watcher kept starting or stopping while the file was read.

@@ -71,6 +71,18 @@ pub(super) fn inode(path: &Path) -> Result<Option<u64>, StoreError> {
     Ok(metadata(path)?.map(|metadata| metadata.ino()))
 }
 
+/// What stands in the place of a lock must be a file: it is opened for writing, and a link may lead to
+/// another's.
+pub(super) fn refuse_other_than_file(lock: &Path) -> Result<(), StoreError> {
+    match lock.symlink_metadata() {
+        Ok(found) if !found.is_file() => {
+            let wrong = io::Error::other("it is no ordinary file; remove it");
+            Err(StoreError::io("open the lock file", lock)(wrong))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What changes whenever a database is written, opened or closed by a watcher.
 #[derive(PartialEq, Eq)]
 pub(super) struct Fingerprint {

@@ -1,16 +1,23 @@
 //! Keeps a second daemon away from the state file: an advisory lock (`flock`) on a file beside it,
 //! which the kernel releases whenever its holder dies, however it dies.
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use super::StoreError;
 use super::file::{self, FILE_MODE};
 
 /// Longest text taken for a process id, in bytes: enough for 64 bits.
 const PID_MAX: u64 = 20;
+
+/// How often a lock is tried that somebody looks at just then; a look takes microseconds.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The right to use a state file, held until dropped.
 ///
@@ -28,7 +35,7 @@ impl Lock {
     /// [`StoreError::Held`] where another process, or another store of this one, has it.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let lock = file::beside(path, ".lock");
-        refuse_other_than_file(&lock)?;
+        file::refuse_other_than_file(&lock)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -37,18 +44,26 @@ impl Lock {
             .mode(FILE_MODE)
             .open(&lock)
             .map_err(StoreError::io("open the lock file", &lock))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Held { path: path.to_path_buf(), holder: holder(&mut file) });
-            }
-            Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &lock)(error)),
+        if !is_locked(&file).map_err(StoreError::io("lock", &lock))? {
+            return Err(StoreError::Held { path: path.to_path_buf(), holder: Holder::of(&mut file) });
         }
         // A courtesy to whoever comes second. The lock holds without it, so a full disk is no reason
         // to stop here; what it does to the state file is said later and better.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { file })
     }
+}
+
+/// Tries to lock, for a moment: whoever asks for the [`holder`] has the lock while it looks.
+fn is_locked(file: &File) -> io::Result<bool> {
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 impl Drop for Lock {
@@ -58,25 +73,49 @@ impl Drop for Lock {
     }
 }
 
-/// What stands in the lock file's place must be a file: it is written to, and a link may lead to another's.
-fn refuse_other_than_file(lock: &Path) -> Result<(), StoreError> {
-    match lock.symlink_metadata() {
-        Ok(found) if !found.is_file() => {
-            let wrong = io::Error::other("it is no ordinary file; remove it");
-            Err(StoreError::io("open the lock file", lock)(wrong))
+/// Who has the state file in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id; none if it has not written that down.
+    pub process: Option<String>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.process {
+            Some(process) => write!(f, "process {process}"),
+            None => f.write_str("which has not written its process id"),
         }
-        _ => Ok(()),
     }
 }
 
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.take(PID_MAX).read_to_string(&mut text);
-    match text.trim() {
-        pid if read.is_ok() && !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("process {pid}")
-        }
-        _ => "which has not written its process id".to_owned(),
+impl Holder {
+    fn of(file: &mut File) -> Self {
+        let mut text = String::new();
+        let read = file.take(PID_MAX).read_to_string(&mut text);
+        let pid =
+            Some(text.trim()).filter(|pid| !pid.is_empty() && pid.bytes().all(|it| it.is_ascii_digit()));
+        Self { process: pid.filter(|_| read.is_ok()).map(str::to_owned) }
+    }
+}
+
+/// Who watches with the state file at `path` just now; none if nobody does. Changes nothing.
+///
+/// # Errors
+/// The lock file beside it can't be looked at.
+pub fn holder(path: &Path) -> Result<Option<Holder>, StoreError> {
+    let Some(path) = file::find(path)? else { return Ok(None) };
+    let lock = file::beside(&path, ".lock");
+    file::refuse_other_than_file(&lock)?;
+    let mut file = match File::open(&lock) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("open the lock file", &lock)(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(Holder::of(&mut file))),
+        Err(TryLockError::Error(error)) => Err(StoreError::io("look at the lock of", &path)(error)),
     }
 }
 
@@ -94,8 +133,11 @@ mod tests {
         let path = folder.path().join("state.db");
         let first = Lock::take(&path).unwrap();
         let Err(StoreError::Held { holder, .. }) = Lock::take(&path) else { panic!("taken twice") };
-        assert_eq!(holder, format!("process {}", std::process::id()));
+        assert_eq!(holder.to_string(), format!("process {}", std::process::id()));
+        fs::write(&path, "").unwrap();
+        assert_eq!(super::holder(&path).unwrap(), Some(holder));
         drop(first);
+        assert_eq!(super::holder(&path).unwrap(), None);
         Lock::take(&path).unwrap();
         assert_eq!(fs::metadata(folder.path().join("state.db.lock")).unwrap().mode() & 0o777, 0o600);
     }
@@ -108,6 +150,6 @@ mod tests {
         let _first = Lock::take(&path).unwrap();
         fs::write(folder.path().join("state.db.lock"), "\u{1b}[31m").unwrap();
         let Err(StoreError::Held { holder, .. }) = Lock::take(&path) else { panic!("taken twice") };
-        assert_eq!(holder, "which has not written its process id");
+        assert_eq!(holder.to_string(), "which has not written its process id");
     }
 }

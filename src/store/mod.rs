@@ -3,8 +3,9 @@
 //! A SQLite database with a write-ahead log. One process may write it, and shows that by a lock on a
 //! file beside it (`lock`). Within that process one thread has the connection (`writer`); the engine
 //! talks to it through [`SqliteStore`] and is answered once its batch is durable. Any other process may
-//! read the file meanwhile ([`read_only`]); the watcher's own does by a [`StateReader`]. A file that is not ours, not sound or too new is refused before
-//! anything could change it (`connect`, `schema`).
+//! read the file meanwhile ([`read_only`]); the watcher's own does by a [`StateReader`]. The one thing that
+//! another process may write is a request ([`ask_to_retry`]), past the `door`. A file that is not ours, not
+//! sound or too new is refused before anything could change it (`connect`, `schema`).
 //!
 //! The log needs memory shared by all who use the file, so the file must lie on a disk of this machine
 //! (sqlite.org/wal.html): two machines that mount one network share are not kept apart.
@@ -13,11 +14,14 @@ mod admission;
 mod api;
 mod cells;
 mod connect;
+mod door;
 mod error;
 mod file;
 mod lock;
 mod own_reader;
+mod pauses;
 mod reader;
+mod retries;
 mod rows;
 mod schema;
 mod sqlite;
@@ -25,8 +29,10 @@ mod sqlite;
 mod testing;
 mod writer;
 
-pub use api::{Batch, CommitError, Loaded, Release, Store, Tally};
+pub use api::{Batch, CommitError, Known, Loaded, PauseRecord, Release, Retry, RetryId, Store, Tally};
 pub use error::StoreError;
+pub use lock::{Holder, holder};
 pub use own_reader::{Reading, StateReader};
 pub use reader::read_only;
+pub use retries::{ask_to_retry, is_waiting};
 pub use sqlite::SqliteStore;

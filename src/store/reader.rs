@@ -5,23 +5,25 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode};
 
 use super::connect::{self, ReadOnly};
 use super::file::{self, Fingerprint};
 use super::schema::{self, Found};
-use super::{StoreError, rows};
-use crate::domain::TicketRecord;
+use super::{Known, StoreError, pauses, rows};
 
 /// How often a reading is tried that collides with a watcher's start or stop; each takes milliseconds.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The schema version that brought the table of pauses.
+const FIRST_WITH_PAUSES: i64 = 3;
+
 /// How long SQLite itself waits within one reading.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Reads every ticket from the state file at `path`, as last committed, ordered by app and ticket; none
-/// where there is no state yet: no file, an empty one, or a database without tables. Blocks, at most
+/// Reads every ticket, and the pauses, from the state file at `path`, as last committed; none where there is
+/// no state yet: no file, an empty one, or a database without tables. Blocks, at most
 /// a few seconds.
 ///
 /// For another process than the watcher's: within one process SQLite opens the -shm file once for all,
@@ -29,11 +31,28 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// The file can't be read, or not truthfully: [`StoreError::Unrecovered`] rather than old data.
-pub fn read_only(path: &Path) -> Result<Option<Vec<TicketRecord>>, StoreError> {
+pub fn read_only(path: &Path) -> Result<Option<Known>, StoreError> {
+    read(path, |connection, version| {
+        let tickets = rows::tickets(connection, path)?;
+        let pauses = if version < FIRST_WITH_PAUSES {
+            Vec::new()
+        } else {
+            pauses::read(connection).map_err(StoreError::reading(path))?
+        };
+        Ok(Known { tickets, pauses })
+    })
+}
+
+/// Reads something from one snapshot of the file, whose schema version is told; none where there is no
+/// state yet. As [`read_only`].
+pub(super) fn read<T>(
+    path: &Path,
+    take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
     let Some(path) = file::find(path)? else { return Ok(None) };
     let mut tries = 1;
     loop {
-        match read_once(&path) {
+        match read_once(&path, &take) {
             Err(Trouble::Passing(_)) if tries < TRIES => {
                 tries += 1;
                 thread::sleep(PAUSE);
@@ -74,11 +93,14 @@ impl From<StoreError> for Trouble {
     }
 }
 
-fn read_once(path: &Path) -> Result<Option<Vec<TicketRecord>>, Trouble> {
+fn read_once<T>(
+    path: &Path,
+    take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
+) -> Result<Option<T>, Trouble> {
     let Some(before) = file::fingerprint(path)? else { return Ok(None) };
     connect::log_length(path)?; // Refuses a rollback journal.
     let how = way_to_read(path, &before)?;
-    let result = read(path, how);
+    let result = read_by(path, how, take);
     // Without locks a writer goes unnoticed, and pages from before and after its work make nonsense,
     // whether that showed as an error or not. Whoever opens the file creates its log, and whoever closes
     // it after writing has changed it.
@@ -99,7 +121,11 @@ fn way_to_read(path: &Path, found: &Fingerprint) -> Result<ReadOnly, Trouble> {
     }
 }
 
-fn read(path: &Path, how: ReadOnly) -> Result<Option<Vec<TicketRecord>>, StoreError> {
+fn read_by<T>(
+    path: &Path,
+    how: ReadOnly,
+    take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
     let connection = connect::read_only(path, how)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::sqlite("open", path))?;
     // One snapshot for the look at the version and for the rows.
@@ -107,7 +133,7 @@ fn read(path: &Path, how: ReadOnly) -> Result<Option<Vec<TicketRecord>>, StoreEr
     match schema::recognise(&snapshot, path)? {
         Found::Empty => Ok(None),
         // All versions so far keep tickets alike.
-        Found::Ours(_) => rows::tickets(&snapshot, path).map(Some),
+        Found::Ours(version) => take(&snapshot, version).map(Some),
     }
 }
 
@@ -116,14 +142,12 @@ mod tests {
     use std::fs;
     use std::io::Write as _;
 
-    use rusqlite::Connection;
-
     use super::super::{Batch, SqliteStore, Store as _, testing};
     use super::*;
 
     fn names(path: &Path) -> Vec<String> {
-        let tickets = read_only(path).unwrap().unwrap();
-        tickets.iter().map(|ticket| ticket.key.ticket.as_str().to_owned()).collect()
+        let known = read_only(path).unwrap().unwrap();
+        known.tickets.iter().map(|ticket| ticket.key.ticket.as_str().to_owned()).collect()
     }
 
     /// A store in use: one ticket in the file itself, a second one only in the log.
@@ -209,7 +233,7 @@ mod tests {
         fs::write(folder.path().join("done"), "").unwrap();
         let output = reader.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        assert_eq!(read_only(&path).unwrap().unwrap().len(), 15 * 15);
+        assert_eq!(read_only(&path).unwrap().unwrap().tickets.len(), 15 * 15);
     }
 
     /// In a process of its own, because SQLite shares the -shm file among a process's connections.
@@ -218,7 +242,7 @@ mod tests {
         let Some(folder) = testing::folder_of_rerun() else { return };
         while !folder.join("done").exists() {
             let before = fs::metadata(folder.join("committed")).unwrap().len();
-            let seen = read_only(&folder.join("state.db")).unwrap().unwrap_or_default().len() as u64;
+            let seen = read_only(&folder.join("state.db")).unwrap().unwrap_or_default().tickets.len() as u64;
             assert!(seen >= before, "{seen} seen of {before}");
         }
     }

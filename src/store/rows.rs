@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, Row, params};
 
 use super::cells::{Cells, Shared, Source, millis, signed};
-use super::{Batch, Loaded, Release, StoreError, Tally};
+use super::{Batch, Loaded, Release, RetryId, StoreError, Tally, pauses, retries};
 use crate::domain::{
     Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Month, Progress, TicketId, TicketKey, TicketRecord,
     TicketState, WallTime,
@@ -49,6 +49,12 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     let mut tally = connection.prepare_cached("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)")?;
     for Tally { budget, month, requests } in &batch.tallies {
         tally.execute((budget.as_str(), month.number(), signed(*requests)))?;
+    }
+    if let Some(pauses) = &batch.pauses {
+        pauses::write(connection, pauses)?;
+    }
+    if let Some(last) = batch.retried {
+        retries::remove(connection, last)?;
     }
     Ok(())
 }
@@ -110,7 +116,9 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, Store
         .map_err(StoreError::reading(path))?;
     let released = requests(connection).map_err(StoreError::reading(path))?;
     let tallies = tallies(connection).map_err(StoreError::reading(path))?;
-    Ok(Loaded { tickets: tickets(connection, path)?, released, tallies, clean })
+    let retries =
+        retries::read(connection, RetryId::default(), u32::MAX).map_err(StoreError::reading(path))?;
+    Ok(Loaded { tickets: tickets(connection, path)?, released, tallies, retries, clean })
 }
 
 /// Reads every ticket, ordered by app and ticket.
@@ -166,7 +174,7 @@ fn requests(connection: &Connection) -> rusqlite::Result<Vec<Release>> {
             let mut cells = Cells::of(row);
             Ok(Release {
                 budget: BudgetKey::from(cells.next::<Box<str>>()?.as_ref()),
-                endpoint: cells.named(endpoint)?,
+                endpoint: cells.named(Endpoint::parse)?,
                 at: WallTime::from_millis(cells.next()?),
             })
         })?
@@ -221,10 +229,6 @@ fn read_ticket(row: &Row<'_>, shared: &mut Shared) -> rusqlite::Result<TicketRec
             last_running_at: cells.time()?,
         },
     })
-}
-
-fn endpoint(name: &str) -> Option<Endpoint> {
-    Endpoint::ALL.into_iter().find(|endpoint| endpoint.as_str() == name)
 }
 
 fn read_artefact(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Artefact>>> {

@@ -12,10 +12,13 @@ const APPLICATION_ID: i32 = 0x4678_5773;
 /// Step `n` leads from version `n` to `n + 1`. Released steps are never edited: files exist that went
 /// through them.
 ///
-/// 1: tickets, recent requests, how the last run ended. 2: requests a month.
+/// 1: tickets, recent requests, how the last run ended. 2: requests a month. 3: pauses in force, and what
+/// was asked for by `retry`.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
-/// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless the path is not UTF-8, then a blob.
+/// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless
+/// the path is not UTF-8, then a blob. The ids of retries are never used again (AUTOINCREMENT), so that what
+/// was done already can be told by its id.
 const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE tickets (
@@ -71,6 +74,22 @@ const MIGRATIONS: &[&str] = &[
         requests INTEGER NOT NULL,
         PRIMARY KEY (budget, month)
     ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE pauses (
+        app TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER,
+        next INTEGER NOT NULL,
+        PRIMARY KEY (app, endpoint)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE retries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        app TEXT NOT NULL,
+        ticket TEXT NOT NULL
+    ) STRICT;
 ",
 ];
 

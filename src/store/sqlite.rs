@@ -10,7 +10,7 @@ use super::admission::{Admission, Host};
 use super::lock::Lock;
 use super::own_reader::StateReader;
 use super::writer::{Commit, Job, Writer};
-use super::{Batch, CommitError, Loaded, Store, StoreError, file};
+use super::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, file};
 
 /// The state file, a SQLite database.
 ///
@@ -92,6 +92,12 @@ impl Store for SqliteStore {
                 Err(Box::new(CommitError { batch, error }))
             }
         }
+    }
+
+    async fn retries(&self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job::Retries(since, reply)).map_err(|_| StoreError::Gone)?;
+        answer.await.unwrap_or(Err(StoreError::Gone))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

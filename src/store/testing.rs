@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Batch, Release, Tally};
+use super::{Batch, PauseRecord, Release, Tally};
 use crate::domain::{
-    AppName, Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Month, Progress, TicketId, TicketKey,
-    TicketRecord, TicketState, WallTime, WatchEntry,
+    AppName, Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Month, PauseReason, Progress, TicketId,
+    TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
 };
 
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
@@ -91,11 +91,22 @@ pub(super) fn batch(tickets: impl IntoIterator<Item = TicketRecord>) -> Batch {
     Batch { tickets: tickets.into_iter().collect(), ..Batch::default() }
 }
 
-/// Every file of a folder with its bytes, except lock files.
+pub(super) fn pause() -> PauseRecord {
+    PauseRecord {
+        app: AppName::new("default"),
+        endpoint: Endpoint::Token,
+        reason: PauseReason::CredentialsRejected,
+        since: NOW,
+        until: None,
+        next: NOW + Duration::from_secs(2),
+    }
+}
+
+/// Every file of a folder with its bytes, except locks.
 pub(super) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files
-        .filter(|path| path.extension().is_none_or(|extension| extension != "lock"))
+        .filter(|path| path.extension().is_none_or(|extension| extension != "lock" && extension != "door"))
         .map(|path| (path.clone(), if path.is_file() { fs::read(&path).unwrap() } else { Vec::new() }))
         .collect()
 }

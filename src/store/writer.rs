@@ -9,8 +9,9 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::admission::Host;
+use super::door::Door;
 use super::lock::Lock;
-use super::{Batch, Loaded, StoreError, connect, file, rows};
+use super::{Batch, Loaded, Retry, RetryId, StoreError, connect, file, pauses, retries, rows};
 
 /// Batches that share a transaction at most; bounds how long the first of them waits.
 const GROUP_MAX: usize = 64;
@@ -23,6 +24,7 @@ const FAILURES_BEFORE_REOPEN: u32 = 3;
 pub(super) enum Job {
     Load(oneshot::Sender<Result<Loaded, StoreError>>),
     Commit(Commit),
+    Retries(RetryId, oneshot::Sender<Result<Vec<Retry>, StoreError>>),
     Ping(oneshot::Sender<()>),
     /// Answered once the file is closed and the lock is free.
     Close(oneshot::Sender<()>),
@@ -59,7 +61,9 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(path: PathBuf, lock: Lock, readers: Host) -> Result<Self, StoreError> {
+        let door = Door::pass(&path)?;
         let connection = Some(connect::open(&path)?);
+        drop(door);
         let inode = file::inode(&path)?;
         readers.admit();
         Ok(Self { readers, connection, path, inode, clean: None, failures: 0, _lock: lock })
@@ -81,7 +85,8 @@ impl Writer {
                     next = gather(jobs, &mut group);
                     self.commit_group(group);
                 }
-                // Nobody waits any more where the answer can't be sent.
+                // Nobody waits any more where an answer can't be sent.
+                Job::Retries(since, reply) => drop(reply.send(self.retries(since))),
                 Job::Ping(reply) => drop(reply.send(())),
                 Job::Close(reply) => {
                     self.close();
@@ -105,9 +110,19 @@ impl Writer {
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
         let loaded = rows::load(&transaction, &path)?;
         rows::set_clean(&transaction, false).map_err(failed())?;
+        // Those of the process before this one.
+        pauses::write(&transaction, &[]).map_err(failed())?;
         transaction.commit().map_err(failed())?;
         self.clean = Some(false);
         Ok(loaded)
+    }
+
+    /// Never opens the file anew: that is for commits, which say when it fails.
+    fn retries(&self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
+        let path = &self.path;
+        let connection =
+            self.connection.as_ref().ok_or_else(|| StoreError::NotOpen { path: path.clone() })?;
+        retries::read(connection, since, retries::AT_ONCE).map_err(StoreError::reading(path))
     }
 
     fn commit_group(&mut self, group: Vec<Commit>) {
@@ -178,6 +193,7 @@ impl Writer {
                 // Told to leave already; the next commit will not meet them.
                 return Err(StoreError::NotOpen { path: self.path.clone() });
             }
+            let _door = Door::pass(&self.path)?;
             self.connection = Some(connect::reopen(&self.path)?);
             self.readers.admit();
         }

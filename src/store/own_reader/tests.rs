@@ -90,7 +90,7 @@ async fn reading_and_writing_do_not_harm_each_other() {
     store.commit(Batch { clean_stop: true, ..Batch::default() }).await.unwrap();
     assert_eq!(testing::contents(folder.path()).into_keys().collect::<Vec<_>>(), std::slice::from_ref(&path));
     store.close().await;
-    assert!(read_only(&path).unwrap().unwrap().iter().all(|ticket| ticket.polls == 199));
+    assert!(read_only(&path).unwrap().unwrap().tickets.iter().all(|ticket| ticket.polls == 199));
 }
 
 /// Promise: a reading shows the moment at which it began, in the order of `status`.

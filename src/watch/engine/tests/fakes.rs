@@ -171,6 +171,8 @@ pub(super) struct Kept {
     pub(super) released: Vec<Release>,
     /// By budget.
     pub(super) tallies: HashMap<String, Tally>,
+    pub(super) pauses: Vec<PauseRecord>,
+    pub(super) retries: Vec<Retry>,
     pub(super) dirty: bool,
     pub(super) fails: bool,
     /// How long the next commits take, after which each of them fails.
@@ -201,7 +203,8 @@ impl Store for FakeStore {
             let mut tickets: Vec<_> = kept.rows.values().cloned().collect();
             tickets.sort_by(|a, b| a.key.cmp(&b.key));
             let tallies = kept.tallies.values().cloned().collect();
-            Loaded { tickets, released: kept.released.clone(), tallies, clean }
+            let (released, retries) = (kept.released.clone(), kept.retries.clone());
+            Loaded { tickets, released, tallies, retries, clean }
         }))
     }
 
@@ -220,9 +223,15 @@ impl Store for FakeStore {
             kept.released.extend(batch.released);
             kept.tallies
                 .extend(batch.tallies.into_iter().map(|tally| (tally.budget.as_str().to_owned(), tally)));
+            kept.pauses = batch.pauses.unwrap_or_else(|| std::mem::take(&mut kept.pauses));
+            kept.retries.retain(|retry| batch.retried.is_none_or(|last| retry.id > last));
             kept.dirty &= !batch.clean_stop;
             Ok(())
         })
+    }
+
+    async fn retries(&self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
+        Ok(self.with(|kept| kept.retries.iter().filter(|retry| retry.id > since).cloned().collect()))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

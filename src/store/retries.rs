@@ -1,0 +1,223 @@
+//! What `retry` asks for: rows that another process writes beside the watcher, and the watcher's way to read
+//! and remove them.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::cells::{Cells, Shared};
+use super::door::Door;
+use super::{Retry, RetryId, StoreError, connect, file, lock};
+use crate::domain::{TicketId, TicketKey};
+
+/// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
+pub(super) const AT_ONCE: u32 = 4096;
+
+/// Asks for these tickets to be polled again, and returns the last of the requests: they are durable, and a
+/// watcher that runs on the file carries them out within a second, else the next one does. Blocks, at most a
+/// few seconds. For another process than the watcher's.
+///
+/// # Errors
+/// [`StoreError::NotOpened`] if no watcher of this version has used the file; or it can't be written.
+pub fn ask_to_retry(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
+    let not_opened = || StoreError::NotOpened { path: path.to_path_buf() };
+    let path = file::find(path)?.ok_or_else(not_opened)?;
+    let _door = Door::visit(&path)?.ok_or_else(not_opened)?;
+    let alone = lock::holder(&path)?.is_none();
+    let mut connection = connect::visit(&path, alone)?;
+    insert(&mut connection, keys).map_err(StoreError::sqlite("write", &path))
+}
+
+/// Whether requests up to this one still wait to be carried out.
+///
+/// # Errors
+/// The file can't be read.
+pub fn is_waiting(path: &Path, retry: RetryId) -> Result<bool, StoreError> {
+    super::reader::read(path, |connection, _| {
+        let waiting = "SELECT EXISTS (SELECT 1 FROM retries WHERE id <= ?)";
+        connection.query_row(waiting, [retry.0], |row| row.get(0)).map_err(StoreError::reading(path))
+    })
+    .map(|waiting| waiting.unwrap_or(false))
+}
+
+fn insert(connection: &mut Connection, keys: &[TicketKey]) -> rusqlite::Result<RetryId> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut insert = transaction.prepare("INSERT INTO retries (app, ticket) VALUES (?, ?)")?;
+    for key in keys {
+        insert.execute((key.app.as_str(), key.ticket.as_str()))?;
+    }
+    drop(insert);
+    let last = RetryId(transaction.last_insert_rowid());
+    transaction.commit()?;
+    Ok(last)
+}
+
+/// Reads the requests after `since`, the oldest first, `limit` at most.
+pub(super) fn read(connection: &Connection, since: RetryId, limit: u32) -> rusqlite::Result<Vec<Retry>> {
+    let mut statement =
+        connection.prepare_cached("SELECT id, app, ticket FROM retries WHERE id > ? ORDER BY id LIMIT ?")?;
+    let mut shared = Shared::default();
+    statement
+        .query_map((since.0, limit), |row| {
+            let mut cells = Cells::of(row);
+            Ok(Retry {
+                id: RetryId(cells.next()?),
+                key: TicketKey {
+                    app: shared.app(cells.next::<Box<str>>()?.as_ref()),
+                    ticket: TicketId::new(cells.next::<Box<str>>()?.as_ref()),
+                },
+            })
+        })?
+        .collect()
+}
+
+/// Removes the requests up to `last`.
+pub(super) fn remove(connection: &Connection, last: RetryId) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM retries WHERE id <= ?")?.execute([last.0]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Child;
+    use std::sync::mpsc;
+
+    use super::super::{Batch, SqliteStore, Store as _, testing};
+    use super::*;
+
+    fn keys(retries: &[Retry]) -> Vec<&str> {
+        retries.iter().map(|retry| retry.key.ticket.as_str()).collect()
+    }
+
+    fn key(ticket: &str) -> TicketKey {
+        testing::fresh(ticket).key
+    }
+
+    /// Promise: a request that was asked for while no watcher runs is there at its start, and stays until it is
+    /// said to be carried out; ids are not used twice.
+    #[tokio::test]
+    async fn requests_wait_for_the_watcher() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        SqliteStore::open(&path).unwrap().close().await;
+        let first = ask_to_retry(&path, &[key("a"), key("b")]).unwrap();
+        assert!(is_waiting(&path, first).unwrap());
+        assert_eq!(testing::contents(folder.path()).len(), 1, "no log is left");
+        let store = SqliteStore::open(&path).unwrap();
+        for _ in 0..2 {
+            assert_eq!(keys(&store.load().await.unwrap().retries), ["a", "b"]);
+        }
+        let done = Batch { retried: Some(first), ..Batch::default() };
+        store.commit(done).await.unwrap();
+        assert!(store.retries(RetryId::default()).await.unwrap().is_empty());
+        store.close().await;
+        assert!(!is_waiting(&path, first).unwrap());
+        assert!(ask_to_retry(&path, &[key("a")]).unwrap() > first);
+    }
+
+    const VISITOR: &str = "store::retries::tests::ask_until_done";
+
+    fn visitor(folder: &Path) -> Child {
+        testing::rerun(VISITOR, folder).spawn().unwrap()
+    }
+
+    /// Promise: whatever the watcher does meanwhile (commit, stop, die, start), no request is lost and no commit
+    /// is harmed.
+    #[tokio::test]
+    async fn visits_and_the_watcher_do_not_harm_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        SqliteStore::open(&path).unwrap().close().await;
+        let visitor = visitor(folder.path());
+        let (mut seen, mut last) = (Vec::new(), RetryId::default());
+        for start in 0..100 {
+            let store = SqliteStore::open(&path).unwrap();
+            let loaded = store.load().await.unwrap();
+            assert_eq!(loaded.tickets.len(), start * 10, "a commit was lost");
+            for at in 0..10 {
+                let asked = store.retries(last).await.unwrap();
+                last = asked.last().map_or(last, |retry| retry.id);
+                seen.extend(asked.into_iter().map(|retry| retry.key.ticket.to_string()));
+                let batch = Batch {
+                    retried: Some(last),
+                    ..testing::batch([testing::full(&format!("{start} {at}"))])
+                };
+                store.commit(batch).await.unwrap();
+            }
+            if start % 3 == 0 {
+                // The log stays, as after a crash.
+                drop(store);
+                while lock::holder(&path).unwrap().is_some() {
+                    std::thread::yield_now();
+                }
+            } else {
+                store.close().await;
+            }
+        }
+        fs::write(folder.path().join("done"), "").unwrap();
+        let output = visitor.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let store = SqliteStore::open(&path).unwrap();
+        seen.extend(store.load().await.unwrap().retries.iter().map(|retry| retry.key.ticket.to_string()));
+        let asked: usize = fs::read_to_string(folder.path().join("asked")).unwrap().parse().unwrap();
+        assert!(asked > 0);
+        seen.dedup();
+        assert_eq!(seen, (0..asked).map(|number| number.to_string()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn ask_until_done() {
+        let Some(folder) = testing::folder_of_rerun() else { return };
+        let mut asked = 0;
+        while !folder.join("done").exists() {
+            ask_to_retry(&folder.join("state.db"), &[key(&asked.to_string())]).unwrap();
+            asked += 1;
+            // Nobody asks without a pause, and who waits at the door does not wait in line.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        fs::write(folder.join("asked"), asked.to_string()).unwrap();
+    }
+
+    /// Promise: who may not yet write is told what to do, and nothing is made or changed.
+    #[test]
+    fn a_file_that_no_watcher_of_this_version_used_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        assert!(matches!(ask_to_retry(&path, &[]), Err(StoreError::NotOpened { .. })));
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/testdata/state-v2.db");
+        fs::copy(fixture, &path).unwrap();
+        let before = testing::contents(folder.path());
+        assert!(matches!(ask_to_retry(&path, &[]), Err(StoreError::NotOpened { .. })));
+        fs::write(folder.path().join("state.db.door"), "").unwrap();
+        assert!(matches!(ask_to_retry(&path, &[]), Err(StoreError::NotOpened { .. })));
+        assert!(testing::contents(folder.path()) == before);
+    }
+
+    /// Promise: a watcher does not open the file while a visitor is there, and waits for it to leave.
+    #[test]
+    fn the_door_is_for_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        drop(SqliteStore::open(&path).unwrap());
+        while lock::holder(&path).unwrap().is_some() {
+            std::thread::yield_now();
+        }
+        let visit = Door::visit(&path).unwrap().unwrap();
+        let (tell, told) = mpsc::channel();
+        let opening = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                let store = SqliteStore::open(&path).unwrap();
+                tell.send(()).unwrap();
+                drop(store);
+            }
+        });
+        while lock::holder(&path).unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        assert!(told.try_recv().is_err());
+        drop(visit);
+        told.recv().unwrap();
+        opening.join().unwrap();
+    }
+}
