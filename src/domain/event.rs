@@ -20,6 +20,10 @@ pub const TICKET_FAILED: &str = "ticket.failed";
 pub const TICKET_TIMED_OUT: &str = "ticket.timed_out";
 /// A pending ticket left the watch list.
 pub const TICKET_REMOVED: &str = "ticket.removed";
+/// An ended ticket is polled again, because somebody asked for it.
+pub const TICKET_RETRIED: &str = "ticket.retried";
+/// Somebody asked for a ticket to be polled again, and it can't be.
+pub const TICKET_RETRY_DROPPED: &str = "ticket.retry_dropped";
 /// A poll ended without a verdict on its ticket.
 pub const POLL_RETRY: &str = "poll.retry";
 /// A poll was answered "running".

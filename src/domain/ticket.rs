@@ -213,6 +213,18 @@ impl TicketRecord {
             progress: Progress::default(),
         }
     }
+
+    /// What the watch list said of it last.
+    #[must_use]
+    pub fn entry(&self) -> WatchEntry {
+        WatchEntry {
+            key: self.key.clone(),
+            token: self.token.clone(),
+            label: self.label.clone(),
+            created_at: self.created_at,
+            source: Arc::clone(&self.source),
+        }
+    }
 }
 
 #[cfg(test)]

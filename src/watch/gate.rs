@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::now::Now;
 use super::snapshot::PauseView;
-use crate::domain::{PauseEnd, PauseReason, WallTime};
+use crate::domain::{AppName, Endpoint, PauseEnd, PauseReason, WallTime};
+use crate::store::PauseRecord;
 
 /// A throttled app waits this long when the server names no time; doubled each time.
 const THROTTLE_FIRST: Duration = Duration::from_secs(60);
@@ -44,6 +45,8 @@ pub(super) struct Pause {
     pub reason: PauseReason,
     /// Since when, on the monotonic clock.
     pub since: Instant,
+    /// The same as `since`, for people.
+    pub since_wall: WallTime,
     /// When it ends by itself, or when the next probe is sent.
     pub next: Instant,
     /// The same as `next`, for people.
@@ -57,11 +60,17 @@ pub(super) struct Pause {
 }
 
 impl Pause {
+    /// As the state file keeps it.
+    #[must_use]
+    pub(super) fn record(&self, app: &AppName, endpoint: Endpoint) -> PauseRecord {
+        let PauseView { reason, since, until, next } = self.view();
+        PauseRecord { app: app.clone(), endpoint, reason, since, until, next }
+    }
+
     /// As it is shown.
     #[must_use]
-    pub(super) fn view(&self, now: Now) -> PauseView {
-        let lasted = now.at.saturating_duration_since(self.since);
-        PauseView { reason: self.reason, since: now.wall - lasted, until: self.until, next: self.next_wall }
+    pub(super) const fn view(&self) -> PauseView {
+        PauseView { reason: self.reason, since: self.since_wall, until: self.until, next: self.next_wall }
     }
 }
 
@@ -220,6 +229,7 @@ impl Gate {
     pub(super) fn clock_set_back(&mut self, by: Duration) {
         if let Some(pause) = &mut self.pause {
             pause.next_wall = pause.next_wall - by;
+            pause.since_wall = pause.since_wall - by;
             if pause.reason.ended_by() == PauseEnd::Time {
                 pause.until = pause.until.map(|until| until - by);
             }
@@ -245,6 +255,7 @@ impl Gate {
         self.pause = Some(Pause {
             reason,
             since: now.at,
+            since_wall: now.wall,
             next: now.at + wait,
             next_wall: now.wall + wait,
             until,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{TicketKey, TicketRecord, WallTime};
-use crate::store::{Batch, Release};
+use crate::store::{Batch, Release, RetryId};
 
 /// Poll counters and due times wait at most this long for company.
 pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -44,6 +44,9 @@ pub(super) struct Ledger {
     dirty_since: Option<Instant>,
     forgotten: Vec<TicketKey>,
     released: Vec<Release>,
+    /// Retries up to this one were carried out. Removed from the state file with the last of the rows that are
+    /// to be written: a crash before that must find them there.
+    retried: Option<RetryId>,
     /// Verdicts in the batch that is being written.
     committing: Option<Vec<Verdict>>,
     /// Verdicts that were logged and wait for the log's word that the lines are safe.
@@ -81,6 +84,17 @@ impl Ledger {
         self.dirty_since.get_or_insert(now);
     }
 
+    /// A retry was carried out, or came to nothing.
+    pub(super) fn retried(&mut self, retry: RetryId, now: Instant) {
+        self.retried = Some(retry);
+        self.dirty_since.get_or_insert(now);
+    }
+
+    /// Something that is written with every batch changed.
+    pub(super) fn touched(&mut self, now: Instant) {
+        self.dirty_since.get_or_insert(now);
+    }
+
     /// When the next batch is due; none while one is being written or there is nothing to write.
     #[must_use]
     pub(super) fn commit_due(&self) -> Option<Instant> {
@@ -112,6 +126,7 @@ impl Ledger {
         // While the disk is full these pile up; what no budget remembers need not be written at all.
         batch.released = std::mem::take(&mut self.released);
         batch.released.retain(|release| release.at >= released_before);
+        batch.retried = self.retried.take_if(|_| self.dirty.is_empty());
         self.committing = Some(verdicts);
         self.dirty_since = (!self.dirty.is_empty()).then_some(now);
         batch
@@ -143,6 +158,7 @@ impl Ledger {
         self.dirty.extend(batch.tickets.iter().filter_map(|record| tickets.find(&record.key)));
         self.forgotten.extend(batch.forgotten);
         self.released.extend(batch.released);
+        self.retried = self.retried.max(batch.retried);
         self.dirty_since.get_or_insert(now);
         self.not_before = Some(now + TRY_AGAIN);
         !std::mem::replace(&mut self.failing, true)

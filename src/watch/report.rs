@@ -84,6 +84,33 @@ fn failed_message(ticket: &TicketRecord) -> String {
     }
 }
 
+/// An ended ticket is polled again, because somebody asked for it.
+pub(super) fn ticket_retried(ticket: &TicketRecord) {
+    info!(
+        event = event::TICKET_RETRIED,
+        app = ticket.key.app.as_str(),
+        ticket = ticket.key.ticket.as_str(),
+        token = &*ticket.token,
+        label = ticket.label.as_deref(),
+        state = ticket.state.as_str(),
+        "ticket {} is polled again, as was asked for; it was {}",
+        ticket.key.ticket,
+        ticket.state
+    );
+}
+
+/// Somebody asked for a ticket to be polled again, and it can't be.
+pub(super) fn retry_dropped(key: &TicketKey, why: &str) {
+    warn!(
+        event = event::TICKET_RETRY_DROPPED,
+        app = key.app.as_str(),
+        ticket = key.ticket.as_str(),
+        reason = why,
+        "ticket {} can't be polled again: {why}",
+        key.ticket
+    );
+}
+
 /// A poll was answered "running".
 pub(super) fn poll_pending(key: &TicketKey, answer: &Answer, wait: Duration) {
     debug!(

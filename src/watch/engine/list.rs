@@ -143,7 +143,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.enqueue(index, now.at + wait);
     }
 
-    fn restart_ticket(&mut self, index: TicketIndex, entry: WatchEntry, now: Now) {
+    pub(super) fn restart_ticket(&mut self, index: TicketIndex, entry: WatchEntry, now: Now) {
         let active = self.active_of(index, now);
         let stamp = self.tickets.next_stamp();
         self.alter(index, now, |slot| {

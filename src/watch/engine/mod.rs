@@ -1,14 +1,15 @@
 //! The loop: wait for whatever comes first, let a plain function decide, carry out what it says.
 //!
 //! The rooms beside this one hold the engine's acts by subject: [`start`] (what the state file knew),
-//! [`list`] (a watch list is taken), [`calls`] (requests go out), [`answers`] (answers come in),
-//! [`writes`] (state file and log), [`finish`] (the end).
+//! [`list`] (a watch list is taken), [`retry`] (ended tickets are polled again), [`calls`] (requests go
+//! out), [`answers`] (answers come in), [`writes`] (state file and log), [`finish`] (the end).
 
 mod answers;
 mod calls;
 mod clock;
 mod finish;
 mod list;
+mod retry;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use self::calls::{CallEnd, Flight};
 use self::list::Taking;
 use super::announce::Announcer;
 use super::app_state::AppState;
+use super::gate::Pause;
 use super::ledger::Ledger;
 use super::now::{Clock, Now};
 use super::outcome::{End, Outcome, WatchError};
@@ -37,7 +39,7 @@ use super::tickets::Tickets;
 use crate::domain::{App, BudgetKey, Endpoint, Month, PauseEnd, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::{Backoff, Budget};
-use crate::store::{CommitError, Store, StoreError, Tally};
+use crate::store::{CommitError, PauseRecord, Retry, RetryId, Store, StoreError, Tally};
 
 /// After a stop, requests in flight may still end within this time.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -49,7 +51,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(60);
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
 
 /// The loop takes a turn and the state file's writer is asked for a sign of life this often, so that who
-/// watches can tell a quiet engine from one that stands still.
+/// watches can tell a quiet engine from one that stands still. As often it is asked what is to be retried.
 const PULSE: Duration = Duration::from_secs(1);
 
 /// A wake-up that is already past must not become a busy loop.
@@ -194,6 +196,13 @@ struct Engine<A, S, L> {
     commit: Option<JoinHandle<CommitEnd>>,
     settle: Option<JoinHandle<std::io::Result<()>>>,
     ping: Option<JoinHandle<Result<(), StoreError>>>,
+    asking: Option<JoinHandle<Result<Vec<Retry>, StoreError>>>,
+    /// The last request that was taken up.
+    retried: RetryId,
+    /// One of those requests has to wait.
+    retry_waits: bool,
+    /// Pauses as the state file has them, if that is known.
+    noted_pauses: Option<Vec<PauseRecord>>,
     pulse_at: Instant,
     store_answered_at: Option<Instant>,
     deadline: Option<Instant>,
@@ -217,6 +226,7 @@ enum Wake {
     Committed(Result<CommitEnd, tokio::task::JoinError>),
     Settled(Result<std::io::Result<()>, tokio::task::JoinError>),
     Pinged(Result<Result<(), StoreError>, tokio::task::JoinError>),
+    Asked(Result<Result<Vec<Retry>, StoreError>, tokio::task::JoinError>),
     Time,
 }
 
@@ -253,6 +263,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             commit: None,
             settle: None,
             ping: None,
+            asking: None,
+            retried: RetryId::default(),
+            retry_waits: false,
+            noted_pauses: Some(Vec::new()),
             pulse_at: now.at,
             store_answered_at: None,
             purge_at: now.at,
@@ -309,6 +323,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let store = self.store.clone();
             self.ping = Some(tokio::spawn(async move { store.ping().await }));
         }
+        if self.asking.is_none() {
+            let (store, since) = (self.store.clone(), self.retried);
+            self.asking = Some(tokio::spawn(async move { store.retries(since).await }));
+        }
     }
 
     async fn wait(&mut self, now: Now) -> Wake {
@@ -324,6 +342,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             commit = ended(&mut self.commit) => Wake::Committed(commit),
             settle = ended(&mut self.settle) => Wake::Settled(settle),
             ping = ended(&mut self.ping) => Wake::Pinged(ping),
+            asked = ended(&mut self.asking), if !stopping => Wake::Asked(asked),
             command = self.commands.recv(), if listens => Wake::Command(command),
             Some(call) = self.calls.join_next_with_id() => Wake::Call(call),
             () = sleep_until(until) => Wake::Time,
@@ -342,7 +361,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Wake::Committed(commit) => self.commit_ended(commit, now),
             Wake::Settled(settle) => self.settle_ended(settle, now),
             Wake::Pinged(Ok(Ok(()))) => self.store_answered_at = Some(now.at),
-            Wake::Pinged(_) | Wake::Command(None) | Wake::Time => {}
+            Wake::Asked(Ok(Ok(retries))) => self.retry(retries, now),
+            // A file that can't be read for now is asked again with the next pulse.
+            Wake::Pinged(_) | Wake::Asked(_) | Wake::Command(None) | Wake::Time => {}
         }
     }
 
@@ -378,8 +399,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if self.deadline.is_some_and(|deadline| deadline <= now.at) {
             return self.end(End::Deadline, now);
         }
-        // A list that is still coming in may bring more.
-        if !self.settings.until_done || self.taking.is_some() {
+        // A list that is still coming in may bring more, and so does a request that has to wait.
+        if !self.settings.until_done || self.taking.is_some() || self.retry_waits {
             return;
         }
         let pending = |place: &usize| self.tickets.pending_of(*place) > 0;
@@ -415,7 +436,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let apps = self.apps.iter().enumerate().map(|(place, app)| AppView {
             name: app.app.name.clone(),
             pending: self.tickets.pending_of(place),
-            pause: app.gate.pause().or(app.token_gate.pause()).map(|pause| pause.view(now)),
+            pause: app.gate.pause().or(app.token_gate.pause()).map(Pause::view),
             degraded: app.is_degraded(),
             budget: self.budgets[app.budget].key.clone(),
             rate_limit: app.app.rate_limit,

@@ -45,6 +45,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         self.ledger.logged(unannounced);
         self.take_list(list, now);
+        self.retry(loaded.retries, now);
         self.restore_denied();
         self.restore_budgets(&loaded.released, now);
         self.restore_tallies(loaded.tallies);

@@ -7,9 +7,9 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::{CommitEnd, Engine};
-use crate::domain::BudgetKey;
+use crate::domain::{BudgetKey, Endpoint};
 use crate::feishu::ExportApi;
-use crate::store::{Batch, Store, StoreError};
+use crate::store::{Batch, PauseRecord, Store, StoreError};
 use crate::watch::announce::Announcer;
 use crate::watch::ledger::Verdict;
 use crate::watch::now::Now;
@@ -19,6 +19,9 @@ use crate::watch::report;
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Starts what is due: the next batch, the next question to the log.
     pub(super) fn start_writes(&mut self, now: Now) {
+        if self.commit.is_none() && self.noted_pauses.as_ref() != Some(&self.pauses()) {
+            self.ledger.touched(now.at);
+        }
         if self.ledger.commit_due().is_some_and(|due| due <= now.at) {
             let batch = self.next_batch(now);
             let store = self.store.clone();
@@ -37,7 +40,23 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let has_news = |key: &BudgetKey| batch.released.iter().any(|release| release.budget == *key);
         let news = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| has_news(&tally.budget));
         batch.tallies = news.cloned().collect();
+        let pauses = Some(self.pauses());
+        if pauses != self.noted_pauses {
+            batch.pauses.clone_from(&pauses);
+            self.noted_pauses = pauses;
+        }
         batch
+    }
+
+    /// Every pause in force.
+    fn pauses(&self) -> Vec<PauseRecord> {
+        let gates = self
+            .apps
+            .iter()
+            .flat_map(|app| [(app, Endpoint::Query, &app.gate), (app, Endpoint::Token, &app.token_gate)]);
+        gates
+            .filter_map(|(app, endpoint, gate)| Some(gate.pause()?.record(&app.app.name, endpoint)))
+            .collect()
     }
 
     pub(super) fn next_write(&self, now: Instant) -> Option<Instant> {
@@ -58,6 +77,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
             Ok(Err(failed)) => {
                 let error = failed.error;
+                if failed.batch.pauses.is_some() {
+                    self.noted_pauses = None;
+                }
                 if self.ledger.commit_failed(failed.batch, &self.tickets, now.at) {
                     report::state_failed(&error);
                 }
@@ -66,7 +88,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                     self.end(End::StateLost, now);
                 }
             }
-            Err(_panicked) => self.ledger.commit_lost(&self.tickets, now.at),
+            Err(_panicked) => {
+                self.noted_pauses = None;
+                self.ledger.commit_lost(&self.tickets, now.at);
+            }
         }
     }
 

@@ -4,5 +4,6 @@ mod apps;
 mod clock;
 mod fakes;
 mod pulse;
+mod retry;
 mod tickets;
 mod writing;

@@ -1,0 +1,154 @@
+//! Ended tickets that are polled again on request, and the pauses that the state file shows.
+
+use super::fakes::*;
+use crate::domain::event::*;
+use crate::domain::*;
+use crate::feishu::*;
+use crate::store::{Retry, RetryId};
+
+fn ask(store: &FakeStore, id: i64, ticket: &str) {
+    let key = entry("default", ticket).key;
+    store.with(|kept| kept.retries.push(Retry { id: RetryId(id), key }));
+}
+
+/// Fails the first time it is asked, and then is done.
+fn fails_once() -> FakeApi {
+    FakeApi::new(|_, nth| {
+        let verdict = if nth == 1 { Verdict::Failed(ErrorKind::ExportTimeout) } else { completed() };
+        (SECOND / 10, verdict)
+    })
+}
+
+/// Promise: a request that comes while the engine runs is taken up within a second, once, and is gone from the
+/// state file only together with what it changed.
+#[tokio::test(start_paused = true)]
+async fn a_request_is_taken_up_within_a_second() {
+    let mut bench = Bench::new(fails_once()).tickets("default", ["1", "2"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(bench.store.state_of("1"), TicketState::Failed);
+    ask(&bench.store, 1, "1");
+    tokio::time::sleep(SECOND + SECOND / 10).await;
+    assert_eq!(bench.log.count(TICKET_RETRIED), 1);
+    tokio::time::sleep(20 * SECOND).await;
+    assert_eq!(bench.store.state_of("1"), TicketState::Completed);
+    assert_eq!(bench.store.state_of("2"), TicketState::Failed);
+    assert_eq!(bench.log.count(TICKET_RETRIED), 1);
+    assert!(bench.store.with(|kept| kept.retries.is_empty()));
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+/// Promise: what was asked for while nobody watched is done by the next start, even by one that ends when no
+/// ticket is pending.
+#[tokio::test(start_paused = true)]
+async fn the_next_start_takes_up_what_was_asked_before_it() {
+    let bench = Bench::new(fails_once()).tickets("default", ["1"]);
+    bench.run().await;
+    assert_eq!(bench.store.state_of("1"), TicketState::Failed);
+    ask(&bench.store, 1, "1");
+    let outcome = bench.run().await;
+    assert_eq!(outcome.listed.of(TicketState::Completed), 1);
+    assert!(bench.store.with(|kept| kept.retries.is_empty()));
+    let polls = bench.api.with(|remote| remote.polls.len());
+    bench.run().await;
+    assert_eq!(bench.api.with(|remote| remote.polls.len()), polls, "asked for once");
+}
+
+/// Promise 6: while the state file can't be written a request is neither lost nor carried out again and again.
+#[tokio::test(start_paused = true)]
+async fn a_request_outlives_a_state_file_that_fails() {
+    let api = FakeApi::new(|_, _| (SECOND / 10, Verdict::Failed(ErrorKind::ExportTimeout)));
+    let mut bench = Bench::new(api).tickets("default", ["1"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(10 * SECOND).await;
+    bench.store.with(|kept| kept.fails = true);
+    ask(&bench.store, 1, "1");
+    tokio::time::sleep(30 * SECOND).await;
+    assert_eq!(bench.log.count(TICKET_RETRIED), 1);
+    assert_eq!(bench.store.with(|kept| kept.retries.len()), 1, "still in the file");
+    bench.store.with(|kept| kept.fails = false);
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(bench.log.count(TICKET_RETRIED), 1);
+    assert_eq!(bench.log.count(TICKET_FAILED), 2, "each verdict is announced");
+    assert!(bench.store.with(|kept| kept.retries.is_empty()));
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+/// Promise: what can't be polled again is said, and does not stand in the way of the next request.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_polled_again_is_said() {
+    let bench = Bench::new(fails_once()).tickets("default", ["1", "2"]);
+    bench.run().await;
+    let mut shorter = bench;
+    shorter.entries.retain(|entry| entry.key.ticket.as_str() != "1");
+    for (id, ticket) in [(1, "1"), (2, "unknown"), (3, "2"), (4, "2")] {
+        ask(&shorter.store, id, ticket);
+    }
+    shorter.run().await;
+    assert_eq!(shorter.log.count(TICKET_RETRY_DROPPED), 3, "off the list, unknown, and pending already");
+    assert_eq!(shorter.store.state_of("1"), TicketState::Failed);
+    assert_eq!(shorter.store.state_of("2"), TicketState::Completed);
+    assert!(shorter.store.with(|kept| kept.retries.is_empty()));
+}
+
+/// Promise 4: a verdict is in the log before a retry may wipe it out.
+#[tokio::test(start_paused = true)]
+async fn a_verdict_is_announced_before_its_ticket_is_retried() {
+    let bench = Bench::new(fails_once()).tickets("default", ["1"]);
+    bench.log.with(|log| log.fails = true);
+    bench.run().await;
+    assert!(!bench.store.row("1").announced);
+    ask(&bench.store, 1, "1");
+    let running = bench.start();
+    tokio::time::sleep(30 * SECOND).await;
+    assert_eq!(bench.log.count(TICKET_RETRIED), 0);
+    bench.log.with(|log| log.fails = false);
+    let outcome = running.outcome.await.unwrap();
+    assert_eq!(bench.log.count(TICKET_RETRIED), 1);
+    assert_eq!(outcome.listed.of(TicketState::Completed), 1);
+}
+
+/// Promise: what is known of the file's life outlasts a retry: the job is the same.
+#[tokio::test(start_paused = true)]
+async fn a_retry_keeps_what_is_known_of_the_job() {
+    let api = FakeApi::new(|_, nth| {
+        let verdict = match nth {
+            1 => Verdict::Pending,
+            2 => Verdict::Failed(ErrorKind::NoPermission),
+            _ => completed(),
+        };
+        (SECOND / 10, verdict)
+    });
+    let bench = Bench::new(api).tickets("default", ["1"]);
+    bench.run().await;
+    ask(&bench.store, 1, "1");
+    bench.run().await;
+    let row = bench.store.row("1");
+    assert_eq!(
+        row.download_by,
+        Some(START + 10 * MINUTE + SECOND / 10),
+        "counted from the answer \"running\""
+    );
+}
+
+/// Promise: the state file shows the pauses in force, soon after they begin and end.
+#[tokio::test(start_paused = true)]
+async fn pauses_are_in_the_state_file() {
+    let api = FakeApi::new(|_, nth| {
+        let verdict = if nth < 4 { Verdict::AppFault(PauseReason::ScopeMissing) } else { completed() };
+        (SECOND / 10, verdict)
+    });
+    let bench = Bench::new(api).tickets("default", ["1"]);
+    let running = bench.start();
+    tokio::time::sleep(3 * SECOND / 2).await;
+    let pauses = bench.store.with(|kept| kept.pauses.clone());
+    assert_eq!(pauses.len(), 1);
+    assert_eq!((pauses[0].app.as_str(), pauses[0].endpoint), ("default", Endpoint::Query));
+    assert_eq!((pauses[0].reason, pauses[0].until), (PauseReason::ScopeMissing, None));
+    running.outcome.await.unwrap();
+    assert!(bench.store.with(|kept| kept.pauses.is_empty()));
+}
