@@ -12,9 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::durations::Bounds;
 use super::problem::{Position, is_invisible, shown};
 use super::report::FileReport;
-
-/// Longer keys are no typing mistake, and comparing them costs time.
-const TYPO_MAX: usize = 40;
+use crate::domain::near_miss;
 
 /// Where a table comes from: the report of its file, and the byte at which the parsed piece begins.
 #[derive(Clone, Copy)]
@@ -136,7 +134,7 @@ impl<'d> Section<'d> {
 
     fn describe_unknown(&self, key: &str) -> String {
         let accepted = self.keys.join(", ");
-        match closest(key, self.keys) {
+        match near_miss(key, self.keys.iter().copied()) {
             Some(close) => format!("unknown key {}; did you mean `{close}`?", shown(key)),
             None if self.discreet || self.origin.report.is_broken() => {
                 format!("unknown key; accepted here: {accepted}")
@@ -147,21 +145,10 @@ impl<'d> Section<'d> {
 
     fn has_typo_of(&self, known: &'static str) -> bool {
         let mut keys = self.table.into_iter().flatten().map(|(key, _)| key.get_ref());
-        keys.any(|key| !self.keys.contains(&key.as_ref()) && closest(key, self.keys) == Some(known))
+        keys.any(|key| {
+            !self.keys.contains(&key.as_ref()) && near_miss(key, self.keys.iter().copied()) == Some(known)
+        })
     }
-}
-
-/// The known key that was probably meant.
-fn closest(key: &str, keys: &[&'static str]) -> Option<&'static str> {
-    if key.len() > TYPO_MAX {
-        return None;
-    }
-    let plain = key.to_lowercase().replace('-', "_");
-    keys.iter()
-        .map(|known| (strsim::damerau_levenshtein(&plain, known), *known))
-        .filter(|(distance, known)| *distance <= (known.len() / 3).clamp(1, 3))
-        .min()
-        .map(|(_, known)| known)
 }
 
 /// One key and its value.
@@ -300,28 +287,5 @@ impl<'d> Field<'d> {
     pub(super) fn section(&self, table: &'d DeTable<'d>, keys: &'static [&'static str]) -> Section<'d> {
         let (origin, span, discreet) = (self.origin, self.span.clone(), self.discreet);
         Section { origin, table: Some(table), span, keys, defaults: None, discreet }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_misses_find_the_known_key() {
-        const KEYS: [&str; 5] = ["initial_interval", "max_interval", "jitter", "apps", "poll"];
-        for (typo, known) in [
-            ("intial_interval", "initial_interval"),
-            ("max-interval", "max_interval"),
-            ("Jitter", "jitter"),
-            ("jiter", "jitter"),
-            ("app", "apps"),
-            ("pol", "poll"),
-        ] {
-            assert_eq!(closest(typo, &KEYS), Some(known), "{typo}");
-        }
-        for other in ["", "interval_of_polls", "timeout", &"x".repeat(100_000)] {
-            assert_eq!(closest(other, &KEYS), None);
-        }
     }
 }

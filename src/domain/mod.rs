@@ -6,6 +6,7 @@ mod causes;
 pub mod event;
 mod failure;
 mod month;
+mod near_miss;
 mod pause;
 mod ticket;
 mod wall_time;
@@ -16,6 +17,7 @@ pub use app::{
 pub use causes::with_causes;
 pub use failure::{ErrorKind, Failure};
 pub use month::Month;
+pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
 pub use ticket::{
     Artefact, DOCUMENT_TOKEN_MAX, Progress, TicketId, TicketKey, TicketRecord, TicketState, WatchEntry,
