@@ -1,7 +1,8 @@
 //! Follows export tickets of Feishu and Lark until each yields its file token.
 //!
-//! The program is a thin shell around three front doors: [`Watcher`] watches, [`check`] looks at the
-//! configuration, [`status`] reads the state file. Behind them lie the rooms:
+//! The program is a thin shell around four front doors: [`Watcher`] watches, [`check`] looks at the
+//! configuration, [`status`] reads the state file, [`plan_retry`] leaves requests in it. Behind them lie the
+//! rooms:
 //!
 //! | module | is for | may use |
 //! |---|---|---|
@@ -23,5 +24,6 @@ pub mod store;
 pub mod watch;
 
 pub use front::check::{CheckReport, check};
+pub use front::retry::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
 pub use front::run::{Hooks, ReloadRequest, RunError, RunOptions, Watcher};
 pub use front::status::{StatusReport, status};

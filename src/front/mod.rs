@@ -3,5 +3,6 @@
 pub(crate) mod check;
 mod list_report;
 mod live_list;
+pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod status;

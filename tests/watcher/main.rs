@@ -20,6 +20,7 @@ mod live_list;
 mod log;
 mod notify;
 mod outputs;
+mod retry;
 mod secrets;
 mod server;
 mod signals;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use feishu_export_watcher::config::parse_duration;
-use feishu_export_watcher::domain::TicketState;
+use feishu_export_watcher::domain::{ErrorKind, TicketState, near_miss};
 
 use crate::status_output::Format;
 
@@ -71,6 +71,18 @@ Examples:
   feishu-export-watcher status --config watcher.toml --state completed --format csv > tokens.csv
   feishu-export-watcher status --config watcher.toml --format jsonl | jq -r .file_token";
 
+const RETRY_HELP: &str = "\
+Says which tickets, and leaves the request in the state file: a watcher that
+runs takes it up within a second, else the next one does when it starts. The
+job that a ticket names is asked about again, no new export is made: that
+helps where somebody granted a permission or mended an app, or where the
+answer was not to be had before give_up_after.
+
+Examples:
+  feishu-export-watcher retry --config watcher.toml 6933093124755412345
+  feishu-export-watcher retry --config watcher.toml --failed --kind no_permission --dry-run
+  feishu-export-watcher retry --config watcher.toml --failed --app default";
+
 const HEALTH_HELP: &str = "\
 Asks the watcher that runs by this configuration, at its [server] listen, and
 waits at most 5 s. Exit code 0 if it is well, otherwise 1 and the reason on
@@ -101,6 +113,9 @@ pub(crate) enum Command {
     /// Show what is known about every ticket
     #[command(after_help = STATUS_HELP)]
     Status(StatusArguments),
+    /// Have ended tickets polled again
+    #[command(after_help = RETRY_HELP)]
+    Retry(RetryArguments),
     /// Ask a running watcher whether it is well, for probes
     #[command(after_help = HEALTH_HELP)]
     Health(HealthArguments),
@@ -148,6 +163,29 @@ pub(crate) struct StatusArguments {
     pub(crate) state: Vec<TicketState>,
 }
 
+/// `retry`.
+#[derive(Debug, Args)]
+pub(crate) struct RetryArguments {
+    /// The configuration file; it says where the state file is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The tickets' ids, whatever they ended as
+    #[arg(value_name = "TICKET", required_unless_present = "failed", conflicts_with = "failed")]
+    pub(crate) tickets: Vec<String>,
+    /// All tickets that failed or timed out
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Of those, only the ones with this error.kind, such as no_permission
+    #[arg(long, value_name = "KIND", requires = "failed", conflicts_with = "tickets", value_parser = kind)]
+    pub(crate) kind: Option<ErrorKind>,
+    /// Only tickets of this app
+    #[arg(long, value_name = "APP")]
+    pub(crate) app: Option<String>,
+    /// Say what would be done and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// `health`.
 #[derive(Debug, Args)]
 pub(crate) struct HealthArguments {
@@ -161,6 +199,16 @@ pub(crate) struct HealthArguments {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "expected a duration such as 90s, 30m or 2h".to_owned())
+}
+
+fn kind(text: &str) -> Result<ErrorKind, String> {
+    ErrorKind::parse(text).ok_or_else(|| match near_miss(text, ErrorKind::all().map(ErrorKind::as_str)) {
+        Some(near) => format!("no such kind; did you mean {near}?"),
+        None => {
+            let names: Vec<_> = ErrorKind::all().map(ErrorKind::as_str).collect();
+            format!("expected one of {}", names.join(", "))
+        }
+    })
 }
 
 fn state(text: &str) -> Result<TicketState, String> {

@@ -10,6 +10,7 @@ mod health;
 mod log;
 mod notify;
 mod progress;
+mod retry;
 mod run;
 mod server;
 mod signals;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Status(arguments) => status::status(&arguments),
+        Command::Retry(arguments) => retry::retry(arguments),
         Command::Health(arguments) => health::health(&arguments),
     };
     ExitCode::from(code)

@@ -21,7 +21,7 @@ pub(super) fn after(seconds: f64) -> WallTime {
 }
 
 /// One completed, one failed, one pending, one never polled.
-pub(super) fn tickets() -> [TicketRecord; 4] {
+pub(crate) fn tickets() -> [TicketRecord; 4] {
     let mut completed = pending("default", "6933093124755412345", "docbcZVGtv1papC6jAVGiyabcef");
     completed.label = Some("周报, \"Q4\"".into());
     completed.state = TicketState::Completed;

@@ -14,7 +14,7 @@ mod table;
 mod view;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 
 use std::io::{self, BufWriter, Write};
 

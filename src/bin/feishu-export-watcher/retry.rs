@@ -1,0 +1,132 @@
+//! `retry`: says which tickets are to be polled again, asks for it, and says what became of that.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use feishu_export_watcher::config::load;
+use feishu_export_watcher::domain::TicketRecord;
+use feishu_export_watcher::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
+
+use crate::args::RetryArguments;
+use crate::log::harmless::harmless;
+use crate::words::grouped;
+use crate::{complain, exit, tell};
+
+/// Tickets that are named one by one; the rest is counted.
+const SHOWN: usize = 20;
+
+/// Asks for tickets to be polled again; returns the exit code.
+pub(crate) fn retry(arguments: RetryArguments) -> u8 {
+    let config = match load(&arguments.config) {
+        Ok((config, _)) => config,
+        Err(error) => {
+            tell(&error.to_string());
+            return exit::CONFIG;
+        }
+    };
+    let RetryArguments { tickets, failed, kind, app, dry_run, .. } = arguments;
+    let plan = match plan_retry(&config, &RetryWish { tickets, failed, kind, app }) {
+        Ok(plan) => plan,
+        Err(error) => {
+            complain(&error);
+            return match error {
+                RetryError::Store(error) => exit::of_store(&error),
+                _ => exit::USAGE,
+            };
+        }
+    };
+    if !plan.exists {
+        tell(&format!("no state yet: {}", config.state.path.display()));
+    }
+    tell_left_out(&plan);
+    if plan.tickets.is_empty() {
+        tell("nothing to retry");
+        return exit::FINE;
+    }
+    // Who does not want to hear it goes on all the same.
+    let _ = io::stdout().write_all(announcement(&plan.tickets, dry_run).as_bytes());
+    if dry_run {
+        tell("nothing was changed (--dry-run)");
+        return exit::FINE;
+    }
+    match plan.ask() {
+        Ok(asked) => {
+            tell(&outcome(&asked));
+            exit::FINE
+        }
+        Err(error) => {
+            complain(&error);
+            exit::of_store(&error)
+        }
+    }
+}
+
+fn tell_left_out(plan: &RetryPlan) {
+    for ticket in &plan.pending {
+        tell(&format!("ticket {ticket} is pending already"));
+    }
+    if plan.unlisted > 0 {
+        let left = grouped(plan.unlisted);
+        tell(&format!("{left} more left the watch list; list them again to have them polled"));
+    }
+}
+
+/// What will be done, ticket by ticket.
+fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
+    let will = if dry_run { "would" } else { "will" };
+    let mut text = match tickets.len() {
+        1 => format!("1 ticket {will} be polled again:\n"),
+        count => format!("{} tickets {will} be polled again:\n", grouped(count)),
+    };
+    for ticket in tickets.iter().take(SHOWN) {
+        let label = ticket.label.as_deref().map(|label| format!("  {}", harmless(label))).unwrap_or_default();
+        let key = &ticket.key;
+        let (app, id) = (harmless(key.app.as_str()), harmless(key.ticket.as_str()));
+        // A text takes whatever is written to it.
+        let _ = writeln!(text, "  {app}  {id}  {}{label}", what_became_of(ticket));
+    }
+    if tickets.len() > SHOWN {
+        let _ = writeln!(text, "  … and {} more", grouped(tickets.len() - SHOWN));
+    }
+    text
+}
+
+fn what_became_of(ticket: &TicketRecord) -> String {
+    match ticket.error.as_deref() {
+        Some(error) => format!("{}: {}", ticket.state, error.kind),
+        None => ticket.state.to_string(),
+    }
+}
+
+fn outcome(asked: &Asked) -> String {
+    match asked {
+        Asked::TakenUp => "done: the watcher has taken it up".to_owned(),
+        Asked::NotYet(watcher) => format!(
+            "asked, but the watcher ({watcher}) has not taken it up yet; it does once it can write its state \
+             file and log, which its log and `health --ready` tell"
+        ),
+        Asked::AtNextStart => "asked: no watcher runs, the next start takes it up".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status_output::fixtures;
+
+    /// Promise: what will be done is said before it is done, without flooding or deceiving a terminal.
+    #[test]
+    fn the_announcement_names_a_few_and_counts_the_rest() {
+        let [_, failed, ..] = fixtures::tickets();
+        assert_eq!(
+            announcement(std::slice::from_ref(&failed), true),
+            "1 ticket would be polled again:\n  lark  7000000000000000001  failed: document_deleted  =1+1\n"
+        );
+        let hostile = TicketRecord { label: Some("\u{1b}[2J\u{202e}".into()), ..failed };
+        let text = announcement(&vec![hostile; 1_234], false);
+        assert!(text.starts_with("1,234 tickets will be polled again:\n"), "{text}");
+        assert!(text.ends_with("\n  … and 1,214 more\n"), "{text}");
+        assert_eq!(text.lines().count(), SHOWN + 2);
+        assert!(!text.contains(['\u{1b}', '\u{202e}']));
+    }
+}
