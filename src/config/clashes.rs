@@ -10,11 +10,16 @@ use super::sources::OPTIONS;
 use crate::domain::{Credentials, SecretSource};
 
 /// What the state file has beside it while it is in use.
-const BESIDE_STATE: [&str; 5] = ["", "-wal", "-shm", ".lock", ".new"];
+const BESIDE_STATE: [&str; 6] = ["", "-wal", "-shm", ".lock", ".door", ".new"];
+
+/// A state file and what it has beside it.
+pub(super) fn beside_state(path: &Path) -> [PathBuf; BESIDE_STATE.len()] {
+    BESIDE_STATE.map(|suffix| beside(path, suffix))
+}
 
 /// One problem for each file that is written and has another use as well.
 pub(super) fn find(config: &Config) -> Vec<Problem> {
-    let state = BESIDE_STATE.map(|suffix| beside(&config.state.path, suffix));
+    let state = beside_state(&config.state.path);
     let log = config.log.file.as_deref();
     let mut clashes = Vec::new();
     if let Some(file) = log.filter(|file| state.iter().any(|path| path == file)) {

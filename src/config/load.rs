@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::clashes;
 use super::lookout::{Lookout, Marks};
 use super::problem::{ConfigError, Problem};
 use super::settings::Config;
-use super::watch_list;
+use super::text_file::{self, Forbidden};
+use super::watch_list::{self, Terms, Treatment};
 use super::watcher::{self, Reading};
 use crate::domain::{WallTime, WatchList};
 
@@ -45,8 +47,15 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     let Reading { config, sources, app_names, mut problems } = watcher::read(&path);
     // The look first: what changes while the files are read shows as changed at the next one.
     let marks = Marks::take(&sources, &Marks::default());
-    let mut lists = watch_list::read(&path, &sources, app_names.as_deref(), now, |_| false);
-    let lookout = Lookout::new(marks, &lists);
+    let terms = Terms {
+        config_path: &path,
+        sources: &sources,
+        apps: app_names.as_deref(),
+        forbidden: config.as_ref().map(forbidden).unwrap_or_default(),
+        now,
+    };
+    let mut lists = watch_list::read(&terms, |_| Treatment::Take);
+    let lookout = Lookout::new(marks, &mut lists);
     problems.append(&mut lists.problems);
     match config {
         Some(config) if !lists.is_fatal => {
@@ -54,6 +63,19 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
         }
         _ => Err(ConfigError(problems)),
     }
+}
+
+/// What lies at the path of `watcher.toml` now, to see whether it changed; none while it can't be read.
+#[must_use]
+pub fn read_again(config: &Config) -> Option<Vec<u8>> {
+    text_file::read_bytes(&config.path, watcher::SIZE_MAX, &forbidden(config)).ok()
+}
+
+/// The state file and what belongs to it, as they are now.
+pub(super) fn forbidden(config: &Config) -> Forbidden {
+    // What belongs to it lies beside the file itself, not beside a link to it.
+    let state = config.state.path.canonicalize().unwrap_or_else(|_| config.state.path.clone());
+    Forbidden::files(clashes::beside_state(&state))
 }
 
 /// Absolute, so that what the state file remembers of a watch list does not depend on where the program

@@ -2,21 +2,28 @@
 //!
 //! A look compares names, sizes and times, and only where these differ contents. It asks no kernel for
 //! notifications: editors that rename, files dropped into a folder, links that are swapped and mounts over
-//! a network all look alike to it. A file that changes is left alone until it has been quiet for a look.
-//! When to look is the caller's choice.
+//! a network all look alike to it. A file that changes is left alone until it has been quiet for a look; if it
+//! never is, it is taken as soon as it is good. When to look is the caller's choice.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use glob::Pattern;
 
+use super::load::forbidden;
 use super::problem::Problem;
 use super::settings::{Config, WatchSource, WatchSourceKind};
 use super::sources::{self, OPTIONS};
-use super::watch_list::{self, Lists};
-use crate::domain::WallTime;
+use super::text_file;
+use super::watch_list::{self, Lists, Terms, Treatment};
+use crate::domain::{Kept, TicketKeys, WallTime};
+
+/// A file that has not been at rest for so many looks is taken as it is, if it is good. A ticket that waits for
+/// longer may lose its file.
+const PATIENCE: u32 = 3;
 
 /// Whether a file that changes right now is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +39,9 @@ pub enum Haste {
 pub struct ListNews {
     /// What they say.
     pub lists: Lists,
-    /// Files whose tickets stay as they were: bad ones, and those that still change.
-    pub kept: HashSet<PathBuf>,
+    /// Tickets that stay as they were although the lists do not name them: those of bad files, and of files
+    /// that still change.
+    pub kept: Kept,
     /// What is wrong or deserves a look and was not said before.
     pub problems: Vec<Problem>,
     /// Files that are bad and were not, or not with this content, said to be before.
@@ -49,55 +57,65 @@ pub struct Lookout {
     seen: Marks,
     /// What was taken.
     contents: HashMap<PathBuf, u64>,
+    /// The tickets of each file when it was last good and at rest.
+    keys: HashMap<PathBuf, Arc<TicketKeys>>,
+    /// Files that change, and for how many looks in a row.
+    restless: HashMap<PathBuf, u32>,
     /// Times may be coarser than changes: what was just taken is read once more at the next look.
     unproven: bool,
+    unsettled: Unsettled,
     /// Bad files, and what is wrong, as far as it is said.
     rejected: BTreeSet<PathBuf>,
+    unreadable: BTreeSet<PathBuf>,
     said: HashSet<String>,
 }
 
 impl Lookout {
     /// Begins with lists that were read after a look at `marks`.
-    pub(super) fn new(marks: Marks, lists: &Lists) -> Self {
-        Self {
+    pub(super) fn new(marks: Marks, lists: &mut Lists) -> Self {
+        let mut lookout = Self {
             taken: marks.clone(),
             seen: marks,
             contents: lists.contents.clone(),
+            keys: HashMap::new(),
+            restless: HashMap::new(),
             unproven: true,
+            unsettled: Unsettled::default(),
             rejected: lists.rejected.iter().cloned().collect(),
+            unreadable: lists.unreadable.clone(),
             said: lists.problems.iter().map(Problem::to_string).collect(),
-        }
+        };
+        lookout.take_keys(lists);
+        lookout
     }
 
     /// Looks; blocks as long as the files do. None where there is nothing new.
     pub fn look(&mut self, config: &Config, haste: Haste, now: WallTime) -> Option<ListNews> {
         let marks = Marks::take(&config.watchlist, &self.taken);
         let before = std::mem::replace(&mut self.seen, marks);
-        let restless = match haste {
-            Haste::AtOnce => HashSet::new(),
-            Haste::WhenQuiet => {
-                self.changed_since(&self.taken).intersection(&self.changed_since(&before)).cloned().collect()
-            }
-        };
-        let has_news = self.changed_since(&self.taken).len() > restless.len();
+        let changed = self.changed_since(&self.taken);
+        match haste {
+            Haste::AtOnce => self.restless.clear(),
+            Haste::WhenQuiet => self.count_restless(&changed, &before),
+        }
+        let forbidden = forbidden(config);
+        let waits = |path: &&PathBuf| self.treatment(path) == Treatment::Leave;
+        let has_news = changed.iter().any(|path| !waits(&path))
+            || (self.unsettled.some && self.restless.is_empty())
+            || self.unreadable.iter().any(|path| text_file::is_readable(path, &forbidden));
         if haste == Haste::WhenQuiet && !has_news && !self.unproven {
             return None;
         }
         let apps: Vec<_> = config.apps.iter().map(|app| app.name.clone()).collect();
-        let mut lists = watch_list::read(&config.path, &config.watchlist, Some(&apps), now, |path| {
-            restless.contains(path)
-        });
-        for path in &restless {
-            lists
-                .contents
-                .extend(self.contents.get_key_value(path).map(|(path, hash)| (path.clone(), *hash)));
-        }
-        self.take_marks(&restless);
-        self.unproven = haste == Haste::AtOnce || lists.contents != self.contents;
-        if !self.unproven {
-            return None;
-        }
-        Some(self.news(lists, restless, haste))
+        let terms = Terms {
+            config_path: &config.path,
+            sources: &config.watchlist,
+            apps: Some(&apps),
+            forbidden,
+            now,
+        };
+        let lists = watch_list::read(&terms, |path| self.treatment(path));
+        self.news(lists, haste)
     }
 
     /// Files that are not as they were at `earlier`, those that came or went included.
@@ -106,34 +124,128 @@ impl Lookout {
         paths.filter(|path| self.seen.0.get(*path) != earlier.0.get(*path)).cloned().collect()
     }
 
-    fn take_marks(&mut self, restless: &HashSet<PathBuf>) {
+    /// A file is restless that changed since it was taken and changed again since the last look.
+    fn count_restless(&mut self, changed: &HashSet<PathBuf>, before: &Marks) {
+        let just_now = self.changed_since(before);
+        let counted = std::mem::take(&mut self.restless);
+        let looks = |path: &PathBuf| counted.get(path).map_or(1, |looks| looks.saturating_add(1));
+        self.restless = changed.intersection(&just_now).map(|path| (path.clone(), looks(path))).collect();
+    }
+
+    fn treatment(&self, path: &Path) -> Treatment {
+        match self.restless.get(path) {
+            None => Treatment::Take,
+            Some(..PATIENCE) => Treatment::Leave,
+            Some(_) => Treatment::IfGood,
+        }
+    }
+
+    /// What is new in lists that were just read.
+    fn news(&mut self, mut lists: Lists, haste: Haste) -> Option<ListNews> {
+        let left = self.left(&lists.unfinished);
+        self.take_marks(&left);
+        self.take_keys(&mut lists);
+        self.unreadable = std::mem::take(&mut lists.unreadable);
+        self.contents.retain(|path, _| !left.contains(path));
+        self.unproven = haste == Haste::AtOnce || lists.contents != self.contents;
+        // In a moment more is known of a file that has only just begun to change.
+        let all = left.iter().any(|path| !lists.unfinished.contains(path));
+        let now = Unsettled { all, some: !left.is_empty() };
+        let before = std::mem::replace(&mut self.unsettled, now);
+        let settled = (before.all && !now.all) || (before.some && !now.some);
+        let never_at_rest = lists.unfinished.iter().map(|path| never_at_rest(path)).collect::<Vec<_>>();
+        let is_said = never_at_rest.iter().all(|problem| self.said.contains(&problem.to_string()));
+        if !self.unproven && !settled && is_said {
+            return None;
+        }
+        lists.problems.extend(never_at_rest);
+        let problems = self.unsaid(&mut lists, haste);
+        let rejected = self.newly_rejected(&mut lists, &left, haste);
+        let kept = self.kept(&lists, left, all);
+        Some(ListNews { lists, kept, problems, rejected })
+    }
+
+    /// Files that changed and were not taken.
+    fn left(&self, unfinished: &HashSet<PathBuf>) -> HashSet<PathBuf> {
+        let waiting = self.restless.keys().filter(|path| self.treatment(path) == Treatment::Leave);
+        waiting.chain(unfinished).cloned().collect()
+    }
+
+    fn take_marks(&mut self, left: &HashSet<PathBuf>) {
         let old = std::mem::replace(&mut self.taken, self.seen.clone());
-        for path in restless {
+        for path in left {
             self.taken.0.remove(path);
             self.taken.0.extend(old.0.get_key_value(path).map(|(path, mark)| (path.clone(), mark.clone())));
         }
     }
 
-    fn news(&mut self, mut lists: Lists, restless: HashSet<PathBuf>, haste: Haste) -> ListNews {
+    /// What a restless file says may be half of what it will: better than nothing, and no more.
+    fn take_keys(&mut self, lists: &mut Lists) {
+        let (seen, restless) = (&self.seen, &self.restless);
+        self.keys.retain(|path, _| {
+            seen.0.contains_key(path) || restless.contains_key(path) || seen.is_hidden(path)
+        });
+        for (path, keys) in std::mem::take(&mut lists.keys) {
+            if !self.restless.contains_key(&path) || !self.keys.contains_key(&path) {
+                self.keys.insert(path, keys.into());
+            }
+        }
+    }
+
+    /// Problems that were not said before.
+    fn unsaid(&mut self, lists: &mut Lists, haste: Haste) -> Vec<Problem> {
         let found = std::mem::take(&mut lists.problems);
-        let lines = found.iter().map(Problem::to_string).collect();
+        let mut lines: HashSet<_> = found.iter().map(Problem::to_string).collect();
+        // Those of files that were not read stand as they did.
+        lines.extend(self.said.iter().filter(|_| !self.restless.is_empty()).cloned());
         let said = std::mem::replace(&mut self.said, lines);
         let is_new = |problem: &Problem| haste == Haste::AtOnce || !said.contains(&problem.to_string());
-        let problems: Vec<_> = found.into_iter().filter(is_new).collect();
-        let rejected = std::mem::replace(&mut self.rejected, lists.rejected.iter().cloned().collect());
+        found.into_iter().filter(is_new).collect()
+    }
+
+    /// Files that are bad now and were not, or with another content.
+    fn newly_rejected(
+        &mut self,
+        lists: &mut Lists,
+        left: &HashSet<PathBuf>,
+        haste: Haste,
+    ) -> BTreeSet<PathBuf> {
+        let still = self.rejected.intersection(&left.iter().cloned().collect()).cloned().collect::<Vec<_>>();
+        let rejected = lists.rejected.iter().cloned().chain(still).collect();
+        let rejected = std::mem::replace(&mut self.rejected, rejected);
         let contents = std::mem::replace(&mut self.contents, std::mem::take(&mut lists.contents));
         let is_news = |file: &&PathBuf| {
             let same = rejected.contains(*file) && contents.get(*file) == self.contents.get(*file);
             haste == Haste::AtOnce || !same
         };
-        let rejected = self.rejected.iter().filter(is_news).cloned().collect();
-        let mut kept = restless;
-        kept.extend(self.rejected.iter().cloned());
-        for pattern in &lists.lost {
-            kept.extend(self.taken.matching(pattern).map(Path::to_path_buf));
-        }
-        ListNews { lists, kept, problems, rejected }
+        lists.rejected.iter().filter(is_news).cloned().collect()
     }
+
+    fn kept(&self, lists: &Lists, left: HashSet<PathBuf>, all: bool) -> Kept {
+        let mut files = left;
+        files.extend(self.rejected.iter().cloned());
+        for pattern in &lists.lost {
+            files.extend(self.taken.matching(pattern).map(Path::to_path_buf));
+        }
+        let restless = self.restless.keys().filter(|path| !files.contains(*path));
+        let keys = files.iter().chain(restless).filter_map(|path| self.keys.get(path)).cloned().collect();
+        Kept { all, files, keys }
+    }
+}
+
+fn never_at_rest(path: &Path) -> Problem {
+    let message = "keeps changing and is not complete; what it listed before stays as it was; write lists under \
+                   another name and rename them once they are complete";
+    Problem::warning(&path.into(), None, message)
+}
+
+/// What the last lists that were read left open.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unsettled {
+    /// Whether every ticket was kept that they did not name.
+    all: bool,
+    /// Whether a file was left as it was because it changed.
+    some: bool,
 }
 
 /// What files look like from outside, by path.
@@ -176,6 +288,15 @@ impl Marks {
             }
         }
         Self(marks)
+    }
+
+    /// Whether a file can't be seen just now because its folder can't be.
+    fn is_hidden(&self, path: &Path) -> bool {
+        let of_pattern = |(at, mark): (&PathBuf, &Mark)| {
+            let lost = matches!(mark, Mark::Hidden(_)).then(|| Pattern::new(at.to_str()?).ok()).flatten();
+            lost.is_some_and(|pattern| pattern.matches_path_with(path, OPTIONS))
+        };
+        self.0.iter().any(of_pattern)
     }
 
     fn matching(&self, pattern: &str) -> impl Iterator<Item = &Path> {

@@ -33,7 +33,7 @@ mod watcher;
 
 pub use directives::parse_directives;
 pub use durations::parse_duration;
-pub use load::{Loaded, load, load_all};
+pub use load::{Loaded, load, load_all, read_again};
 pub use lookout::{Haste, ListNews, Lookout};
 pub use problem::{ConfigError, Position, Problem, Severity};
 pub use secrets::check_secrets;

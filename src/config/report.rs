@@ -11,12 +11,16 @@ use super::problem::{Position, Problem, Severity};
 /// Problems listed per file and severity; the rest is only counted.
 const LISTED_MAX: usize = 50;
 
+/// Lines from one mark to the next.
+const STRIDE: usize = 64;
+
 /// The problems of one file, and the text they point into.
 pub(super) struct FileReport<'t> {
     path: Arc<Path>,
     text: &'t str,
-    /// Byte offset of each line's first character. A large file without problems never needs it.
-    line_starts: OnceCell<Vec<usize>>,
+    /// Byte offset of the first character of every [`STRIDE`]th line: a file may be nothing but line ends. A
+    /// large file without problems never needs it.
+    line_marks: OnceCell<Vec<usize>>,
     found: RefCell<Found>,
 }
 
@@ -45,7 +49,7 @@ struct Listed {
 
 impl<'t> FileReport<'t> {
     pub(super) fn new(path: &Arc<Path>, text: &'t str) -> Self {
-        Self { path: Arc::clone(path), text, line_starts: OnceCell::new(), found: RefCell::default() }
+        Self { path: Arc::clone(path), text, line_marks: OnceCell::new(), found: RefCell::default() }
     }
 
     pub(super) fn error(&self, offset: usize, message: impl FnOnce() -> String) {
@@ -81,10 +85,9 @@ impl<'t> FileReport<'t> {
 
     /// Line and column of a byte offset.
     pub(super) fn position(&self, offset: usize) -> Position {
-        let line = self.line_index(offset);
-        let start = self.line_starts()[line];
-        let end = self.text.floor_char_boundary(offset.max(start));
-        Position { line: line + 1, column: self.text[start..end].chars().count() + 1 }
+        let before = &self.text[..self.text.floor_char_boundary(offset)];
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        Position { line: self.line_index(offset) + 1, column: before[start..].chars().count() + 1 }
     }
 
     /// The problems in the order of the text, each severity with a note on what was left out.
@@ -127,13 +130,16 @@ impl<'t> FileReport<'t> {
     }
 
     fn line_index(&self, offset: usize) -> usize {
-        self.line_starts().partition_point(|start| *start <= offset).saturating_sub(1)
+        let marks = self.line_marks();
+        let mark = marks.partition_point(|start| *start <= offset).saturating_sub(1);
+        let since = &self.text.as_bytes()[marks[mark]..offset.min(self.text.len())];
+        mark * STRIDE + since.iter().filter(|byte| **byte == b'\n').count()
     }
 
-    fn line_starts(&self) -> &[usize] {
-        self.line_starts.get_or_init(|| {
+    fn line_marks(&self) -> &[usize] {
+        self.line_marks.get_or_init(|| {
             let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0).chain(ends.map(|(offset, _)| offset + 1)).collect()
+            std::iter::once(0).chain(ends.map(|(offset, _)| offset + 1)).step_by(STRIDE).collect()
         })
     }
 }
@@ -153,6 +159,12 @@ mod tests {
         assert_eq!([at(0), at(2), at(3), at(7)], ["1:1", "1:3", "2:1", "2:3"]);
         assert_eq!([at(4), at(9), at(10), at(999)], ["2:1", "2:5", "3:1", "3:1"]);
         assert_eq!(FileReport::new(&path(), "").position(5).to_string(), "1:1");
+        let text = "ab\n".repeat(1000);
+        let report = FileReport::new(&path(), &text);
+        for offset in 0..=text.len() {
+            let expected = Position { line: offset / 3 + 1, column: offset % 3 + 1 };
+            assert_eq!(report.position(offset), expected, "{offset}");
+        }
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretBox};
 
+use super::load::forbidden;
 use super::problem::{Problem, shown_path};
 use super::settings::Config;
-use super::text_file;
+use super::text_file::{self, Forbidden, Refusal};
 use crate::domain::{App, Credentials, SecretSource};
 
 /// Bytes of a secret file at most.
@@ -18,13 +19,14 @@ const SIZE_MAX: u64 = 64 << 10;
 /// machine can't read its file (a warning). Reads files and the environment; sends nothing and keeps nothing.
 #[must_use]
 pub fn check_secrets(config: &Config) -> Vec<Problem> {
+    let forbidden = forbidden(config);
     let check = |(app, position): (&App, _)| {
         let (key, source) = match &app.credentials {
             Credentials::AppSecret(source) => ("app_secret", source),
             Credentials::AccessToken(source) => ("access_token", source),
         };
         let name = |message: String| format!("{key} of app `{}`: {source}: {message}", app.name);
-        let error = check_source(source).err();
+        let error = check_source(source, &forbidden).err();
         let error = error.map(|message| Problem::error(&config.path, Some(position), name(message)));
         let warning = find_file(source).ok().flatten().and_then(|path| check_mode(&path));
         let warning = warning.map(|message| Problem::warning(&config.path, Some(position), name(message)));
@@ -34,9 +36,9 @@ pub fn check_secrets(config: &Config) -> Vec<Problem> {
     config.apps.iter().zip(places).flat_map(check).flatten().collect()
 }
 
-fn check_source(source: &SecretSource) -> Result<(), String> {
+fn check_source(source: &SecretSource, forbidden: &Forbidden) -> Result<(), String> {
     let secret = match (source, find_file(source)?) {
-        (_, Some(path)) => text_file::read_bytes(&path, SIZE_MAX)?,
+        (_, Some(path)) => read_file(&path, forbidden)?,
         (SecretSource::Env(name), None) => {
             env::var_os(name).ok_or("is not set")?.into_string().map_err(|_| "is not UTF-8")?.into_bytes()
         }
@@ -57,6 +59,14 @@ fn find_file(source: &SecretSource) -> Result<Option<PathBuf>, String> {
             Ok(Some(Path::new(&folder).join(name)))
         }
     }
+}
+
+/// A file's bytes.
+fn read_file(path: &Path, forbidden: &Forbidden) -> Result<Vec<u8>, String> {
+    text_file::read_bytes(path, SIZE_MAX, forbidden).map_err(|refusal| match refusal {
+        Refusal::Unreadable(message) | Refusal::Unfit(message) => message,
+        Refusal::NotUtf8(_) => "is not UTF-8".to_owned(),
+    })
 }
 
 fn check_content(secret: &SecretBox<[u8]>) -> Result<(), String> {

@@ -7,13 +7,17 @@ use std::{fs, io};
 
 use glob::{MatchOptions, Pattern};
 
-use super::problem::{Problem, shown_path};
+use super::problem::{Problem, shown, shown_path};
 use super::settings::{WatchSource, WatchSourceKind};
 use super::text_file;
 
 /// As a shell does it: `*.toml` leaves hidden files alone, such as the lock files of editors.
 pub(super) const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// Files and folders that a pattern, or the beginning of one, may match. More are no watch lists; to look at them
+/// every few seconds would cost more than all polls.
+const MATCHES_MAX: usize = 10_000;
 
 /// ELOOP on Linux (errno(3)); the standard library has no stable name for it.
 const TOO_MANY_LINKS: i32 = 40;
@@ -75,6 +79,9 @@ pub(super) fn matches(pattern: &str) -> Result<Vec<PathBuf>, String> {
         let mut next = Vec::new();
         for path in paths {
             next.extend(step(path, component)?);
+            if next.len() > MATCHES_MAX {
+                return Err(format!("{}: matches more than {MATCHES_MAX} files", shown(pattern)));
+            }
         }
         paths = next;
     }
@@ -101,6 +108,9 @@ fn step(path: PathBuf, component: Component<'_>) -> Result<Vec<PathBuf>, String>
         // A name that is no text can't be meant by a pattern that is.
         if name.to_str().is_some_and(|name| pattern.matches_with(name, OPTIONS)) {
             found.push(path.join(name));
+        }
+        if found.len() > MATCHES_MAX {
+            break;
         }
     }
     Ok(found)
@@ -160,6 +170,20 @@ mod tests {
         assert_eq!(names(folder.path(), "*.toml"), ["a.toml"]);
         assert_eq!(names(folder.path(), "*/*.toml"), ["loop/a.toml"]);
         assert_eq!(names(folder.path(), "l??p/a.toml"), ["loop/a.toml"]);
+    }
+
+    /// A folder full of something else costs no more than it has to.
+    #[test]
+    fn a_flood_of_files_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let pattern = folder.path().join("*.toml");
+        let pattern = pattern.to_str().unwrap();
+        for number in 0..MATCHES_MAX {
+            fs::write(folder.path().join(format!("{number}.toml")), "").unwrap();
+        }
+        assert_eq!(matches(pattern).unwrap().len(), MATCHES_MAX);
+        fs::write(folder.path().join("more.toml"), "").unwrap();
+        assert!(matches(pattern).unwrap_err().ends_with("matches more than 10000 files"));
     }
 
     /// What is not there matches nothing; what can't be looked into is an error, never empty.

@@ -1,22 +1,45 @@
 //! Reads a small text file that may be anything: a folder, a pipe, a device without end, another
-//! encoding, or far too large. Never waits and never reads more than it was told.
+//! encoding, far too large, or a link to a file that must not be touched. Never waits for another process and
+//! never reads more than it was told.
 
-use std::fs::{self, File, FileType};
+use std::fs::{File, FileType};
 use std::io::{self, Read};
-use std::path::Path;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 /// A file's content that is no text.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// It could not be read, or is no file of bearable size.
+    /// It could not be read for now. The next try may succeed without anything showing that it will.
     Unreadable(String),
+    /// It is no file of bearable size, or one that has another use.
+    Unfit(String),
     /// It is not UTF-8 from this byte on; the text before it is given to find the line.
     NotUtf8(String),
 }
 
+/// Files that must not even be opened, as they are now.
+///
+/// A process that closes a file loses its POSIX locks on it, whichever descriptor it took them by. SQLite
+/// guards the state file by such locks, so to open and close that file by a link would leave it unguarded
+/// (sqlite.org/howtocorrupt.html, section 2.2).
+#[derive(Debug, Default)]
+pub(super) struct Forbidden(Vec<(u64, u64)>);
+
+impl Forbidden {
+    /// These files, wherever links lead to them.
+    pub(super) fn files(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let found = paths.into_iter().filter_map(|path| path.metadata().ok());
+        Self(found.map(|found| (found.dev(), found.ino())).collect())
+    }
+}
+
 /// The whole file as text, without a byte order mark.
-pub(super) fn read(path: &Path, limit: u64) -> Result<String, Refusal> {
-    let bytes = read_bytes(path, limit).map_err(Refusal::Unreadable)?;
+pub(super) fn read(path: &Path, limit: u64, forbidden: &Forbidden) -> Result<String, Refusal> {
+    let bytes = read_bytes(path, limit, forbidden)?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let mut bytes = error.into_bytes();
@@ -30,20 +53,45 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<String, Refusal> {
 }
 
 /// The whole file, at most `limit` bytes.
-pub(super) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    // Looked at before it is opened: opening a pipe waits for a writer.
-    let metadata = fs::metadata(path).map_err(|error| describe(&error))?;
-    if !metadata.is_file() {
-        return Err(format!("is {}, not a file", describe_type(metadata.file_type())));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
-    let file = File::open(path).map_err(|error| describe(&error))?;
-    // One byte more tells "as long as allowed" from "too long"; the size in the metadata may have changed since.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| describe(&error))?;
+pub(super) fn read_bytes(path: &Path, limit: u64, forbidden: &Forbidden) -> Result<Vec<u8>, Refusal> {
+    let file = open(path, forbidden)?;
+    let unreadable = |error: &io::Error| Refusal::Unreadable(describe(error));
+    let length = file.metadata().map_err(|error| unreadable(&error))?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(limit)).unwrap_or(0));
+    // One byte more tells "as long as allowed" from "too long"; the file may have grown since.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > limit {
-        return Err(format!("is larger than {}", describe_size(limit)));
+        return Err(Refusal::Unfit(format!("is larger than {}", describe_size(limit))));
     }
     Ok(bytes)
+}
+
+/// Whether the file can be opened and read from just now.
+pub(super) fn is_readable(path: &Path, forbidden: &Forbidden) -> bool {
+    open(path, forbidden).is_ok_and(|mut file| file.read(&mut [0]).is_ok())
+}
+
+/// Opens a regular file. What the path leads to is held on to before it is looked at, so that it can't be
+/// swapped for anything else in between; and it is opened only once it is known to be no pipe, which would
+/// wait for a writer, and nothing forbidden.
+fn open(path: &Path, forbidden: &Forbidden) -> Result<File, Refusal> {
+    let unreadable = |error: &io::Error| Refusal::Unreadable(describe(error));
+    let held = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let held = held.map(File::from).map_err(|error| unreadable(&error.into()))?;
+    let found = held.metadata().map_err(|error| unreadable(&error))?;
+    if !found.is_file() {
+        return Err(Refusal::Unfit(format!("is {}, not a file", describe_type(found.file_type()))));
+    }
+    if forbidden.0.contains(&(found.dev(), found.ino())) {
+        let use_of = "is the state file, or belongs to it; give each a file of its own";
+        return Err(Refusal::Unfit(use_of.to_owned()));
+    }
+    let opened = match File::open(format!("/proc/self/fd/{}", held.as_raw_fd())) {
+        // Where there is no /proc.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(path),
+        opened => opened,
+    };
+    opened.map_err(|error| unreadable(&error))
 }
 
 /// An I/O error as a lower-case fragment.
@@ -65,11 +113,13 @@ fn describe_size(limit: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn refusal(path: &Path) -> String {
-        match read(path, 1024).unwrap_err() {
-            Refusal::Unreadable(message) => message,
+        match read(path, 1024, &Forbidden::default()).unwrap_err() {
+            Refusal::Unreadable(message) | Refusal::Unfit(message) => message,
             Refusal::NotUtf8(before) => format!("not UTF-8 after {before:?}"),
         }
     }
@@ -88,13 +138,29 @@ mod tests {
         ] {
             fs::write(&file, content).unwrap();
             match expected {
-                Ok(text) => assert_eq!(read(&file, 1024).unwrap(), text),
+                Ok(text) => assert_eq!(read(&file, 1024, &Forbidden::default()).unwrap(), text),
                 Err(message) => assert_eq!(refusal(&file), message),
             }
         }
     }
 
-    #[cfg(unix)]
+    /// What is forbidden is not opened, by whatever name.
+    #[test]
+    fn links_to_forbidden_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("state.db"), "").unwrap();
+        std::os::unix::fs::symlink("state.db", at("soft")).unwrap();
+        fs::hard_link(at("state.db"), at("hard")).unwrap();
+        fs::write(at("other"), "").unwrap();
+        let forbidden = Forbidden::files([at("state.db"), at("absent")]);
+        for name in ["state.db", "soft", "hard"] {
+            assert!(matches!(read(&at(name), 1024, &forbidden), Err(Refusal::Unfit(_))), "{name}");
+            assert!(!is_readable(&at(name), &forbidden));
+        }
+        assert_eq!(read(&at("other"), 1024, &forbidden).unwrap(), "");
+    }
+
     #[test]
     fn devices_and_pipes_do_not_hang() {
         assert_eq!(refusal(Path::new("/dev/zero")), "is a pipe, socket or device, not a file");

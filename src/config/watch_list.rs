@@ -7,7 +7,7 @@
 //! A checked list stays text and is parsed a second time when its entries are wanted: parsed, they take
 //! several times the room, and most of them are known already.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use super::report::FileReport;
 use super::section::{Field, Origin, Section};
 use super::settings::WatchSource;
 use super::sources::{self, Expanded, ListFile};
-use super::text_file::{self, Refusal};
+use super::text_file::{self, Forbidden, Refusal};
 use super::watcher::describe_refusal;
-use crate::domain::{AppName, TicketKey, WallTime, WatchEntry, WatchList};
+use crate::domain::{AppName, TicketKey, TicketKeys, WallTime, WatchEntry, WatchList};
 
 const KEYS: &[&str] = &["ticket"];
 
-/// Bytes of a watch list at most: some 400,000 tickets.
+/// Bytes of all watch lists together at most: some 400,000 tickets.
 const SIZE_MAX: u64 = 64 << 20;
 
 /// Watch lists as far as they could be taken: checked, and ready to hand out their entries.
@@ -38,8 +38,16 @@ pub struct Lists {
     sightings: Sightings,
     apps: Option<Vec<AppName>>,
     now: WallTime,
+    /// Bytes that were read.
+    size: u64,
     /// Files that could not be taken.
     pub(super) rejected: Vec<PathBuf>,
+    /// Those of them that could not even be read. The next try may succeed, and nothing may show that it will.
+    pub(super) unreadable: BTreeSet<PathBuf>,
+    /// Files that were to be taken [if they are good](Treatment::IfGood), and were not.
+    pub(super) unfinished: HashSet<PathBuf>,
+    /// The tickets of each file that was taken.
+    pub(super) keys: HashMap<PathBuf, TicketKeys>,
     /// Patterns that could not be laid out.
     pub(super) lost: Vec<String>,
     /// Everything that is wrong, and what deserves a look.
@@ -56,25 +64,41 @@ struct GoodFile {
     text: String,
 }
 
-/// Reads and checks all watch lists, but for files in `without`. `apps` is none where the names are not known.
-pub(super) fn read(
-    config_path: &Arc<Path>,
-    sources: &[WatchSource],
-    apps: Option<&[AppName]>,
-    now: WallTime,
-    without: impl Fn(&Path) -> bool,
-) -> Lists {
-    let Expanded { files, problems, lost } = sources::expand(config_path, sources);
-    let mut lists = Lists::new(apps, now);
+/// What a reading goes by.
+pub(super) struct Terms<'a> {
+    /// Who names the sources.
+    pub(super) config_path: &'a Arc<Path>,
+    pub(super) sources: &'a [WatchSource],
+    /// The apps that a ticket may name; none where they are not known.
+    pub(super) apps: Option<&'a [AppName]>,
+    pub(super) forbidden: Forbidden,
+    pub(super) now: WallTime,
+}
+
+/// What is to be done with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// It is taken, or rejected.
+    Take,
+    /// It is taken if it is good, else left as it was and nothing is said: it may be half-written.
+    IfGood,
+    /// It is not read.
+    Leave,
+}
+
+/// Reads and checks all watch lists.
+pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) -> Lists {
+    let Expanded { files, problems, lost } = sources::expand(terms.config_path, terms.sources);
+    let mut lists = Lists::new(terms.apps, terms.now);
     lists.is_fatal = !problems.is_empty();
     let hidden = lost.iter().zip(&problems).map(|(pattern, why)| (pattern.into(), hash(&why.message)));
     lists.contents.extend(hidden);
     lists.problems = problems;
     lists.lost = lost;
-    for file in files.iter().filter(|file| !without(&file.path)) {
-        match text_file::read(&file.path, SIZE_MAX) {
-            Ok(text) => lists.add(file, text),
-            Err(refusal) => lists.refuse(file, refused_file(config_path, file, refusal)),
+    for file in &files {
+        match treatment(&file.path) {
+            Treatment::Leave => {}
+            wanted => lists.read(file, wanted, terms),
         }
     }
     lists
@@ -84,14 +108,14 @@ pub(super) fn read(
 #[cfg(test)]
 pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[AppName]>, now: WallTime) -> Lists {
     let mut lists = Lists::new(apps, now);
-    lists.add(&ListFile { path: Arc::clone(path), named_by: None }, text.to_owned());
+    lists.add(&ListFile { path: Arc::clone(path), named_by: None }, text.to_owned(), Treatment::Take);
     lists
 }
 
 /// A file named in full that can't be read is reported where it is named: there is the mistake.
 fn refused_file(config_path: &Arc<Path>, file: &ListFile, refusal: Refusal) -> Problem {
     match (&file.named_by, refusal) {
-        (Some(source), Refusal::Unreadable(message)) => {
+        (Some(source), Refusal::Unreadable(message) | Refusal::Unfit(message)) => {
             let message = format!("watch list {}: {message}", shown_path(&file.path));
             Problem::error(config_path, Some(source.position), message)
         }
@@ -107,6 +131,10 @@ impl Lists {
             apps: apps.map(Into::into),
             now,
             rejected: Vec::new(),
+            unreadable: BTreeSet::new(),
+            unfinished: HashSet::new(),
+            keys: HashMap::new(),
+            size: 0,
             lost: Vec::new(),
             problems: Vec::new(),
             is_fatal: false,
@@ -147,18 +175,37 @@ impl Lists {
         WatchList { entries, rejected }
     }
 
-    fn add(&mut self, file: &ListFile, text: String) {
-        self.contents.insert(file.path.to_path_buf(), hash(&text));
+    fn read(&mut self, file: &ListFile, treatment: Treatment, terms: &Terms<'_>) {
+        let read = text_file::read(&file.path, SIZE_MAX, &terms.forbidden).and_then(|text| {
+            self.size += text.len() as u64;
+            let fits = self.size <= SIZE_MAX;
+            let too_much = || format!("all watch lists together are larger than {} MiB", SIZE_MAX >> 20);
+            if fits { Ok(text) } else { Err(Refusal::Unfit(too_much())) }
+        });
+        match read {
+            Ok(text) => self.add(file, text, treatment),
+            Err(_) if treatment == Treatment::IfGood => drop(self.unfinished.insert(file.path.to_path_buf())),
+            Err(refusal) => {
+                if let Refusal::Unreadable(_) = refusal {
+                    self.unreadable.insert(file.path.to_path_buf());
+                }
+                self.refuse(file, refused_file(terms.config_path, file, refusal));
+            }
+        }
+    }
+
+    fn add(&mut self, file: &ListFile, text: String, treatment: Treatment) {
         let report = FileReport::new(&file.path, &text);
         let surroundings =
             Surroundings { apps: self.apps.as_deref(), source: Arc::clone(&file.path), now: self.now };
-        let mut seen_here = Vec::new();
+        let (mut seen_here, mut keys) = (Vec::new(), TicketKeys::default());
         for (offset, piece) in Pieces::of(&text) {
             if report.is_full() {
                 break;
             }
             read_piece(&report, offset, piece, &surroundings, |entry, offset| {
                 let number = self.good.len();
+                keys.add(&entry.key);
                 match self.sightings.add(&entry, number, offset) {
                     Ok(key) => seen_here.push(key),
                     Err(earlier) => report_repetition(&report, offset, &entry, &earlier, &self.good),
@@ -166,11 +213,19 @@ impl Lists {
             });
         }
         let is_bad = report.has_errors();
-        self.problems.extend(report.into_problems());
         if is_bad {
             self.sightings.forget(&seen_here);
+        }
+        if is_bad && treatment == Treatment::IfGood {
+            self.unfinished.insert(file.path.to_path_buf());
+            return;
+        }
+        self.problems.extend(report.into_problems());
+        self.contents.insert(file.path.to_path_buf(), hash(&text));
+        if is_bad {
             self.reject(file);
         } else {
+            self.keys.insert(file.path.to_path_buf(), keys.packed());
             self.good.push(GoodFile { path: Arc::clone(&file.path), text });
         }
     }

@@ -20,7 +20,7 @@ use super::section::{Field, Origin, Section};
 use super::server::{self, ServerReading};
 use super::settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};
 use super::sources::is_pattern;
-use super::text_file::{self, Refusal};
+use super::text_file::{self, Forbidden, Refusal};
 use crate::domain::AppName;
 use crate::schedule::{Backoff, BackoffError};
 
@@ -28,7 +28,7 @@ use crate::schedule::{Backoff, BackoffError};
 pub(super) const DEFAULTS: &str = include_str!("../../config/watcher.toml");
 
 /// Bytes of a `watcher.toml` at most.
-const SIZE_MAX: u64 = 1 << 20;
+pub(super) const SIZE_MAX: u64 = 1 << 20;
 
 pub(super) const KEYS: &[&str] = &["watchlist", "state", "log", "poll", "server", "apps"];
 pub(super) const STATE_KEYS: &[&str] = &["path", "keep"];
@@ -67,7 +67,7 @@ pub(super) struct Reading {
 
 /// Reads and checks the file at `path`, an absolute path.
 pub(super) fn read(path: &Arc<Path>) -> Reading {
-    match text_file::read(path, SIZE_MAX) {
+    match text_file::read(path, SIZE_MAX, &Forbidden::default()) {
         Ok(text) => check(path, &text),
         Err(refusal) => {
             let problems = vec![describe_refusal(path, refusal)];
@@ -104,7 +104,7 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
 /// A file that is no text, as a problem.
 pub(super) fn describe_refusal(path: &Arc<Path>, refusal: Refusal) -> Problem {
     match refusal {
-        Refusal::Unreadable(message) => Problem::error(path, None, message),
+        Refusal::Unreadable(message) | Refusal::Unfit(message) => Problem::error(path, None, message),
         Refusal::NotUtf8(before) => {
             let position = FileReport::new(path, &before).position(before.len());
             Problem::error(path, Some(position), "not UTF-8 from here on; save the file as UTF-8")

@@ -5,6 +5,7 @@ mod app;
 mod causes;
 pub mod event;
 mod failure;
+mod kept;
 mod month;
 mod near_miss;
 mod pause;
@@ -16,6 +17,7 @@ pub use app::{
 };
 pub use causes::with_causes;
 pub use failure::{ErrorKind, Failure};
+pub use kept::{Kept, TicketKeys};
 pub use month::Month;
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};

@@ -1,9 +1,10 @@
 //! What configuration and watch lists gave cause to say, in the log.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::config::Problem;
 use crate::domain::event;
@@ -12,12 +13,10 @@ use crate::domain::event;
 /// after it.
 pub(super) fn report_problems(problems: &[Problem], rejected: &BTreeSet<PathBuf>) {
     for file in rejected {
-        let found = problems.iter().filter(|problem| *problem.path == **file).count();
         error!(
             event = event::WATCHLIST_REJECTED,
             path = %file.display(),
-            problems = found,
-            "{} is left out (problems: {found}); what it listed before stays as it was",
+            "{} is left out; what it listed before stays as it was",
             file.display()
         );
     }
@@ -32,11 +31,36 @@ pub(super) fn report_problems(problems: &[Problem], rejected: &BTreeSet<PathBuf>
 }
 
 /// The reading of the watch lists broke off: a defect of this program.
-pub(super) fn report_broken_off(error: &tokio::task::JoinError) {
+pub(super) fn report_broken_off() {
     error!(
         event = event::WATCHLIST_REJECTED,
-        error.message = %error,
         "the watch list could not be read: the reading broke off, please report this defect; the old one stays, and changes are no longer seen"
+    );
+}
+
+/// The files are being looked at for suspiciously long; or that is over, after so long.
+pub(super) fn report_slow_look(took: Option<Duration>) {
+    match took {
+        None => warn!(
+            event = event::WATCHLIST_WARNING,
+            "the watch lists can't be read for half a minute now: a mount may hang; changes are not seen until \
+             it answers"
+        ),
+        Some(took) => info!(
+            event = event::WATCHLIST_WARNING,
+            "the watch lists are read again; it took {:.0} s",
+            took.as_secs_f64()
+        ),
+    }
+}
+
+/// `watcher.toml` changed on disk.
+pub(super) fn report_config_changed(path: &Path) {
+    warn!(
+        event = event::CONFIG_CHANGED,
+        path = %path.display(),
+        "{} has changed; a restart is needed to apply it",
+        path.display()
     );
 }
 

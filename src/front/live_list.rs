@@ -1,53 +1,59 @@
 //! The watch list while the watcher runs: looked at every few seconds and whenever somebody asks, handed to
 //! the engine where it changed.
 
-use std::io::Read as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc as channel};
+use std::thread;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use tracing::warn;
 
-use super::list_report::{report_broken_off, report_config, report_problems};
+use super::list_report::{
+    report_broken_off, report_config, report_config_changed, report_problems, report_slow_look,
+};
 use super::run::ReloadRequest;
-use crate::config::{Config, Haste, ListNews, Lookout, check_secrets};
-use crate::domain::{WallTime, event};
+use crate::config::{Config, Haste, ListNews, Lookout, check_secrets, read_again};
+use crate::domain::{Kept, WallTime};
 use crate::watch::Command;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// `watcher.toml` is read again only to see whether it changed; this much of it is looked at.
-const CONFIG_MAX: u64 = 1 << 20;
+/// A look that takes longer is said: a mount may hang, and nobody would know that no list is read.
+const SLOW_AFTER: Duration = Duration::from_secs(30);
 
 /// Follows the watch lists of one configuration.
 pub(super) struct LiveList {
     config: Arc<Config>,
-    /// None once a look broke off.
-    eyes: Option<Eyes>,
+    /// To the thread that looks; none once it broke off.
+    orders: Option<channel::Sender<Order>>,
+    engine: mpsc::Sender<Command>,
 }
 
-/// What the looking remembers from one time to the next.
-struct Eyes {
-    lookout: Lookout,
-    /// What `watcher.toml` held when it was last said to have changed, or at the start.
-    config_text: Option<Vec<u8>>,
+/// One look, and who hears that it is over.
+struct Order {
+    haste: Haste,
+    done: oneshot::Sender<()>,
 }
 
 impl LiveList {
-    pub(super) fn new(config: Arc<Config>, lookout: Lookout) -> Self {
-        let config_text = content(&config.path);
-        Self { config, eyes: Some(Eyes { lookout, config_text }) }
+    /// Sets up a thread for all looks: files may lie on a mount that is slow, or hangs, and one thread leaves
+    /// one allocator's worth of memory behind.
+    pub(super) fn new(config: Arc<Config>, lookout: Lookout, engine: mpsc::Sender<Command>) -> Self {
+        let (orders, received) = channel::channel();
+        let mut eyes = Eyes::new(Arc::clone(&config), lookout, engine.clone());
+        let looks = move || {
+            for Order { haste, done } in received {
+                eyes.look(haste);
+                let _ = done.send(());
+            }
+        };
+        let started = thread::Builder::new().name("watch-lists".to_owned()).spawn(looks);
+        Self { config, orders: started.is_ok().then_some(orders), engine }
     }
 
     /// Looks until nobody can ask any more or the engine is gone.
-    pub(super) async fn follow(
-        mut self,
-        mut requests: mpsc::Receiver<ReloadRequest>,
-        engine: mpsc::Sender<Command>,
-    ) {
+    pub(super) async fn follow(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
         let mut ticks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         // After a mount that hung, or a sleep of the whole machine, one look is enough.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -56,12 +62,13 @@ impl LiveList {
                 request = requests.recv() => {
                     let Some(request) = request else { return };
                     self.look_at_secrets();
-                    self.look(Haste::AtOnce, &engine).await;
-                    let _ = engine.send(Command::TryAgain).await;
-                    let _ = engine.send(Command::Answer(request)).await;
+                    // Before the look, which may hang.
+                    let _ = self.engine.send(Command::TryAgain).await;
+                    self.look(Haste::AtOnce).await;
+                    let _ = self.engine.send(Command::Answer(request)).await;
                 }
-                _ = ticks.tick() => self.look(Haste::WhenQuiet, &engine).await,
-                () = engine.closed() => return,
+                _ = ticks.tick() => self.look(Haste::WhenQuiet).await,
+                () = self.engine.closed() => return,
             }
         }
     }
@@ -73,29 +80,64 @@ impl LiveList {
         drop(tokio::task::spawn_blocking(move || report_config(&check_secrets(&config))));
     }
 
-    /// Looks once, off the threads that poll: files may lie on a mount that is slow, or hangs.
-    async fn look(&mut self, haste: Haste, engine: &mpsc::Sender<Command>) {
-        let Some(mut eyes) = self.eyes.take() else { return };
-        let (config, engine) = (Arc::clone(&self.config), engine.clone());
-        let looking = tokio::task::spawn_blocking(move || {
-            eyes.look_at_config(&config.path);
-            if let Some(news) = eyes.lookout.look(&config, haste, WallTime::now()) {
-                hand_over(news, &engine);
+    async fn look(&mut self, haste: Haste) {
+        let Some(orders) = &self.orders else { return };
+        let (done, mut over) = oneshot::channel();
+        let began = Instant::now();
+        // To a thread that is gone nothing is sent, and `done` with it.
+        let _ = orders.send(Order { haste, done });
+        let ended = tokio::select! {
+            ended = &mut over => ended,
+            () = tokio::time::sleep(SLOW_AFTER) => {
+                report_slow_look(None);
+                let ended = over.await;
+                report_slow_look(Some(began.elapsed()));
+                ended
             }
-            eyes
-        });
-        self.eyes = looking.await.inspect_err(report_broken_off).ok();
+        };
+        if ended.is_err() {
+            report_broken_off();
+            self.orders = None;
+            // A part of a list may have been handed over.
+            let kept = Kept { all: true, ..Kept::default() };
+            let _ = self.engine.send(Command::ListEnd { kept }).await;
+        }
     }
 }
 
+/// What the looking remembers from one time to the next.
+struct Eyes {
+    config: Arc<Config>,
+    lookout: Lookout,
+    engine: mpsc::Sender<Command>,
+    /// What `watcher.toml` held when it was last said to have changed, or at the start.
+    config_said: Option<Vec<u8>>,
+    /// What it held at the last look.
+    config_seen: Option<Vec<u8>>,
+}
+
 impl Eyes {
-    /// A changed `watcher.toml` is only said: to apply it takes a restart.
-    fn look_at_config(&mut self, path: &Path) {
-        let now = content(path);
-        if now != self.config_text {
-            report_change(path);
-            self.config_text = now;
+    fn new(config: Arc<Config>, lookout: Lookout, engine: mpsc::Sender<Command>) -> Self {
+        let now = read_again(&config);
+        Self { config, lookout, engine, config_said: now.clone(), config_seen: now }
+    }
+
+    fn look(&mut self, haste: Haste) {
+        self.look_at_config(haste);
+        if let Some(news) = self.lookout.look(&self.config, haste, WallTime::now()) {
+            hand_over(news, &self.engine);
         }
+    }
+
+    /// A changed `watcher.toml` is only said, once it is at rest: to apply it takes a restart.
+    fn look_at_config(&mut self, haste: Haste) {
+        let now = read_again(&self.config);
+        let is_quiet = haste == Haste::AtOnce || now == self.config_seen;
+        if now.is_some() && now != self.config_said && is_quiet {
+            report_config_changed(&self.config.path);
+            self.config_said.clone_from(&now);
+        }
+        self.config_seen = now;
     }
 }
 
@@ -111,21 +153,4 @@ fn hand_over(news: ListNews, engine: &mpsc::Sender<Command>) {
     if listens {
         let _ = engine.blocking_send(Command::ListEnd { kept: news.kept });
     }
-}
-
-/// The file's bytes; none while it can't be read, or is no regular file.
-fn content(path: &Path) -> Option<Vec<u8>> {
-    let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    let mut bytes = Vec::with_capacity(usize::try_from(file.len().min(CONFIG_MAX)).unwrap_or(0));
-    std::fs::File::open(path).ok()?.take(CONFIG_MAX).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
-}
-
-fn report_change(path: &Path) {
-    warn!(
-        event = event::CONFIG_CHANGED,
-        path = %path.display(),
-        "{} has changed; a restart is needed to apply it",
-        path.display()
-    );
 }

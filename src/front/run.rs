@@ -116,8 +116,8 @@ impl Watcher {
             settings: settings(&config, options),
             clock: Clock::system(),
         };
-        let live = LiveList::new(config, lookout);
-        let reloads = tokio::spawn(live.follow(hooks.reload, commands));
+        let live = LiveList::new(config, lookout, commands);
+        let reloads = tokio::spawn(live.follow(hooks.reload));
         let controls = Controls { stop: hooks.stop, commands: receiver, view: hooks.view };
         let outcome = watch(api, store.clone(), hooks.log, setup, controls).await;
         reloads.abort();

@@ -1,10 +1,7 @@
 //! What a watch list changes about the tickets that are known: a pure comparison, applied by the engine.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
-
 use super::tickets::{Slot, TicketIndex, Tickets};
-use crate::domain::{TicketState, WatchEntry};
+use crate::domain::{Kept, TicketState, WatchEntry};
 
 /// One difference between the watch list and what is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,21 +47,16 @@ impl Comparison {
     }
 
     /// What becomes of the tickets that the list did not name, for the next `count` places; none once all were
-    /// looked at. What a file in `kept` listed last stays as it was.
+    /// looked at. What is `kept` stays as it was.
     #[must_use]
-    pub(super) fn unnamed(
-        &mut self,
-        known: &Tickets,
-        kept: &HashSet<PathBuf>,
-        count: usize,
-    ) -> Option<Vec<Change>> {
+    pub(super) fn unnamed(&mut self, known: &Tickets, kept: &Kept, count: usize) -> Option<Vec<Change>> {
         if self.next >= known.places() {
             return None;
         }
         let from = self.next;
         self.next = from.saturating_add(count);
         let is_named = |index: TicketIndex| self.named.get(index.place()).copied().unwrap_or(false);
-        let stays = |slot: &Slot| slot.record.unlisted_since.is_some() || kept.contains(&*slot.record.source);
+        let stays = |slot: &Slot| slot.record.unlisted_since.is_some() || kept.keeps(&slot.record);
         let gone = known.iter_from(from).take_while(|(index, _)| index.place() < self.next);
         let gone = gone.filter(|(index, slot)| !is_named(*index) && !stays(slot));
         Some(gone.map(|(index, slot)| Change::of_unnamed(index, slot.record.state)).collect())
@@ -91,7 +83,7 @@ fn change_of(known: &Tickets, index: TicketIndex, entry: WatchEntry) -> Option<C
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::time::Duration;
 
     use super::*;
@@ -113,7 +105,7 @@ mod tests {
     }
 
     fn diff(known: &Tickets, entries: Vec<WatchEntry>, rejected: &[&str]) -> Vec<Change> {
-        let kept = rejected.iter().map(PathBuf::from).collect();
+        let kept = Kept { files: rejected.iter().map(PathBuf::from).collect(), ..Kept::default() };
         let mut comparison = Comparison::default();
         let mut changes: Vec<_> =
             entries.into_iter().filter_map(|entry| comparison.entry(known, entry)).collect();
@@ -177,8 +169,8 @@ mod tests {
                 Duration::ZERO,
             ));
         }
-        assert_eq!(comparison.unnamed(&known, &HashSet::new(), 9), Some(Vec::new()));
-        assert_eq!(comparison.unnamed(&known, &HashSet::new(), 9), None);
+        assert_eq!(comparison.unnamed(&known, &Kept::default(), 9), Some(Vec::new()));
+        assert_eq!(comparison.unnamed(&known, &Kept::default(), 9), None);
     }
 
     fn index(known: &Tickets, ticket: &str) -> TicketIndex {

@@ -119,3 +119,29 @@ fn reloads_leave_nothing_behind() {
     assert!(last <= settled + settled / 10, "bytes after each reload: {memory:?}");
     run.stop();
 }
+
+/// Locks that SQLite holds on the state file, as the kernel knows them (proc_locks(5)).
+fn state_locks(run: &Running) -> usize {
+    let pid = run.pid().as_raw_nonzero().to_string();
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().filter(|line| line.contains("POSIX") && line.split(' ').any(|word| word == pid)).count()
+}
+
+/// Promise 6: a link to the state file among the watch lists does not cost it its locks, without which another
+/// process would take away the log that is written.
+#[test]
+fn a_link_to_the_state_file_is_not_opened() {
+    let bench = bench(1);
+    let run = bench.start(&[]);
+    polled(&bench, "1", 2);
+    bench.wait_tickets("its row", |tickets| tickets.len() == 1);
+    let locks = state_locks(&run);
+    assert!(locks > 0);
+    symlink("../state.db", bench.path("lists/soft.toml")).unwrap();
+    fs::hard_link(bench.path("state.db-shm"), bench.path("lists/hard.toml")).unwrap();
+    run.wait_log("both refused", |lines| events(lines, "watchlist.rejected").count() >= 4);
+    assert_eq!(state_locks(&run), locks);
+    drop(rusqlite::Connection::open(bench.path("state.db")).unwrap().execute_batch("SELECT * FROM tickets"));
+    assert!(bench.path("state.db-wal").exists());
+    run.stop();
+}

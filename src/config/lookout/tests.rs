@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::super::load::{Loaded, load_all};
 use super::*;
+use crate::domain::{AppName, TicketId, TicketKey, TicketRecord, WatchEntry};
 
 const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 
@@ -15,6 +16,8 @@ struct Bench {
     folder: TempDir,
     config: Config,
     lookout: Lookout,
+    /// What the last news kept.
+    kept: Kept,
 }
 
 impl Bench {
@@ -30,7 +33,7 @@ impl Bench {
             "[apps.a]\nbase_url = 'https://open.feishu.cn'\napp_id = 'cli_a1'\napp_secret = { file = 's' }\n";
         fs::write(&path, format!("watchlist = {watchlist}\n{app}")).unwrap();
         let Loaded { config, lookout, .. } = load_all(&path, NOW).unwrap();
-        let mut bench = Self { folder, config, lookout };
+        let mut bench = Self { folder, config, lookout, kept: Kept::default() };
         // What was just read is read once more; from there on only news counts.
         assert!(bench.look().is_none());
         bench
@@ -50,13 +53,24 @@ impl Bench {
 
     fn look_with(&mut self, haste: Haste) -> Option<News> {
         let news = self.lookout.look(&self.config, haste, NOW)?;
+        self.kept = news.kept.clone();
         let short = |path: &Path| path.strip_prefix(self.folder.path()).unwrap().display().to_string();
-        let mut kept: Vec<_> = news.kept.iter().map(|path| short(path)).collect();
+        let mut kept: Vec<_> = news.kept.files.iter().map(|path| short(path)).collect();
         kept.sort();
         let rejected = news.rejected.iter().map(|path| short(path)).collect();
         let tickets =
             news.lists.into_list().entries.iter().map(|entry| entry.key.ticket.to_string()).collect();
         Some(News { tickets, kept, rejected, problems: news.problems.len() })
+    }
+}
+
+impl Bench {
+    /// Whether the last news keeps a ticket that was last listed by some file that is gone.
+    fn keeps(&self, ticket: &str) -> bool {
+        let key = TicketKey { app: AppName::new("a"), ticket: TicketId::new(ticket) };
+        let source = Path::new("/elsewhere.toml").into();
+        let entry = WatchEntry { key, token: "doc".into(), label: None, created_at: None, source };
+        self.kept.keeps(&TicketRecord::new(entry, NOW))
     }
 }
 
@@ -227,4 +241,100 @@ fn files_of_a_folder_that_cannot_be_entered_are_kept() {
     assert_eq!((found.problems, found.tickets.len()), (1, 0));
     assert!(found.kept.contains(&file.strip_prefix(bench.folder.path()).unwrap().display().to_string()));
     assert_eq!((bench.look(), bench.look()), (None, None));
+}
+
+/// Promise 6: a ticket that is moved from one file to another is never taken for gone, in whichever order the
+/// files are seen to change.
+#[test]
+fn a_ticket_that_moves_is_never_gone() {
+    let both = [("list.toml", &*tickets(&["1", "2"])), ("d/a.toml", &tickets(&["2"]))];
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &both);
+    bench.write("list.toml", &tickets(&["1"]));
+    assert_eq!(bench.look(), None);
+    bench.write("d/a.toml", &tickets(&["2"]));
+    assert_eq!(bench.look().unwrap().tickets, ["1"]);
+    assert!(bench.keeps("2"), "the other file has it");
+    assert_eq!(bench.look(), news(&["1", "2"]), "said again, so that its file is known");
+    assert_eq!(bench.look(), None);
+
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1", "2"]))]);
+    bench.write("list.toml", &tickets(&["1"]));
+    assert_eq!(bench.look(), None);
+    bench.write("d/a.toml", &tickets(&["2"]));
+    assert_eq!(bench.look().unwrap().tickets, ["1"]);
+    assert!(bench.keeps("2"), "more may follow");
+    assert_eq!(bench.look(), news(&["1", "2"]));
+    assert!(!bench.keeps("2"));
+}
+
+/// A bad file keeps all that it listed last, also what another file listed before it.
+#[test]
+fn a_bad_file_keeps_its_last_good_content() {
+    let both = [("list.toml", &*tickets(&["1", "2"])), ("d/a.toml", &tickets(&["2", "3"]))];
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &both);
+    bench.write("d/a.toml", "[[ticket]]\nticket = '7");
+    bench.write("list.toml", &tickets(&["1"]));
+    assert_eq!(bench.look(), None);
+    assert_eq!(bench.look().unwrap().tickets, ["1"]);
+    assert!(bench.keeps("2") && bench.keeps("3") && !bench.keeps("4"));
+    fs::remove_file(bench.path("d/a.toml")).unwrap();
+    assert_eq!((bench.look(), bench.look()), (None, news(&["1"])));
+    assert!(!bench.keeps("2"), "gone with its file");
+}
+
+/// Promise 5: a list that is never at rest is taken all the same once it is good, and one that is never good
+/// holds up no other and is said once.
+#[test]
+fn what_never_rests_is_taken_as_soon_as_it_is_good() {
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1"]))]);
+    let mut found = Vec::new();
+    for number in 2..8 {
+        bench.write("d/busy.toml", &tickets(&["2"]).repeat(number));
+        found.extend(bench.look().map(|news| (number, news.tickets)));
+    }
+    assert_eq!(found[0], (4, vec!["1".to_owned(), "2".to_owned()]), "after two looks in vain");
+
+    let mut said = 0;
+    for number in 0..8 {
+        bench.write("d/busy.toml", &format!("[[ticket]]\nticket = '{}", "9".repeat(number)));
+        said += bench.look().map_or(0, |news| news.problems + news.rejected.len());
+    }
+    assert_eq!(said, 1);
+    assert!(bench.lookout.said.iter().any(|line| line.contains("keeps changing")));
+    bench.write("list.toml", &tickets(&["5"]));
+    for number in 0..3 {
+        bench.write("d/busy.toml", &format!("[[ticket]]\nticket = '{}", "8".repeat(number)));
+        found.extend(bench.look().map(|news| (100, news.tickets)));
+    }
+    assert_eq!(found.last(), Some(&(100, vec!["5".to_owned()])));
+    assert!(bench.keeps("2") && !bench.keeps("1"));
+    assert_eq!(bench.look().unwrap().rejected.len(), 1, "at rest it is bad like any other");
+}
+
+/// A file that can't be read for a while is read once it can, though nothing else shows that.
+#[test]
+fn what_can_be_read_again_is_read() {
+    let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
+    fs::remove_file(bench.path("list.toml")).unwrap();
+    assert_eq!(bench.look(), None);
+    assert_eq!(bench.look().unwrap().rejected.len(), 1);
+    bench.write("list.toml", &tickets(&["1"]));
+    // Stands in for an error that goes away by itself, as those of a network mount do.
+    bench.lookout.taken = Marks::take(&bench.config.watchlist, &Marks::default());
+    assert_eq!(bench.look(), news(&["1"]));
+    assert_eq!((bench.look(), bench.look()), (None, None));
+}
+
+/// Promise 6: the state file is not even opened by a link in its place: SQLite's locks on it would be gone.
+#[test]
+fn the_state_file_is_no_watch_list() {
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1"]))]);
+    for suffix in ["", "-wal", "-shm"] {
+        bench.write(&format!("state.db{suffix}"), "# no problem by itself");
+    }
+    symlink("../state.db", bench.path("d/a.toml")).unwrap();
+    fs::hard_link(bench.path("state.db-wal"), bench.path("d/b.toml")).unwrap();
+    let found = bench.look_with(Haste::AtOnce).unwrap();
+    assert_eq!((found.rejected.len(), found.problems), (2, 2));
+    assert!(bench.lookout.said.iter().all(|line| line.contains("is the state file, or belongs to it")));
 }

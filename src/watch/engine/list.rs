@@ -1,11 +1,8 @@
 //! A watch list is taken: compared with what is known, and every difference carried out. A long one comes in
 //! parts, with turns of the loop in between, so that it holds up no poll.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
-
 use super::Engine;
-use crate::domain::{AppName, TicketRecord, TicketState, WatchEntry, WatchList};
+use crate::domain::{AppName, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::store::Store;
 use crate::watch::announce::Announcer;
@@ -23,15 +20,15 @@ const SWEEP: usize = 4096;
 pub(super) struct Taking {
     comparison: Comparison,
     counted: ListChanges,
-    /// Once the list is complete: files whose tickets stay as they were.
-    kept: Option<HashSet<PathBuf>>,
+    /// Once the list is complete: tickets that stay as they were.
+    kept: Option<Kept>,
 }
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// The list of the beginning, in one go: nothing is polled yet.
     pub(super) fn take_list(&mut self, list: WatchList, now: Now) {
         self.take_part(list.entries, now);
-        self.end_list(list.rejected.into_iter().collect());
+        self.end_list(Kept { files: list.rejected.into_iter().collect(), ..Kept::default() });
         while self.is_sweeping() {
             self.sweep(now);
         }
@@ -49,9 +46,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     /// The list is complete: what it did not name is looked for next.
-    pub(super) fn end_list(&mut self, kept: HashSet<PathBuf>) {
+    pub(super) fn end_list(&mut self, kept: Kept) {
         let taking = self.taking.get_or_insert_default();
-        taking.counted.kept_files = kept.len();
+        taking.counted.kept_files = kept.files.len();
         taking.kept = Some(kept);
     }
 

@@ -15,9 +15,8 @@ mod start;
 mod tests;
 mod writes;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,7 +35,7 @@ use super::outcome::{End, Outcome, WatchError};
 use super::report;
 use super::snapshot::{AppView, Snapshot};
 use super::tickets::Tickets;
-use crate::domain::{App, BudgetKey, Endpoint, Month, PauseEnd, WatchEntry, WatchList};
+use crate::domain::{App, BudgetKey, Endpoint, Kept, Month, PauseEnd, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::{Backoff, Budget};
 use crate::store::{CommitError, PauseRecord, Retry, RetryId, Store, StoreError, Tally};
@@ -110,8 +109,8 @@ pub enum Command {
     ListPart(Vec<WatchEntry>),
     /// The list is complete.
     ListEnd {
-        /// Files whose tickets stay as they were, since what they now say could not be taken.
-        kept: HashSet<PathBuf>,
+        /// What stays as it was although the list does not name it.
+        kept: Kept,
     },
     /// Somebody may have mended an app: paused apps are tried again, ready-made tokens read again.
     TryAgain,

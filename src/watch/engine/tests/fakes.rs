@@ -1,6 +1,6 @@
 //! Stand-ins for remote, state file and log on tokio's paused clock, and a bench to set them up on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -163,10 +163,10 @@ pub(super) fn trouble() -> Verdict {
 
 /// A state file in memory.
 #[derive(Clone, Default)]
-pub(super) struct FakeStore(Arc<Mutex<Kept>>);
+pub(super) struct FakeStore(Arc<Mutex<Memory>>);
 
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct Memory {
     pub(super) rows: HashMap<TicketKey, TicketRecord>,
     pub(super) released: Vec<Release>,
     /// By budget.
@@ -183,7 +183,7 @@ pub(super) struct Kept {
 }
 
 impl FakeStore {
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Kept) -> T) -> T {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
         act(&mut self.0.lock().unwrap())
     }
 
@@ -403,7 +403,7 @@ impl Running {
     /// Hands over a whole list, in parts of one entry each.
     pub(super) async fn take_list(&self, entries: Vec<WatchEntry>) {
         let parts = entries.into_iter().map(|entry| Command::ListPart(vec![entry]));
-        for command in parts.chain([Command::ListEnd { kept: HashSet::new() }]) {
+        for command in parts.chain([Command::ListEnd { kept: Kept::default() }]) {
             self.commands.send(command).await.unwrap();
         }
     }

@@ -252,7 +252,7 @@ async fn a_list_in_parts_counts_once_it_is_complete() {
     tokio::time::sleep(10 * SECOND).await;
     assert_eq!(bench.log.count(TICKET_REMOVED), 0);
     running.commands.send(Command::ListPart(vec![entry("default", "3")])).await.unwrap();
-    running.commands.send(Command::ListEnd { kept: HashSet::new() }).await.unwrap();
+    running.commands.send(Command::ListEnd { kept: Kept::default() }).await.unwrap();
     let (told, heard) = oneshot::channel();
     running.commands.send(Command::Answer(told)).await.unwrap();
     heard.await.unwrap();
@@ -262,18 +262,26 @@ async fn a_list_in_parts_counts_once_it_is_complete() {
     assert_eq!(bench.log.count(TICKET_REMOVED), 1);
 }
 
-/// Files that could not be taken keep their tickets.
+/// What could not be taken keeps its tickets, by whichever sign they are known.
 #[tokio::test(start_paused = true)]
-async fn tickets_of_a_kept_file_stay() {
-    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, Verdict::Pending))).tickets("default", ["1"]);
-    bench.settings.until_done = false;
-    let running = bench.start();
-    let kept = HashSet::from(["list.toml".into()]);
-    running.commands.send(Command::ListEnd { kept }).await.unwrap();
-    tokio::time::sleep(MINUTE).await;
-    assert_eq!(bench.log.count(TICKET_REMOVED), 0);
-    assert!(bench.api.polls_of("1").len() > 5);
-    running.commands.send(Command::ListEnd { kept: HashSet::new() }).await.unwrap();
-    tokio::time::sleep(SECOND).await;
-    assert_eq!(bench.log.count(TICKET_REMOVED), 1);
+async fn tickets_that_are_kept_stay() {
+    let mut keys = TicketKeys::default();
+    keys.add(&entry("default", "1").key);
+    for kept in [
+        Kept { files: HashSet::from(["list.toml".into()]), ..Kept::default() },
+        Kept { keys: vec![keys.packed().into()], ..Kept::default() },
+        Kept { all: true, ..Kept::default() },
+    ] {
+        let api = FakeApi::new(|_, _| (SECOND, Verdict::Pending));
+        let mut bench = Bench::new(api).tickets("default", ["1"]);
+        bench.settings.until_done = false;
+        let running = bench.start();
+        running.commands.send(Command::ListEnd { kept }).await.unwrap();
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(bench.log.count(TICKET_REMOVED), 0);
+        assert!(bench.api.polls_of("1").len() > 5);
+        running.commands.send(Command::ListEnd { kept: Kept::default() }).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(bench.log.count(TICKET_REMOVED), 1);
+    }
 }
