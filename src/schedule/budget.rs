@@ -69,6 +69,12 @@ impl Budget {
         }
     }
 
+    /// How long before `now` each request ended whose slot is still held, the longest first.
+    pub fn held(&self, now: Instant) -> impl Iterator<Item = Duration> + '_ {
+        let held = self.held_until.iter().filter(move |until| **until > now);
+        held.map(move |until| self.per.saturating_sub(*until - now))
+    }
+
     /// Holds up to `requests` more slots for one window: an earlier process may have sent that many
     /// without leaving a note.
     pub fn assume_sent(&mut self, now: Instant, requests: usize) {
@@ -124,6 +130,8 @@ mod tests {
         budget.restore(start, Duration::ZERO);
         budget.restore(start, Duration::from_secs(61));
         assert_eq!(budget.room(start), 1);
+        let ages: Vec<_> = budget.held(start + Duration::from_secs(1)).collect();
+        assert_eq!(ages, [Duration::from_secs(51), Duration::from_secs(1)]);
         budget.assume_sent(start, 100);
         assert_eq!(budget.room(start), 0);
         assert_eq!(budget.next_room(start), Some(start + Duration::from_secs(10)));

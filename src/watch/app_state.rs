@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::access::Access;
-use super::gate::{Gate, Passage};
+use super::gate::{Gate, Passage, Pause};
 use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{App, Credentials, Endpoint, TicketState};
 use crate::schedule::Queue;
@@ -118,6 +118,14 @@ impl AppState {
             }
             self.queue.pop();
         }
+    }
+
+    /// The pauses that keep tickets from being polled. That no new access token is to be had does not, as long
+    /// as the one in use is good.
+    pub(super) fn pauses(&self, now: Instant) -> impl Iterator<Item = (Endpoint, &Pause)> {
+        let of_token = self.token_gate.pause().filter(|_| self.access.usable(now).is_none());
+        let query = self.gate.pause().map(|pause| (Endpoint::Query, pause));
+        query.into_iter().chain(of_token.map(|pause| (Endpoint::Token, pause)))
     }
 
     /// How many polls may be in flight at once, given the configured number.

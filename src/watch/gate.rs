@@ -236,13 +236,17 @@ impl Gate {
         }
     }
 
-    /// The wall clock is ahead of where it was: a quota that ends with the month may be there again.
+    /// The wall clock is ahead of where it was: a quota that ends with the month may be there again, and what
+    /// people are told of the pause follows.
     pub(super) fn clock_ahead(&mut self, now: Now) {
-        let is_new_month = |pause: &&mut Pause| pause.until.is_some_and(|until| until <= now.wall);
-        let quota = self.pause.as_mut().filter(|pause| pause.reason.ended_by() == PauseEnd::Quota);
-        if let Some(pause) = quota.filter(is_new_month) {
+        let Some(pause) = &mut self.pause else { return };
+        let is_new_month = pause.until.is_some_and(|until| until <= now.wall);
+        if pause.reason.ended_by() == PauseEnd::Quota && is_new_month {
             pause.next = now.at;
-            pause.next_wall = now.wall;
+        }
+        pause.next_wall = now.wall + pause.next.saturating_duration_since(now.at);
+        if pause.reason.ended_by() == PauseEnd::Time {
+            pause.until = Some(pause.next_wall);
         }
     }
 
@@ -446,6 +450,28 @@ mod tests {
         broken.probe_sent();
         broken.throttled(Some(90 * SECOND), line.at(6).at, line.at(6));
         assert_eq!(broken.passage(line.at(6).at), Passage::Closed(Some(line.at(96).at)));
+    }
+
+    /// What is shown of a pause stays true when the wall clock moves.
+    #[test]
+    fn a_shown_pause_follows_the_wall_clock() {
+        let (line, mut gate) = (Line::new(), Gate::default());
+        gate.throttled(Some(60 * SECOND), line.at(0).at, line.at(0));
+        let hour = 3600 * SECOND;
+        let ahead = |now: Now| Now { wall: now.wall + hour, ..now };
+        gate.clock_ahead(ahead(line.at(10)));
+        let end = line.at(60).wall + hour;
+        let shown = gate.pause().unwrap().view();
+        assert_eq!((shown.next, shown.until, shown.since), (end, Some(end), line.at(0).wall));
+        assert_eq!(gate.pause().unwrap().next, line.at(60).at, "the server counts on");
+        gate.clock_set_back(hour);
+        let shown = gate.pause().unwrap().view();
+        assert_eq!((shown.next, shown.until), (line.at(60).wall, Some(line.at(60).wall)));
+
+        let mut broken = Gate::default();
+        broken.fault(PauseReason::ScopeMissing, line.at(0).at, line.at(0));
+        broken.clock_ahead(ahead(line.at(1)));
+        assert_eq!(broken.pause().unwrap().view().next, line.at(2).wall + hour);
     }
 
     #[test]

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::Engine;
-use crate::domain::{TicketRecord, TicketState, WallTime};
+use crate::domain::{Endpoint, TicketRecord, TicketState, WallTime};
 use crate::feishu::ExportApi;
-use crate::store::Store;
+use crate::store::{Release, Store};
 use crate::watch::announce::Announcer;
 use crate::watch::clock_step::ClockStep;
 use crate::watch::now::Now;
@@ -53,6 +53,21 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         for app in &mut self.apps {
             app.access.aged(by, now.at);
             app.gate.clock_ahead(now);
+            app.token_gate.clock_ahead(now);
+        }
+        self.note_slots_again(now);
+    }
+
+    /// By their old moments the next process would take the requests of the last minute for older than they are,
+    /// and their slots for free.
+    fn note_slots_again(&mut self, now: Now) {
+        for budget in &self.budgets {
+            for (endpoint, slots) in [(Endpoint::Query, &budget.query), (Endpoint::Token, &budget.token)] {
+                for ago in slots.held(now.at) {
+                    let release = Release { budget: budget.key.clone(), endpoint, at: now.wall - ago };
+                    self.ledger.released(release, now.at);
+                }
+            }
         }
     }
 }

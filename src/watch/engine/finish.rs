@@ -20,8 +20,11 @@ const WRITE_WITHIN: Duration = Duration::from_secs(4);
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) async fn finish(mut self) -> Outcome {
         self.give_up_calls().await;
+        // Each step below takes less time than a loop that moves may stand still.
+        self.show(self.clock.now());
         // Whatever is not announced by then is counted below and announced by the next start.
         let _ = tokio::time::timeout(ANNOUNCE_WITHIN, self.announce_all()).await;
+        self.show(self.clock.now());
         let saved = tokio::time::timeout(WRITE_WITHIN, self.write_rest()).await.unwrap_or(false);
         let outcome = Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),

@@ -28,7 +28,6 @@ use self::calls::{CallEnd, Flight};
 use self::list::Taking;
 use super::announce::Announcer;
 use super::app_state::AppState;
-use super::gate::Pause;
 use super::ledger::Ledger;
 use super::now::{Clock, Now};
 use super::outcome::{End, Outcome, WatchError};
@@ -308,8 +307,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if self.ending.is_none() {
             self.sweep(now);
             self.start_calls(now);
-            self.pulse(now);
         }
+        self.pulse(now);
         self.start_writes(now);
     }
 
@@ -322,7 +321,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let store = self.store.clone();
             self.ping = Some(tokio::spawn(async move { store.ping().await }));
         }
-        if self.asking.is_none() {
+        if self.asking.is_none() && self.ending.is_none() {
             let (store, since) = (self.store.clone(), self.retried);
             self.asking = Some(tokio::spawn(async move { store.retries(since).await }));
         }
@@ -371,7 +370,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let write = self.next_write(now.at);
         if let Some(ending) = &self.ending {
             let drained = Some(ending.drain_until).filter(|until| *until > now.at);
-            return drained.into_iter().chain(write).min();
+            return drained.into_iter().chain(write).chain([self.pulse_at]).min();
         }
         if self.is_sweeping() {
             return Some(now.at);
@@ -435,7 +434,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let apps = self.apps.iter().enumerate().map(|(place, app)| AppView {
             name: app.app.name.clone(),
             pending: self.tickets.pending_of(place),
-            pause: app.gate.pause().or(app.token_gate.pause()).map(Pause::view),
+            pause: app.pauses(now.at).next().map(|(_, pause)| pause.view()),
             degraded: app.is_degraded(),
             budget: self.budgets[app.budget].key.clone(),
             rate_limit: app.app.rate_limit,

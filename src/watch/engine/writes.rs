@@ -7,10 +7,12 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::{CommitEnd, Engine};
-use crate::domain::{BudgetKey, Endpoint};
+use crate::domain::BudgetKey;
 use crate::feishu::ExportApi;
 use crate::store::{Batch, PauseRecord, Store, StoreError};
 use crate::watch::announce::Announcer;
+use crate::watch::app_state::AppState;
+use crate::watch::gate::Pause;
 use crate::watch::ledger::Verdict;
 use crate::watch::now::Now;
 use crate::watch::outcome::End;
@@ -19,7 +21,7 @@ use crate::watch::report;
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Starts what is due: the next batch, the next question to the log.
     pub(super) fn start_writes(&mut self, now: Now) {
-        if self.commit.is_none() && self.noted_pauses.as_ref() != Some(&self.pauses()) {
+        if self.commit.is_none() && self.noted_pauses.as_ref() != Some(&self.pauses(now)) {
             self.ledger.touched(now.at);
         }
         if self.ledger.commit_due().is_some_and(|due| due <= now.at) {
@@ -40,7 +42,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let has_news = |key: &BudgetKey| batch.released.iter().any(|release| release.budget == *key);
         let news = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| has_news(&tally.budget));
         batch.tallies = news.cloned().collect();
-        let pauses = Some(self.pauses());
+        let pauses = Some(self.pauses(now));
         if pauses != self.noted_pauses {
             batch.pauses.clone_from(&pauses);
             self.noted_pauses = pauses;
@@ -49,14 +51,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     /// Every pause in force.
-    fn pauses(&self) -> Vec<PauseRecord> {
-        let gates = self
-            .apps
-            .iter()
-            .flat_map(|app| [(app, Endpoint::Query, &app.gate), (app, Endpoint::Token, &app.token_gate)]);
-        gates
-            .filter_map(|(app, endpoint, gate)| Some(gate.pause()?.record(&app.app.name, endpoint)))
-            .collect()
+    fn pauses(&self, now: Now) -> Vec<PauseRecord> {
+        let records = |app: &AppState| {
+            let record = |(endpoint, pause): (_, &Pause)| pause.record(&app.app.name, endpoint);
+            app.pauses(now.at).map(record).collect::<Vec<_>>()
+        };
+        self.apps.iter().flat_map(records).collect()
     }
 
     pub(super) fn next_write(&self, now: Instant) -> Option<Instant> {

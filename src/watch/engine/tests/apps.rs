@@ -105,7 +105,12 @@ async fn trouble_at_the_token_endpoint_holds_up_nobody_who_has_a_token() {
             .with_tokens(move |_, nth| if nth == 1 { Ok(Some(1200)) } else { Err(trouble) });
         let bench = Bench::new(api).tickets("default", ["1"]);
         let began = tokio::time::Instant::now();
-        assert_eq!(bench.run().await.end, End::Done);
+        let running = bench.start();
+        while !running.outcome.is_finished() {
+            assert_eq!(running.view.borrow().apps.first().and_then(|app| app.pause), None, "it is polled");
+            tokio::time::sleep(SECOND).await;
+        }
+        assert_eq!(running.outcome.await.unwrap().end, End::Done);
         assert!(began.elapsed() > 15 * MINUTE && began.elapsed() < 20 * MINUTE, "{:?}", began.elapsed());
         assert!(bench.api.with(|remote| remote.fetches.len()) > 1, "renewal was tried");
     }

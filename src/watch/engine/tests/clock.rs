@@ -105,3 +105,20 @@ async fn a_token_that_ended_in_a_sleep_is_not_used() {
     assert!(used.len() > 60 && used.iter().all(|token| token == "t-default-2"), "{used:?}");
     drop(running);
 }
+
+/// Promise 1: a clock that is set forward, and a restart right after it, free no slot early.
+#[tokio::test(start_paused = true)]
+async fn a_restart_after_a_step_keeps_the_budget() {
+    let bench = bench(|_| false).tickets("default", (100..300).map(|ticket| ticket.to_string()));
+    let running = bench.start();
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(polls(&bench), 100, "the budget is spent");
+    bench.shift.fetch_add(HOUR, Ordering::Relaxed);
+    tokio::time::sleep(3 * SECOND).await;
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+    let running = bench.start();
+    tokio::time::sleep(2 * MINUTE).await;
+    bench.api.assert_never_more_than(100);
+    drop(running);
+}

@@ -43,3 +43,20 @@ async fn a_store_that_hangs_is_told_from_one_that_refuses() {
     assert!(turned <= SECOND, "the loop goes on");
     assert!(answered >= hung.elapsed() - 2 * SECOND, "{answered:?}");
 }
+
+/// Promise 8: a stop that has to wait for polls in flight, and for a state file that hangs, is still seen to move.
+#[tokio::test(start_paused = true)]
+async fn a_slow_stop_shows_that_it_lives() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (MINUTE, completed()))).tickets("default", ["1", "2"]);
+    bench.settings.until_done = false;
+    bench.settings.request_timeout = 2 * MINUTE;
+    let running = bench.start();
+    tokio::time::sleep(2 * SECOND).await;
+    bench.store.with(|kept| kept.slow = vec![MINUTE; 3]);
+    running.stop.cancel();
+    while !running.outcome.is_finished() {
+        let turned = running.view.borrow().turned_at.unwrap().elapsed();
+        assert!(turned <= 5 * SECOND, "{turned:?}");
+        tokio::time::sleep(SECOND).await;
+    }
+}
