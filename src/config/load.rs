@@ -1,6 +1,6 @@
 //! The front doors: `watcher.toml` alone, or together with its watch lists in one report.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::clashes;
@@ -10,7 +10,7 @@ use super::settings::Config;
 use super::text_file::{self, Forbidden};
 use super::watch_list::{self, Terms, Treatment};
 use super::watcher::{self, Reading};
-use crate::domain::{WallTime, WatchList};
+use crate::domain::{AppName, WallTime, WatchList};
 
 /// `watcher.toml` and its watch lists, all in order.
 #[derive(Debug)]
@@ -37,6 +37,29 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
     }
 }
 
+/// What can be told from a `watcher.toml` that need not be in order: enough to look at its state file.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// The state file, an absolute path.
+    pub state: PathBuf,
+    /// The apps it names, in no particular order; none if that can't be told.
+    pub apps: Option<Vec<AppName>>,
+    /// Everything that is wrong with the file; empty if it is in order, warnings or not.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads of `watcher.toml` what is needed to look at the state file. A mistake in the rest of the file does not
+/// stand in the way.
+///
+/// # Errors
+/// Lists everything that is wrong with the file, where it can't be told for sure which state file it means.
+pub fn glance(path: &Path) -> Result<Glance, ConfigError> {
+    let Reading { config, app_names, state_path, problems, .. } = watcher::read(&resolve(path)?);
+    let Some(state) = state_path else { return Err(ConfigError(problems)) };
+    let problems = if config.is_some() { Vec::new() } else { problems };
+    Ok(Glance { state, apps: app_names, problems })
+}
+
 /// Reads and checks `watcher.toml` and its watch lists in one go. Errors in the first do not hide those in the
 /// others, as long as it can be told where they lie.
 ///
@@ -44,7 +67,7 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
 /// Lists everything that is wrong, warnings included.
 pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     let path = resolve(path)?;
-    let Reading { config, sources, app_names, mut problems } = watcher::read(&path);
+    let Reading { config, sources, app_names, mut problems, .. } = watcher::read(&path);
     // The look first: what changes while the files are read shows as changed at the next one.
     let marks = Marks::take(&sources, &Marks::default());
     let terms = Terms {

@@ -1,7 +1,7 @@
 //! What the TOML files say, checked into types that can't be wrong.
 //!
 //! A file is parsed into a raw document with the place of every key and value (`document`), which readers walk by
-//! name and type (`section`): `watcher.toml` in `watcher`, `server` and `apps`, watch lists in `watch_list`, `pieces`
+//! name and type (`section`): `watcher.toml` in `watcher`, `state`, `server` and `apps`, watch lists in `watch_list`, `pieces`
 //! and `entry`. They go on after a mistake, so that one run reports everything (`report`, `problem`). `lookout` sees
 //! which watch lists changed while the program runs. Defaults are the shipped
 //! `config/watcher.toml` itself. Secrets are not read here but for a check that they are there (`secrets`).
@@ -25,6 +25,7 @@ mod section;
 mod server;
 mod settings;
 mod sources;
+mod state;
 #[cfg(test)]
 mod tests;
 mod text_file;
@@ -33,7 +34,7 @@ mod watcher;
 
 pub use directives::parse_directives;
 pub use durations::parse_duration;
-pub use load::{Loaded, load, load_all, read_again};
+pub use load::{Glance, Loaded, glance, load, load_all, read_again};
 pub use lookout::{Haste, ListNews, Lookout};
 pub use problem::{ConfigError, Position, Problem, Severity};
 pub use secrets::check_secrets;

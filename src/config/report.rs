@@ -74,6 +74,11 @@ impl<'t> FileReport<'t> {
         !self.found.borrow().broken_lines.is_empty()
     }
 
+    /// Whether the line of that byte could not be parsed.
+    pub(super) fn is_broken_at(&self, offset: usize) -> bool {
+        self.is_broken() && self.found.borrow().broken_lines.contains(&self.line_index(offset))
+    }
+
     pub(super) fn has_errors(&self) -> bool {
         !self.found.borrow().errors.problems.is_empty()
     }
@@ -109,7 +114,7 @@ impl<'t> FileReport<'t> {
     }
 
     fn add(&self, severity: Severity, offset: usize, message: impl FnOnce() -> String) {
-        if self.is_broken() && self.found.borrow().broken_lines.contains(&self.line_index(offset)) {
+        if self.is_broken_at(offset) {
             return;
         }
         // The message is made before the borrow begins: whoever makes it may ask this report something.

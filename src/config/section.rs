@@ -124,6 +124,18 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// Whether this file itself holds `key`, in a line that could be parsed.
+    pub(super) fn holds(&self, key: &'static str) -> bool {
+        let is_sound =
+            |field: Field<'_>| !self.origin.report.is_broken_at(self.origin.offset + field.span.start);
+        self.own_field(key).is_some_and(is_sound)
+    }
+
+    /// Whether every key of this file is a known one.
+    pub(super) fn is_known(&self) -> bool {
+        self.table.into_iter().flatten().all(|(key, _)| self.keys.contains(&key.get_ref().as_ref()))
+    }
+
     fn own_field(&self, key: &'static str) -> Option<Field<'d>> {
         debug_assert!(self.keys.contains(&key), "`{key}` must be among the keys known here");
         let value = self.table?.get(key)?;

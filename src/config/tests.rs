@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::problem::Problem;
 use super::watch_list;
 use super::*;
-use super::{apps, entry, server, watcher};
+use super::{apps, entry, server, state, watcher};
 use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
 mod files;
@@ -107,7 +107,7 @@ fn watchlist_and_apps_are_never_filled_in() {
 fn the_shipped_files_name_every_key() {
     let watcher_keys = [
         watcher::KEYS,
-        watcher::STATE_KEYS,
+        state::KEYS,
         watcher::LOG_KEYS,
         watcher::POLL_KEYS,
         server::SERVER_KEYS,

@@ -5,7 +5,7 @@
 //! `apps` never come from there.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::section::{Field, Origin, Section};
 use super::server::{self, ServerReading};
 use super::settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};
 use super::sources::is_pattern;
+use super::state::{self, StateReading};
 use super::text_file::{self, Forbidden, Refusal};
 use crate::domain::AppName;
 use crate::schedule::{Backoff, BackoffError};
@@ -31,7 +32,6 @@ pub(super) const DEFAULTS: &str = include_str!("../../config/watcher.toml");
 pub(super) const SIZE_MAX: u64 = 1 << 20;
 
 pub(super) const KEYS: &[&str] = &["watchlist", "state", "log", "poll", "server", "apps"];
-pub(super) const STATE_KEYS: &[&str] = &["path", "keep"];
 pub(super) const LOG_KEYS: &[&str] = &["format", "level", "file"];
 pub(super) const POLL_KEYS: &[&str] = &[
     "initial_interval",
@@ -43,14 +43,12 @@ pub(super) const POLL_KEYS: &[&str] = &[
     "max_in_flight",
 ];
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const INTERVAL: Bounds = Bounds { least: Duration::from_millis(1), most: DAY, words: "from 1ms to 1d" };
 const GIVE_UP: Bounds =
     Bounds { least: Duration::from_millis(1), most: DAY.saturating_mul(3650), words: "from 1ms to 3650d" };
 const REQUEST_TIMEOUT: Bounds =
     Bounds { least: Duration::from_millis(10), most: Duration::from_secs(300), words: "from 10ms to 5m" };
-const KEEP: Bounds =
-    Bounds { least: Duration::ZERO, most: DAY.saturating_mul(3650), words: "from 0s to 3650d" };
 
 /// What could be made of a `watcher.toml`. The parts are there even if the whole is not, so that the watch
 /// lists can be checked in the same run.
@@ -62,6 +60,8 @@ pub(super) struct Reading {
     pub(super) sources: Vec<WatchSource>,
     /// The names of the apps, also of those with errors; none if that can't be told.
     pub(super) app_names: Option<Vec<AppName>>,
+    /// Where the state file lies, as far as that can be told.
+    pub(super) state_path: Option<PathBuf>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn read(path: &Arc<Path>) -> Reading {
         Ok(text) => check(path, &text),
         Err(refusal) => {
             let problems = vec![describe_refusal(path, refusal)];
-            Reading { config: None, sources: Vec::new(), app_names: None, problems }
+            Reading { config: None, sources: Vec::new(), app_names: None, state_path: None, problems }
         }
     }
 }
@@ -89,6 +89,7 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
     let root = Section::root(Origin { report: &report, offset: 0 }, document.as_ref(), KEYS);
     let parts = read_parts(path, &root, &defaults);
     root.finish();
+    let state_path = state::certain_path(&parts.state, &root, text, report.is_broken());
 
     let clean = !report.has_errors() && !defaults_report.has_errors();
     let mut problems = report.into_problems();
@@ -97,8 +98,9 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
     let config = parts.into_config(path).filter(|_| clean);
     let clashes = config.as_ref().map(clashes::find).unwrap_or_default();
     let config = config.filter(|_| clashes.is_empty());
+    let state_path = config.as_ref().map(|config| config.state.path.clone()).or(state_path);
     problems.extend(clashes);
-    Reading { config, sources, app_names, problems }
+    Reading { config, sources, app_names, state_path, problems }
 }
 
 /// A file that is no text, as a problem.
@@ -114,7 +116,7 @@ pub(super) fn describe_refusal(path: &Arc<Path>, refusal: Refusal) -> Problem {
 
 struct Parts {
     sources: Vec<WatchSource>,
-    state: Option<StateConfig>,
+    state: StateReading,
     log: Option<LogConfig>,
     poll: Option<PollConfig>,
     server: ServerReading,
@@ -132,7 +134,7 @@ impl Parts {
         Some(Config {
             path: Arc::clone(path),
             watchlist: self.sources,
-            state: self.state?,
+            state: StateConfig { path: self.state.path?, keep: self.state.keep? },
             log: self.log?,
             poll: self.poll?,
             server,
@@ -144,12 +146,12 @@ impl Parts {
 
 fn read_parts(path: &Path, root: &Section<'_>, defaults: &Section<'_>) -> Parts {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let state = defaults.subsection("state", STATE_KEYS, None);
+    let state = defaults.subsection("state", state::KEYS, None);
     let log = defaults.subsection("log", LOG_KEYS, None);
     let poll = defaults.subsection("poll", POLL_KEYS, None);
     Parts {
         sources: read_sources(root, folder),
-        state: read_state(&root.subsection("state", STATE_KEYS, Some(&state)), folder),
+        state: state::read(&root.subsection("state", state::KEYS, Some(&state)), folder),
         log: read_log(&root.subsection("log", LOG_KEYS, Some(&log)), folder),
         poll: read_poll(&root.subsection("poll", POLL_KEYS, Some(&poll))),
         server: server::read(root),
@@ -193,13 +195,6 @@ fn read_source(field: &Field<'_>, folder: &Path) -> Option<WatchSource> {
         WatchSourceKind::File(path)
     };
     Some(WatchSource { kind, position: field.position() })
-}
-
-fn read_state(section: &Section<'_>, folder: &Path) -> Option<StateConfig> {
-    section.finish();
-    let path = section.required("path", "a path").and_then(|field| field.path(folder));
-    let keep = section.required("keep", "a duration").and_then(|field| field.duration(KEEP));
-    Some(StateConfig { path: path?, keep: keep? })
 }
 
 fn read_log(section: &Section<'_>, folder: &Path) -> Option<LogConfig> {
@@ -282,7 +277,7 @@ mod tests {
             ("max_interval", INTERVAL),
             ("give_up_after", GIVE_UP),
             ("request_timeout", REQUEST_TIMEOUT),
-            ("keep", KEEP),
+            ("keep", state::KEEP),
         ] {
             let before = &DEFAULTS[..DEFAULTS.find(&format!("\n{key} = ")).unwrap()];
             let comment = before.rsplit("\n\n").next().unwrap().rsplit(" = ").next().unwrap();
