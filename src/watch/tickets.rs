@@ -4,6 +4,7 @@
 //! few dozen megabytes and no task.
 
 use std::collections::HashMap;
+use std::iter::Sum;
 use std::time::Duration;
 
 use crate::domain::{TicketKey, TicketRecord, TicketState};
@@ -59,6 +60,14 @@ impl FromIterator<TicketState> for Counts {
             counts.add(state);
         }
         counts
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |Self(sum), Self(more)| {
+            Self(std::array::from_fn(|state| sum[state] + more[state]))
+        })
     }
 }
 
