@@ -13,13 +13,14 @@ mod log;
 #[path = "../../src/bin/feishu-export-watcher/status_output/mod.rs"]
 #[expect(unused_imports, reason = "the demo uses a part of it")]
 mod status_output;
+#[path = "../../src/bin/feishu-export-watcher/terminal.rs"]
+mod terminal;
 #[path = "../../src/bin/feishu-export-watcher/words.rs"]
-#[expect(dead_code, reason = "the demo uses a part of it")]
 mod words;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -28,12 +29,14 @@ use export_simulator::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, Endpoint, RateLi
 use feishu_export_watcher::config::{Loaded, load_all};
 use feishu_export_watcher::domain::{TicketRecord, WallTime};
 use feishu_export_watcher::watch::Snapshot;
-use feishu_export_watcher::{Hooks, RunOptions, Watcher, status};
+use feishu_export_watcher::{Hooks, RunOptions, StatusQuery, Watcher, WatcherPresence, status};
+use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::fates::Fate;
 use crate::log::{Format, LogHandle, LogSetup};
+use crate::terminal::Screen;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -75,19 +78,26 @@ async fn demonstrate() -> Outcome<bool> {
         sim.revoke_tokens(DEFAULT_APP_ID);
         std::future::pending::<()>().await;
     };
-    let config = loaded.config.clone();
+    let config = loaded.config.path.to_path_buf();
     tokio::select! {
         outcome = watch_until_done(loaded, &log) => outcome?,
         () = revoking => {}
     }
     log.flush(Duration::from_secs(2)).await?;
 
-    let report = status(&config, &[])?;
+    let mut report = status(&config, &StatusQuery::default())?;
     println!();
+    let now = WallTime::now();
+    status_output::sort_by_attention(&mut report.tickets, now);
     let printed = status_output::Report {
         tickets: &report.tickets,
-        summary: report.summary.into(),
-        now: WallTime::now(),
+        omitted: 0,
+        summary: report.summary().into(),
+        apps: &report.apps,
+        is_watched: !matches!(report.watcher, WatcherPresence::Absent),
+        now,
+        zone: TimeZone::system(),
+        screen: Screen::of_stdout(),
     };
     status_output::print(&mut io::stdout().lock(), status_output::Format::Table, &printed)?;
     let strays = strays(&fates, &report.tickets);
@@ -144,7 +154,7 @@ fn write_secret(path: &Path) -> io::Result<()> {
 }
 
 fn set_up_log(loaded: &Loaded) -> Outcome<LogHandle> {
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = Screen::of_stdout().colour;
     let config = &loaded.config.log;
     let setup = LogSetup::of_process(Format::Text { colour }, config.level.clone(), config.file.clone())?;
     Ok(log::init(setup)?)

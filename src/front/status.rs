@@ -1,33 +1,173 @@
-//! `status`: what the state file knows, also while the daemon runs.
+//! `status`: what the state file knows, also while the watcher runs, and also while its `watcher.toml` is not in
+//! order: whoever has just broken that wants to see what is going on more than ever.
 
-use crate::config::Config;
-use crate::domain::{TicketRecord, TicketState};
-use crate::store::{StoreError, read_only};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::label_pattern::LabelPattern;
+use crate::config::{ConfigError, Glance, Problem, glance};
+use crate::domain::{AppName, Endpoint, TicketRecord, TicketState, near_miss};
+use crate::store::{Holder, Known, PauseRecord, StoreError, holder, read_only};
 use crate::watch::Counts;
 
-/// What is known about every ticket.
-#[derive(Clone, Debug)]
-pub struct StatusReport {
-    /// All tickets by state, whatever was asked for.
-    pub summary: Counts,
-    /// The tickets asked for, in the order of app and ticket.
-    pub tickets: Vec<TicketRecord>,
-    /// Whether there is a state file at all.
-    pub exists: bool,
+/// Apps that an error names at most.
+const NAMED_MAX: usize = 10;
+
+/// Which tickets are asked for. What is empty leaves nothing out.
+#[derive(Clone, Debug, Default)]
+pub struct StatusQuery {
+    /// In one of these states.
+    pub states: Vec<TicketState>,
+    /// Of one of these apps.
+    pub apps: Vec<String>,
+    /// With a label that one of these fits.
+    pub labels: Vec<LabelPattern>,
 }
 
-/// Reads the state file. Takes no lock, writes nothing.
+/// What is known about every ticket and app.
+#[derive(Debug)]
+pub struct StatusReport {
+    /// The state file.
+    pub path: PathBuf,
+    /// Whether there is one at all.
+    pub exists: bool,
+    /// What is wrong with `watcher.toml`; empty if it is in order.
+    pub problems: Vec<Problem>,
+    /// Who writes the state file.
+    pub watcher: WatcherPresence,
+    /// Every app that is known, by name, whatever was asked for.
+    pub apps: Vec<AppReport>,
+    /// The tickets asked for, in the order of app and ticket.
+    pub tickets: Vec<TicketRecord>,
+}
+
+impl StatusReport {
+    /// All tickets by state, whatever was asked for.
+    #[must_use]
+    pub fn summary(&self) -> Counts {
+        self.apps.iter().map(|app| app.counts).sum()
+    }
+}
+
+/// Whether a watcher runs on the state file.
+#[derive(Debug)]
+pub enum WatcherPresence {
+    /// One does.
+    Running(Holder),
+    /// None does: no ticket is polled, and what the file says of times to come is old news.
+    Absent,
+    /// That can't be told.
+    Unknown(StoreError),
+}
+
+/// What is known about an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppReport {
+    /// Its name.
+    pub name: AppName,
+    /// All its tickets by state.
+    pub counts: Counts,
+    /// Whether `watcher.toml` has it; none if that can't be told.
+    pub is_configured: Option<bool>,
+    /// The pause in force, as far as is known.
+    pub pause: Option<PauseRecord>,
+}
+
+/// Why nothing can be shown.
+#[derive(Debug, Error)]
+pub enum StatusError {
+    /// `watcher.toml` does not tell for sure where the state file lies.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The file can't be read, is no state file, or is a newer version's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nobody knows the app that was asked for.
+    #[error("unknown app `{name}`; {advice}")]
+    UnknownApp {
+        /// As it was given.
+        name: String,
+        /// The one that was probably meant, or all there are.
+        advice: String,
+    },
+}
+
+/// Reads the state file that the `watcher.toml` at `config` names. Takes no lock for long, writes nothing.
 ///
 /// # Errors
-/// The file can't be read, is no state file, or is a newer version's.
-pub fn status(config: &Config, states: &[TicketState]) -> Result<StatusReport, StoreError> {
-    let found = read_only(&config.state.path)?;
+/// It is not known where the state file lies, it can't be read, or an app that was asked for is known neither
+/// to `watcher.toml` nor to the state file.
+pub fn status(config: &Path, query: &StatusQuery) -> Result<StatusReport, StatusError> {
+    let Glance { state: path, apps: configured, problems } = glance(config)?;
+    let found = read_only(&path)?;
     let exists = found.is_some();
-    let mut tickets = found.unwrap_or_default().tickets;
-    let summary = tickets.iter().map(|ticket| ticket.state).collect();
-    if !states.is_empty() {
-        tickets.retain(|ticket| states.contains(&ticket.state));
+    let Known { mut tickets, pauses } = found.unwrap_or_default();
+    let watcher = match holder(&path) {
+        Ok(Some(holder)) => WatcherPresence::Running(holder),
+        Ok(None) => WatcherPresence::Absent,
+        Err(error) => WatcherPresence::Unknown(error),
+    };
+    // What a watcher wrote that is gone is no longer in force.
+    let pauses = if matches!(watcher, WatcherPresence::Absent) { Vec::new() } else { pauses };
+    let apps = apps(&tickets, configured.as_deref(), &pauses);
+    if let Some(name) = query.apps.iter().find(|name| apps.iter().all(|app| app.name.as_str() != *name)) {
+        return Err(unknown_app(name, &apps));
     }
+    tickets.retain(|ticket| is_asked_for(ticket, query));
     tickets.sort_by(|one, other| one.key.cmp(&other.key));
-    Ok(StatusReport { summary, tickets, exists })
+    Ok(StatusReport { path, exists, problems, watcher, apps, tickets })
 }
+
+/// Every app that has a ticket, is configured or is paused.
+fn apps(tickets: &[TicketRecord], configured: Option<&[AppName]>, pauses: &[PauseRecord]) -> Vec<AppReport> {
+    let mut counts: BTreeMap<&AppName, Counts> = BTreeMap::new();
+    for ticket in tickets {
+        counts.entry(&ticket.key.app).or_default().add(ticket.state);
+    }
+    let names: BTreeSet<_> = counts
+        .keys()
+        .copied()
+        .chain(configured.unwrap_or_default())
+        .chain(pauses.iter().map(|pause| &pause.app))
+        .collect();
+    let report = |name: &AppName| AppReport {
+        name: name.clone(),
+        counts: counts.get(name).copied().unwrap_or_default(),
+        is_configured: configured.map(|configured| configured.contains(name)),
+        pause: pause_of(name, pauses),
+    };
+    names.into_iter().map(report).collect()
+}
+
+/// The pause that holds the app's polls up. One of the polls themselves tells more than one of its tokens.
+fn pause_of(app: &AppName, pauses: &[PauseRecord]) -> Option<PauseRecord> {
+    let of_app = pauses.iter().filter(|pause| pause.app == *app);
+    of_app.min_by_key(|pause| pause.endpoint != Endpoint::Query).cloned()
+}
+
+fn is_asked_for(ticket: &TicketRecord, query: &StatusQuery) -> bool {
+    let StatusQuery { states, apps, labels } = query;
+    let label_fits = |label: &str| labels.iter().any(|pattern| pattern.fits(label));
+    (states.is_empty() || states.contains(&ticket.state))
+        && (apps.is_empty() || apps.iter().any(|app| app == ticket.key.app.as_str()))
+        && (labels.is_empty() || ticket.label.as_deref().is_some_and(label_fits))
+}
+
+fn unknown_app(name: &str, apps: &[AppReport]) -> StatusError {
+    let known = || apps.iter().map(|app| app.name.as_str());
+    let advice = match near_miss(name, known()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if apps.is_empty() => "neither watcher.toml nor the state file names any".to_owned(),
+        None => {
+            let more = if apps.len() > NAMED_MAX { ", …" } else { "" };
+            let names: Vec<_> = known().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
+            format!("watcher.toml and the state file know {}{more}", names.join(", "))
+        }
+    };
+    StatusError::UnknownApp { name: name.chars().take(NAME_MAX).collect(), advice }
+}
+
+/// Characters of an unknown app's name that are repeated at most.
+const NAME_MAX: usize = 60;

@@ -25,3 +25,4 @@ mod secrets;
 mod server;
 mod signals;
 mod state_file;
+mod status;

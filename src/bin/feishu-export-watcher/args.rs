@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use feishu_export_watcher::LabelPattern;
 use feishu_export_watcher::config::parse_duration;
 use feishu_export_watcher::domain::{ErrorKind, TicketState, near_miss};
 
@@ -64,10 +66,18 @@ Examples:
   feishu-export-watcher check --config watcher.toml --no-secrets";
 
 const STATUS_HELP: &str = "\
-Works while the watcher runs and after it stopped.
+Works while the watcher runs and after it stopped, and also while the
+configuration is not in order, as long as that names the state file for sure.
+
+The table is for people. What needs somebody comes first: failed and timed out,
+files to download, pending, and last what is over. On a terminal it shows 50
+tickets unless told otherwise, and colours unless NO_COLOR is set. The other
+formats are for programs: in the order of app and ticket, all of them.
 
 Examples:
   feishu-export-watcher status --config watcher.toml
+  feishu-export-watcher status --config watcher.toml --state failed,timed_out
+  feishu-export-watcher status --config watcher.toml --app lark --label 'week*'
   feishu-export-watcher status --config watcher.toml --state completed --format csv > tokens.csv
   feishu-export-watcher status --config watcher.toml --format jsonl | jq -r .file_token";
 
@@ -158,9 +168,19 @@ pub(crate) struct StatusArguments {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Only tickets in these states, separated by commas: pending, completed, failed, timed_out, removed
-    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
+    /// Only tickets in these states, separated by commas
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = states())]
     pub(crate) state: Vec<TicketState>,
+    /// Only tickets of these apps, separated by commas or given one by one
+    #[arg(long, value_name = "APP", value_delimiter = ',')]
+    pub(crate) app: Vec<String>,
+    /// Only tickets whose label holds this text, in upper or lower case. With * (any text) or ? (any one
+    /// character) in it the whole label has to fit. May be given several times
+    #[arg(long, value_name = "TEXT", value_parser = LabelPattern::parse)]
+    pub(crate) label: Vec<LabelPattern>,
+    /// At most so many tickets, 0 for all. Without it, all but for the table on a terminal
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
 }
 
 /// `retry`.
@@ -201,6 +221,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "expected a duration such as 90s, 30m or 2h".to_owned())
 }
 
+/// The names of states, with near misses and completions.
+fn states() -> impl TypedValueParser<Value = TicketState> {
+    PossibleValuesParser::new(TicketState::ALL.map(TicketState::as_str))
+        .try_map(|name| TicketState::parse(&name).ok_or("no such state"))
+}
+
 fn kind(text: &str) -> Result<ErrorKind, String> {
     ErrorKind::parse(text).ok_or_else(|| match near_miss(text, ErrorKind::all().map(ErrorKind::as_str)) {
         Some(near) => format!("no such kind; did you mean {near}?"),
@@ -208,13 +234,6 @@ fn kind(text: &str) -> Result<ErrorKind, String> {
             let names: Vec<_> = ErrorKind::all().map(ErrorKind::as_str).collect();
             format!("expected one of {}", names.join(", "))
         }
-    })
-}
-
-fn state(text: &str) -> Result<TicketState, String> {
-    TicketState::parse(text).ok_or_else(|| {
-        let names = TicketState::ALL.map(TicketState::as_str).join(", ");
-        format!("expected one of {names}")
     })
 }
 

@@ -16,6 +16,7 @@ mod server;
 mod signals;
 mod status;
 mod status_output;
+mod terminal;
 mod words;
 
 use std::io::{self, Write};

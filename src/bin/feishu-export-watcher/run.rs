@@ -17,6 +17,7 @@ use crate::notify::Notifier;
 use crate::progress::Progress;
 use crate::server::Server;
 use crate::signals::Signals;
+use crate::terminal::Screen;
 use crate::{complain, exit, log, tell};
 
 /// Lines that are still on their way at the end may take this long.
@@ -153,8 +154,7 @@ async fn watch_with(
 }
 
 fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogError> {
-    let on_terminal = io::stdout().is_terminal();
-    let colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let Screen { is_terminal: on_terminal, colour, .. } = Screen::of_stdout();
     let format = match config.log.format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text { colour },

@@ -2,34 +2,37 @@
 
 use std::io;
 
-use feishu_export_watcher::StatusReport;
-use feishu_export_watcher::config::load;
-use feishu_export_watcher::domain::WallTime;
+use feishu_export_watcher::domain::{WallTime, with_causes};
+use feishu_export_watcher::{StatusError, StatusQuery, StatusReport, WatcherPresence};
+use jiff::tz::TimeZone;
 
 use crate::args::StatusArguments;
-use crate::status_output::{self, Format, Report};
+use crate::status_output::{self, Format, Report, sort_by_attention};
+use crate::terminal::Screen;
 use crate::{complain, exit, tell};
 
-/// Prints what is known; returns the exit code.
+/// Tickets that the table shows on a terminal unless told otherwise.
+const SHOWN: usize = 50;
+
+/// Prints what is known; returns the exit code. A configuration that is not in order is said but is no failure:
+/// what was asked for could be told.
 pub(crate) fn status(arguments: &StatusArguments) -> u8 {
-    let config = match load(&arguments.config) {
-        Ok((config, _)) => config,
-        Err(error) => {
-            tell(&error.to_string());
-            return exit::CONFIG;
-        }
+    let query = StatusQuery {
+        states: arguments.state.clone(),
+        apps: arguments.app.clone(),
+        labels: arguments.label.clone(),
     };
-    let report = match feishu_export_watcher::status(&config, &arguments.state) {
+    let mut report = match feishu_export_watcher::status(&arguments.config, &query) {
         Ok(report) => report,
-        Err(error) => {
-            complain(&error);
-            return exit::of_store(&error);
-        }
+        Err(error) => return refuse(&error),
     };
     if !report.exists {
-        tell(&format!("no state yet: {}", config.state.path.display()));
+        tell(&format!("no state yet: {}", report.path.display()));
     }
-    match print(&report, arguments.format) {
+    let printed = print(&mut report, arguments);
+    // After the table, where they are seen.
+    tell_doubts(&report, arguments);
+    match printed {
         Ok(()) => exit::FINE,
         // `status | head` is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,
@@ -40,7 +43,70 @@ pub(crate) fn status(arguments: &StatusArguments) -> u8 {
     }
 }
 
-fn print(report: &StatusReport, format: Format) -> io::Result<()> {
-    let printed = Report { tickets: &report.tickets, summary: report.summary.into(), now: WallTime::now() };
-    status_output::print(&mut io::stdout().lock(), format, &printed)
+/// Why nothing can be shown, and its exit code.
+fn refuse(error: &StatusError) -> u8 {
+    match error {
+        StatusError::Config(error) => {
+            tell(&error.to_string());
+            tell("where the state file lies can't be told for sure; mend this and try again");
+            exit::CONFIG
+        }
+        StatusError::Store(error) => {
+            complain(error);
+            exit::of_store(error)
+        }
+        StatusError::UnknownApp { .. } => {
+            complain(error);
+            exit::USAGE
+        }
+    }
+}
+
+/// What is wrong, though it did not stand in the way.
+fn tell_doubts(report: &StatusReport, arguments: &StatusArguments) {
+    for problem in &report.problems {
+        tell(&problem.to_string());
+    }
+    if !report.problems.is_empty() {
+        tell(&format!(
+            "{} is not in order; shown is its state file all the same: {}",
+            arguments.config.display(),
+            report.path.display()
+        ));
+    }
+    if let WatcherPresence::Unknown(error) = &report.watcher {
+        tell(&format!("whether a watcher runs can't be told: {}", with_causes(error)));
+    }
+}
+
+fn print(report: &mut StatusReport, arguments: &StatusArguments) -> io::Result<()> {
+    let (now, screen, summary) = (WallTime::now(), Screen::of_stdout(), report.summary().into());
+    if arguments.format == Format::Table {
+        sort_by_attention(&mut report.tickets, now);
+    }
+    if !arguments.app.is_empty() {
+        report.apps.retain(|app| arguments.app.iter().any(|name| name == app.name.as_str()));
+    }
+    let shown = &report.tickets[..limit(arguments, screen).min(report.tickets.len())];
+    let printed = Report {
+        tickets: shown,
+        omitted: report.tickets.len() - shown.len(),
+        summary,
+        apps: &report.apps,
+        is_watched: !matches!(report.watcher, WatcherPresence::Absent),
+        now,
+        zone: TimeZone::system(),
+        screen,
+    };
+    status_output::print(&mut io::stdout().lock(), arguments.format, &printed)
+}
+
+/// How many tickets to show. Programs lose none by surprise, and neither does who looks at a file later.
+fn limit(arguments: &StatusArguments, screen: Screen) -> usize {
+    match arguments.limit {
+        Some(0) => usize::MAX,
+        Some(limit) => limit,
+        None if arguments.format == Format::Table && screen.is_terminal => SHOWN,
+        None => usize::MAX,
+    }
 }

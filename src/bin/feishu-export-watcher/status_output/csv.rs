@@ -118,16 +118,15 @@ fn begins_formula(first: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{self, NOW};
-    use super::super::{Format, Summary, print};
+    use super::super::fixtures;
+    use super::super::{Format, print};
     use super::*;
 
     #[test]
     fn a_header_and_a_row_a_ticket() {
         let tickets = fixtures::tickets();
-        let report = Report { tickets: &tickets, summary: Summary::default(), now: NOW };
         let mut out = Vec::new();
-        print(&mut out, Format::Csv, &report).unwrap();
+        print(&mut out, Format::Csv, &fixtures::report(&tickets)).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "app,ticket,token,label,state,file_token,file_name,file_extension,doc_type,file_size,job_status,\

@@ -4,13 +4,19 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
+use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{
-    AppName, Artefact, BudgetKey, ErrorKind, Failure, PauseReason, RateLimit, TicketId, TicketKey,
-    TicketRecord, TicketState, WallTime, WatchEntry,
+    AppName, Artefact, BudgetKey, Endpoint, ErrorKind, Failure, PauseEnd, PauseReason, RateLimit, TicketId,
+    TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
 };
+use feishu_export_watcher::store::PauseRecord;
 use feishu_export_watcher::watch::{AppView, Counts, PauseView};
 
-use super::Summary;
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use super::{Report, Summary};
+use crate::terminal::Screen;
 
 /// 2026-11-22 10:00 UTC.
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
@@ -67,7 +73,13 @@ pub(crate) fn tickets() -> [TicketRecord; 4] {
     [completed, failed, retried, unpolled]
 }
 
-fn pending(app: &str, ticket: &str, token: &str) -> TicketRecord {
+/// One that came to an end so many seconds after [`NOW`].
+pub(super) fn ended(ticket: &str, state: TicketState, seconds: f64) -> TicketRecord {
+    TicketRecord { state, finished_at: Some(after(seconds)), ..pending("default", ticket, "doxcn") }
+}
+
+/// One that was listed a minute and a half ago.
+pub(super) fn pending(app: &str, ticket: &str, token: &str) -> TicketRecord {
     let entry = WatchEntry {
         key: TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) },
         token: token.into(),
@@ -104,6 +116,55 @@ pub(super) fn apps() -> [AppView; 3] {
         AppView { degraded: true, pending: 0, budget_left: 1, requests_this_month: 0, ..east },
         AppView { degraded: true, pause: Some(pause), pending: 3, budget_left: 0, ..lark },
     ]
+}
+
+/// The apps of [`tickets`], neither of them paused.
+pub(super) fn app_reports() -> [AppReport; 2] {
+    ["default", "lark"].map(|name| AppReport {
+        name: AppName::new(name),
+        counts: tickets().iter().filter(|it| it.key.app.as_str() == name).map(|it| it.state).collect(),
+        is_configured: Some(true),
+        pause: None,
+    })
+}
+
+/// A pause of queries since half a minute, which ends or is tried to end in 38 s.
+pub(super) fn pause(app: &str, reason: PauseReason) -> PauseRecord {
+    let next = after(38.0);
+    let until = (reason.ended_by() != PauseEnd::Repair).then_some(next);
+    PauseRecord {
+        app: AppName::new(app),
+        endpoint: Endpoint::Query,
+        reason,
+        since: after(-30.0),
+        until,
+        next,
+    }
+}
+
+/// A report on these tickets alone, for a pipe.
+pub(super) fn report(tickets: &[TicketRecord]) -> Report<'_> {
+    Report {
+        tickets,
+        omitted: 0,
+        summary: summary(tickets),
+        apps: &[],
+        is_watched: true,
+        now: NOW,
+        zone: TimeZone::UTC,
+        screen: Screen::NONE,
+    }
+}
+
+/// Characters that terminals and spreadsheets are picky about, among others: wide and combining ones, parts of
+/// emoji and flags, ligatures, letters put together from parts, quotes, separators and signs.
+const ODD: &str = "报한\u{1100}\u{1161}\u{11a8}e\u{301}\u{1f3fd}👍❤\u{fe0f}\u{fe0e}\u{20e3}1#🇩🇪\u{644}\u{627}กำ\u{93f}क\u{94d}\u{3164}\u{1160}ﷺ＝—\
+    \u{200d}\u{202e}\u{1b}[m=+-@;,\"'\t\r\n x";
+
+/// Short texts of these and of any other characters.
+pub(super) fn odd_text() -> impl Strategy<Value = String> {
+    let odd = prop::sample::select(ODD.chars().collect::<Vec<_>>());
+    proptest::collection::vec(prop_oneof![4 => odd, 1 => any::<char>()], 0..40).prop_map(String::from_iter)
 }
 
 /// Counts over the tickets.

@@ -106,7 +106,8 @@ mod tests {
     use super::*;
 
     fn printed(format: Format, tickets: &[TicketRecord]) -> String {
-        let report = Report { tickets, summary: fixtures::summary(&fixtures::tickets()), now: NOW };
+        let summary = fixtures::summary(&fixtures::tickets());
+        let report = Report { summary, ..fixtures::report(tickets) };
         let mut out = Vec::new();
         print(&mut out, format, &report).unwrap();
         String::from_utf8(out).unwrap()

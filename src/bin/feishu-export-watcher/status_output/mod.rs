@@ -1,14 +1,19 @@
-//! What `status` prints: tickets as a table for people, or as JSON, JSON lines or CSV for programs. The server
-//! shows the same JSON, with the apps, as a [`Document`].
+//! What `status` prints: tickets and apps for people, or tickets as JSON, JSON lines or CSV for programs. The
+//! server shows the same JSON, with the apps, as a [`Document`].
 //!
-//! Which tickets, and in which order, is the caller's choice. Rows are written as they are formed, so
+//! Which tickets, and in which order, is the caller's choice; for people there is [`sort_by_attention`]. Rows are written as they are formed, so
 //! that a hundred thousand tickets need no second copy in memory. A reader that goes away early shows
 //! as an `io::Error` like any other; the caller knows what that means to it.
 
 mod apps;
+mod attention;
+mod cells;
+mod closing;
+mod columns;
 mod csv;
 mod json;
 mod relative;
+mod style;
 mod summary;
 mod table;
 mod view;
@@ -19,9 +24,14 @@ pub(crate) mod fixtures;
 use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
+use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{TicketRecord, WallTime};
+use jiff::tz::TimeZone;
+
+use crate::terminal::Screen;
 
 pub(crate) use apps::AppStatus;
+pub(crate) use attention::sort_by_attention;
 pub(crate) use json::Document;
 pub(crate) use summary::Summary;
 
@@ -38,14 +48,24 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// What is to be printed.
+/// What is to be printed. Programs are shown tickets and summary only.
 pub(crate) struct Report<'a> {
     /// The tickets to show, filtered and in order.
     pub(crate) tickets: &'a [TicketRecord],
+    /// How many more were asked for.
+    pub(crate) omitted: usize,
     /// Counts over all tickets, shown or not.
     pub(crate) summary: Summary,
+    /// The apps that were asked for, by name.
+    pub(crate) apps: &'a [AppReport],
+    /// Whether a watcher runs, so that what is said of times to come will happen.
+    pub(crate) is_watched: bool,
     /// The present moment.
     pub(crate) now: WallTime,
+    /// Whose time of day people are shown.
+    pub(crate) zone: TimeZone,
+    /// What people look at.
+    pub(crate) screen: Screen,
 }
 
 /// Prints the report.

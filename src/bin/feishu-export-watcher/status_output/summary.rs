@@ -6,6 +6,8 @@ use feishu_export_watcher::domain::TicketState;
 use feishu_export_watcher::watch::Counts;
 use serde::Serialize;
 
+use crate::words::grouped;
+
 /// Counts of tickets by state. Scripts rely on the names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Summary {
@@ -50,19 +52,19 @@ impl FromIterator<(TicketState, usize)> for Summary {
     }
 }
 
-/// "31 completed, 2 failed, 4 pending": what came to an end first, and no zeros.
+/// "1,204 pending, 31 completed, 2 failed": no zeros.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut gap = "";
         for (count, word) in [
+            (self.pending, "pending"),
             (self.completed, "completed"),
             (self.failed, "failed"),
             (self.timed_out, "timed out"),
-            (self.pending, "pending"),
             (self.removed, "removed"),
         ] {
             if count > 0 {
-                write!(f, "{gap}{count} {word}")?;
+                write!(f, "{gap}{} {word}", grouped(count))?;
                 gap = ", ";
             }
         }
@@ -77,10 +79,10 @@ mod tests {
     #[test]
     fn says_what_there_is() {
         assert_eq!(Summary::default().to_string(), "no tickets");
-        let summary = Summary { pending: 4, completed: 31, failed: 2, ..Summary::default() };
-        assert_eq!(summary.to_string(), "31 completed, 2 failed, 4 pending");
-        assert_eq!(summary.total(), 37);
+        let summary = Summary { pending: 1204, completed: 31, failed: 2, ..Summary::default() };
+        assert_eq!(summary.to_string(), "1,204 pending, 31 completed, 2 failed");
+        assert_eq!(summary.total(), 1237);
         let summary = Summary { timed_out: 1, removed: 1, ..summary };
-        assert_eq!(summary.to_string(), "31 completed, 2 failed, 1 timed out, 4 pending, 1 removed");
+        assert_eq!(summary.to_string(), "1,204 pending, 31 completed, 2 failed, 1 timed out, 1 removed");
     }
 }

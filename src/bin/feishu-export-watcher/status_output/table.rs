@@ -1,206 +1,300 @@
-//! The form for people: aligned columns, moments in words, what to do about each failure under it,
-//! and a line that sums up.
+//! The form for people: a line a ticket, or two where the screen is too narrow, aligned by columns of the screen;
+//! then what to do, and every app. Ids and tokens are never cut: they are there to be copied.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use feishu_export_watcher::domain::{Failure, TicketRecord, TicketState, WallTime};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use anstyle::Style;
+use feishu_export_watcher::domain::TicketRecord;
 
-use super::Report;
-use super::relative::{ago, relative};
+use super::cells::{self, Surroundings};
+use super::columns::{GAP, cut, width, write_padded};
+use super::style::{self, Ink};
+use super::{Report, closing};
 use crate::log::harmless::harmless;
-use crate::words::span;
 
-const HEADER: [&str; 7] = ["APP", "TICKET", "STATE", "NAME", "RESULT", "POLLS", "WHEN"];
-
-/// Columns of the screen that a name may take. Ids are never cut: they are there to be copied.
+/// Columns of the screen that a name may take at most …
 const NAME_MAX: usize = 32;
 
-type Row<'a> = [Cow<'a, str>; HEADER.len()];
+/// … and what it is left before tickets get two lines each.
+const NAME_MIN: usize = 12;
 
-/// Prints the table.
+const COLUMNS: usize = 8;
+const HEADER: [&str; COLUMNS] = ["STATE", "TICKET", "APP", "NAME", "AGE", "POLLS", "RESULT", "WHEN"];
+const APP: usize = 2;
+const NAME: usize = 3;
+
+/// The last column of the first line, where a ticket has two.
+const FIRST_LINE: usize = NAME;
+
+type Row<'a> = [Cow<'a, str>; COLUMNS];
+
+/// Prints the table and what stands below it.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    if !report.tickets.is_empty() {
-        // Rows are formed twice rather than kept: their widths first, then the rows.
-        let mut widths = HEADER.map(str::len);
-        for ticket in report.tickets {
-            for (width, cell) in widths.iter_mut().zip(&row(ticket, report.now)) {
-                *width = cell.width().max(*width);
-            }
-        }
-        print_row(out, &HEADER.map(Cow::Borrowed), &widths)?;
-        for ticket in report.tickets {
-            print_row(out, &row(ticket, report.now), &widths)?;
-            print_hint(out, ticket)?;
-        }
-        writeln!(out)?;
+    if report.summary.total() == 0 {
+        return writeln!(out, "no tickets");
     }
-    print_summary(out, report)
+    let ink = Ink(report.screen.colour);
+    if !report.tickets.is_empty() {
+        print_tickets(out, report, ink)?;
+    }
+    closing::print_rest(out, report, ink)?;
+    closing::print_advice(out, report, ink)?;
+    writeln!(out)?;
+    closing::print_apps(out, report, ink)
 }
 
-fn row(ticket: &TicketRecord, now: WallTime) -> Row<'_> {
+fn print_tickets(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
+    let surroundings = Surroundings::from(report);
+    // Rows are formed twice rather than kept: their widths first, then the rows.
+    let mut widths = HEADER.map(width);
+    for ticket in report.tickets {
+        for (width, cell) in widths.iter_mut().zip(&row(ticket, surroundings)) {
+            *width = super::columns::width(cell).max(*width);
+        }
+    }
+    if report.apps.len() == 1 {
+        widths[APP] = 0;
+    }
+    let layout = Layout::of(widths, report.screen.width);
+    layout.print_header(out, ink)?;
+    report.tickets.iter().try_for_each(|ticket| {
+        let state = ink.of(style::of_state(ticket.state));
+        layout.print_ticket(out, row(ticket, surroundings), state)
+    })
+}
+
+fn row<'a>(ticket: &'a TicketRecord, surroundings: Surroundings<'_>) -> Row<'a> {
     [
-        harmless(ticket.key.app.as_str()),
-        harmless(ticket.key.ticket.as_str()),
         Cow::Borrowed(ticket.state.as_str()),
-        name(ticket),
-        result(ticket),
+        harmless(ticket.key.ticket.as_str()),
+        harmless(ticket.key.app.as_str()),
+        cut(cells::name(ticket), NAME_MAX),
+        Cow::Owned(surroundings.age(ticket)),
         Cow::Owned(ticket.polls.to_string()),
-        Cow::Owned(when(ticket, now)),
+        cells::result(ticket),
+        Cow::Owned(surroundings.when(ticket)),
     ]
 }
 
-/// The user's word for it, else the file's name.
-fn name(ticket: &TicketRecord) -> Cow<'_, str> {
-    let file = ticket.artefact.as_deref().and_then(|file| file.file_name.as_deref());
-    cut(harmless(ticket.label.as_deref().or(file).unwrap_or("-")))
+/// How tickets are laid out on the screen.
+struct Layout {
+    /// Columns of the screen for each cell; none for one that is left out.
+    widths: [usize; COLUMNS],
+    lines: Lines,
 }
 
-/// The file token, else what went wrong.
-fn result(ticket: &TicketRecord) -> Cow<'_, str> {
-    match (&ticket.artefact, &ticket.error) {
-        (Some(file), _) => harmless(&file.file_token),
-        (None, Some(failure)) => trouble(failure),
-        (None, None) => Cow::Borrowed("-"),
-    }
+#[derive(PartialEq, Eq)]
+enum Lines {
+    One,
+    Two,
 }
 
-/// The kind, with the number by which the server's documentation knows it.
-fn trouble(failure: &Failure) -> Cow<'static, str> {
-    let number = failure.code.filter(|code| *code != 0).or(failure.job_status);
-    match number {
-        Some(number) => Cow::Owned(format!("{} ({number})", failure.kind)),
-        None => Cow::Borrowed(failure.kind.as_str()),
-    }
-}
-
-/// The moment that matters most: until when to download, when it is polled again, when it ended.
-fn when(ticket: &TicketRecord, now: WallTime) -> String {
-    match (ticket.state, ticket.download_by) {
-        (TicketState::Completed, Some(by)) if by > now => format!("download within {}", span(by.since(now))),
-        (TicketState::Completed, Some(by)) => format!("may be gone since {}", span(now.since(by))),
-        (TicketState::Pending, _) => match ticket.next_poll_at {
-            Some(next) if next > now => format!("poll {}", relative(next, now)),
-            Some(next) => format!("poll due {}", ago(next, now)),
-            None => format!("listed {}", ago(ticket.first_seen_at, now)),
-        },
-        _ => match ticket.finished_at {
-            Some(finished) => format!("ended {}", ago(finished, now)),
-            None => format!("listed {}", ago(ticket.first_seen_at, now)),
-        },
-    }
-}
-
-/// Cuts text to [`NAME_MAX`] columns. A wide character is left out whole.
-fn cut(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.width() <= NAME_MAX {
-        return text;
-    }
-    let mut room = NAME_MAX - 1;
-    let kept = text.chars().take_while(|character| {
-        let width = character.width().unwrap_or(0);
-        let fits = width <= room;
-        room -= if fits { width } else { 0 };
-        fits
-    });
-    Cow::Owned(kept.chain(['…']).collect())
-}
-
-fn print_row(out: &mut impl Write, cells: &Row<'_>, widths: &[usize; HEADER.len()]) -> io::Result<()> {
-    let last = cells.len() - 1;
-    for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        // Padding is counted in columns of the screen, which `{:<}` is not.
-        let padding = if index == last { 0 } else { width.saturating_sub(cell.width()) + 2 };
-        write!(out, "{cell}{:padding$}", "")?;
-    }
-    writeln!(out)
-}
-
-fn print_hint(out: &mut impl Write, ticket: &TicketRecord) -> io::Result<()> {
-    match &ticket.error {
-        Some(failure) if ticket.state == TicketState::Failed => {
-            writeln!(out, "    hint: {}", failure.kind.hint())
+impl Layout {
+    /// A line for each ticket if the screen is wide enough, at the cost of names if need be.
+    fn of(mut widths: [usize; COLUMNS], screen: Option<usize>) -> Self {
+        let Some(screen) = screen else { return Self { widths, lines: Lines::One } };
+        let besides_name = |widths: &[usize]| {
+            widths.iter().filter(|width| **width > 0).map(|width| width + GAP).sum::<usize>()
+                - GAP
+                - widths[NAME]
+        };
+        let room = screen.saturating_sub(besides_name(&widths));
+        if room >= widths[NAME].min(NAME_MIN) {
+            widths[NAME] = widths[NAME].min(room);
+            return Self { widths, lines: Lines::One };
         }
-        _ => Ok(()),
+        let room = screen.saturating_sub(besides_name(&widths[..=FIRST_LINE]));
+        widths[NAME] = widths[NAME].min(room.max(NAME_MIN));
+        Self { widths, lines: Lines::Two }
     }
-}
 
-fn print_summary(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    let (shown, total) = (report.tickets.len(), report.summary.total());
-    if shown == total {
-        writeln!(out, "{}", report.summary)
-    } else {
-        writeln!(out, "{} ({shown} of {total} shown)", report.summary)
+    fn print_header(&self, out: &mut impl Write, ink: Ink) -> io::Result<()> {
+        let header = HEADER.map(Cow::Borrowed);
+        match self.lines {
+            Lines::One => self.print_cells(out, &header, ink.of(style::HEAD), ink.of(style::HEAD)),
+            Lines::Two => {
+                self.print_cells(out, &header[..=FIRST_LINE], ink.of(style::HEAD), ink.of(style::HEAD))
+            }
+        }
+    }
+
+    fn print_ticket(&self, out: &mut impl Write, mut row: Row<'_>, state: Style) -> io::Result<()> {
+        row[NAME] = cut(std::mem::take(&mut row[NAME]), self.widths[NAME]);
+        if self.lines == Lines::One {
+            return self.print_cells(out, &row, state, style::PLAIN);
+        }
+        self.print_cells(out, &row[..=FIRST_LINE], state, style::PLAIN)?;
+        let [.., age, polls, result, when] = row;
+        let result = if result == "-" { String::new() } else { format!("{result}, ") };
+        let plural = if polls == "1" { "" } else { "s" };
+        writeln!(out, "    {result}{when}, {age} old, {polls} poll{plural}")
+    }
+
+    /// Prints cells from the first on as a line.
+    fn print_cells(
+        &self,
+        out: &mut impl Write,
+        cells: &[Cow<'_, str>],
+        first: Style,
+        others: Style,
+    ) -> io::Result<()> {
+        let last = cells.len() - 1;
+        for (index, (cell, width)) in
+            cells.iter().zip(self.widths).enumerate().filter(|(_, (_, width))| *width > 0)
+        {
+            let style = if index == 0 { first } else { others };
+            // No spaces at the end of a line.
+            let padding = if index == last { 0 } else { width + GAP };
+            write_padded(out, cell, style, padding)?;
+        }
+        writeln!(out)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use feishu_export_watcher::AppReport;
+    use feishu_export_watcher::domain::{AppName, PauseReason};
     use proptest::prelude::*;
 
-    use super::super::fixtures::{self, NOW, after};
+    use super::super::fixtures::{self, app_reports, odd_text, tickets};
     use super::super::{Format, Summary, print};
     use super::*;
     use crate::log::harmless::is_deceptive;
+    use crate::terminal::Screen;
 
-    fn printed(tickets: &[TicketRecord], summary: Summary) -> String {
+    fn printed(report: &Report<'_>) -> String {
         let mut out = Vec::new();
-        print(&mut out, Format::Table, &Report { tickets, summary, now: NOW }).unwrap();
+        print(&mut out, Format::Table, report).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    fn on_screen(tickets: &[TicketRecord], apps: &[AppReport], width: usize) -> String {
+        let screen = Screen { is_terminal: true, width: Some(width), colour: false };
+        printed(&Report { apps, screen, ..fixtures::report(tickets) })
     }
 
     #[test]
     fn columns_line_up_on_the_screen() {
-        let tickets = fixtures::tickets();
+        let (tickets, apps) = (tickets(), app_reports());
         let expected = "\
-APP      TICKET               STATE      NAME        RESULT                       POLLS  WHEN
-default  6933093124755412345  completed  周报, \"Q4\"  boxcnxe5OdjlAkNgSNdsJvabcef  3      download within 8 min
-lark     7000000000000000001  failed     =1+1        document_deleted (111)       12     ended 2 h ago
-    hint: restore the document, then export again
-default  7000000000000000002  pending    -           network                      7      poll in 12 s
-default  7000000000000000003  pending    -           -                            0      listed 90 s ago
+STATE      TICKET               APP      NAME        AGE    POLLS  RESULT                       WHEN
+completed  6933093124755412345  default  周报, \"Q4\"  4 min  3      boxcnxe5OdjlAkNgSNdsJvabcef  download within 8 min
+failed     7000000000000000001  lark     =1+1        3 h    12     document_deleted (111)       ended 2 h ago
+pending    7000000000000000002  default  -           90 s   7      network                      poll in 12 s
+pending    7000000000000000003  default  -           90 s   0      -                            poll due
 
-1 completed, 1 failed, 2 pending
+What to do
+  document_deleted  restore the document, then export again
+
+default  2 pending, 1 completed
+lark     1 failed
+         2 pending, 1 completed, 1 failed
 ";
-        assert_eq!(printed(&tickets, fixtures::summary(&tickets)), expected);
+        assert_eq!(printed(&Report { apps: &apps, ..fixtures::report(&tickets) }), expected);
+    }
+
+    /// Promise: on eighty columns no line is broken by the terminal, and ids and tokens are whole.
+    #[test]
+    fn a_narrow_screen_has_two_lines_a_ticket() {
+        let (mut tickets, apps) = (tickets(), app_reports());
+        tickets[0].label = Some("报".repeat(17).into());
+        let text = on_screen(&tickets, &apps, 80);
+        let expected = "\
+STATE      TICKET               APP      NAME
+completed  6933093124755412345  default  报报报报报报报报报报报报报报报…
+    boxcnxe5OdjlAkNgSNdsJvabcef, download within 8 min, 4 min old, 3 polls
+failed     7000000000000000001  lark     =1+1
+    document_deleted (111), ended 2 h ago, 3 h old, 12 polls
+pending    7000000000000000002  default  -
+    network, poll in 12 s, 90 s old, 7 polls
+pending    7000000000000000003  default  -
+    poll due, 90 s old, 0 polls
+";
+        assert!(text.starts_with(expected), "{text}");
+        for columns in [80, 100, 110, 200] {
+            let text = on_screen(&tickets, &apps, columns);
+            assert!(text.lines().all(|line| width(line) <= columns), "{text}");
+        }
+    }
+
+    /// Promise: names give way before a ticket is given a second line.
+    #[test]
+    fn names_give_way_first() {
+        let (mut tickets, apps) = (tickets(), app_reports());
+        tickets[0].label = Some("x".repeat(32).into());
+        let whole = on_screen(&tickets, &apps, 140);
+        assert!(whole.contains(&format!("{}  4 min", "x".repeat(32))), "{whole}");
+        let needed = width(whole.lines().nth(1).unwrap());
+        let cut = on_screen(&tickets, &apps, needed - 20);
+        assert!(cut.contains(&format!("{}…  4 min", "x".repeat(11))), "{cut}");
+        assert!(on_screen(&tickets, &apps, needed - 21).contains("\n    boxcn"));
     }
 
     #[test]
-    fn the_summary_counts_what_is_not_shown() {
-        let tickets = fixtures::tickets();
-        let text = printed(&tickets[..1], fixtures::summary(&tickets));
-        assert!(text.ends_with("\n\n1 completed, 1 failed, 2 pending (1 of 4 shown)\n"), "{text}");
-        assert_eq!(printed(&[], Summary::default()), "no tickets\n");
+    fn one_app_needs_no_column() {
+        let [apps, _] = app_reports().map(|app| [app]);
+        let text = on_screen(&tickets()[..1], &apps, 200);
+        assert!(text.starts_with("STATE      TICKET               NAME        AGE"), "{text}");
+        assert!(text.ends_with("\n\ndefault  2 pending, 1 completed\n"), "{text}");
     }
 
+    /// Promise: what is not shown is counted, and why it is not shown is said.
     #[test]
-    fn moments_that_passed_are_said_to_have_passed() {
-        let [mut completed, _, mut pending, _] = fixtures::tickets();
-        completed.download_by = Some(after(-240.0));
-        assert_eq!(when(&completed, NOW), "may be gone since 4 min");
-        completed.download_by = None;
-        assert_eq!(when(&completed, NOW), "ended 59 s ago");
-        pending.next_poll_at = Some(after(-30.0));
-        assert_eq!(when(&pending, NOW), "poll due 30 s ago");
+    fn what_is_left_out_is_counted() {
+        let (tickets, apps) = (tickets(), app_reports());
+        let summary = fixtures::summary(&tickets);
+        let shown = Report { summary, apps: &apps, omitted: 1, ..fixtures::report(&tickets[2..3]) };
+        let text = printed(&shown);
+        let rest = "\n… and 1 more (--limit 0 shows all)\n2 of 4 tickets match\n\ndefault  2 pending, ";
+        assert!(text.contains(rest), "{text}");
+        let none = Report { summary, apps: &apps, ..fixtures::report(&[]) };
+        assert!(printed(&none).starts_with("0 of 4 tickets match\n\ndefault"), "{}", printed(&none));
+        let all = Report { apps: &apps, ..fixtures::report(&tickets) };
+        assert!(!printed(&all).contains(" match"));
+        let nothing = Report { summary: Summary::default(), ..none };
+        assert_eq!(printed(&nothing), "no tickets\n");
     }
 
+    /// Promise: colours are added to the text and change nothing about it.
     #[test]
-    fn long_names_are_cut_by_columns() {
-        assert_eq!(cut("x".repeat(32).into()), "x".repeat(32));
-        assert_eq!(cut("x".repeat(33).into()), format!("{}…", "x".repeat(31)));
-        assert_eq!(cut("报".repeat(17).into()), format!("{}…", "报".repeat(15)));
+    fn colours_take_no_room() {
+        let (tickets, mut apps) = (tickets(), app_reports());
+        apps[1].pause = Some(fixtures::pause("lark", PauseReason::ScopeMissing));
+        for width in [None, Some(80)] {
+            let [plain, mut coloured] = [false, true].map(|colour| {
+                let screen = Screen { is_terminal: true, width, colour };
+                printed(&Report { omitted: 1, apps: &apps, screen, ..fixtures::report(&tickets) })
+            });
+            assert!(coloured.contains("\u{1b}[31mfailed\u{1b}[0m     7000000000000000001"), "{coloured}");
+            for code in ["0", "1", "2", "31", "32", "33"] {
+                coloured = coloured.replace(&format!("\u{1b}[{code}m"), "");
+            }
+            assert_eq!(coloured, plain);
+        }
     }
 
     proptest! {
+        /// Promise: whatever comes from outside, it begins no line, drives no terminal and moves no column.
         #[test]
-        fn nothing_deceives(label in any::<String>(), token in any::<String>()) {
-            let [mut completed, ..] = fixtures::tickets();
+        fn nothing_deceives(label in odd_text(), token in odd_text(), app in odd_text()) {
+            let [mut completed, _, pending, _] = tickets();
+            let mut apps = app_reports();
+            apps[0].name = AppName::new(&app);
             completed.label = Some(label.as_str().into());
+            completed.key.app = apps[0].name.clone();
             completed.artefact.as_mut().unwrap().file_token = token.as_str().into();
-            let text = printed(&[completed], Summary::default());
-            prop_assert_eq!(text.lines().count(), 4);
+            let tickets = [completed, pending];
+            let text = printed(&Report { apps: &apps, ..fixtures::report(&tickets) });
+            prop_assert_eq!(text.lines().count(), 7);
             prop_assert!(!text.replace('\n', "").contains(is_deceptive));
+            let before_when = |line: usize, when: &str| {
+                let line = text.lines().nth(line).unwrap();
+                width(line.strip_suffix(when).unwrap_or_default())
+            };
+            prop_assert_eq!(before_when(1, "download within 8 min"), before_when(2, "poll in 12 s"));
+            prop_assert_eq!(before_when(0, "WHEN"), before_when(2, "poll in 12 s"));
         }
     }
 }

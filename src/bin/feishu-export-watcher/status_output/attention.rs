@@ -1,0 +1,96 @@
+//! The order in which people are shown tickets: what needs somebody first. Pure.
+
+use std::cmp::Reverse;
+
+use feishu_export_watcher::domain::{TicketRecord, TicketState, WallTime};
+use feishu_export_watcher::watch::ARTEFACT_LIFE;
+
+/// Sorts: what failed or timed out, the latest first; files that can still be downloaded, the most urgent
+/// first; what is pending, the oldest first; files that are gone, then what was removed, the latest first.
+pub(crate) fn sort_by_attention(tickets: &mut [TicketRecord], now: WallTime) {
+    tickets.sort_by(|one, other| {
+        let order = rank(one, now).cmp(&rank(other, now));
+        order.then_with(|| one.key.cmp(&other.key))
+    });
+}
+
+fn rank(ticket: &TicketRecord, now: WallTime) -> (u8, Reverse<Option<WallTime>>, Option<WallTime>) {
+    let latest = Reverse(ticket.finished_at);
+    match ticket.state {
+        TicketState::Failed => (0, latest, None),
+        TicketState::TimedOut => (1, latest, None),
+        TicketState::Completed => match Availability::of(ticket, now) {
+            Availability::Sure(until) => (2, Reverse(None), Some(until)),
+            Availability::Likely => (2, Reverse(None), None),
+            Availability::Over(_) => (4, latest, None),
+        },
+        TicketState::Pending => (3, Reverse(None), Some(born_at(ticket))),
+        TicketState::Removed => (5, latest, None),
+    }
+}
+
+/// When the job began, as far as is known: else when it was first listed.
+pub(super) fn born_at(ticket: &TicketRecord) -> WallTime {
+    ticket.created_at.unwrap_or(ticket.first_seen_at)
+}
+
+/// Whether an exported file can still be downloaded.
+pub(super) enum Availability {
+    /// Until then at least.
+    Sure(WallTime),
+    /// Nobody knows when the job ended; it may be.
+    Likely,
+    /// Not since then: the job had ended by the time at which that became known.
+    Over(WallTime),
+}
+
+impl Availability {
+    pub(super) fn of(ticket: &TicketRecord, now: WallTime) -> Self {
+        let over = ticket.finished_at.map(|finished| finished + ARTEFACT_LIFE);
+        match (ticket.download_by, over) {
+            (Some(until), _) if until > now => Self::Sure(until),
+            (_, Some(over)) if over <= now => Self::Over(over),
+            _ => Self::Likely,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{NOW, after, ended, pending};
+    use super::*;
+
+    /// Promise: what needs somebody comes first.
+    #[test]
+    fn what_needs_somebody_comes_first() {
+        use TicketState::{Completed, Failed, Removed, TimedOut};
+        let mut fresh = pending("a", "09", "d");
+        fresh.first_seen_at = after(-5.0);
+        let mut created = pending("a", "10", "d");
+        created.created_at = Some(after(-9000.0));
+        let mut twin = pending("a", "08", "d");
+        twin.first_seen_at = fresh.first_seen_at;
+        let [mut short, mut long] = ["05", "06"].map(|ticket| ended(ticket, Completed, -10.0));
+        (short.download_by, long.download_by) = (Some(after(1.0)), Some(after(500.0)));
+        let mut sorted = vec![
+            ended("01", Failed, -10.0),
+            ended("02", Failed, -5000.0),
+            ended("03", TimedOut, -1.0),
+            ended("04", Completed, -599.0),
+            short,
+            long,
+            created,
+            twin,
+            fresh,
+            ended("11", Completed, -600.0),
+            ended("12", Completed, -9000.0),
+            ended("13", Removed, -1.0),
+        ];
+        let expected: Vec<_> = sorted.iter().map(|ticket| ticket.key.clone()).collect();
+        for turn in 0..sorted.len() {
+            sorted.rotate_left(turn);
+            sort_by_attention(&mut sorted, NOW);
+            assert!(sorted.iter().map(|ticket| &ticket.key).eq(&expected));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What people are told of a ticket, in words. Pure: `now` is an argument.
+
+use std::borrow::Cow;
+
+use feishu_export_watcher::AppReport;
+use feishu_export_watcher::domain::{AppName, Failure, TicketRecord, TicketState, WallTime};
+
+use super::Report;
+use super::attention::{Availability, born_at};
+use super::relative::{ago, relative};
+use crate::log::harmless::harmless;
+use crate::words::span;
+
+/// What a ticket's cells depend on besides the ticket.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    apps: &'a [AppReport],
+    is_watched: bool,
+    now: WallTime,
+}
+
+impl<'a> From<&Report<'a>> for Surroundings<'a> {
+    fn from(report: &Report<'a>) -> Self {
+        Self { apps: report.apps, is_watched: report.is_watched, now: report.now }
+    }
+}
+
+/// The user's word for it, else the file's name.
+pub(super) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
+    let file = ticket.artefact.as_deref().and_then(|file| file.file_name.as_deref());
+    harmless(ticket.label.as_deref().or(file).unwrap_or("-"))
+}
+
+/// The file token, else what went wrong.
+pub(super) fn result(ticket: &TicketRecord) -> Cow<'_, str> {
+    match (&ticket.artefact, &ticket.error) {
+        (Some(file), _) => harmless(&file.file_token),
+        (None, Some(failure)) => trouble(failure),
+        (None, None) => Cow::Borrowed("-"),
+    }
+}
+
+/// The kind, with the number by which the server's documentation knows it.
+fn trouble(failure: &Failure) -> Cow<'static, str> {
+    let number = failure.code.filter(|code| *code != 0).or(failure.job_status);
+    match number {
+        Some(number) => Cow::Owned(format!("{} ({number})", failure.kind)),
+        None => Cow::Borrowed(failure.kind.as_str()),
+    }
+}
+
+impl Surroundings<'_> {
+    /// How old the job is, as far as is known.
+    pub(super) fn age(&self, ticket: &TicketRecord) -> String {
+        span(self.now.since(born_at(ticket)))
+    }
+
+    /// What happens next, or else happened last.
+    pub(super) fn when(&self, ticket: &TicketRecord) -> String {
+        match (ticket.state, ticket.finished_at) {
+            (TicketState::Pending, _) => self.next_poll(ticket),
+            (TicketState::Completed, _) => self.download(ticket),
+            (_, Some(finished)) => format!("ended {}", ago(finished, self.now)),
+            (_, None) => "ended".to_owned(),
+        }
+    }
+
+    fn next_poll(&self, ticket: &TicketRecord) -> String {
+        if !self.is_watched {
+            return "waits for a watcher".to_owned();
+        }
+        match ticket.next_poll_at {
+            next if self.waits_for_app(&ticket.key.app, next) => "waits for its app".to_owned(),
+            Some(next) if next > self.now => format!("poll {}", relative(next, self.now)),
+            Some(next) => format!("poll due {}", ago(next, self.now)),
+            None => "poll due".to_owned(),
+        }
+    }
+
+    /// Whether the app holds the poll up: nobody polls for one that is not configured, and one that is paused
+    /// waits at least until it is tried again.
+    fn waits_for_app(&self, name: &AppName, next_poll: Option<WallTime>) -> bool {
+        let Ok(found) = self.apps.binary_search_by(|app| app.name.cmp(name)) else { return false };
+        let app = &self.apps[found];
+        let due_by = |moment| next_poll.is_none_or(|next| next <= moment);
+        match &app.pause {
+            Some(pause) => due_by(pause.next.max(self.now)),
+            None => app.is_configured == Some(false) && due_by(self.now),
+        }
+    }
+
+    fn download(&self, ticket: &TicketRecord) -> String {
+        match Availability::of(ticket, self.now) {
+            Availability::Sure(until) => format!("download within {}", span(until.since(self.now))),
+            Availability::Likely => "download at once".to_owned(),
+            Availability::Over(since) => format!("expired {}", ago(since, self.now)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use feishu_export_watcher::domain::PauseReason;
+
+    use super::super::fixtures::{self, NOW, after, ended, pause, pending};
+    use super::*;
+
+    fn when(ticket: &TicketRecord, apps: &[AppReport], is_watched: bool) -> String {
+        Surroundings::from(&Report { apps, is_watched, ..fixtures::report(&[]) }).when(ticket)
+    }
+
+    fn pending_until(next: Option<f64>) -> TicketRecord {
+        TicketRecord { next_poll_at: next.map(after), ..pending("default", "1", "doxcn") }
+    }
+
+    /// Promise: a moment that passed, or that will not come, is not said to come.
+    #[test]
+    fn next_polls_are_true() {
+        let mut apps = fixtures::app_reports();
+        for (next, words) in [
+            (Some(12.0), "poll in 12 s"),
+            (Some(-30.0), "poll due 30 s ago"),
+            (Some(0.0), "poll due now"),
+            (None, "poll due"),
+        ] {
+            assert_eq!(when(&pending_until(next), &apps, true), words);
+            assert_eq!(when(&pending_until(next), &apps, false), "waits for a watcher");
+        }
+        apps[0].pause = Some(pause("default", PauseReason::RateLimited));
+        for (next, words) in [
+            (None, "waits for its app"),
+            (Some(-30.0), "waits for its app"),
+            (Some(38.0), "waits for its app"),
+            (Some(40.0), "poll in 40 s"),
+        ] {
+            assert_eq!(when(&pending_until(next), &apps, true), words, "paused for 38 s");
+        }
+        // The moment at which the pause is tried to end passed, and nobody has heard of its end yet.
+        apps[0].pause.as_mut().unwrap().next = after(-5.0);
+        assert_eq!(when(&pending_until(Some(-1.0)), &apps, true), "waits for its app");
+        let lark = TicketRecord { key: pending("lark", "1", "d").key, ..pending_until(Some(-1.0)) };
+        assert_eq!(when(&lark, &apps, true), "poll due 1 s ago", "another app's pause");
+        apps[1].is_configured = Some(false);
+        assert_eq!(when(&lark, &apps, true), "waits for its app");
+    }
+
+    #[test]
+    fn files_are_there_or_gone() {
+        let [mut completed, ..] = fixtures::tickets();
+        for (until, finished, words) in [
+            (Some(510.0), -59.0, "download within 8 min"),
+            (Some(-240.0), -599.0, "download at once"),
+            (None, -599.0, "download at once"),
+            (Some(-240.0), -720.0, "expired 2 min ago"),
+            (None, -600.0, "expired now"),
+        ] {
+            completed.download_by = until.map(after);
+            completed.finished_at = Some(after(finished));
+            assert_eq!(when(&completed, &[], false), words);
+        }
+        assert_eq!(when(&ended("1", TicketState::Failed, -7200.0), &[], true), "ended 2 h ago");
+    }
+
+    #[test]
+    fn age_is_the_jobs_where_that_is_known() {
+        let surroundings = Surroundings::from(&fixtures::report(&[]));
+        let mut ticket = pending("default", "1", "doxcn");
+        assert_eq!(surroundings.age(&ticket), "90 s");
+        ticket.created_at = Some(after(-7200.0));
+        assert_eq!(surroundings.age(&ticket), "2 h");
+        ticket.created_at = Some(NOW + std::time::Duration::from_secs(9));
+        assert_eq!(surroundings.age(&ticket), "0 s");
+    }
+}

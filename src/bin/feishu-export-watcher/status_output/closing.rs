@@ -1,0 +1,254 @@
+//! What stands below the tickets that people are shown: how many more there are, what to do about failures,
+//! and every app with its counts and its pause.
+
+use std::io::{self, Write};
+
+use feishu_export_watcher::AppReport;
+use feishu_export_watcher::domain::{ErrorKind, PauseEnd, TicketState, WallTime};
+use feishu_export_watcher::store::PauseRecord;
+use feishu_export_watcher::watch::Counts;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::columns::{GAP, width, write_padded};
+use super::style::{self, Ink};
+use super::{Report, Summary};
+use crate::log::harmless::harmless;
+use crate::words::{grouped, span};
+
+/// What to do about a ticket that was given up.
+const TIMED_OUT: (&str, &str) = ("timed_out", "export again, or split the document");
+
+/// Columns of indentation below a heading or an app.
+const INDENT: usize = 2;
+
+/// How many of the tickets asked for are not shown, and how many were not asked for.
+pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
+    if report.omitted > 0 {
+        let dim = ink.of(style::DIM);
+        writeln!(out, "{dim}… and {} more (--limit 0 shows all){dim:#}", grouped(report.omitted))?;
+    }
+    let (asked, all) = (report.tickets.len() + report.omitted, report.summary.total());
+    if asked < all {
+        let verb = if asked == 1 { "matches" } else { "match" };
+        writeln!(out, "{} of {} tickets {verb}", grouped(asked), grouped(all))?;
+    }
+    Ok(())
+}
+
+/// What to do about the failures among the tickets that are shown, each kind once, in the order in which they
+/// come up.
+pub(super) fn print_advice(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
+    let mut advice: Vec<(&str, &str)> = Vec::new();
+    for ticket in report.tickets {
+        let found = match (ticket.state, ticket.error.as_deref().map(|failure| failure.kind)) {
+            (TicketState::Failed, Some(kind)) => (kind.as_str(), ErrorKind::hint(kind)),
+            (TicketState::TimedOut, _) => TIMED_OUT,
+            _ => continue,
+        };
+        if !advice.contains(&found) {
+            advice.push(found);
+        }
+    }
+    let Some(widest) = advice.iter().map(|(name, _)| width(name)).max() else { return Ok(()) };
+    let head = ink.of(style::HEAD);
+    writeln!(out, "\n{head}What to do{head:#}")?;
+    for (name, hint) in advice {
+        write!(out, "{:INDENT$}", "")?;
+        write_padded(out, name, ink.of(style::BAD), widest + GAP)?;
+        print_wrapped(out, hint, INDENT + widest + GAP, report.screen.width)?;
+    }
+    Ok(())
+}
+
+/// Every app that was asked for, and their sum if they are several.
+pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
+    let names: Vec<_> = report.apps.iter().map(|app| harmless(app.name.as_str())).collect();
+    let widest = names.iter().map(|name| width(name)).max().unwrap_or_default();
+    for (name, app) in names.iter().zip(report.apps) {
+        write_padded(out, name, ink.of(style::HEAD), widest + GAP)?;
+        print_app(out, app, report, widest + GAP, ink)?;
+    }
+    if report.apps.len() > 1 {
+        let sum: Counts = report.apps.iter().map(|app| app.counts).sum();
+        writeln!(out, "{:indent$}{}", "", Summary::from(sum), indent = widest + GAP)?;
+    }
+    let pending = report.apps.iter().any(|app| app.counts.of(TicketState::Pending) > 0);
+    if pending && !report.is_watched {
+        let warning = ink.of(style::WARNING);
+        writeln!(out, "{warning}no watcher runs: nothing is polled{warning:#}")?;
+    }
+    Ok(())
+}
+
+/// The rest of an app's line, in which `taken` columns are taken, and what to do if it is paused.
+fn print_app(
+    out: &mut impl Write,
+    app: &AppReport,
+    report: &Report<'_>,
+    taken: usize,
+    ink: Ink,
+) -> io::Result<()> {
+    let counts = Summary::from(app.counts).to_string();
+    let mut taken = taken + width(&counts);
+    write!(out, "{counts}")?;
+    if app.is_configured == Some(false) {
+        const MISSING: &str = "not in watcher.toml";
+        let warning = ink.of(style::WARNING);
+        write!(out, "; {warning}{MISSING}{warning:#}")?;
+        taken += GAP + MISSING.len();
+    }
+    let Some(pause) = &app.pause else { return writeln!(out) };
+    let urgency = ink.of(if pause.reason.ended_by() == PauseEnd::Time { style::WARNING } else { style::BAD });
+    let words = paused(pause, report.now, &report.zone);
+    if report.screen.width.is_none_or(|screen| taken + GAP + width(&words) <= screen) {
+        writeln!(out, "; {urgency}{words}{urgency:#}")?;
+    } else {
+        writeln!(out, "\n{:INDENT$}{urgency}{words}{urgency:#}", "")?;
+    }
+    write!(out, "{:INDENT$}", "")?;
+    print_wrapped(out, pause.reason.hint(), INDENT, report.screen.width)
+}
+
+/// "paused until 14:02 (38 s): rate limit"; where nobody knows the end, when it is next tried whether it is over.
+fn paused(pause: &PauseRecord, now: WallTime, zone: &TimeZone) -> String {
+    let why = pause.reason.in_words();
+    match pause.until {
+        Some(until) if until > now => {
+            format!("paused until {} ({}): {why}", clock(until, now, zone), span(until.since(now)))
+        }
+        Some(_) => format!("paused, about to go on: {why}"),
+        None => {
+            let since = span(now.since(pause.since));
+            let next = if pause.next > now {
+                format!("tried again in {}", span(pause.next.since(now)))
+            } else {
+                "being tried again".to_owned()
+            };
+            format!("paused for {since}, {next}: {why}")
+        }
+    }
+}
+
+/// The time of day, with the day if that is another one.
+fn clock(moment: WallTime, now: WallTime, zone: &TimeZone) -> String {
+    let local = |moment: WallTime| {
+        Timestamp::from_millisecond(moment.as_millis()).map(|moment| moment.to_zoned_datetime(zone.clone()))
+    };
+    let (Ok(moment), Ok(now)) = (local(moment), local(now)) else { return moment.to_string() };
+    let form = if moment.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    moment.strftime(form).to_string()
+}
+
+/// The rest of a line in which `indent` columns are taken, with further lines as far in where it is too long.
+fn print_wrapped(out: &mut impl Write, text: &str, indent: usize, screen: Option<usize>) -> io::Result<()> {
+    // On a screen too narrow for that, the terminal's own way is no worse.
+    let room = screen.and_then(|columns| columns.checked_sub(indent)).filter(|room| *room >= 20);
+    let Some(room) = room else { return writeln!(out, "{text}") };
+    for (index, line) in textwrap::wrap(text, room).iter().enumerate() {
+        let indent = if index == 0 { 0 } else { indent };
+        writeln!(out, "{:indent$}{line}", "")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use feishu_export_watcher::domain::{PauseReason, TicketRecord};
+
+    use super::super::fixtures::{self, NOW, app_reports, ended, pause, tickets};
+    use super::*;
+
+    fn apps(apps: &[AppReport], width: Option<usize>) -> String {
+        let mut report = Report { apps, ..fixtures::report(&[]) };
+        report.screen.width = width;
+        let mut out = Vec::new();
+        print_apps(&mut out, &report, Ink(false)).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    /// Promise: of every app it is said how many tickets it has, why it is paused, for how long, and what to do.
+    #[test]
+    fn pauses_are_in_words() {
+        let [mut default, mut lark] = app_reports();
+        default.counts = std::iter::repeat_n(TicketState::Pending, 1204).collect();
+        default.pause = Some(pause("default", PauseReason::RateLimited));
+        lark.pause = Some(pause("lark", PauseReason::ScopeMissing));
+        lark.is_configured = Some(false);
+        assert_eq!(
+            apps(&[default.clone(), lark.clone()], None),
+            "\
+default  1,204 pending; paused until 10:00 (38 s): rate limit
+  another process spends from the same budget, or rate_limit is set too high; polling goes on by itself
+lark     1 failed; not in watcher.toml; paused for 30 s, tried again in 38 s: API scope not granted
+  in the developer console grant the scope docs:document:export or drive:export:readonly and publish a version
+         1,204 pending, 1 failed
+"
+        );
+        assert_eq!(
+            apps(&[lark], Some(50)),
+            "\
+lark  1 failed; not in watcher.toml
+  paused for 30 s, tried again in 38 s: API scope not granted
+  in the developer console grant the scope
+  docs:document:export or drive:export:readonly
+  and publish a version
+"
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_pause_is_told_on_the_clock() {
+        let zone = TimeZone::fixed(jiff::tz::offset(8));
+        let words = |reason, until: Option<i64>, next: i64| {
+            let at = |seconds: i64| WallTime::from_millis(NOW.as_millis() + seconds * 1000);
+            let pause = PauseRecord { until: until.map(at), next: at(next), ..pause("a", reason) };
+            paused(&pause, NOW, &zone)
+        };
+        use PauseReason::{QuotaExhausted, RateLimited, SecretUnreadable};
+        for (said, expected) in [
+            (words(RateLimited, Some(600), 600), "paused until 18:10 (10 min): rate limit"),
+            (words(RateLimited, Some(0), 0), "paused, about to go on: rate limit"),
+            (
+                words(QuotaExhausted, Some(741_600), 3600),
+                "paused until 2026-12-01 08:00 (8 d): monthly quota used up",
+            ),
+            (
+                words(SecretUnreadable, None, 0),
+                "paused for 30 s, being tried again: its secret can't be read",
+            ),
+        ] {
+            assert_eq!(said, expected);
+        }
+        assert_eq!(clock(NOW + Duration::MAX, NOW, &zone), WallTime::from_millis(i64::MAX).to_string());
+    }
+
+    #[test]
+    fn nobody_at_work_is_said() {
+        let apps = app_reports();
+        let report = Report { apps: &apps[..1], is_watched: false, ..fixtures::report(&[]) };
+        let mut out = Vec::new();
+        print_apps(&mut out, &report, Ink(false)).unwrap();
+        let expected = "default  2 pending, 1 completed\nno watcher runs: nothing is polled\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    /// Promise: advice is given once, however many tickets want it, and only for what has failed.
+    #[test]
+    fn advice_is_given_once() {
+        let [completed, failed, troubled, _] = tickets();
+        let late = ended("9", TicketState::TimedOut, -5.0);
+        let bare = TicketRecord { error: None, ..failed.clone() };
+        let tickets = [failed.clone(), completed, failed, troubled, late.clone(), late, bare];
+        let mut out = Vec::new();
+        print_advice(&mut out, &fixtures::report(&tickets), Ink(false)).unwrap();
+        let expected = "
+What to do
+  document_deleted  restore the document, then export again
+  timed_out         export again, or split the document
+";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}

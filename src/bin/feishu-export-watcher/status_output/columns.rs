@@ -1,0 +1,91 @@
+//! Text measured in columns of the screen: a Chinese character takes two, a combining mark none.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use anstyle::Style;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// Space between two columns.
+pub(super) const GAP: usize = 2;
+
+/// The columns that a text takes.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text, cut to so many columns. What a reader takes for one character stays whole.
+pub(super) fn cut(text: Cow<'_, str>, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return text;
+    }
+    let mut end = 0;
+    let mut taken = 0;
+    for (start, character) in text.grapheme_indices(true) {
+        taken += character.width();
+        if taken >= columns {
+            break;
+        }
+        end = start + character.len();
+    }
+    Cow::Owned(format!("{}…", &text[..end]))
+}
+
+/// Writes the text in that style, and spaces up to so many columns.
+pub(super) fn write_padded(out: &mut impl Write, text: &str, style: Style, columns: usize) -> io::Result<()> {
+    // Counted here, because `{:<}` counts characters, and takes those of a style for text.
+    let padding = columns.saturating_sub(text.width());
+    write!(out, "{style}{text}{style:#}{:padding$}", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fixtures::odd_text;
+    use super::*;
+    use crate::log::harmless::harmless;
+
+    fn cut_to(text: &str, columns: usize) -> String {
+        cut(text.into(), columns).into_owned()
+    }
+
+    /// Promise: text is cut by what it takes on the screen, and between characters as readers know them.
+    #[test]
+    fn text_is_cut_between_characters() {
+        for (text, columns, expected) in [
+            ("abcd", 4, "abcd"),
+            ("abcde", 4, "abc…"),
+            ("报报", 4, "报报"),
+            ("报报报", 4, "报…"),
+            ("报报报", 5, "报报…"),
+            ("e\u{301}e\u{301}e\u{301}", 2, "e\u{301}…"),
+            ("🇩🇪🇫🇷🇮🇹", 4, "🇩🇪…"),
+            ("👍🏽👍🏽👍🏽", 5, "👍🏽👍🏽…"),
+            ("❤\u{fe0f}❤\u{fe0f}", 3, "❤\u{fe0f}…"),
+            ("abc", 1, "…"),
+        ] {
+            assert_eq!(cut_to(text, columns), expected);
+        }
+    }
+
+    #[test]
+    fn styles_take_no_columns() {
+        let mut out = Vec::new();
+        write_padded(&mut out, "报", Style::new().bold(), 4).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "\u{1b}[1m报\u{1b}[0m  ");
+    }
+
+    proptest! {
+        /// Promise: whatever a text holds, what is left of it fits and is where it began.
+        #[test]
+        fn what_is_cut_fits(text in odd_text(), columns in 1_usize..40) {
+            let text = harmless(&text);
+            let left = cut(text.clone(), columns);
+            prop_assert!(left.width() <= columns, "{left}");
+            let is_whole = left == text;
+            prop_assert!(is_whole || text.starts_with(left.strip_suffix('…').unwrap()));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The few styles of what people are shown. They add to words and never stand for them.
+
+use anstyle::{AnsiColor, Style};
+use feishu_export_watcher::domain::TicketState;
+
+pub(super) const PLAIN: Style = Style::new();
+pub(super) const HEAD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
+pub(super) const BAD: Style = AnsiColor::Red.on_default();
+
+/// The style of a state's name.
+pub(super) const fn of_state(state: TicketState) -> Style {
+    match state {
+        TicketState::Pending => PLAIN,
+        TicketState::Completed => GOOD,
+        TicketState::Failed | TicketState::TimedOut => BAD,
+        TicketState::Removed => DIM,
+    }
+}
+
+/// Whether styles are shown.
+#[derive(Clone, Copy)]
+pub(super) struct Ink(pub(super) bool);
+
+impl Ink {
+    /// The style, or none.
+    pub(super) const fn of(self, style: Style) -> Style {
+        if self.0 { style } else { PLAIN }
+    }
+}

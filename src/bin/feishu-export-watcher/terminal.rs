@@ -1,0 +1,33 @@
+//! What standard output can show, as far as text for people depends on it.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use terminal_size::{Width, terminal_size_of};
+
+/// Standard output as people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Screen {
+    /// Whether it is a terminal at all.
+    pub(crate) is_terminal: bool,
+    /// Columns of that, if it says how many; elsewhere lines may have any length.
+    pub(crate) width: Option<usize>,
+    /// Whether it shows colours and its user wants them.
+    pub(crate) colour: bool,
+}
+
+impl Screen {
+    /// A file, a pipe, or whatever else is no terminal.
+    pub(crate) const NONE: Self = Self { is_terminal: false, width: None, colour: false };
+
+    /// What standard output is.
+    pub(crate) fn of_stdout() -> Self {
+        if !io::stdout().is_terminal() {
+            return Self::NONE;
+        }
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        let is_plain = set("NO_COLOR").is_some() || set("TERM").is_none_or(|term| term == "dumb");
+        let width = terminal_size_of(io::stdout()).map(|(Width(columns), _)| usize::from(columns));
+        Self { is_terminal: true, width: width.filter(|columns| *columns > 0), colour: !is_plain }
+    }
+}
