@@ -120,6 +120,17 @@ fn the_table_shows_what_needs_somebody_first() {
     );
 }
 
+/// Promise: a spreadsheet executes nothing, wherever it parts cells, and every program finds the columns.
+#[test]
+fn csv_is_for_spreadsheets() {
+    let bench = two_teams();
+    let output = stdout(&bench.output("status", &["--format", "csv", "--state", "pending"]));
+    assert!(output.starts_with("app,ticket,token,label,state,"), "no byte order mark: {output}");
+    let rows: Vec<Vec<String>> =
+        csv::Reader::from_reader(output.as_bytes()).into_deserialize().collect::<Result<_, _>>().unwrap();
+    assert_eq!(rows[0][..4], ["team-b", "73", "doc73", "'=1+1;'=2"]);
+}
+
 /// Promise: who has just broken `watcher.toml` still sees the state, and what is broken.
 #[test]
 fn a_broken_configuration_hides_no_state() {

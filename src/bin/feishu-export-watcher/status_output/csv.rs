@@ -1,9 +1,11 @@
-//! The form for spreadsheets: RFC 4180, with a header.
+//! The form for spreadsheets: RFC 4180 in UTF-8, with a header and without a byte order mark, which scripts
+//! would take for a part of the first column's name.
 //!
 //! A spreadsheet takes a cell that begins with `=` and the like for a formula, and labels and file
-//! names come from outside; such cells get an apostrophe in front. Ids longer than fifteen digits are
-//! cells a spreadsheet rounds unless its user imports the column as text; the file itself has them
-//! whole.
+//! names come from outside; an apostrophe goes in front of such a character. Where the machine's language
+//! writes 0,5 for a half, spreadsheets part cells at `;` and heed no quotes within, so that a cell may begin in the
+//! midst of a text. Ids longer than fifteen digits are cells a spreadsheet rounds unless its user
+//! imports the column as text; the file itself has them whole.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -101,34 +103,74 @@ fn optional(cell: Option<&str>) -> Cow<'_, str> {
 /// A cell of text: no formula, no escape sequence, quoted where it must be.
 fn text(cell: &str) -> Cow<'_, str> {
     // Tabs and line ends are a matter of quoting, not of deceit.
-    let mut cell = harmless_but(cell, &['\t', '\r', '\n']);
-    if cell.starts_with(begins_formula) {
-        cell = Cow::Owned(format!("'{cell}"));
-    }
-    if cell.contains(['"', ',', '\r', '\n']) {
+    let mut cell = without_formulas(harmless_but(cell, &['\t', '\r', '\n']));
+    // `;` and tabs part cells, too, where a spreadsheet is not told otherwise.
+    if cell.contains(['"', ',', ';', '\t', '\r', '\n']) {
         cell = Cow::Owned(format!("\"{}\"", cell.replace('"', "\"\"")));
     }
     cell
 }
 
+/// The text with an apostrophe in front of whatever would begin a formula, at its own beginning or at that of a cell
+/// into which a spreadsheet may part it.
+fn without_formulas(text: Cow<'_, str>) -> Cow<'_, str> {
+    let begins_blank = text.starts_with(['\t', '\r', '\n']);
+    if !begins_blank && !text.contains(begins_formula) {
+        return text;
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    if begins_blank {
+        safe.push('\'');
+    }
+    let mut begins = true;
+    for character in text.chars() {
+        if begins && begins_formula(character) {
+            safe.push('\'');
+        }
+        safe.push(character);
+        // Quotes and spaces at a cell's beginning may be dropped.
+        begins = parts_cells(character) || begins && matches!(character, '"' | ' ');
+    }
+    Cow::Owned(safe)
+}
+
+fn parts_cells(character: char) -> bool {
+    matches!(character, ';' | '\t' | '\r' | '\n')
+}
+
 /// The wide forms count too: some spreadsheets take them for the narrow ones.
 fn begins_formula(first: char) -> bool {
-    matches!(first, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠')
+    matches!(first, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures;
+    use feishu_export_watcher::domain::TicketRecord;
+    use proptest::prelude::*;
+
+    use super::super::fixtures::{self, odd_text};
     use super::super::{Format, print};
     use super::*;
+
+    fn printed(tickets: &[TicketRecord]) -> String {
+        let mut out = Vec::new();
+        print(&mut out, Format::Csv, &fixtures::report(tickets)).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    /// The rows as a program reads them that parts cells at `delimiter`.
+    fn rows(text: &str, delimiter: u8) -> Vec<Vec<String>> {
+        let mut reader = csv::ReaderBuilder::new();
+        let reader = reader.delimiter(delimiter).has_headers(false).flexible(true);
+        let rows = reader.from_reader(text.as_bytes()).into_deserialize();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
 
     #[test]
     fn a_header_and_a_row_a_ticket() {
         let tickets = fixtures::tickets();
-        let mut out = Vec::new();
-        print(&mut out, Format::Csv, &fixtures::report(&tickets)).unwrap();
         assert_eq!(
-            String::from_utf8(out).unwrap(),
+            printed(&tickets),
             "app,ticket,token,label,state,file_token,file_name,file_extension,doc_type,file_size,job_status,\
              polls,first_seen_at,last_polled_at,next_poll_at,finished_at,download_by,error.kind,error.code,\
              error.job_status,error.http_status,error.message,error.hint,error.log_id\r\n\
@@ -140,7 +182,7 @@ mod tests {
              \"restore the document, then export again\",20261122log\r\n\
              default,7000000000000000002,doxcnBBBB,,pending,,,,,,2,7,2026-11-22T09:58:30.000Z,\
              2026-11-22T09:59:40.000Z,2026-11-22T10:00:12.000Z,,,network,,,,,\
-             the server can't be reached; polling goes on by itself,\r\n\
+             \"the server can't be reached; polling goes on by itself\",\r\n\
              default,7000000000000000003,doxcnCCCC,,pending,,,,,,,0,2026-11-22T09:58:30.000Z,,,,,,,,,,,\r\n"
         );
     }
@@ -152,15 +194,48 @@ mod tests {
             ("@SUM(1,2)", "\"'@SUM(1,2)\""),
             ("-1", "'-1"),
             ("+1", "'+1"),
-            ("\t=1", "'\t=1"),
-            ("\r=1", "\"'\r=1\""),
+            ("\t=1", "\"'\t'=1\""),
+            ("\tx", "\"'\tx\""),
+            ("\r=1", "\"'\r'=1\""),
+            (" =1", " '=1"),
+            ("\"=1\"", "\"\"\"'=1\"\"\""),
             ("＝1", "'＝1"),
             ("a=b", "a=b"),
+            ("a, -b", "\"a, -b\""),
+            ("a;=1", "\"a;'=1\""),
+            ("a; +1", "\"a; '+1\""),
+            ("a\n=1", "\"a\n'=1\""),
+            ("a;b", "\"a;b\""),
             ("\u{1b}[2J", "\\u{1b}[2J"),
             ("two\nlines", "\"two\nlines\""),
             ("", ""),
         ] {
             assert_eq!(text(cell), as_printed);
+        }
+    }
+
+    proptest! {
+        /// Promise: whatever stands in a text, a ticket is one row of as many cells as the header has, nothing but
+        /// apostrophes is added to a text, and no program, wherever it parts cells, finds one that begins a
+        /// formula.
+        #[test]
+        fn no_text_leaves_its_cell(label in odd_text(), name in odd_text()) {
+            let [mut completed, ..] = fixtures::tickets();
+            completed.label = Some(label.as_str().into());
+            completed.artefact.as_mut().unwrap().file_name = Some(name.as_str().into());
+            let printed = printed(&[completed]);
+            let [header, row] = <[_; 2]>::try_from(rows(&printed, b',')).unwrap();
+            prop_assert_eq!((header.len(), row.len()), (COLUMNS.len(), COLUMNS.len()));
+            for (cell, text) in [(&row[3], &label), (&row[6], &name)] {
+                let plain = |text: &str| harmless_but(text, &['\t', '\r', '\n']).replace('\'', "");
+                prop_assert_eq!(plain(cell), plain(text));
+            }
+            for delimiter in *b",;\t" {
+                for cell in rows(&printed, delimiter).iter().flatten() {
+                    let begins = cell.trim_start_matches([' ', '"', '\t', '\r', '\n']);
+                    prop_assert!(!begins.starts_with(begins_formula), "{:?} at {}: {}", cell, char::from(delimiter), printed);
+                }
+            }
         }
     }
 }
