@@ -171,3 +171,54 @@ fn unknown_app(name: &str, apps: &[AppReport]) -> StatusError {
 
 /// Characters of an unknown app's name that are repeated at most.
 const NAME_MAX: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{PauseReason, TicketId, TicketKey, WallTime, WatchEntry};
+
+    fn ticket(app: &str, state: TicketState) -> TicketRecord {
+        let entry = WatchEntry {
+            key: TicketKey { app: AppName::new(app), ticket: TicketId::new("1") },
+            token: "doxcn".into(),
+            label: None,
+            created_at: None,
+            source: Path::new("l").into(),
+        };
+        TicketRecord { state, ..TicketRecord::new(entry, WallTime::from_millis(1)) }
+    }
+
+    fn pause(app: &str, endpoint: Endpoint) -> PauseRecord {
+        let (since, reason) = (WallTime::from_millis(1), PauseReason::ScopeMissing);
+        PauseRecord { app: AppName::new(app), endpoint, reason, since, until: None, next: since }
+    }
+
+    /// Promise: an app is there if anybody knows it, once, with all its tickets and the pause that matters most.
+    #[test]
+    fn apps_come_from_everywhere() {
+        use TicketState::{Failed, Pending};
+        let tickets = [ticket("old", Pending), ticket("old", Failed), ticket("new", Pending)];
+        let pauses =
+            [pause("new", Endpoint::Token), pause("new", Endpoint::Query), pause("idle", Endpoint::Token)];
+        let configured = ["new", "idle"].map(AppName::new);
+        let found = apps(&tickets, Some(&configured), &pauses);
+        let names: Vec<_> = found.iter().map(|app| (app.name.as_str(), app.is_configured)).collect();
+        assert_eq!(names, [("idle", Some(true)), ("new", Some(true)), ("old", Some(false))]);
+        let endpoints: Vec<_> = found.iter().map(|app| app.pause.as_ref().map(|it| it.endpoint)).collect();
+        assert_eq!(endpoints, [Some(Endpoint::Token), Some(Endpoint::Query), None]);
+        assert_eq!((found[2].counts.of(Pending), found[2].counts.of(Failed)), (1, 1));
+        let unknown = apps(&tickets, None, &[]);
+        assert!(unknown.len() == 2 && unknown.iter().all(|app| app.is_configured.is_none()));
+    }
+
+    /// Promise: an error is of a bearable length, however many apps there are and whatever was typed.
+    #[test]
+    fn what_is_known_is_named_but_not_at_length() {
+        let names: Vec<_> = (0..1000).map(|number| AppName::new(&format!("team-{number:03}"))).collect();
+        let many = apps(&[], Some(&names), &[]);
+        let said = unknown_app(&"x".repeat(100_000), &many).to_string();
+        assert!(said.len() < 300 && said.ends_with("`team-009`, …"), "{said}");
+        let said = unknown_app("a", &[]).to_string();
+        assert_eq!(said, "unknown app `a`; neither watcher.toml nor the state file names any");
+    }
+}

@@ -230,6 +230,8 @@ pending    7000000000000000003  default  -
         let cut = on_screen(&tickets, &apps, needed - 20);
         assert!(cut.contains(&format!("{}…  4 min", "x".repeat(11))), "{cut}");
         assert!(on_screen(&tickets, &apps, needed - 21).contains("\n    boxcn"));
+        tickets[0].label = Some("short".into());
+        assert!(!on_screen(&tickets, &apps, needed - 32 + "short".len()).contains("\n    boxcn"));
     }
 
     #[test]
