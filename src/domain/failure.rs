@@ -1,7 +1,11 @@
-//! Kinds of failure: one table from what the server says (`job_status`, code) to the name scripts
-//! rely on and the hint people need. How long to wait after a failure is not decided here.
+//! Kinds of failure: one table with the name scripts rely on, what it means and the hint people need. Which
+//! `job_status` and which code mean what stands in [`answers`](super::answers). How long to wait after a failure is
+//! not decided here.
 
 use std::fmt;
+
+use super::advice::Advice;
+use super::advice::Help::{self, Maybe, No, OnceMended, Yes};
 
 /// What went wrong with a ticket, or with its last poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,45 +53,81 @@ pub enum ErrorKind {
 struct Row {
     kind: ErrorKind,
     name: &'static str,
-    /// Final job statuses that mean this.
-    job_statuses: &'static [i64],
-    /// Codes that end a ticket with this.
-    codes: &'static [i64],
-    hint: &'static str,
+    advice: Advice,
 }
 
 const fn row(
     kind: ErrorKind,
     name: &'static str,
-    job_statuses: &'static [i64],
-    codes: &'static [i64],
+    waiting: Help,
+    new_export: Help,
+    means: &'static str,
     hint: &'static str,
 ) -> Row {
-    Row { kind, name, job_statuses, codes, hint }
+    Row { kind, name, advice: Advice { means, waiting, new_export, hint } }
 }
 
-/// Reference: query export task, `job_status` and error codes; create export task, error codes.
+/// Kind and name; whether waiting helps, whether a new export does; what it means; what to do. Sources: query and
+/// create export task, export guide. Whether something helps is not documented: it follows from what went wrong.
 #[rustfmt::skip]
 const TABLE: [Row; 19] = [
-    row(ErrorKind::InternalError, "internal_error", &[3], &[], "export the document again; this is a fault of the server"),
-    row(ErrorKind::DocumentTooLarge, "document_too_large", &[107], &[], "split the document or choose another format (PDF takes 128 MB of embedded resources, Word 1 GB)"),
-    row(ErrorKind::ExportTimeout, "export_timeout", &[108], &[], "export again later; if it repeats, the document is too complex and wants splitting"),
-    row(ErrorKind::BlockNoPermission, "block_no_permission", &[109], &[], "grant the app access to every document embedded in this one, then export again"),
-    row(ErrorKind::NoPermission, "no_permission", &[110], &[1_069_902], "add the app to the document (… > more > add document app) or share it with the user; the app that asks must be the one that created the job; export may also be switched off for the document or its wiki"),
-    row(ErrorKind::DocumentDeleted, "document_deleted", &[111], &[1_069_906], "restore the document, then export again"),
-    row(ErrorKind::CopyInProgress, "copy_in_progress", &[122], &[], "export again in a few minutes, once the copy is finished"),
-    row(ErrorKind::DocumentNotFound, "document_not_found", &[123], &[1_069_914], "check the document's token and type; a wiki node's token must first be resolved to its document"),
-    row(ErrorKind::TooManyImages, "too_many_images", &[6000], &[], "remove images or split the document, then export again"),
-    row(ErrorKind::InvalidParam, "invalid_param", &[], &[1_069_904], "check that ticket and token belong together; a csv export needs its sub_id at creation"),
-    row(ErrorKind::TypeMismatch, "type_mismatch", &[], &[1_069_918], "the format does not fit the document's type; create the export with another one"),
-    row(ErrorKind::NoFileToken, "no_file_token", &[], &[], "the server calls the job done but names no file; export again"),
-    row(ErrorKind::MalformedAnswer, "malformed_answer", &[], &[], "what answers is not the export API; look for a proxy or a captive portal in between"),
-    row(ErrorKind::UnknownJobStatus, "unknown_job_status", &[], &[], "the server names a status its documentation does not; give the log id to its support, or export again"),
-    row(ErrorKind::UnknownCode, "unknown_code", &[], &[], "look the code up in the platform's list of generic error codes, or give the log id to its support"),
-    row(ErrorKind::Network, "network", &[], &[], "the server can't be reached; polling goes on by itself"),
-    row(ErrorKind::ServerError, "server_error", &[], &[], "the server is in trouble; polling goes on by itself"),
-    row(ErrorKind::Throttled, "throttled", &[], &[], "the server counts too many requests; polling goes on by itself"),
-    row(ErrorKind::TokenRejected, "token_rejected", &[], &[], "the access token was refused; a new one is fetched by itself"),
+    row(ErrorKind::InternalError, "internal_error", No, Yes,
+        "The server failed to make the file, by a fault of its own.",
+        "export the document again; if that fails as well, give error.log_id to the platform's support"),
+    row(ErrorKind::DocumentTooLarge, "document_too_large", No, OnceMended,
+        "The document, with everything embedded in it, is larger than the format may become.",
+        "split the document or choose another format (PDF takes 128 MB of embedded resources, Word 1 GB)"),
+    row(ErrorKind::ExportTimeout, "export_timeout", No, Maybe,
+        "The server worked on the document for too long and gave up.",
+        "export again later; if it repeats, the document is too complex and wants splitting"),
+    row(ErrorKind::BlockNoPermission, "block_no_permission", No, OnceMended,
+        "The document embeds parts of others, and the app, or the user it acts for, may not read one of these.",
+        "give the app access to every document embedded in this one (there: … > More > Add document app), then export again"),
+    row(ErrorKind::NoPermission, "no_permission", No, OnceMended,
+        "The app, or the user it acts for, may not read or export the document. Only the app that created a job may ask for it; and export may be switched off for the document, its security label or its wiki.",
+        "add the app to the document (… > More > Add document app) or share it with the user, then export again; the app that asks must be the one that created the job; export may also be switched off for the document or its wiki"),
+    row(ErrorKind::DocumentDeleted, "document_deleted", No, OnceMended,
+        "The document was deleted.",
+        "restore the document, then export again"),
+    row(ErrorKind::CopyInProgress, "copy_in_progress", No, Yes,
+        "A copy of the document was being made, and it can't be exported meanwhile.",
+        "export again in a few minutes, once the copy is finished"),
+    row(ErrorKind::DocumentNotFound, "document_not_found", No, OnceMended,
+        "There is no document with this token, or none of the type that was named at creation.",
+        "correct the token in the watch list, which starts the ticket over, or export again with the right token and type; a wiki node's token must first be resolved to its document's (wiki/v2/spaces/get_node)"),
+    row(ErrorKind::TooManyImages, "too_many_images", No, OnceMended,
+        "The document holds more images than an export takes.",
+        "remove images or split the document, then export again"),
+    row(ErrorKind::InvalidParam, "invalid_param", No, OnceMended,
+        "The server does not know the ticket, or not with this token; or the export was created without what its format needs.",
+        "check that ticket and token belong together, a corrected token in the watch list starts the ticket over; a csv export needs its sub_id when it is created"),
+    row(ErrorKind::TypeMismatch, "type_mismatch", No, OnceMended,
+        "The format of the export does not fit the type of the document.",
+        "create the export with a format that fits: docx or pdf for a document, xlsx or csv for a sheet or a bitable"),
+    row(ErrorKind::NoFileToken, "no_file_token", Maybe, Yes,
+        "The server calls the job done but names no file. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
+        "export again; or have the server asked once more with `feishu-export-watcher retry TICKET`"),
+    row(ErrorKind::MalformedAnswer, "malformed_answer", OnceMended, No,
+        "What answers is not the export API, or only half of it: a page of a proxy, of a captive portal or of a firewall. The ticket fails when nothing better comes ten times in a row over at least five minutes.",
+        "look for a proxy or a captive portal between this machine and base_url; then `feishu-export-watcher retry --failed --kind malformed_answer`"),
+    row(ErrorKind::UnknownJobStatus, "unknown_job_status", Maybe, Maybe,
+        "The server names a job status that its documentation does not. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
+        "give error.log_id to the platform's support, or export again"),
+    row(ErrorKind::UnknownCode, "unknown_code", Maybe, Maybe,
+        "The server refuses the request with a code that the watcher does not know. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
+        "look error.code up at https://open.feishu.cn/document/server-docs/api-call-guide/generic-error-code or give error.log_id to the platform's support; then `feishu-export-watcher retry --failed --kind unknown_code`"),
+    row(ErrorKind::Network, "network", Yes, No,
+        "The server was not reached, the connection broke off, or something in between answered (a redirect, 407, 408). That says nothing about the job.",
+        "polling goes on by itself; if it lasts, look at DNS, proxy and firewall between this machine and base_url"),
+    row(ErrorKind::ServerError, "server_error", Yes, No,
+        "The server is in trouble, or asks to come back later. That says nothing about the job.",
+        "polling goes on by itself; if it lasts for hours, give error.log_id to the platform's support"),
+    row(ErrorKind::Throttled, "throttled", Yes, No,
+        "The server counts more requests of this app than it allows. That says nothing about the job.",
+        "polling goes on by itself; if it repeats, another process spends from the same budget, or rate_limit is set too high"),
+    row(ErrorKind::TokenRejected, "token_rejected", Yes, No,
+        "The access token was refused. A new one is fetched or read; if that is refused as well, the app is paused (credentials_rejected).",
+        "polling goes on by itself, with a new access token"),
 ];
 
 impl ErrorKind {
@@ -102,28 +142,22 @@ impl ErrorKind {
         self.row().name
     }
 
+    /// What it means and what helps.
+    #[must_use]
+    pub fn advice(self) -> &'static Advice {
+        &self.row().advice
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(self) -> &'static str {
-        self.row().hint
+        self.advice().hint
     }
 
     /// The kind of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         TABLE.iter().find(|row| row.name == name).map(|row| row.kind)
-    }
-
-    /// What a final `job_status` means; none if it is not known to be final.
-    #[must_use]
-    pub fn of_job_status(job_status: i64) -> Option<Self> {
-        TABLE.iter().find(|row| row.job_statuses.contains(&job_status)).map(|row| row.kind)
-    }
-
-    /// What a code that ends a ticket means; none for every other code.
-    #[must_use]
-    pub fn of_code(code: i64) -> Option<Self> {
-        TABLE.iter().find(|row| row.codes.contains(&code)).map(|row| row.kind)
     }
 
     fn row(self) -> &'static Row {
@@ -166,46 +200,15 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::advice::assert_told;
 
+    /// Promise: every kind is explained, and says what to do.
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
         for (index, row) in TABLE.iter().enumerate() {
             assert_eq!(row.kind as usize, index, "{}", row.name);
             assert_eq!(ErrorKind::parse(row.name), Some(row.kind));
-            assert!(!row.hint.is_empty());
-        }
-    }
-
-    #[test]
-    fn statuses_and_codes_mean_what_the_api_pages_say() {
-        use ErrorKind as K;
-        for (status, kind) in [
-            (3, K::InternalError),
-            (107, K::DocumentTooLarge),
-            (108, K::ExportTimeout),
-            (109, K::BlockNoPermission),
-            (110, K::NoPermission),
-            (111, K::DocumentDeleted),
-            (122, K::CopyInProgress),
-            (123, K::DocumentNotFound),
-            (6000, K::TooManyImages),
-        ] {
-            assert_eq!(K::of_job_status(status), Some(kind));
-        }
-        for open in [0, 1, 2, 4, -1, 106, i64::MAX] {
-            assert_eq!(K::of_job_status(open), None);
-        }
-        for (code, kind) in [
-            (1_069_902, K::NoPermission),
-            (1_069_904, K::InvalidParam),
-            (1_069_906, K::DocumentDeleted),
-            (1_069_914, K::DocumentNotFound),
-            (1_069_918, K::TypeMismatch),
-        ] {
-            assert_eq!(K::of_code(code), Some(kind));
-        }
-        for open in [0, 3, 1_069_901, 1_069_923, 99_991_400] {
-            assert_eq!(K::of_code(open), None);
+            assert_told(row.name, &row.advice);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The words of the problem: tickets, apps, where a secret lies, kinds of failure, reasons of a
 //! pause, names of events. Plain types without I/O, known to every other module; this one knows none.
 
+mod advice;
+pub mod answers;
 mod app;
 mod causes;
 pub mod event;
@@ -12,6 +14,7 @@ mod pause;
 mod ticket;
 mod wall_time;
 
+pub use advice::{Advice, Help};
 pub use app::{
     App, AppName, BaseUrl, BaseUrlError, BudgetKey, Credentials, Endpoint, RateLimit, SecretSource,
 };

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::advice::{Advice, Help};
+
 /// Why an app is paused. The fault is the app's, never a ticket's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PauseReason {
@@ -44,6 +46,74 @@ pub enum PauseEnd {
     Repair,
 }
 
+struct Row {
+    reason: PauseReason,
+    name: &'static str,
+    words: &'static str,
+    advice: Advice,
+}
+
+const fn row(
+    reason: PauseReason,
+    name: &'static str,
+    words: &'static str,
+    waiting: Help,
+    means: &'static str,
+    hint: &'static str,
+) -> Row {
+    let new_export = match reason {
+        PauseReason::RateLimited => Help::No,
+        // While an app is paused nobody asks for its files, and they live for ten minutes.
+        _ => Help::OnceMended,
+    };
+    Row { reason, name, words, advice: Advice { means, waiting, new_export, hint } }
+}
+
+/// Reason and name; a few words; whether waiting helps; what it means; what to do. The names of pages are those of
+/// the platform's two consoles: for developers (open.feishu.cn/app, open.larksuite.com/app) and for administrators.
+#[rustfmt::skip]
+static TABLE: [Row; 13] = [
+    row(PauseReason::RateLimited, "rate_limited", "rate limit", Help::Yes,
+        "The server counts more requests of this app than it allows. Nothing is sent until the time that it named; without one for 60 s, then doubling up to 10 minutes.",
+        "another process spends from the same budget, or rate_limit is set too high; polling goes on by itself"),
+    row(PauseReason::QuotaExhausted, "quota_exhausted", "monthly quota used up", Help::Yes,
+        "The tenant's API calls of this month are used up. One request an hour finds out whether there are more. Files of jobs that end meanwhile are lost.",
+        "the tenant's monthly API quota is used up; let its administrator buy more calls, or wait for the 1st; files that end meanwhile are lost and want a new export"),
+    row(PauseReason::CredentialsRejected, "credentials_rejected", "app id, secret or token is wrong", Help::OnceMended,
+        "The app id, its secret or the access token is wrong.",
+        "put the right app_id and secret (Developer Console > Credentials & Basic Info) or a fresh access token in place; files are read again by themselves, at once after SIGHUP; watcher.toml and systemd's credentials at a restart"),
+    row(PauseReason::SecretUnreadable, "secret_unreadable", "its secret can't be read", Help::OnceMended,
+        "The secret can't be read from where watcher.toml says it lies.",
+        "make the secret readable for the user the watcher runs as; `feishu-export-watcher check`, run as that user, says what is wrong; it is read again by itself, at once after SIGHUP"),
+    row(PauseReason::TokenTypeUnsupported, "token_type_unsupported", "wrong kind of access token", Help::OnceMended,
+        "The export API does not take this kind of access token.",
+        "give the app a token of the kind the export API takes: tenant (t-…) or user (u-…), of a custom app"),
+    row(PauseReason::ScopeMissing, "scope_missing", "API scope not granted", Help::OnceMended,
+        "The app, or its access token, lacks the API scope for exports.",
+        "in Developer Console > Permissions & Scopes add docs:document:export or drive:export:readonly, then publish a version under Version Management & Release; it is tried again by itself, at once after SIGHUP"),
+    row(PauseReason::UserAuthorizationNeeded, "user_authorization_needed", "not authorised by its user", Help::OnceMended,
+        "The user for whom the app acts has not granted it the API scope for exports.",
+        "let the user authorise the app again with the scope docs:document:export or drive:export:readonly, and put the new access token in place"),
+    row(PauseReason::AppUnavailable, "app_unavailable", "app disabled or not installed", Help::OnceMended,
+        "The app is disabled, or it is not installed in the tenant.",
+        "in Admin Console > Workplace > App Management enable the app; if no version of it was ever published: Developer Console > Version Management & Release; it is tried again by itself, at once after SIGHUP"),
+    row(PauseReason::IpNotAllowed, "ip_not_allowed", "this machine's address is not allowed", Help::OnceMended,
+        "The app takes requests only from the addresses on its list, and this machine's is not among them.",
+        "in Developer Console > Security Settings > IP Whitelist add this machine's public IPv4 address; it is tried again by itself, at once after SIGHUP"),
+    row(PauseReason::AccessPolicyDenied, "access_policy_denied", "denied by the tenant's access policy", Help::OnceMended,
+        "The tenant's access-control policy blocks the app, or the user it acts for.",
+        "the tenant's access-control policy blocks this identity; ask its administrator to allow it"),
+    row(PauseReason::PlanLimitReached, "plan_limit_reached", "not in the tenant's plan", Help::OnceMended,
+        "The tenant's plan or licence does not include the call, or not as often.",
+        "the tenant's plan or licence does not include this call; ask its administrator for one that does"),
+    row(PauseReason::WrongBaseUrl, "wrong_base_url", "no API at its base_url", Help::OnceMended,
+        "No Feishu API answers at base_url: it says 404, without the API's form of an answer.",
+        "in watcher.toml set base_url to https://open.feishu.cn or https://open.larksuite.com, whichever the app belongs to, then restart"),
+    row(PauseReason::WrongIdentity, "wrong_identity", "its tickets belong to another app", Help::OnceMended,
+        "Ten tickets were refused for want of permission, and none was ever accepted. Only the app or user that created a job may query it, and that seems to be another one.",
+        "list these tickets under the app that created them, or give this app that one's identity; then send SIGHUP, and `feishu-export-watcher retry --failed --kind no_permission` for those that failed before"),
+];
+
 impl PauseReason {
     /// Every reason.
     pub const ALL: [Self; 13] = [
@@ -65,21 +135,7 @@ impl PauseReason {
     /// The name in log and status.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RateLimited => "rate_limited",
-            Self::QuotaExhausted => "quota_exhausted",
-            Self::CredentialsRejected => "credentials_rejected",
-            Self::SecretUnreadable => "secret_unreadable",
-            Self::TokenTypeUnsupported => "token_type_unsupported",
-            Self::ScopeMissing => "scope_missing",
-            Self::UserAuthorizationNeeded => "user_authorization_needed",
-            Self::AppUnavailable => "app_unavailable",
-            Self::IpNotAllowed => "ip_not_allowed",
-            Self::AccessPolicyDenied => "access_policy_denied",
-            Self::PlanLimitReached => "plan_limit_reached",
-            Self::WrongBaseUrl => "wrong_base_url",
-            Self::WrongIdentity => "wrong_identity",
-        }
+        self.row().name
     }
 
     /// The reason of that name.
@@ -91,21 +147,7 @@ impl PauseReason {
     /// The same for a line that people read, in a few words.
     #[must_use]
     pub const fn in_words(self) -> &'static str {
-        match self {
-            Self::RateLimited => "rate limit",
-            Self::QuotaExhausted => "monthly quota used up",
-            Self::CredentialsRejected => "app id, secret or token is wrong",
-            Self::SecretUnreadable => "its secret can't be read",
-            Self::TokenTypeUnsupported => "wrong kind of access token",
-            Self::ScopeMissing => "API scope not granted",
-            Self::UserAuthorizationNeeded => "not authorised by its user",
-            Self::AppUnavailable => "app disabled or not installed",
-            Self::IpNotAllowed => "this machine's address is not allowed",
-            Self::AccessPolicyDenied => "denied by the tenant's access policy",
-            Self::PlanLimitReached => "not in the tenant's plan",
-            Self::WrongBaseUrl => "no API at its base_url",
-            Self::WrongIdentity => "its tickets belong to another app",
-        }
+        self.row().words
     }
 
     /// What ends the pause.
@@ -118,48 +160,21 @@ impl PauseReason {
         }
     }
 
-    /// What to do about it, in one sentence for an operator.
+    /// What it means and what helps.
+    #[must_use]
+    pub const fn advice(self) -> &'static Advice {
+        &self.row().advice
+    }
+
+    /// What to do about it.
     #[must_use]
     pub const fn hint(self) -> &'static str {
-        match self {
-            Self::RateLimited => {
-                "another process spends from the same budget, or rate_limit is set too high; polling goes on by itself"
-            }
-            Self::QuotaExhausted => {
-                "the tenant's monthly API quota is used up; buy more calls or wait for the 1st, files that end meanwhile are lost"
-            }
-            Self::CredentialsRejected => {
-                "put the right app_id and secret (or a fresh access token) in place; files are read again by themselves"
-            }
-            Self::SecretUnreadable => {
-                "make the secret readable for the user the watcher runs as; it is read again by itself"
-            }
-            Self::TokenTypeUnsupported => {
-                "give the app a token of the kind the export API takes: tenant (t-…) or user (u-…)"
-            }
-            Self::ScopeMissing => {
-                "in the developer console grant the scope docs:document:export or drive:export:readonly and publish a version"
-            }
-            Self::UserAuthorizationNeeded => {
-                "the user must authorise the app again with the scope docs:document:export or drive:export:readonly"
-            }
-            Self::AppUnavailable => "in the admin console enable the app and install it in the tenant",
-            Self::IpNotAllowed => {
-                "in the developer console, under security settings, add this machine's public address to the IP allow-list"
-            }
-            Self::AccessPolicyDenied => {
-                "the tenant's access-control policy blocks this identity; ask its administrator"
-            }
-            Self::PlanLimitReached => {
-                "the tenant's plan or licence does not include this call; ask its administrator"
-            }
-            Self::WrongBaseUrl => {
-                "base_url must be https://open.feishu.cn or https://open.larksuite.com, whichever the app belongs to"
-            }
-            Self::WrongIdentity => {
-                "only the app or user that created a job may query it; check that these tickets belong to this app, then send SIGHUP"
-            }
-        }
+        self.advice().hint
+    }
+
+    const fn row(self) -> &'static Row {
+        // The table lists the reasons in the order of the enum; a test holds it to that.
+        &TABLE[self as usize]
     }
 }
 
@@ -171,16 +186,20 @@ impl fmt::Display for PauseReason {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::HashSet;
 
+    use super::*;
+    use crate::domain::advice::assert_told;
+
+    /// Promise: every reason is explained, and says what to do.
     #[test]
-    fn names_are_distinct_and_hints_are_given() {
-        let names: std::collections::HashSet<_> =
-            PauseReason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(names.len(), PauseReason::ALL.len());
-        assert!(PauseReason::ALL.iter().all(|reason| !reason.hint().is_empty()));
-        let words: std::collections::HashSet<_> =
-            PauseReason::ALL.iter().map(|reason| reason.in_words()).collect();
-        assert_eq!(words.len(), PauseReason::ALL.len());
+    fn the_table_is_in_the_order_of_the_enum() {
+        for (index, (row, reason)) in TABLE.iter().zip(PauseReason::ALL).enumerate() {
+            assert_eq!((row.reason as usize, row.reason), (index, reason), "{}", row.name);
+            assert_eq!(PauseReason::parse(row.name), Some(row.reason));
+            assert_told(row.name, &row.advice);
+        }
+        let words: HashSet<_> = TABLE.iter().map(|row| row.words).collect();
+        assert_eq!(words.len(), TABLE.len());
     }
 }

@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::api::{Detail, Grant, TokenAnswer, TokenTrouble};
 use super::body::{Body, Received};
-use super::codes::{self, Meaning};
+use super::codes;
 use super::detail;
 use super::lenient;
 use super::secret::is_header_text;
 use super::wire::{Envelope, TokenPart};
-use crate::domain::{ErrorKind, PauseReason};
+use crate::domain::answers::CodeMeaning;
+use crate::domain::{Endpoint, ErrorKind, PauseReason};
 
 /// The path of the endpoint.
 pub(super) const PATH: &str = "/open-apis/auth/v3/tenant_access_token/internal";
@@ -78,21 +79,20 @@ fn of_grant(received: &Received) -> Result<Grant, &'static str> {
 }
 
 fn of_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTrouble {
-    match (codes::token_meaning(code, &envelope.said()), received.status) {
-        (Some(Meaning::ServerTrouble(_) | Meaning::Postponed), _) => {
-            TokenTrouble::Retry(ErrorKind::ServerError)
-        }
-        (Some(Meaning::Throttled), _) => TokenTrouble::Throttled { reset: received.headers.reset() },
-        (Some(Meaning::App(reason)), _) => TokenTrouble::AppFault(reason),
-        (Some(Meaning::Failed(_) | Meaning::TokenRejected), _) => {
-            TokenTrouble::AppFault(PauseReason::CredentialsRejected)
-        }
+    use CodeMeaning as M;
+    match (codes::meaning(code, &envelope.said(), Endpoint::Token), received.status) {
+        (M::ServerTrouble | M::SlowDown | M::Postponed, _) => TokenTrouble::Retry(ErrorKind::ServerError),
+        (M::Throttled, _) => TokenTrouble::Throttled { reset: received.headers.reset() },
+        (M::App(reason), _) => TokenTrouble::AppFault(reason),
+        (M::Failed(_) | M::TokenRejected, _) => TokenTrouble::AppFault(PauseReason::CredentialsRejected),
         // These statuses name a culprit of their own.
-        (None, 407 | 408 | 429) => of_status(received, Some(envelope)),
+        (M::Accepted | M::Unclear, 407 | 408 | 429) => of_status(received, Some(envelope)),
         // A code that nobody listed speaks against the credentials: nothing else in the request
         // could be wrong.
-        (None, 200..=299 | 400..=499) => TokenTrouble::AppFault(PauseReason::CredentialsRejected),
-        (None, _) => of_status(received, Some(envelope)),
+        (M::Accepted | M::Unclear, 200..=299 | 400..=499) => {
+            TokenTrouble::AppFault(PauseReason::CredentialsRejected)
+        }
+        (M::Accepted | M::Unclear, _) => of_status(received, Some(envelope)),
     }
 }
 

@@ -3,12 +3,13 @@
 
 use super::api::Answer;
 use super::body::{Body, Received};
-use super::codes::{self, Meaning};
+use super::codes;
 use super::detail::{self, cut, hide_exactly};
 use super::lenient;
 use super::verdict::{Pace, Verdict};
 use super::wire::{Envelope, JobResult};
-use crate::domain::{Artefact, ErrorKind, PauseReason};
+use crate::domain::answers::{CodeMeaning, JobMeaning, job_status};
+use crate::domain::{Artefact, Endpoint, ErrorKind, PauseReason};
 
 /// Bytes of a file token at most. A longer one is none, and cut it would be worth nothing.
 const FILE_TOKEN_MAX: usize = 1024;
@@ -43,16 +44,17 @@ fn of_broken(received: &Received) -> Verdict {
 }
 
 fn of_code(received: &Received, envelope: Option<&Envelope>, access_token: &str) -> Verdict {
-    let known = envelope.and_then(|envelope| codes::meaning(envelope.code?, &envelope.said()));
-    match known {
-        None => of_status(received, envelope, access_token),
-        Some(Meaning::Failed(kind)) => Verdict::Failed(kind),
-        Some(Meaning::ServerTrouble(Pace::Usual)) => server_trouble(received),
-        Some(Meaning::ServerTrouble(pace)) => Verdict::Retry { kind: ErrorKind::ServerError, pace },
-        Some(Meaning::Postponed) => Verdict::Postponed,
-        Some(Meaning::Throttled) => Verdict::Throttled { reset: received.headers.reset() },
-        Some(Meaning::TokenRejected) => Verdict::TokenRejected,
-        Some(Meaning::App(reason)) => Verdict::AppFault(reason),
+    let meaning =
+        |envelope: &Envelope| Some(codes::meaning(envelope.code?, &envelope.said(), Endpoint::Query));
+    match envelope.and_then(meaning).unwrap_or(CodeMeaning::Unclear) {
+        CodeMeaning::Accepted | CodeMeaning::Unclear => of_status(received, envelope, access_token),
+        CodeMeaning::Failed(kind) => Verdict::Failed(kind),
+        CodeMeaning::ServerTrouble => server_trouble(received),
+        CodeMeaning::SlowDown => Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow },
+        CodeMeaning::Postponed => Verdict::Postponed,
+        CodeMeaning::Throttled => Verdict::Throttled { reset: received.headers.reset() },
+        CodeMeaning::TokenRejected => Verdict::TokenRejected,
+        CodeMeaning::App(reason) => Verdict::AppFault(reason),
     }
 }
 
@@ -85,12 +87,14 @@ fn server_trouble(received: &Received) -> Verdict {
 
 /// What the job's status says (query export task, `job_status`). A missing one is not "0, success".
 fn of_result(result: &JobResult, access_token: &str) -> Verdict {
-    match result.job_status {
-        None => Verdict::Unclear(ErrorKind::MalformedAnswer),
-        Some(0) => of_success(result, access_token),
-        Some(1 | 2) => Verdict::Pending,
-        Some(other) => ErrorKind::of_job_status(other)
-            .map_or(Verdict::Unclear(ErrorKind::UnknownJobStatus), Verdict::Failed),
+    let Some(number) = result.job_status else {
+        return Verdict::Unclear(ErrorKind::MalformedAnswer);
+    };
+    match job_status(number).map(|row| row.meaning) {
+        Some(JobMeaning::Done) => of_success(result, access_token),
+        Some(JobMeaning::Running) => Verdict::Pending,
+        Some(JobMeaning::Failed(kind)) => Verdict::Failed(kind),
+        None => Verdict::Unclear(ErrorKind::UnknownJobStatus),
     }
 }
 
@@ -127,6 +131,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::answers::code_of;
     use crate::feishu::body::Headers;
 
     const SLOW: Verdict = Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow };
@@ -413,10 +418,11 @@ mod tests {
                     prop_assert_eq!(answer.detail.job_status, Some(0));
                 }
                 Verdict::Failed(kind) => {
-                    let by_code = code.and_then(ErrorKind::of_code);
-                    let by_job = answer.detail.job_status.and_then(ErrorKind::of_job_status);
+                    let by_code = code.and_then(code_of).is_some_and(|row| row.meaning == CodeMeaning::Failed(kind));
+                    let job = answer.detail.job_status.and_then(job_status);
+                    let by_job = job.is_some_and(|row| row.meaning == JobMeaning::Failed(kind));
                     let well = (200..300).contains(&status) && code == Some(0);
-                    prop_assert!(by_code == Some(kind) || well && by_job == Some(kind));
+                    prop_assert!(by_code || well && by_job);
                 }
                 _ => {}
             }

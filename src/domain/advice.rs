@@ -1,0 +1,69 @@
+//! What people are told about a failure or a pause. The texts stand in the tables of kinds and reasons; this is
+//! their form.
+
+/// What is known about a failure or a pause, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What it means, in whole sentences.
+    pub means: &'static str,
+    /// Whether asking the server again, later, can bring the file.
+    pub waiting: Help,
+    /// Whether exporting the document once more can bring it.
+    pub new_export: Help,
+    /// What to do next, as part of a line: no capital at its start, no full stop at its end. This is `error.hint`.
+    pub hint: &'static str,
+}
+
+/// Whether something can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Help {
+    /// It is what to do.
+    Yes,
+    /// It is worth a try.
+    Maybe,
+    /// Only after somebody did what the hint says.
+    OnceMended,
+    /// It brings nothing.
+    No,
+    /// Nothing is wrong.
+    NotNeeded,
+}
+
+impl Help {
+    /// The name for scripts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::Maybe => "maybe",
+            Self::OnceMended => "once_mended",
+            Self::No => "no",
+            Self::NotNeeded => "not_needed",
+        }
+    }
+
+    /// The same for people, to go on after "waiting" or "a new export".
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Yes => "helps",
+            Self::Maybe => "may help",
+            Self::OnceMended => "helps once that is mended",
+            Self::No => "does not help",
+            Self::NotNeeded => "is not needed",
+        }
+    }
+}
+
+/// Whether texts and columns are where they belong, and as they should be.
+#[cfg(test)]
+pub(super) fn assert_told(name: &str, advice: &Advice) {
+    let Advice { means, hint, .. } = advice;
+    assert!(means.starts_with(char::is_uppercase) && means.ends_with('.'), "{name}: {means}");
+    assert!(hint.starts_with(char::is_lowercase) && !hint.ends_with('.'), "{name}: {hint}");
+    // The hint ends a line of the log.
+    assert!(hint.chars().count() < 300, "{name}: {hint}");
+    for text in [means, hint] {
+        assert!(!text.contains("  ") && !text.contains('\n'), "{name}: {text}");
+    }
+}
