@@ -23,6 +23,8 @@ pub enum Help {
     Maybe,
     /// Only after somebody did what the hint says.
     OnceMended,
+    /// Only for files whose ten minutes passed while nobody asked.
+    IfLost,
     /// It brings nothing.
     No,
     /// Nothing is wrong.
@@ -37,6 +39,7 @@ impl Help {
             Self::Yes => "yes",
             Self::Maybe => "maybe",
             Self::OnceMended => "once_mended",
+            Self::IfLost => "if_lost",
             Self::No => "no",
             Self::NotNeeded => "not_needed",
         }
@@ -49,6 +52,7 @@ impl Help {
             Self::Yes => "helps",
             Self::Maybe => "may help",
             Self::OnceMended => "helps once that is mended",
+            Self::IfLost => "helps only for files that were lost meanwhile",
             Self::No => "does not help",
             Self::NotNeeded => "is not needed",
         }

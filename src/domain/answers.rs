@@ -136,7 +136,7 @@ pub static CODES: [Code; 60] = {
         token_code(10_014, "app disabled, or app id unknown", App(P::CredentialsRejected)),
         token_code(10_015, "wrong app secret", App(P::CredentialsRejected)),
         code(10_101, "internal error", SlowDown),
-        code(10_105, "internal error, the user was not found out", SlowDown),
+        code(10_105, "internal error, the user was not found", SlowDown),
         token_code(20_002, "app id and app secret do not match", App(P::CredentialsRejected)),
         code(20_005, "access token invalid (an older service)", TokenRejected),
         code(20_006, "user access token expired (an older service)", TokenRejected),
@@ -237,7 +237,7 @@ const RUNNING: Advice = Advice {
 };
 
 const ACCEPTED: Advice = Advice {
-    means: "The request went well. How the export does says job_status.",
+    means: "The request went well; job_status says how the export is doing.",
     waiting: Help::NotNeeded,
     new_export: Help::NotNeeded,
     hint: "look at job_status",

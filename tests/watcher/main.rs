@@ -11,6 +11,7 @@ mod batch;
 mod budget;
 mod check;
 mod crash;
+mod explain;
 mod faults;
 mod full_disk;
 mod harness;

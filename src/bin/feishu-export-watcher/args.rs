@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use feishu_export_watcher::LabelPattern;
 use feishu_export_watcher::config::parse_duration;
 use feishu_export_watcher::domain::{ErrorKind, TicketState, near_miss};
@@ -32,7 +32,9 @@ Examples:
   Watch a batch, at most half an hour, and end:
       feishu-export-watcher run --config watcher.toml --until-done --deadline 30m
   See what failed and why:
-      feishu-export-watcher status --config watcher.toml --state failed,timed_out";
+      feishu-export-watcher status --config watcher.toml --state failed,timed_out
+  Ask what a number or a name in log or status means, and what to do:
+      feishu-export-watcher explain 99991672";
 
 const RUN_HELP: &str = "\
 Signals:
@@ -81,6 +83,16 @@ Examples:
   feishu-export-watcher status --config watcher.toml --state completed --format csv > tokens.csv
   feishu-export-watcher status --config watcher.toml --format jsonl | jq -r .file_token";
 
+const EXPLAIN_HELP: &str = "\
+Says what it means, whether waiting or a new export can help, and what to do.
+CODE is what error.job_status, error.code, error.kind or the reason of a pause
+shows in the log and in status. Exit code 2 if one of them is not known.
+
+Examples:
+  feishu-export-watcher explain 99991672
+  feishu-export-watcher explain no_permission scope_missing
+  feishu-export-watcher explain --format json | jq '.explanations[] | select(.of == \"code\")'";
+
 const RETRY_HELP: &str = "\
 Says which tickets, and leaves the request in the state file: a watcher that
 runs takes it up within a second, else the next one does when it starts. The
@@ -123,6 +135,9 @@ pub(crate) enum Command {
     /// Show what is known about every ticket
     #[command(after_help = STATUS_HELP)]
     Status(StatusArguments),
+    /// Say what a job status, a code, an error.kind or the reason of a pause means, and what to do
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArguments),
     /// Have ended tickets polled again
     #[command(after_help = RETRY_HELP)]
     Retry(RetryArguments),
@@ -183,6 +198,26 @@ pub(crate) struct StatusArguments {
     pub(crate) limit: Option<usize>,
 }
 
+/// `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// What to explain, such as 110, 99991672, no_permission, scope_missing; all is listed if nothing is named
+    #[arg(value_name = "CODE", allow_negative_numbers = true)]
+    pub(crate) codes: Vec<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub(crate) format: ExplainFormat,
+}
+
+/// The form of an explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
 /// `retry`.
 #[derive(Debug, Args)]
 pub(crate) struct RetryArguments {
@@ -240,6 +275,7 @@ fn kind(text: &str) -> Result<ErrorKind, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use feishu_export_watcher::domain::PauseReason;
 
     use super::*;
 
@@ -257,6 +293,20 @@ mod tests {
             panic!("not run");
         };
         assert_eq!(run.deadline, Some(Duration::from_secs(1800)));
+    }
+
+    /// Promise: a command that a hint names can be given as it stands, but for the configuration.
+    #[test]
+    fn hints_name_commands_that_exist() {
+        let kinds = ErrorKind::all().map(ErrorKind::hint);
+        let hints: Vec<_> = kinds.chain(PauseReason::ALL.map(PauseReason::hint)).collect();
+        let quoted = hints.iter().flat_map(|hint| hint.split('`').skip(1).step_by(2));
+        let commands: Vec<_> = quoted.filter(|quoted| quoted.starts_with("feishu-export-watcher ")).collect();
+        assert!(!commands.is_empty());
+        for command in commands {
+            let line = command.split(' ').chain(["--config", "f"]);
+            assert!(Arguments::try_parse_from(line).is_ok(), "{command}");
+        }
     }
 
     #[test]

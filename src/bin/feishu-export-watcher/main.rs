@@ -6,6 +6,9 @@
 mod args;
 mod check;
 mod exit;
+mod explain;
+#[cfg(test)]
+mod generated;
 mod health;
 mod log;
 mod notify;
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Status(arguments) => status::status(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Retry(arguments) => retry::retry(arguments),
         Command::Health(arguments) => health::health(&arguments),
     };

@@ -182,7 +182,8 @@ mod tests {
              \"restore the document, then export again\",20261122log\r\n\
              default,7000000000000000002,doxcnBBBB,,pending,,,,,,2,7,2026-11-22T09:58:30.000Z,\
              2026-11-22T09:59:40.000Z,2026-11-22T10:00:12.000Z,,,network,,,,,\
-             \"the server can't be reached; polling goes on by itself\",\r\n\
+             \"polling goes on by itself; if it lasts, look at DNS, proxy and firewall between this machine and \
+             base_url\",\r\n\
              default,7000000000000000003,doxcnCCCC,,pending,,,,,,,0,2026-11-22T09:58:30.000Z,,,,,,,,,,,\r\n"
         );
     }

@@ -1,0 +1,117 @@
+//! What is said about a word that nothing is called: which known one was probably meant.
+
+use std::borrow::Cow;
+
+use feishu_export_watcher::domain::answers::{CODES, JOB_STATUSES};
+use feishu_export_watcher::domain::{ErrorKind, PauseReason, TicketState, near_miss};
+
+use crate::log::harmless::harmless;
+
+/// Characters of a word that are shown.
+const SHOWN_MAX: usize = 40;
+
+/// Numbers that are proposed at most.
+const PROPOSED_MAX: usize = 4;
+
+/// Shorter numbers are near to everything.
+const DIGITS_MIN: usize = 3;
+
+/// Why a word is not explained, and what to say instead.
+pub(super) fn complaint(word: &str) -> String {
+    let is_number = word.parse::<i64>().is_ok();
+    let is_http_status = matches!(word.parse(), Ok(100..=599));
+    let near = if is_number { near_numbers(word) } else { near_name(word).into_iter().collect() };
+    let advice = if TicketState::parse(word).is_some() {
+        "that is a ticket's state; `feishu-export-watcher status` shows what went wrong".to_owned()
+    } else if !near.is_empty() {
+        format!("did you mean {}?", one_of(&near))
+    } else if is_http_status {
+        "if it is an HTTP status, ask for the error.code or error.kind beside it".to_owned()
+    } else if is_number {
+        "`feishu-export-watcher explain unknown_job_status unknown_code` says what to do about it".to_owned()
+    } else {
+        "`feishu-export-watcher explain` lists what is known".to_owned()
+    };
+    format!("error: nothing known is called {}; {advice}", shown(word))
+}
+
+/// The known numbers that one slip of the hand leads to: a digit wrong, missing or too many, or two swapped.
+fn near_numbers(said: &str) -> Vec<Cow<'static, str>> {
+    let known = JOB_STATUSES.iter().map(|row| row.number).chain(CODES.iter().map(|row| row.number));
+    let mut near: Vec<_> = known
+        .map(|number| number.to_string())
+        .filter(|number| number.len() >= DIGITS_MIN && strsim::damerau_levenshtein(said, number) == 1)
+        .map(Cow::Owned)
+        .collect();
+    near.truncate(PROPOSED_MAX);
+    near
+}
+
+fn near_name(said: &str) -> Option<Cow<'static, str>> {
+    let names = ErrorKind::all().map(ErrorKind::as_str).chain(PauseReason::ALL.map(PauseReason::as_str));
+    near_miss(said, names).map(Cow::Borrowed)
+}
+
+/// "a", "a or b", "a, b or c".
+fn one_of(words: &[Cow<'_, str>]) -> String {
+    match words {
+        [most @ .., before, last] => {
+            let most: String = most.iter().map(|word| format!("{word}, ")).collect();
+            format!("{most}{before} or {last}")
+        }
+        [only] => only.to_string(),
+        [] => String::new(),
+    }
+}
+
+/// The word in quotes, cut to a sane length, with nothing in it that a terminal obeys.
+fn shown(word: &str) -> String {
+    let kept: String = word.chars().take(SHOWN_MAX).collect();
+    let more = if kept.len() < word.len() { "…" } else { "" };
+    format!("\"{}{more}\"", harmless(&kept))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: one slip of the hand in a number is found, whichever it is.
+    #[test]
+    fn numbers_that_were_probably_meant() {
+        for (said, near) in [
+            ("99991627", &["99991672", "99991677"][..]),
+            ("9999172", &["99991672"]),
+            ("999914000", &["99991400"]),
+            ("1069903", &["1069901", "1069902", "1069904", "1069906"]),
+            ("11", &["110", "111"]),
+            ("4711", &[]),
+            ("4", &[]),
+            ("-110", &["110"]),
+        ] {
+            assert_eq!(near_numbers(said), near, "{said}");
+        }
+    }
+
+    /// Promise: who asked for the wrong word learns which would be right, or where to look.
+    #[test]
+    fn a_complaint_says_what_to_do() {
+        for (said, advice) in [
+            ("scope_mising", "did you mean scope_missing?"),
+            ("No-Permission", "did you mean no_permission?"),
+            ("99991402", "did you mean 99991400, 99991401 or 99991403?"),
+            ("502", "if it is an HTTP status"),
+            ("4711", "explain unknown_job_status unknown_code` says what to do"),
+            ("timed_out", "that is a ticket's state"),
+            ("export", "`feishu-export-watcher explain` lists"),
+            ("", "`feishu-export-watcher explain` lists"),
+        ] {
+            let complaint = complaint(said);
+            assert!(complaint.contains(advice), "{complaint}");
+        }
+        let long = complaint(&format!("\u{1b}[2J\n{}", "9".repeat(100_000)));
+        assert!(
+            long.starts_with("error: nothing known is called \"\\u{1b}[2J\\u{a}999") && long.len() < 200,
+            "{long}"
+        );
+    }
+}
