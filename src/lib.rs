@@ -6,7 +6,7 @@
 //!
 //! | module | is for | may use |
 //! |---|---|---|
-//! | [`domain`] | the words: ticket, app, failure kinds, pause reasons, event names | nothing |
+//! | [`domain`] | the words: ticket, app, failure kinds, pause reasons, what the API's numbers mean, event names | nothing |
 //! | [`schedule`] | backoff, budget, queue; pure, on the caller's clock | domain |
 //! | [`config`] | what the TOML says → what is accepted | domain, schedule |
 //! | [`feishu`] | the remote: client, secrets, wire format, verdicts | domain |

@@ -1,5 +1,5 @@
-//! The words of the problem: tickets, apps, where a secret lies, kinds of failure, reasons of a
-//! pause, names of events. Plain types without I/O, known to every other module; this one knows none.
+//! The words of the problem: tickets, apps, where a secret lies, kinds of failure, reasons of a pause, what the
+//! numbers in answers mean, names of events. Plain types without I/O, known to every other module; this one knows none.
 
 mod advice;
 pub mod answers;

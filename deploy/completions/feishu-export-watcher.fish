@@ -1,0 +1,87 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_feishu_export_watcher_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_feishu_export_watcher_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_feishu_export_watcher_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_feishu_export_watcher_using_subcommand
+    set -l cmd (__fish_feishu_export_watcher_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -s V -l version -d 'Print version'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "check" -d 'Check configuration, watch list and secrets'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "status" -d 'Show what is known about every ticket'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "retry" -d 'Have ended tickets polled again'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l config -d 'The configuration file' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l deadline -d 'End after this long, whatever is pending (such as 90s, 30m, 2h)' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l log-level -d 'off, error, warn, info, debug, trace, or tracing directives; wins over the configuration' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l until-done -d 'End when no ticket is pending, and say so in the exit code'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -s h -l help -d 'Print help'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l config -d 'The configuration file' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l no-secrets -d 'Do not look at secrets: for a user who may not read them'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -s h -l help -d 'Print help'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l config -d 'The configuration file; it says where the state file is' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l format -d 'How to print' -r -f -a "table\t'For people'
+json\t'One JSON object'
+jsonl\t'One JSON object a ticket'
+csv\t'For spreadsheets'"
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l state -d 'Only tickets in these states, separated by commas: pending, completed, failed, timed_out, removed' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; it says where the server listens' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l ready -d 'Ask whether it is ready (/readyz), not only whether it lives (/livez)'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -s h -l help -d 'Print help'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand explain" -l format -d 'How to print' -r -f -a "text\t'For people'
+json\t'One JSON object'"
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l config -d 'The configuration file; it says where the state file is' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l app -d 'Only tickets of this app' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l kind -d 'Of those, only the ones with this error.kind, such as no_permission' -r -f -a "internal_error\t''
+document_too_large\t''
+export_timeout\t''
+block_no_permission\t''
+no_permission\t''
+document_deleted\t''
+copy_in_progress\t''
+document_not_found\t''
+too_many_images\t''
+invalid_param\t''
+type_mismatch\t''
+no_file_token\t''
+malformed_answer\t''
+unknown_job_status\t''
+unknown_code\t''
+network\t''
+server_error\t''
+throttled\t''
+token_rejected\t''"
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l failed -d 'All tickets that failed or timed out'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l dry-run -d 'Say what would be done and change nothing'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -s h -l help -d 'Print help'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "check" -d 'Check configuration, watch list and secrets'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "status" -d 'Show what is known about every ticket'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "retry" -d 'Have ended tickets polled again'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
