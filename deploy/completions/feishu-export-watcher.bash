@@ -297,7 +297,7 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__status)
-            opts="-h --config --format --state --help"
+            opts="-h --config --format --state --app --label --limit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -312,6 +312,18 @@ _feishu__export__watcher() {
                     return 0
                     ;;
                 --state)
+                    COMPREPLY=($(compgen -W "pending completed failed timed_out removed" -- "${cur}"))
+                    return 0
+                    ;;
+                --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --label)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

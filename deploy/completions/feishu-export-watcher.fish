@@ -46,7 +46,14 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 json\t'One JSON object'
 jsonl\t'One JSON object a ticket'
 csv\t'For spreadsheets'"
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l state -d 'Only tickets in these states, separated by commas: pending, completed, failed, timed_out, removed' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l state -d 'Only tickets in these states, separated by commas' -r -f -a "pending\t''
+completed\t''
+failed\t''
+timed_out\t''
+removed\t''"
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l app -d 'Only tickets of these apps, separated by commas or given one by one' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l label -d 'Only tickets whose label holds this text, in upper or lower case. With * (any text) or ? (any one character) in it the whole label has to fit. May be given several times' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l limit -d 'At most so many tickets, 0 for all. Without it, all but for the table on a terminal' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; it says where the server listens' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l ready -d 'Ask whether it is ready (/readyz), not only whether it lives (/livez)'

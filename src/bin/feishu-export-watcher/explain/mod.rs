@@ -6,9 +6,10 @@ mod json;
 mod text;
 mod unknown;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use crate::args::{ExplainArguments, ExplainFormat};
+use crate::terminal::Screen;
 use crate::{complain, exit, tell};
 use entry::Entry;
 
@@ -51,5 +52,8 @@ fn print(entries: &[Entry], is_list: bool, format: ExplainFormat, out: &mut impl
 
 /// Columns of a line. What goes to a program is not wrapped: it looks for words that stand in one line.
 fn width() -> usize {
-    if io::stdout().is_terminal() { textwrap::termwidth().clamp(WIDTH_MIN, WIDTH_MAX) } else { usize::MAX }
+    match Screen::of_stdout() {
+        Screen { is_terminal: true, width, .. } => width.unwrap_or(WIDTH_MAX).clamp(WIDTH_MIN, WIDTH_MAX),
+        _ => usize::MAX,
+    }
 }
