@@ -84,7 +84,7 @@ const TABLE: [Row; 13] = [
         "put the right app_id and secret (Developer Console > Credentials & Basic Info) or a fresh access token in place; files are read again by themselves, at once after SIGHUP; watcher.toml and systemd's credentials at a restart"),
     row(PauseReason::SecretUnreadable, "secret_unreadable", "its secret can't be read", Help::OnceMended,
         "The secret can't be read from where watcher.toml says it lies.",
-        "make the secret readable for the user the watcher runs as; `feishu-export-watcher check`, run as that user, says what is wrong; it is read again by itself, at once after SIGHUP"),
+        "put the secret where watcher.toml says it lies, readable for the user the watcher runs as; `feishu-export-watcher check`, run as that user, says what is wrong; files are read again by themselves, at once after SIGHUP, systemd's credentials at a restart"),
     row(PauseReason::TokenTypeUnsupported, "token_type_unsupported", "wrong kind of access token", Help::OnceMended,
         "The export API does not take this kind of access token.",
         "give the app a token of the kind the export API takes: tenant (t-…) or user (u-…), of a custom app"),

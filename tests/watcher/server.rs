@@ -140,7 +140,7 @@ fn an_app_at_fault_is_not_ready_and_lives() {
     running.wait_event("app.paused", 1);
     let unready = wait_status(address, "/readyz", 503);
     assert!(
-        unready.body.starts_with("app default is paused: credentials_rejected; put the right"),
+        unready.body.contains("app default is paused: credentials_rejected; put the right"),
         "{unready:?}"
     );
     assert_eq!(get(address, "/livez").status, 200);

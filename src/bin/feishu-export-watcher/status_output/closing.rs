@@ -183,7 +183,7 @@ mod tests {
 default  1,204 pending; paused until 10:00 (38 s): rate limit
   another process spends from the same budget, or rate_limit is set too high; polling goes on by itself
 lark     1 failed; not in watcher.toml; paused for 30 s, tried again in 38 s: API scope not granted
-  in the developer console grant the scope docs:document:export or drive:export:readonly and publish a version
+  in Developer Console > Permissions & Scopes add docs:document:export or drive:export:readonly, then publish a version under Version Management & Release; it is tried again by itself, at once after SIGHUP
          1,204 pending, 1 failed
 "
         );
@@ -192,9 +192,11 @@ lark     1 failed; not in watcher.toml; paused for 30 s, tried again in 38 s: AP
             "\
 lark  1 failed; not in watcher.toml
   paused for 30 s, tried again in 38 s: API scope not granted
-  in the developer console grant the scope
-  docs:document:export or drive:export:readonly
-  and publish a version
+  in Developer Console > Permissions & Scopes add
+  docs:document:export or drive:export:readonly,
+  then publish a version under Version Management
+  & Release; it is tried again by itself, at once
+  after SIGHUP
 "
         );
     }
