@@ -1,0 +1,171 @@
+//! The watcher itself: the real engine on a clock that jumps, against the server of this bench.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use export_watcher::domain::{
+    App, AppName, Artefact, BaseUrl, Credentials, Kept, RateLimit, SecretSource, TicketId, TicketKey,
+    WallTime, WatchEntry, WatchList,
+};
+use export_watcher::feishu::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, Verdict};
+use export_watcher::store::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError};
+use export_watcher::watch::{Announcer, Clock, Command, Controls, Settings, Setup, Snapshot, watch};
+use fastrand::Rng;
+use feishu_export_watcher as export_watcher;
+use tokio::sync::{mpsc, watch as watched};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::server::{Reply, Server};
+use crate::workload::Job;
+
+/// 2026-11-22T10:00:00Z
+const START: WallTime = WallTime::from_millis(1_795_341_600_000);
+
+/// Entries of a part of a watch list.
+const PART: usize = 1000;
+
+#[derive(Clone)]
+struct Remote {
+    server: Arc<Mutex<Server>>,
+    began: Instant,
+    all_detected: CancellationToken,
+}
+
+impl Remote {
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ExportApi for Remote {
+    async fn access_token(&self, _: &AppName) -> TokenAnswer {
+        let grant = Grant {
+            token: AccessToken::new("t-bench".to_owned()),
+            expires_in: Some(Duration::from_secs(7200)),
+        };
+        TokenAnswer { result: Ok(grant), detail: Detail::default() }
+    }
+
+    async fn query(&self, query: Query) -> Answer {
+        let job = query.ticket.as_str().parse().unwrap_or_default();
+        let (there, back) = self.server().ways();
+        tokio::time::sleep(there).await;
+        let reply = self.server().arrive(job, self.began.elapsed());
+        tokio::time::sleep(back).await;
+        let verdict = match reply {
+            Reply::Running => Verdict::Pending,
+            Reply::Throttled(reset) => Verdict::Throttled { reset: Some(reset) },
+            Reply::Done => {
+                let mut server = self.server();
+                server.heard(job, self.began.elapsed());
+                if server.all_detected() {
+                    self.all_detected.cancel();
+                }
+                let file_token = "box".into();
+                Verdict::Completed(Box::new(Artefact { file_token, ..Artefact::default() }))
+            }
+        };
+        Answer { verdict, detail: Detail::default() }
+    }
+}
+
+/// State file and log that take everything at once.
+#[derive(Clone)]
+struct Instantly;
+
+impl Store for Instantly {
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        Ok(Loaded { clean: true, ..Loaded::default() })
+    }
+
+    async fn commit(&self, _: Batch) -> Result<(), Box<CommitError>> {
+        Ok(())
+    }
+
+    async fn retries(&self, _: RetryId) -> Result<Vec<Retry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Announcer for Instantly {
+    async fn settle(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Follows the jobs with these settings; each is listed the moment it is created.
+pub(crate) fn watcher(jobs: Vec<Job>, settings: &Settings, seed: u64) -> Server {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let runtime = runtime.expect("a runtime on this thread alone needs nothing that could be missing");
+    runtime.block_on(follow(jobs, Settings { seed, ..settings.clone() }, Rng::with_seed(seed)))
+}
+
+async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
+    let began = Instant::now();
+    let all_detected = CancellationToken::new();
+    let server = Arc::new(Mutex::new(Server::new(jobs.clone(), rng)));
+    let remote = Remote { server: Arc::clone(&server), began, all_detected: all_detected.clone() };
+    let setup = Setup {
+        apps: vec![app()],
+        list: WatchList::default(),
+        settings,
+        clock: Clock::with_wall(move || START + began.elapsed()),
+    };
+    let (commands, receiver) = mpsc::channel(4);
+    let (view, _seen) = watched::channel(Snapshot::default());
+    let controls = Controls { stop: all_detected, commands: receiver, view };
+    let listing = tokio::spawn(list(jobs, commands, began));
+    let _ = watch(remote, Instantly, Instantly, setup, controls).await;
+    listing.abort();
+    let _ = listing.await;
+    let server = Arc::into_inner(server).expect("nobody else has it once the engine and its polls are gone");
+    server.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn list(jobs: Vec<Job>, commands: mpsc::Sender<Command>, began: Instant) {
+    let numbered: Vec<_> = jobs.into_iter().enumerate().collect();
+    for created in numbered.chunk_by(|(_, one), (_, other)| one.created == other.created) {
+        tokio::time::sleep_until(began + created[0].1.created).await;
+        for part in created.chunks(PART) {
+            let part = part.iter().map(|(number, job)| entry(*number, job)).collect();
+            if commands.send(Command::ListPart(part)).await.is_err() {
+                return;
+            }
+        }
+        let kept = Kept { all: true, ..Kept::default() };
+        if commands.send(Command::ListEnd { kept }).await.is_err() {
+            return;
+        }
+    }
+    // To close the channel would change how the engine waits.
+    std::future::pending::<()>().await;
+}
+
+fn entry(number: usize, job: &Job) -> WatchEntry {
+    WatchEntry {
+        key: TicketKey { app: AppName::new("default"), ticket: TicketId::new(&number.to_string()) },
+        token: "doc".into(),
+        label: None,
+        created_at: Some(START + job.created),
+        source: Path::new("list.toml").into(),
+    }
+}
+
+fn app() -> App {
+    App {
+        name: AppName::new("default"),
+        base_url: BaseUrl::parse("https://open.feishu.cn").expect("this is the platform's address"),
+        app_id: "cli_bench".into(),
+        credentials: Credentials::AppSecret(SecretSource::Env("SECRET".into())),
+        rate_limit: RateLimit {
+            requests: std::num::NonZeroU32::new(100).expect("a hundred is not zero"),
+            per: crate::server::WINDOW,
+        },
+    }
+}
