@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use crate::domain::event::VERDICT_TARGET;
 use crate::domain::*;
 use crate::feishu::*;
 use crate::schedule::Backoff;
@@ -43,7 +44,7 @@ pub(super) struct Remote {
     pub(super) revoked: Vec<String>,
     pub(super) polls: Vec<Sent>,
     /// When the server counted each poll: at its sending, at its answer, or halfway.
-    arrivals: Vec<Instant>,
+    arrivals: Vec<(String, Instant)>,
     pub(super) fetches: Vec<Sent>,
     pub(super) in_flight: usize,
     pub(super) most_in_flight: usize,
@@ -87,9 +88,23 @@ impl FakeApi {
 
     /// Promise 1, as the server counts: by arrival.
     pub(super) fn assert_never_more_than(&self, requests: usize) {
-        let arrived = self.with(|remote| remote.arrivals.clone());
+        self.assert_never_more(|_| true, requests);
+    }
+
+    /// The same for one app of several.
+    pub(super) fn assert_app_never_more_than(&self, app: &str, requests: usize) {
+        self.assert_never_more(|other| other == app, requests);
+    }
+
+    fn assert_never_more(&self, is_meant: impl Fn(&str) -> bool, requests: usize) {
+        let arrived = self.with(|remote| {
+            let meant = remote.arrivals.iter().filter(|(app, _)| is_meant(app));
+            let mut arrived: Vec<_> = meant.map(|(_, at)| *at).collect();
+            arrived.sort();
+            arrived
+        });
         let apart = arrived.windows(requests + 1).map(|window| window[requests] - window[0]).min();
-        assert!(apart.is_none_or(|apart| apart > MINUTE), "{} requests within {apart:?}", requests + 1);
+        assert!(apart.is_none_or(|apart| apart >= MINUTE), "{} requests within {apart:?}", requests + 1);
     }
 
     pub(super) fn polls_of(&self, ticket: &str) -> Vec<Sent> {
@@ -144,7 +159,8 @@ impl ExportApi for FakeApi {
             (on_the_way, latency - on_the_way, verdict)
         });
         tokio::time::sleep(on_the_way).await;
-        self.with(|remote| remote.arrivals.push(Instant::now()));
+        let app = query.app.to_string();
+        self.with(|remote| remote.arrivals.push((app, Instant::now())));
         tokio::time::sleep(latency).await;
         self.with(|remote| remote.in_flight -= 1);
         assert_ne!(verdict, PANIC, "as the script wants it");
@@ -248,6 +264,10 @@ pub(super) struct FakeLog(Arc<Mutex<Lines>>);
 
 #[derive(Default)]
 pub(super) struct Lines {
+    /// Where verdicts must be before they are announced.
+    durable: Option<FakeStore>,
+    /// Verdicts that were not.
+    pub(super) not_durable: Vec<String>,
     pub(super) lines: Vec<HashMap<String, String>>,
     pub(super) fails: bool,
 }
@@ -255,6 +275,20 @@ pub(super) struct Lines {
 impl FakeLog {
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Lines) -> T) -> T {
         act(&mut self.0.lock().unwrap())
+    }
+
+    /// From now on every verdict is held against the state file.
+    pub(super) fn hold_against(&self, store: &FakeStore) {
+        self.with(|log| log.durable = Some(store.clone()));
+    }
+
+    /// Whether a line has that event and ticket.
+    pub(super) fn has(&self, event: &str, ticket: &str) -> bool {
+        let is_meant = |line: &HashMap<String, String>| {
+            line.get("event").is_some_and(|it| it == event)
+                && line.get("ticket").is_some_and(|it| it == ticket)
+        };
+        self.with(|log| log.lines.iter().any(is_meant))
     }
 
     /// How many lines have that event.
@@ -293,7 +327,16 @@ impl<S: tracing::Subscriber> Layer<S> for FakeLog {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        self.with(|log| log.lines.push(fields.0));
+        let is_verdict = event.metadata().target() == VERDICT_TARGET;
+        self.with(|log| {
+            if let Some(store) = log.durable.as_ref().filter(|_| is_verdict)
+                && let (ticket, state) = (&fields.0["ticket"], &fields.0["state"])
+                && store.state_of(ticket).as_str() != state
+            {
+                log.not_durable.push(format!("{ticket} {state}"));
+            }
+            log.lines.push(fields.0);
+        });
     }
 }
 

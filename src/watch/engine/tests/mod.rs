@@ -5,5 +5,6 @@ mod clock;
 mod fakes;
 mod pulse;
 mod retry;
+mod simulation;
 mod tickets;
 mod writing;
