@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use export_simulator::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, Endpoint, RateLimit, Scenario, Simulator};
 use feishu_export_watcher::config::{Loaded, load_all};
 use feishu_export_watcher::domain::{TicketRecord, WallTime};
-use feishu_export_watcher::watch::Snapshot;
+use feishu_export_watcher::watch::{Meters, Snapshot};
 use feishu_export_watcher::{Hooks, RunOptions, StatusQuery, Watcher, WatcherPresence, status};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
@@ -165,7 +165,7 @@ async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {
     let (_reload, requests) = mpsc::channel(1);
     let (view, _watcher) = watch::channel(Snapshot::default());
     let options = RunOptions { until_done: true, deadline: Some(Duration::from_secs(60)) };
-    let hooks = Hooks { stop, reload: requests, view, log: log.clone() };
+    let hooks = Hooks { stop, reload: requests, view, log: log.clone(), meters: Meters::new()? };
     Watcher::open(loaded).await?.run(options, hooks).await?;
     Ok(())
 }

@@ -44,6 +44,8 @@ pub struct ListNews {
     pub kept: Kept,
     /// What is wrong or deserves a look and was not said before.
     pub problems: Vec<Problem>,
+    /// How many files and patterns are left out now because they can't be taken.
+    pub left_out: usize,
     /// Files that are bad and were not, or not with this content, said to be before.
     pub rejected: BTreeSet<PathBuf>,
 }
@@ -162,7 +164,8 @@ impl Lookout {
         let problems = self.unsaid(&mut lists, haste);
         let rejected = self.newly_rejected(&mut lists, &left, haste);
         let kept = self.kept(&lists, left, all);
-        Some(ListNews { lists, kept, problems, rejected })
+        let left_out = self.rejected.len() + lists.lost.len();
+        Some(ListNews { lists, kept, left_out, problems, rejected })
     }
 
     /// Files that changed and were not taken.

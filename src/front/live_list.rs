@@ -14,7 +14,7 @@ use super::list_report::{
 use super::run::ReloadRequest;
 use crate::config::{Config, Haste, ListNews, Lookout, check_secrets, read_again};
 use crate::domain::{Kept, WallTime};
-use crate::watch::Command;
+use crate::watch::{Command, Meters};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -39,9 +39,14 @@ struct Order {
 impl LiveList {
     /// Sets up a thread for all looks: files may lie on a mount that is slow, or hangs, and one thread leaves
     /// one allocator's worth of memory behind.
-    pub(super) fn new(config: Arc<Config>, lookout: Lookout, engine: mpsc::Sender<Command>) -> Self {
+    pub(super) fn new(
+        config: Arc<Config>,
+        lookout: Lookout,
+        engine: mpsc::Sender<Command>,
+        meters: Meters,
+    ) -> Self {
         let (orders, received) = channel::channel();
-        let mut eyes = Eyes::new(Arc::clone(&config), lookout, engine.clone());
+        let mut eyes = Eyes::new(Arc::clone(&config), lookout, engine.clone(), meters);
         let looks = move || {
             for Order { haste, done } in received {
                 eyes.look(haste);
@@ -110,6 +115,7 @@ struct Eyes {
     config: Arc<Config>,
     lookout: Lookout,
     engine: mpsc::Sender<Command>,
+    meters: Meters,
     /// What `watcher.toml` held when it was last said to have changed, or at the start.
     config_said: Option<Vec<u8>>,
     /// What it held at the last look.
@@ -117,16 +123,19 @@ struct Eyes {
 }
 
 impl Eyes {
-    fn new(config: Arc<Config>, lookout: Lookout, engine: mpsc::Sender<Command>) -> Self {
+    fn new(config: Arc<Config>, lookout: Lookout, engine: mpsc::Sender<Command>, meters: Meters) -> Self {
         let now = read_again(&config);
-        Self { config, lookout, engine, config_said: now.clone(), config_seen: now }
+        Self { config, lookout, engine, meters, config_said: now.clone(), config_seen: now }
     }
 
     fn look(&mut self, haste: Haste) {
         self.look_at_config(haste);
         if let Some(news) = self.lookout.look(&self.config, haste, WallTime::now()) {
+            let errors = news.problems.iter().filter(|problem| problem.is_error()).count();
+            self.meters.lists_read(news.left_out, errors);
             hand_over(news, &self.engine);
         }
+        self.meters.lists_looked_at(WallTime::now());
     }
 
     /// A changed `watcher.toml` is only said, once it is at rest: to apply it takes a restart.

@@ -13,7 +13,9 @@ use crate::config::{Config, Loaded, Lookout, PollConfig, Problem, check_secrets}
 use crate::domain::WatchList;
 use crate::feishu::{ClientError, HttpExportApi};
 use crate::store::{SqliteStore, StateReader, StoreError};
-use crate::watch::{Announcer, Clock, Controls, Outcome, Settings, Setup, Snapshot, WatchError, watch};
+use crate::watch::{
+    Announcer, Clock, Controls, Meters, Outcome, Settings, Setup, Snapshot, WatchError, watch,
+};
 
 /// Commands to the engine that may wait: a list and a word to try again for each reload.
 const COMMANDS: usize = 4;
@@ -44,6 +46,8 @@ pub struct Hooks<L> {
     pub view: watched::Sender<Snapshot>,
     /// The log, to learn when lines are safe.
     pub log: L,
+    /// Where the watcher notes what it does.
+    pub meters: Meters,
 }
 
 /// Why a run could not begin.
@@ -108,7 +112,7 @@ impl Watcher {
     pub async fn run<L: Announcer>(self, options: RunOptions, hooks: Hooks<L>) -> Result<Outcome, RunError> {
         let Self { config, list, problems, lookout, api, store } = self;
         let config = Arc::new(config);
-        report_found(&config, problems, &list);
+        report_found(&config, problems, &list, &hooks.meters);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let setup = Setup {
             apps: config.apps.clone(),
@@ -116,9 +120,10 @@ impl Watcher {
             settings: settings(&config, options),
             clock: Clock::system(),
         };
-        let live = LiveList::new(config, lookout, commands);
+        let live = LiveList::new(config, lookout, commands, hooks.meters.clone());
         let reloads = tokio::spawn(live.follow(hooks.reload));
-        let controls = Controls { stop: hooks.stop, commands: receiver, view: hooks.view };
+        let controls =
+            Controls { stop: hooks.stop, commands: receiver, view: hooks.view, meters: hooks.meters };
         let outcome = watch(api, store.clone(), hooks.log, setup, controls).await;
         reloads.abort();
         // What had to be written is written; a disk that hangs must not hold up the end.
@@ -128,13 +133,14 @@ impl Watcher {
 }
 
 /// What the reading of configuration, lists and secrets gave cause to say.
-fn report_found(config: &Arc<Config>, problems: Vec<Problem>, list: &WatchList) {
+fn report_found(config: &Arc<Config>, problems: Vec<Problem>, list: &WatchList, meters: &Meters) {
     let (of_config, of_lists): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(|problem| *problem.path == *config.path);
     report_config(&of_config);
     let looked_at = Arc::clone(config);
     // Nobody waits for it: a secret may lie on a mount that hangs.
     drop(tokio::task::spawn_blocking(move || report_open_secrets(&looked_at)));
+    meters.lists_read(list.rejected.len(), of_lists.iter().filter(|problem| problem.is_error()).count());
     report_problems(&of_lists, &list.rejected.iter().cloned().collect());
 }
 

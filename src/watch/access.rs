@@ -76,6 +76,12 @@ impl Access {
         Some((&held.token, self.generation))
     }
 
+    /// When the token ends that was granted last, if that is known. It may be over.
+    #[must_use]
+    pub(super) fn ends_at(&self) -> Option<Instant> {
+        self.held.as_ref()?.ends_at
+    }
+
     /// When a fetch is wanted; none while one is under way.
     #[must_use]
     pub(super) fn fetch_due(&self, now: Instant) -> Option<Instant> {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::gate::{Gate, Passage, Pause};
+use super::meters::AppMeters;
 use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{App, Credentials, Endpoint, TicketState};
 use crate::schedule::Queue;
@@ -42,6 +43,8 @@ pub(super) struct AppState {
     pub token_gate: Gate,
     /// The access token.
     pub access: Access,
+    /// Where it is noted what happens to it.
+    pub meters: AppMeters,
     clock: ActiveClock,
     failing: u32,
     failing_since: Option<Instant>,
@@ -65,7 +68,7 @@ pub(super) enum HealthChange {
 impl AppState {
     /// An app that was not used yet.
     #[must_use]
-    pub(super) fn new(app: App, budget: usize, now: Instant) -> Self {
+    pub(super) fn new(app: App, budget: usize, meters: AppMeters, now: Instant) -> Self {
         Self {
             app,
             budget,
@@ -74,6 +77,7 @@ impl AppState {
             gate: Gate::default(),
             token_gate: Gate::default(),
             access: Access::new(),
+            meters,
             clock: ActiveClock { passed: Duration::ZERO, since: Some(now) },
             failing: 0,
             failing_since: None,

@@ -14,6 +14,7 @@ mod gate;
 #[cfg(feature = "hold-up")]
 mod hold_up;
 mod ledger;
+mod meters;
 mod now;
 mod outcome;
 mod reconcile;
@@ -24,6 +25,7 @@ mod tickets;
 
 pub use announce::Announcer;
 pub use engine::{Command, Controls, Settings, Setup, watch};
+pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
 pub use outcome::{End, Outcome, WatchError};
 pub use snapshot::{AppView, PauseView, Snapshot};

@@ -31,6 +31,12 @@ pub struct AppView {
     pub name: AppName,
     /// Its pending tickets.
     pub pending: usize,
+    /// All its tickets that are known, listed or not, by state.
+    pub known: Counts,
+    /// When the ticket is due, or was, that is next in line; what is being asked about is not in line.
+    pub next_due: Option<Instant>,
+    /// When the access token it last got ends; none for one that others keep fresh.
+    pub token_ends_at: Option<Instant>,
     /// The pause in force.
     pub pause: Option<PauseView>,
     /// Whether a run of failing polls is on.

@@ -78,7 +78,7 @@ pub(super) struct Tickets {
     free: Vec<u32>,
     by_key: HashMap<TicketKey, TicketIndex>,
     listed: Counts,
-    pending_by_app: Vec<usize>,
+    by_app: Vec<Counts>,
     stamps: u64,
 }
 
@@ -86,7 +86,7 @@ impl Tickets {
     /// None yet, for that many apps.
     #[must_use]
     pub(super) fn new(apps: usize) -> Self {
-        Self { pending_by_app: vec![0; apps], ..Self::default() }
+        Self { by_app: vec![Counts::default(); apps], ..Self::default() }
     }
 
     /// The slot at `index`; none if the ticket was forgotten.
@@ -109,7 +109,7 @@ impl Tickets {
         clock_mark: Duration,
     ) -> TicketIndex {
         let slot = Slot { record, app, stamp: self.next_stamp(), clock_mark };
-        self.count(&slot, Counts::add, 1);
+        self.count(&slot, Counts::add);
         let key = slot.record.key.clone();
         let index = match self.free.pop() {
             Some(place) => {
@@ -128,9 +128,9 @@ impl Tickets {
     /// Changes a ticket in place; the counts follow.
     pub(super) fn change<T>(&mut self, index: TicketIndex, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
         let mut slot = self.slots.get_mut(index.0 as usize)?.take()?;
-        self.count(&slot, Counts::remove, -1);
+        self.count(&slot, Counts::remove);
         let result = change(&mut slot);
-        self.count(&slot, Counts::add, 1);
+        self.count(&slot, Counts::add);
         self.slots[index.0 as usize] = Some(slot);
         Some(result)
     }
@@ -144,7 +144,7 @@ impl Tickets {
     /// Drops a ticket for good.
     pub(super) fn forget(&mut self, index: TicketIndex) -> Option<TicketKey> {
         let slot = self.slots.get_mut(index.0 as usize)?.take()?;
-        self.count(&slot, Counts::remove, -1);
+        self.count(&slot, Counts::remove);
         self.by_key.remove(&slot.record.key);
         self.free.push(index.0);
         Some(slot.record.key)
@@ -176,17 +176,21 @@ impl Tickets {
     /// Pending tickets of the app at that place.
     #[must_use]
     pub(super) fn pending_of(&self, app: usize) -> usize {
-        self.pending_by_app.get(app).copied().unwrap_or(0)
+        self.known_of(app).of(TicketState::Pending)
     }
 
-    fn count(&mut self, slot: &Slot, change: fn(&mut Counts, TicketState), by: isize) {
+    /// Counts of all tickets of the app at that place, listed or not.
+    #[must_use]
+    pub(super) fn known_of(&self, app: usize) -> Counts {
+        self.by_app.get(app).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, slot: &Slot, change: fn(&mut Counts, TicketState)) {
         if slot.record.unlisted_since.is_none() {
             change(&mut self.listed, slot.record.state);
         }
-        if let (TicketState::Pending, Some(pending)) =
-            (slot.record.state, slot.app.and_then(|app| self.pending_by_app.get_mut(app)))
-        {
-            *pending = pending.saturating_add_signed(by);
+        if let Some(counts) = slot.app.and_then(|app| self.by_app.get_mut(app)) {
+            change(counts, slot.record.state);
         }
     }
 }

@@ -101,7 +101,7 @@ fn words(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use feishu_export_watcher::domain::{AppName, BudgetKey, RateLimit, WallTime};
-    use feishu_export_watcher::watch::PauseView;
+    use feishu_export_watcher::watch::{Counts, PauseView};
 
     use super::*;
 
@@ -109,6 +109,9 @@ mod tests {
         AppView {
             name: AppName::new("default"),
             pending,
+            known: Counts::default(),
+            next_due: None,
+            token_ends_at: None,
             pause: None,
             degraded: false,
             budget: BudgetKey::from(pending.to_string().as_str()),

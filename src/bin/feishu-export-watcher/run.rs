@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use feishu_export_watcher::config::{Config, Loaded, LogFormat, ServerConfig, load_all};
 use feishu_export_watcher::domain::{TicketState, WallTime};
-use feishu_export_watcher::watch::{End, Outcome, Snapshot};
+use feishu_export_watcher::watch::{End, Meters, Outcome, Snapshot};
 use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -71,8 +71,12 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
         () = signals.stopped() => return Ok(code_of_stop),
     };
     // After the lock, so that of two watchers the second hears of the first and not of its port.
+    let meters = Meters::new().map_err(|error| {
+        complain(&error);
+        exit::UNEXPECTED
+    })?;
     let server = listen(wanted).await?;
-    let ended = watch_with(watcher, server, options, signals, &log).await;
+    let ended = watch_with(watcher, server, options, signals, &log, meters).await;
     let flushed = log.flush(LAST_WORDS).await;
     let outcome = ended.map_err(|error| refuse(&error))?;
     if options.until_done {
@@ -126,6 +130,7 @@ async fn watch_with(
     options: RunOptions,
     signals: Signals,
     log: &LogHandle,
+    meters: Meters,
 ) -> Result<Outcome, RunError> {
     let stop = CancellationToken::new();
     let (reload, requests) = mpsc::channel(1);
@@ -141,7 +146,7 @@ async fn watch_with(
         }
         tokio::spawn(bar.follow(seen))
     });
-    let hooks = Hooks { stop, reload: requests, view, log: log.clone() };
+    let hooks = Hooks { stop, reload: requests, view, log: log.clone(), meters };
     let outcome = watcher.run(options, hooks).await;
     listening.abort();
     if let Some(drawing) = drawing {

@@ -66,6 +66,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn poll_ended(&mut self, flight: &Flight, answer: Answer, now: Now) {
         let Call::Poll { index, stamp, generation, due } = flight.call else { return };
         let answer = self.weigh_identity(flight.app, answer);
+        let took = now.at.saturating_duration_since(flight.sent.at);
+        self.apps[flight.app].meters.poll_ended(&answer.verdict, took);
         let paused_now = self.tell_app(flight, generation, &answer, now);
         let wanted =
             self.tickets.get(index).filter(|slot| slot.stamp == stamp).map(|slot| slot.record.key.clone());
@@ -148,11 +150,13 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// The server counts by host and app id: every app that shares the budget waits.
     fn throttled(&mut self, flight: &Flight, reset: Option<Duration>, detail: &Detail, now: Now) {
         let (budget, endpoint) = (self.apps[flight.app].budget, flight.endpoint());
+        self.apps[flight.app].meters.throttled(endpoint);
         for app in self.apps.iter_mut().filter(|app| app.budget == budget && app.asks(endpoint)) {
             let gate = app.gate_of(endpoint);
             if gate.throttled(reset, flight.sent.at, now)
                 && let Some(pause) = gate.pause().copied()
             {
+                app.meters.paused(pause.reason);
                 report::app_paused(&app.app.name, endpoint.as_str(), &pause, detail);
             }
             app.set_clock(now.at);
@@ -178,6 +182,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let app = &mut self.apps[flight.app];
         let is_news = app.gate.fault(reason, flight.sent.at, now);
         if is_news && let Some(pause) = app.gate.pause() {
+            app.meters.paused(pause.reason);
             report::app_paused(&app.app.name, flight.endpoint().as_str(), pause, detail);
         }
         is_news
@@ -187,6 +192,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let TokenAnswer { result, detail } = answer;
         let app = &mut self.apps[flight.app];
         let name: AppName = app.app.name.clone();
+        if let Err(trouble) = &result {
+            app.meters.token_failed(*trouble);
+        }
         match result {
             Ok(grant) => {
                 app.token_gate.accepted(flight.sent.at);
@@ -195,7 +203,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                     app.reached();
                 }
                 let life = grant.expires_in;
-                if app.access.granted(grant, flight.sent.at, now.at) {
+                let is_new = app.access.granted(grant, flight.sent.at, now.at);
+                app.meters.token_granted(is_new);
+                if is_new {
                     report::token_refreshed(&name, life);
                 }
                 if flight.probe {
@@ -247,7 +257,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         });
         match next {
             None => {}
-            Some(Next::Final) => self.ledger.decided(index, now.at),
+            Some(Next::Final) => self.decided(index, now),
             Some(Next::AtOnce) => self.ask_in_line(index, key, due, answer, now),
             Some(Next::After { attempt, pace }) => self.ask_later(index, key, attempt, pace, answer, now),
         }

@@ -144,6 +144,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 return;
             }
             budget.take(now.at);
+            app.meters.request_sent(Endpoint::Token);
         }
         let probe = passage == Passage::Probe && app.access.usable(now.at).is_none();
         if probe {
@@ -194,6 +195,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             app.gate.probe_sent();
         }
         app.in_flight += 1;
+        app.meters.poll_sent(now.at.saturating_duration_since(due));
         self.budgets[app.budget].query.take(now.at);
         let (api, limit) = (self.api.clone(), self.call_limit());
         let id = self.spawn(async move {

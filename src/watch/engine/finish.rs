@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use super::writes::commit;
 use crate::feishu::ExportApi;
 use crate::store::Store;
 use crate::watch::announce::Announcer;
@@ -76,7 +77,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let mut batch = self.next_batch(now);
             batch.clean_stop = self.ledger.is_written();
             let is_last = batch.clean_stop;
-            if self.store.commit(batch).await.is_err() {
+            if commit(self.store.clone(), batch, self.meters.clone()).await.is_err() {
                 return false;
             }
             // Too late to announce them; counted, and announced by the next start.

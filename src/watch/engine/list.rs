@@ -24,6 +24,13 @@ pub(super) struct Taking {
     kept: Option<Kept>,
 }
 
+impl Taking {
+    /// Whether nothing of the list had to be left out.
+    fn is_whole(&self) -> bool {
+        self.kept.as_ref().is_none_or(|kept| !kept.all && kept.files.is_empty() && kept.keys.is_empty())
+    }
+}
+
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// The list of the beginning, in one go: nothing is polled yet.
     pub(super) fn take_list(&mut self, list: WatchList, now: Now) {
@@ -69,14 +76,16 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 changes.into_iter().for_each(|change| self.carry_out(change, &mut taking, now));
                 self.taking = Some(taking);
             }
-            None => self.list_taken(taking.counted),
+            None => self.list_taken(&taking, now),
         }
     }
 
-    fn list_taken(&self, mut counted: ListChanges) {
+    fn list_taken(&self, taking: &Taking, now: Now) {
+        let mut counted = taking.counted;
         counted.listed = self.tickets.listed().total();
         counted.pending = self.tickets.listed().of(TicketState::Pending);
         report::watchlist_loaded(&counted);
+        self.meters.list_taken(taking.is_whole(), now.wall);
     }
 
     fn carry_out(&mut self, change: Change, taking: &mut Taking, now: Now) {
@@ -159,7 +168,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             slot.record.unlisted_since = Some(now.wall);
             slot.stamp = stamp;
         });
-        self.ledger.decided(index, now.at);
+        self.decided(index, now);
     }
 
     pub(super) fn alter(&mut self, index: TicketIndex, now: Now, change: impl FnOnce(&mut Slot)) {

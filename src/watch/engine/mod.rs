@@ -2,7 +2,8 @@
 //!
 //! The rooms beside this one hold the engine's acts by subject: [`start`] (what the state file knew),
 //! [`list`] (a watch list is taken), [`retry`] (ended tickets are polled again), [`calls`] (requests go
-//! out), [`answers`] (answers come in), [`writes`] (state file and log), [`finish`] (the end).
+//! out), [`answers`] (answers come in), [`writes`] (state file and log), [`show`] (what is shown outside),
+//! [`finish`] (the end).
 
 mod answers;
 mod calls;
@@ -10,6 +11,7 @@ mod clock;
 mod finish;
 mod list;
 mod retry;
+mod show;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -29,10 +31,11 @@ use self::list::Taking;
 use super::announce::Announcer;
 use super::app_state::AppState;
 use super::ledger::Ledger;
+use super::meters::Meters;
 use super::now::{Clock, Now};
 use super::outcome::{End, Outcome, WatchError};
 use super::report;
-use super::snapshot::{AppView, Snapshot};
+use super::snapshot::Snapshot;
 use super::tickets::Tickets;
 use crate::domain::{App, BudgetKey, Endpoint, Kept, Month, PauseEnd, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
@@ -98,6 +101,8 @@ pub struct Controls {
     pub commands: mpsc::Receiver<Command>,
     /// Where it shows itself.
     pub view: watch::Sender<Snapshot>,
+    /// Where it notes what it does.
+    pub meters: Meters,
 }
 
 /// What the engine can be told.
@@ -182,6 +187,7 @@ struct Engine<A, S, L> {
     commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
     view: watch::Sender<Snapshot>,
+    meters: Meters,
     rng: fastrand::Rng,
     tickets: Tickets,
     apps: Vec<AppState>,
@@ -251,6 +257,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             commands: controls.commands,
             stop: controls.stop,
             view: controls.view,
+            meters: controls.meters,
             tickets: Tickets::new(apps.len()),
             apps: Vec::with_capacity(apps.len()),
             budgets: Vec::new(),
@@ -428,27 +435,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     fn is_drained(&self, now: Now) -> bool {
         self.ending.as_ref().is_some_and(|ending| self.flights.is_empty() || ending.drain_until <= now.at)
-    }
-
-    fn show(&self, now: Now) {
-        let apps = self.apps.iter().enumerate().map(|(place, app)| AppView {
-            name: app.app.name.clone(),
-            pending: self.tickets.pending_of(place),
-            pause: app.pauses(now.at).next().map(|(_, pause)| pause.view()),
-            degraded: app.is_degraded(),
-            budget: self.budgets[app.budget].key.clone(),
-            rate_limit: app.app.rate_limit,
-            budget_left: self.budgets[app.budget].query.room(now.at),
-            requests_this_month: self.budgets[app.budget].spent_in(now.wall.month()),
-        });
-        self.view.send_replace(Snapshot {
-            listed: self.tickets.listed(),
-            apps: apps.collect(),
-            state_failing: self.ledger.is_failing(),
-            unannounced: self.ledger.unannounced(),
-            turned_at: Some(now.at),
-            store_answered_at: self.store_answered_at,
-        });
     }
 }
 

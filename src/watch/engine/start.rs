@@ -31,7 +31,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             self.budgets.push(AppBudget { key, query: fresh(), token: fresh(), tally });
             self.budgets.len() - 1
         });
-        self.apps.push(AppState::new(app, budget, now.at));
+        let meters = self.meters.of_app(&app.name);
+        self.apps.push(AppState::new(app, budget, meters, now.at));
     }
 
     /// Takes up where the last process ended: announces what it committed and did not announce, then

@@ -14,9 +14,11 @@ use crate::watch::announce::Announcer;
 use crate::watch::app_state::AppState;
 use crate::watch::gate::Pause;
 use crate::watch::ledger::Verdict;
+use crate::watch::meters::{Meters, tickets_in};
 use crate::watch::now::Now;
 use crate::watch::outcome::End;
 use crate::watch::report;
+use crate::watch::tickets::TicketIndex;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Starts what is due: the next batch, the next question to the log.
@@ -26,8 +28,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         if self.ledger.commit_due().is_some_and(|due| due <= now.at) {
             let batch = self.next_batch(now);
-            let store = self.store.clone();
-            self.commit = Some(tokio::spawn(async move { store.commit(batch).await }));
+            self.commit = Some(tokio::spawn(commit(self.store.clone(), batch, self.meters.clone())));
         }
         if self.ledger.settle_due(now.at).is_some_and(|due| due <= now.at) {
             self.ledger.start_settle();
@@ -106,6 +107,16 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
+    /// A ticket got its verdict, which is written at once.
+    pub(super) fn decided(&mut self, index: TicketIndex, now: Now) {
+        if let Some(slot) = self.tickets.get(index)
+            && let Some(place) = slot.app
+        {
+            self.apps[place].meters.finished(&slot.record);
+        }
+        self.ledger.decided(index, now.at);
+    }
+
     fn mark_announced(&mut self, verdict: &Verdict, now: Now) {
         let marked = self.tickets.change(verdict.index, |slot| {
             let same = slot.stamp == verdict.stamp && slot.record.state == verdict.record.state;
@@ -116,4 +127,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             self.ledger.changed(verdict.index, now.at);
         }
     }
+}
+
+/// Writes a batch and notes how that went.
+pub(super) async fn commit<S: Store>(store: S, batch: Batch, meters: Meters) -> CommitEnd {
+    let (tickets, began) = (tickets_in(&batch), Instant::now());
+    let end = store.commit(batch).await;
+    meters.commit_ended(tickets, began.elapsed(), end.is_ok());
+    end
 }

@@ -131,6 +131,9 @@ mod tests {
         AppView {
             name: AppName::new(name),
             pending: 1,
+            known: Counts::default(),
+            next_due: None,
+            token_ends_at: None,
             pause: None,
             degraded: false,
             budget: BudgetKey::from(name),

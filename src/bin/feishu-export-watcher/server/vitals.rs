@@ -89,7 +89,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use feishu_export_watcher::domain::{AppName, BudgetKey, PauseReason, RateLimit, WallTime};
-    use feishu_export_watcher::watch::PauseView;
+    use feishu_export_watcher::watch::{Counts, PauseView};
 
     use super::*;
 
@@ -100,6 +100,9 @@ mod tests {
         AppView {
             name: AppName::new(name),
             pending: 1,
+            known: Counts::default(),
+            next_due: None,
+            token_ends_at: None,
             pause: reason.map(|reason| PauseView { reason, since: at, until: None, next: at }),
             degraded: false,
             budget: BudgetKey::from("b"),

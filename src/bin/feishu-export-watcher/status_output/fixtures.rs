@@ -95,6 +95,9 @@ pub(super) fn apps() -> [AppView; 3] {
     let app = |name: &str, requests, per| AppView {
         name: AppName::new(name),
         pending: 4,
+        known: Counts::default(),
+        next_due: None,
+        token_ends_at: None,
         pause: None,
         degraded: false,
         budget: BudgetKey::from("open.feishu.cn:443/cli_a"),

@@ -348,6 +348,7 @@ pub(super) struct Bench {
     pub(super) apps: Vec<App>,
     pub(super) entries: Vec<WatchEntry>,
     pub(super) settings: Settings,
+    pub(super) meters: Meters,
     /// When the wall clock said [`START`].
     began: Instant,
     /// Milliseconds by which the wall clock was set since.
@@ -381,6 +382,7 @@ impl Bench {
                 deadline: None,
                 seed: 1,
             },
+            meters: Meters::new().unwrap(),
             began: Instant::now(),
             shift: Arc::default(),
         }
@@ -406,10 +408,20 @@ impl Bench {
                 WallTime::from_millis((START + began.elapsed()).as_millis() + shift)
             }),
         };
-        let controls = Controls { stop: stop.clone(), commands: receiver, view };
+        let controls = Controls { stop: stop.clone(), commands: receiver, view, meters: self.meters.clone() };
         let run = watch(self.api.clone(), self.store.clone(), self.log.clone(), setup, controls);
         let outcome = tokio::spawn(async move { run.await.unwrap() });
         Running { outcome, stop, commands, view: watcher, _quiet: guard }
+    }
+
+    /// What a meter shows, by the name and labels that Prometheus sees, without the prefix.
+    pub(super) fn metric(&self, series: &str) -> f64 {
+        let registry = prometheus::Registry::new();
+        self.meters.register(&registry).unwrap();
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let start = format!("{METRICS_NAMESPACE}_{series} ");
+        let found = text.lines().find_map(|line| line.strip_prefix(&start));
+        found.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
     }
 
     /// What the wall clock says.

@@ -3,6 +3,7 @@
 mod apps;
 mod clock;
 mod fakes;
+mod meters;
 mod pulse;
 mod retry;
 mod simulation;

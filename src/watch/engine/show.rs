@@ -1,0 +1,40 @@
+//! What the engine shows of itself after each turn: a copy, cheap whatever the number of tickets.
+
+use super::Engine;
+use crate::feishu::ExportApi;
+use crate::store::Store;
+use crate::watch::announce::Announcer;
+use crate::watch::now::Now;
+use crate::watch::snapshot::{AppView, Snapshot};
+
+impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+    pub(super) fn show(&mut self, now: Now) {
+        let apps = (0..self.apps.len()).map(|place| self.view_of(place, now)).collect();
+        self.view.send_replace(Snapshot {
+            listed: self.tickets.listed(),
+            apps,
+            state_failing: self.ledger.is_failing(),
+            unannounced: self.ledger.unannounced(),
+            turned_at: Some(now.at),
+            store_answered_at: self.store_answered_at,
+        });
+    }
+
+    fn view_of(&mut self, place: usize, now: Now) -> AppView {
+        let app = &mut self.apps[place];
+        let budget = &self.budgets[app.budget];
+        AppView {
+            name: app.app.name.clone(),
+            pending: self.tickets.pending_of(place),
+            known: self.tickets.known_of(place),
+            next_due: app.next_due(&self.tickets).map(|(due, _)| due),
+            token_ends_at: app.access.ends_at(),
+            pause: app.pauses(now.at).next().map(|(_, pause)| pause.view()),
+            degraded: app.is_degraded(),
+            budget: budget.key.clone(),
+            rate_limit: app.app.rate_limit,
+            budget_left: budget.query.room(now.at),
+            requests_this_month: budget.spent_in(now.wall.month()),
+        }
+    }
+}
