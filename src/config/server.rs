@@ -1,4 +1,4 @@
-//! `[server]`: where health and status are served. `/status` shows file tokens, so what other machines could
+//! `[server]`: where health, status and metrics are served. `/status` shows file tokens, so what other machines could
 //! reach has to be asked for twice.
 
 use std::net::SocketAddr;

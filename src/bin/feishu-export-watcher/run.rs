@@ -75,7 +75,7 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
         complain(&error);
         exit::UNEXPECTED
     })?;
-    let server = listen(wanted).await?;
+    let server = listen(wanted, &meters, &log).await?;
     let ended = watch_with(watcher, server, options, signals, &log, meters).await;
     let flushed = log.flush(LAST_WORDS).await;
     let outcome = ended.map_err(|error| refuse(&error))?;
@@ -94,9 +94,13 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
     Ok(exit::of_outcome(&outcome, options.until_done))
 }
 
-async fn listen(wanted: Option<ServerConfig>) -> Result<Option<Server>, u8> {
+async fn listen(
+    wanted: Option<ServerConfig>,
+    meters: &Meters,
+    log: &LogHandle,
+) -> Result<Option<Server>, u8> {
     let Some(wanted) = wanted else { return Ok(None) };
-    Server::bind(wanted.listen).await.map(Some).map_err(|error| {
+    Server::bind(wanted.listen, meters, log.clone()).await.map(Some).map_err(|error| {
         complain(&error);
         exit::UNEXPECTED
     })

@@ -35,6 +35,13 @@ impl LogHandle {
         *self.suspend.lock().unwrap_or_else(PoisonError::into_inner) = suspend;
     }
 
+    /// How many lines are not written yet, by sink.
+    pub(crate) fn waiting(&self) -> Vec<(&'static str, usize)> {
+        let file = self.outlets.file.iter().map(|file| ("file", file));
+        let sinks = [("stdout", &self.outlets.stdout)].into_iter().chain(file);
+        sinks.map(|(sink, outlet)| (sink, outlet.queue.waiting())).collect()
+    }
+
     /// Waits until everything logged so far is safe, trying again after failures, for at most `within`.
     ///
     /// # Errors

@@ -99,6 +99,11 @@ impl Queue {
         self.kick(state);
     }
 
+    /// How many lines are not in the sink yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().lines.len()
+    }
+
     /// Asks for the sink to be opened again.
     pub(super) fn reopen(&self) {
         let mut state = self.lock();

@@ -1,12 +1,13 @@
-//! Health and status over HTTP, for probes, dashboards and people: three paths to read, nothing to change.
+//! Health, status and metrics over HTTP, for probes, dashboards and people: four paths to read, nothing to change.
 //! It is no API to control the watcher by, has no TLS and knows no passwords.
 //!
-//! What it says comes from two places: the engine's own view of itself (`vitals`), and the state file
-//! (`status`). It runs beside the engine and can neither hold it up nor be held up by it: connections are
+//! What it says comes from the engine's own view of itself (`vitals`), from what it counted (`metrics`), and from
+//! the state file (`status`). It runs beside the engine and can neither hold it up nor be held up by it: connections are
 //! few, short and cut off without mercy (`connections`).
 
 mod connections;
 mod guard;
+mod metrics;
 mod routes;
 mod status;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use feishu_export_watcher::domain::event;
 use feishu_export_watcher::store::StateReader;
-use feishu_export_watcher::watch::Snapshot;
+use feishu_export_watcher::watch::{Meters, Snapshot};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -27,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
+use self::metrics::Metrics;
 use self::routes::Shared;
+use crate::log::LogHandle;
 
 /// What it calls itself in every answer, by which `health` tells it from another program on its port.
 pub(crate) const NAME: &str = "feishu-export-watcher";
@@ -43,6 +46,9 @@ pub(crate) enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// Metrics stand in each other's way.
+    #[error("the metrics can't be set up; please report this defect")]
+    Metrics(#[from] prometheus::Error),
 }
 
 fn advice(error: &io::Error) -> &'static str {
@@ -59,10 +65,10 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// A server that has its port and answers nobody yet.
-#[derive(Debug)]
 pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    metrics: Metrics,
 }
 
 impl Server {
@@ -70,9 +76,15 @@ impl Server {
     ///
     /// # Errors
     /// Another process has it, or the system does not grant it.
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        meters: &Meters,
+        log: LogHandle,
+    ) -> Result<Self, ServerError> {
+        let metrics = Metrics::new(meters, log)?;
         let listener = TcpListener::bind(address).await;
-        Ok(Self { listener: listener.map_err(|source| ServerError::Listen { address, source })?, address })
+        let listener = listener.map_err(|source| ServerError::Listen { address, source })?;
+        Ok(Self { listener, address, metrics })
     }
 
     /// Answers until what it returns is dropped; then every connection is closed.
@@ -82,13 +94,13 @@ impl Server {
         state: StateReader,
         stop: CancellationToken,
     ) -> AbortOnDropHandle<()> {
-        let Self { listener, address } = self;
+        let Self { listener, address, metrics } = self;
         info!(
             event = event::SERVER_LISTENING,
             address = %address,
-            "health and status are served on http://{address}"
+            "health, status and metrics are served on http://{address}"
         );
-        let router = routes::router(Arc::new(Shared::new(address, view, state, stop)));
+        let router = routes::router(Arc::new(Shared::new(address, view, state, stop, metrics)));
         AbortOnDropHandle::new(tokio::spawn(connections::accept(listener, router)))
     }
 }

@@ -1,4 +1,4 @@
-//! The three paths, and that there is nothing else.
+//! The four paths, and that there is nothing else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::metrics::{self, Metrics};
 use super::vitals::{self, Times};
 use super::{NAME, guard, status};
 
 /// What every answer is made of.
-#[derive(Debug)]
 pub(super) struct Shared {
     address: SocketAddr,
     began: Instant,
@@ -29,6 +29,9 @@ pub(super) struct Shared {
     stop: CancellationToken,
     /// Each reading of the state file holds back its log and costs a thread: one at a time.
     pub(super) turnstile: Arc<Semaphore>,
+    pub(super) metrics: Metrics,
+    /// One scrape is made at a time.
+    pub(super) scraping: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -37,9 +40,11 @@ impl Shared {
         view: watch::Receiver<Snapshot>,
         state: StateReader,
         stop: CancellationToken,
+        metrics: Metrics,
     ) -> Self {
-        let turnstile = Arc::new(Semaphore::new(1));
-        Self { address, began: Instant::now(), view, state, stop, turnstile }
+        let one = || Arc::new(Semaphore::new(1));
+        let (turnstile, scraping) = (one(), one());
+        Self { address, began: Instant::now(), view, state, stop, turnstile, metrics, scraping }
     }
 
     fn times(&self) -> Times {
@@ -53,6 +58,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status::status))
+        .route("/metrics", get(metrics::metrics))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), answer))
         .with_state(shared)

@@ -9,6 +9,20 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::*;
+use crate::log::{self, Format, LogSetup};
+
+/// A log that nobody reads.
+fn log() -> LogHandle {
+    let setup = LogSetup {
+        format: Format::Json,
+        directives: "info".to_owned(),
+        file: None,
+        stdout: Box::new(io::sink()),
+        stderr: Box::new(io::sink()),
+        zone: jiff::tz::TimeZone::UTC,
+    };
+    log::build(setup).unwrap().1
+}
 
 struct Bench {
     address: SocketAddr,
@@ -26,7 +40,8 @@ impl Bench {
         store.load().await.unwrap();
         let (view, seen) = watch::channel(Snapshot::default());
         let stop = CancellationToken::new();
-        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let meters = Meters::new().unwrap();
+        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), &meters, log()).await.unwrap();
         let address = server.listener.local_addr().unwrap();
         let serving = server.start(seen, store.reader(), stop.clone());
         Self { address, view, stop, store, _serving: serving, _folder: folder }
@@ -78,4 +93,23 @@ async fn a_closed_state_file_is_said() {
     let (status, body) = bench.get("/status").await;
     assert!(status == 503 && body.contains("is not open just now"), "{status} {body}");
     assert_eq!(bench.get("/livez").await.0, 200);
+}
+
+/// Promise: a scrape needs neither a loop that moves nor a state file that is open, and shows how they stand.
+#[tokio::test]
+async fn a_scrape_needs_neither_loop_nor_state_file() {
+    let bench = Bench::new().await;
+    let of = |body: &str, name: &str| -> f64 {
+        let found = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.unwrap_or_else(|| panic!("no {name} in\n{body}")).parse().unwrap()
+    };
+    let turned = "feishu_export_watcher_loop_last_turn_timestamp_seconds";
+    let (status, body) = bench.get("/metrics").await;
+    assert_eq!((status, of(&body, turned)), (200, 0.0));
+    bench.moved(100);
+    bench.store.clone().close().await;
+    let (status, body) = bench.get("/metrics").await;
+    assert_eq!(status, 200);
+    let age = of(&body, "process_start_time_seconds") - of(&body, turned);
+    assert!(age > 0.0 && age < 200.0, "turned 100 s ago, began since: {age}");
 }
