@@ -19,6 +19,7 @@ mod hostile;
 mod http;
 mod live_list;
 mod log;
+mod metrics;
 mod notify;
 mod outputs;
 mod retry;

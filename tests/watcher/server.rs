@@ -30,9 +30,9 @@ fn code_and_errors(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), stderr(output))
 }
 
-/// Promise: three paths, to be read; whatever else is asked is not there, and nothing can be changed.
+/// Promise: four paths, to be read; whatever else is asked is not there, and nothing can be changed.
 #[test]
-fn three_paths_and_nothing_else() {
+fn four_paths_and_nothing_else() {
     let (bench, address, running) = service();
     assert_eq!(get(address, "/readyz").body, "ready\n");
     let live = get(address, "/livez");
@@ -42,7 +42,7 @@ fn three_paths_and_nothing_else() {
     }
     let status = get(address, "/status");
     assert!(status.status == 200 && status.head.contains("content-type: application/json"), "{status:?}");
-    for path in ["/livez", "/readyz", "/status", "/livez?verbose=1"] {
+    for path in ["/livez", "/readyz", "/status", "/metrics", "/livez?verbose=1"] {
         let answer = request(address, "HEAD", path);
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
     }
@@ -50,8 +50,9 @@ fn three_paths_and_nothing_else() {
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
         assert_eq!(request(address, method, "/livez").status, 404, "{method}");
         assert_eq!(request(address, method, "/status").status, 404, "{method}");
+        assert_eq!(request(address, method, "/metrics").status, 404, "{method}");
     }
-    for path in ["/", "/livez/", "/LIVEZ", "//livez", "/status/70", "/../livez", "/%6civez", "/metrics", "*"]
+    for path in ["/", "/livez/", "/LIVEZ", "//livez", "/status/70", "/../livez", "/%6civez", "/metrics/", "*"]
     {
         assert_eq!(get(address, path).status, 404, "{path}");
     }
@@ -67,8 +68,11 @@ fn three_paths_and_nothing_else() {
 #[test]
 fn only_names_of_loopback_are_answered() {
     let (_bench, address, _running) = service();
-    let by = |line: &str| send(address, format!("GET /status HTTP/1.1\r\n{line}\r\n").as_bytes()).status;
+    let asked =
+        |path, line: &str| send(address, format!("GET {path} HTTP/1.1\r\n{line}\r\n").as_bytes()).status;
+    let by = |line: &str| asked("/status", line);
     assert_eq!(by("Host: evil.example\r\n"), 404);
+    assert_eq!(asked("/metrics", "Host: evil.example\r\n"), 404);
     assert_eq!(by(&format!("Host: evil.example:{}\r\n", address.port())), 404);
     assert_eq!(by(""), 404);
     assert_eq!(by("Host: localhost\r\nHost: evil.example\r\n"), 404);
