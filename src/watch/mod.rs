@@ -3,7 +3,7 @@
 //! What happens to a ticket (`step`), an app (`gate`, `access`), a watch list (`reconcile`) and
 //! to what is not yet safe (`ledger`) is decided by plain functions that are given the time. The
 //! `engine` turns every wake-up into a call of one of them and carries out what they say; it alone
-//! changes state, so nothing here is locked.
+//! changes state, so nothing here is locked. What it does is counted and timed in `meters`.
 
 mod access;
 mod announce;
