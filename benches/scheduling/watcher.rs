@@ -10,7 +10,7 @@ use export_watcher::domain::{
 };
 use export_watcher::feishu::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, Verdict};
 use export_watcher::store::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError};
-use export_watcher::watch::{Announcer, Clock, Command, Controls, Settings, Setup, Snapshot, watch};
+use export_watcher::watch::{Announcer, Clock, Command, Controls, Meters, Settings, Setup, Snapshot, watch};
 use fastrand::Rng;
 use feishu_export_watcher as export_watcher;
 use tokio::sync::{mpsc, watch as watched};
@@ -119,7 +119,8 @@ async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
     };
     let (commands, receiver) = mpsc::channel(4);
     let (view, _seen) = watched::channel(Snapshot::default());
-    let controls = Controls { stop: all_detected, commands: receiver, view };
+    let meters = Meters::new().expect("their names are constants that every scrape tries");
+    let controls = Controls { stop: all_detected, commands: receiver, view, meters };
     let listing = tokio::spawn(list(jobs, commands, began));
     let _ = watch(remote, Instantly, Instantly, setup, controls).await;
     listing.abort();
