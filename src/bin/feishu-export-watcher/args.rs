@@ -37,19 +37,23 @@ Examples:
       feishu-export-watcher explain 99991672";
 
 const RUN_HELP: &str = "\
+The log goes to stdout: text on a terminal, else a JSON object a line, unless
+[log] says otherwise. Progress, summary and errors go to stderr.
+
 Signals:
   SIGTERM, SIGINT  stop: polls in flight may end within 8 s; again: end at once
   SIGHUP           read watch lists and secret files again, try paused apps,
                    reopen the log file
 
 Exit codes:
-    0  fine
+    0  the service was stopped by a signal, or the batch ended well
     1  unexpected: the message says what
     2  usage
    10  some tickets of the batch failed or timed out
    11  deadline or signal, with tickets of the batch pending
    12  another watcher holds the state file
-   69  for 60 s only apps paused by configuration or quota had tickets left
+   69  the batch is stuck: for 60 s every app with tickets left was paused, each
+       for its quota or until somebody mends something; stderr names them
    74  the state file can't be read or written
    78  invalid configuration or watch list
   130  second signal
@@ -60,12 +64,16 @@ Examples:
 
 const CHECK_HELP: &str = "\
 Prints every problem with file, line and column, then the paths as they are
-understood. Touches nothing and sends nothing. Exit code 78 if something is
-wrong, 0 otherwise; warnings do not count.
+understood. Reads secrets to see whether they can be used, and shows none.
+Writes nothing and sends nothing. Exit code 78 if something is wrong, 0
+otherwise; warnings do not count.
 
 Examples:
   feishu-export-watcher check --config watcher.toml
-  feishu-export-watcher check --config watcher.toml --no-secrets";
+  feishu-export-watcher check --config watcher.toml --no-secrets
+  With a secret that systemd passes to the unit, from where its file lies:
+      CREDENTIALS_DIRECTORY=/etc/feishu-export-watcher \\
+        feishu-export-watcher check --config watcher.toml";
 
 const STATUS_HELP: &str = "\
 Works while the watcher runs and after it stopped, and also while the
@@ -117,11 +125,13 @@ is loaded, and not every app is paused.
 Examples:
   feishu-export-watcher health --config watcher.toml
   In a Dockerfile:
-      HEALTHCHECK CMD [\"/feishu-export-watcher\", \"health\", \"--config\", \"/etc/feishu-export-watcher/watcher.toml\"]
+      HEALTHCHECK CMD [\"/usr/bin/feishu-export-watcher\", \"health\", \\
+        \"--config\", \"/etc/feishu-export-watcher/watcher.toml\"]
   As a Kubernetes probe:
       readinessProbe:
         exec:
-          command: [/feishu-export-watcher, health, --ready, --config, /etc/feishu-export-watcher/watcher.toml]";
+          command: [/usr/bin/feishu-export-watcher, health, --ready,
+            --config, /etc/feishu-export-watcher/watcher.toml]";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -155,10 +165,11 @@ pub(crate) struct RunArguments {
     /// End when no ticket is pending, and say so in the exit code
     #[arg(long)]
     pub(crate) until_done: bool,
-    /// End after this long, whatever is pending (such as 90s, 30m, 2h)
+    /// End after this long, whatever is pending (such as 90s, 30m, 2h) [default: no deadline]
     #[arg(long, value_name = "DURATION", requires = "until_done", value_parser = duration)]
     pub(crate) deadline: Option<Duration>,
-    /// off, error, warn, info, debug, trace, or tracing directives; wins over the configuration
+    /// off, error, warn, info, debug, trace, or tracing directives; wins over the configuration, which says
+    /// info unless told otherwise
     #[arg(long, value_name = "LEVEL", env = "FEISHU_EXPORT_WATCHER_LOG", hide_env_values = true)]
     pub(crate) log_level: Option<String>,
 }
