@@ -33,6 +33,9 @@ const WINDOW: Bounds = Bounds {
 /// Characters of a name or an app id at most.
 const NAME_MAX: usize = 128;
 
+/// What the shipped files name for everybody to fill in.
+pub(super) const PLACEHOLDER: &str = "cli_a1b2c3d4e5f6g7h8";
+
 const HOSTS: &str = "\"https://open.feishu.cn\" or \"https://open.larksuite.com\"";
 const INLINE: &str = "a secret never stands in the configuration itself; put it into a file that only the \
     service can read and write { file = \"…\" }, or use { env = \"NAME\" } or { credential = \"name\" }";
@@ -104,6 +107,7 @@ fn read_app(
         credentials,
         rate_limit: rate_limit?,
     };
+    check_app_id(&section, &app);
     check_rate_limit(&section, &app, budgets);
     Some((app, position))
 }
@@ -117,6 +121,16 @@ const APP_ID: &str = "the app id that the console shows, such as \"cli_…\"";
 
 fn is_app_id(text: &str) -> bool {
     (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn check_app_id(section: &Section<'_>, app: &App) {
+    // The simulator may well have an app of that name.
+    if &*app.app_id == PLACEHOLDER && !app.base_url.is_loopback() {
+        section.warning_at(&["app_id"], || {
+            "`app_id` is still that of the shipped example; put in the one that the developer console shows"
+                .to_owned()
+        });
+    }
 }
 
 /// Exactly one of the two keys, and the place of its value.

@@ -67,7 +67,7 @@ fn bad_watch_lists_yield_their_reports() {
 
 #[test]
 fn the_shipped_files_are_in_order() {
-    let reading = check_watcher(watcher::DEFAULTS);
+    let reading = check_watcher(&watcher::DEFAULTS.replace(apps::PLACEHOLDER, "cli_1"));
     assert_eq!(lines(&reading.problems), "");
     let config = reading.config.unwrap();
     assert_eq!(config.apps.len(), 1);
@@ -79,6 +79,27 @@ fn the_shipped_files_are_in_order() {
     let list = watch_list::check(&Path::new("list.toml").into(), SHIPPED_LIST, Some(&only), now());
     assert_eq!(lines(&list.problems), "");
     assert_eq!(list.into_list().entries.len(), 2);
+}
+
+/// Promise: whoever leaves the shipped app id in place is told, but not one who tries the files at home.
+#[test]
+fn a_shipped_app_id_is_noticed() {
+    let files = [
+        watcher::DEFAULTS,
+        include_str!("../../deploy/systemd/watcher.toml"),
+        include_str!("../../deploy/docker/config/watcher.toml"),
+        include_str!("../../deploy/kubernetes/watcher.toml"),
+    ];
+    for text in files {
+        let reading = check_watcher(text);
+        let [problem] = &reading.problems[..] else { panic!("{}", lines(&reading.problems)) };
+        assert!(
+            !problem.is_error() && problem.to_string().contains("warning: `app_id` is still"),
+            "{problem}"
+        );
+        let at_home = text.replace("\"https://open.feishu.cn\"", "\"http://127.0.0.1:8080\"");
+        assert_eq!(lines(&check_watcher(&at_home).problems), "");
+    }
 }
 
 #[test]
