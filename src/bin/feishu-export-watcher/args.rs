@@ -46,7 +46,7 @@ Signals:
                    reopen the log file
 
 Exit codes:
-    0  the service was stopped by a signal, or the batch ended well
+    0  fine; for a service: a signal stopped it
     1  unexpected: the message says what
     2  usage
    10  some tickets of the batch failed or timed out
