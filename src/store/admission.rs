@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::open_files::OpenFiles;
+
 /// The place that the writer keeps and readers enter.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
@@ -17,18 +19,25 @@ pub(super) struct Admission {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Tells those inside to leave; none while nobody may enter.
-    open: Option<CancellationToken>,
+    /// None while nobody may enter.
+    open: Option<Open>,
     inside: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    /// Tells those inside to leave.
+    leave: CancellationToken,
+    files: OpenFiles,
 }
 
 impl Admission {
     /// Lets a reader in; none while the writer's connection is not open.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Guest> {
         let mut state = self.state();
-        let leave = state.open.clone()?;
+        let open = state.open.clone()?;
         state.inside += 1;
-        Some(Guest { admission: Arc::clone(self), leave })
+        Some(Guest { admission: Arc::clone(self), open })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -41,13 +50,18 @@ impl Admission {
 #[derive(Debug)]
 pub(super) struct Guest {
     admission: Arc<Admission>,
-    leave: CancellationToken,
+    open: Open,
 }
 
 impl Guest {
     /// Cancelled when the reader is to leave.
     pub(super) fn leave(&self) -> &CancellationToken {
-        &self.leave
+        &self.open.leave
+    }
+
+    /// The files that the writer has open.
+    pub(super) fn files(&self) -> &OpenFiles {
+        &self.open.files
     }
 }
 
@@ -66,15 +80,18 @@ impl Host {
         Self(admission)
     }
 
-    /// From now on readers may enter: the connection is open.
-    pub(super) fn admit(&self) {
-        self.0.state().open.get_or_insert_default();
+    /// From now on readers may enter: the connection is open, on these files.
+    pub(super) fn admit(&self, files: &OpenFiles) {
+        self.0
+            .state()
+            .open
+            .get_or_insert_with(|| Open { leave: CancellationToken::new(), files: files.clone() });
     }
 
     /// From now on nobody may enter, and those inside are told to leave.
     pub(super) fn turn_away(&self) {
-        if let Some(leave) = self.0.state().open.take() {
-            leave.cancel();
+        if let Some(open) = self.0.state().open.take() {
+            open.leave.cancel();
         }
     }
 
@@ -98,10 +115,12 @@ mod tests {
     /// they have left.
     #[test]
     fn guests_are_let_in_told_and_counted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let files = OpenFiles::of(file.path()).unwrap();
         let admission = Arc::new(Admission::default());
         let host = Host::new(Arc::clone(&admission));
         assert!(admission.enter().is_none());
-        host.admit();
+        host.admit(&files);
         let (first, second) = (admission.enter().unwrap(), admission.enter().unwrap());
         drop(first);
         assert!(!host.is_alone() && !second.leave().is_cancelled());
@@ -109,7 +128,7 @@ mod tests {
         assert!(second.leave().is_cancelled() && admission.enter().is_none() && !host.is_alone());
         drop(second);
         assert!(host.is_alone());
-        host.admit();
+        host.admit(&files);
         assert!(!admission.enter().unwrap().leave().is_cancelled());
         drop(host);
         assert!(admission.enter().is_none());

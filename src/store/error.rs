@@ -77,6 +77,22 @@ pub enum StoreError {
         /// Where it was.
         path: PathBuf,
     },
+    /// The state file is shorter than it was.
+    #[error("the state file {} was cut short while in use; stop the watcher and restore a copy", path.display())]
+    Shorter {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The write-ahead log or its index no longer lies beside the state file, or another file lies there.
+    #[error("the -wal or -shm file of the state file {} was removed or replaced while in use; {}", path.display(), after_loss(*saved))]
+    LogLost {
+        /// The state file.
+        path: PathBuf,
+        /// Whether what it held is in the state file now.
+        saved: bool,
+        /// What stood in the way, if it was SQLite.
+        source: Option<rusqlite::Error>,
+    },
     /// The writer's connection is closed, or about to be opened anew.
     #[error("the state file {} is not open just now; try again in a moment", path.display())]
     NotOpen {
@@ -146,6 +162,16 @@ fn advice(error: &rusqlite::Error) -> &'static str {
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "; it is damaged, restore a copy",
         _ => "",
+    }
+}
+
+/// What an operator can do about a lost log.
+fn after_loss(saved: bool) -> &'static str {
+    if saved {
+        "what it held is saved, and it is made anew; let nobody touch it while a watcher runs"
+    } else {
+        "let nobody touch it while a watcher runs; if this lasts, start the watcher again, it then asks once more \
+         for what only that file held"
     }
 }
 

@@ -66,9 +66,23 @@ pub(super) fn length(path: &Path) -> Result<Option<u64>, StoreError> {
     Ok(metadata(path)?.map(|metadata| metadata.len()))
 }
 
-/// The file's number within its file system, which changes when another file takes its place.
-pub(super) fn inode(path: &Path) -> Result<Option<u64>, StoreError> {
-    Ok(metadata(path)?.map(|metadata| metadata.ino()))
+/// A file by whatever name: its number, and its file system's. Another file that takes its place has another
+/// number, and the same number in another file system is another file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId {
+    device: u64,
+    number: u64,
+}
+
+impl FileId {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), number: metadata.ino() }
+    }
+}
+
+/// The regular file at `path`; none where nothing is.
+pub(super) fn id(path: &Path) -> Result<Option<FileId>, StoreError> {
+    Ok(metadata(path)?.as_ref().map(FileId::of))
 }
 
 /// What stands in the place of a lock must be a file: it is opened for writing, and a link may lead to
@@ -86,7 +100,7 @@ pub(super) fn refuse_other_than_file(lock: &Path) -> Result<(), StoreError> {
 /// What changes whenever a database is written, opened or closed by a watcher.
 #[derive(PartialEq, Eq)]
 pub(super) struct Fingerprint {
-    inode: u64,
+    id: FileId,
     length: u64,
     written: Option<SystemTime>,
     pub(super) wal: Option<u64>,
@@ -97,7 +111,7 @@ pub(super) struct Fingerprint {
 pub(super) fn fingerprint(path: &Path) -> Result<Option<Fingerprint>, StoreError> {
     let Some(main) = metadata(path)?.filter(|main| main.len() > 0) else { return Ok(None) };
     Ok(Some(Fingerprint {
-        inode: main.ino(),
+        id: FileId::of(&main),
         length: main.len(),
         written: main.modified().ok(),
         wal: length(&beside(path, "-wal"))?,
@@ -105,7 +119,8 @@ pub(super) fn fingerprint(path: &Path) -> Result<Option<Fingerprint>, StoreError
     }))
 }
 
-fn metadata(path: &Path) -> Result<Option<Metadata>, StoreError> {
+/// What the system knows of a regular file; none where nothing is. Anything else is refused.
+pub(super) fn metadata(path: &Path) -> Result<Option<Metadata>, StoreError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
         Ok(metadata) if metadata.is_dir() => Err(StoreError::not_a_state_file(path, "it is a folder")),

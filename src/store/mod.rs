@@ -18,6 +18,7 @@ mod door;
 mod error;
 mod file;
 mod lock;
+mod open_files;
 mod own_reader;
 mod pauses;
 mod reader;

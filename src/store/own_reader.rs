@@ -11,21 +11,21 @@ use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Admission, Guest};
+use super::open_files::Change;
 use super::schema::{self, Found};
-use super::{StoreError, connect, file, rows};
+use super::{StoreError, connect, rows};
 use crate::domain::{TicketRecord, TicketState};
 
 /// Reads what the store of this process has committed. Cheap to clone; holds nothing open by itself.
 #[derive(Clone, Debug)]
 pub struct StateReader {
     path: Arc<Path>,
-    inode: Option<u64>,
     admission: Arc<Admission>,
 }
 
 impl StateReader {
-    pub(super) fn new(path: Arc<Path>, inode: Option<u64>, admission: Arc<Admission>) -> Self {
-        Self { path, inode, admission }
+    pub(super) fn new(path: Arc<Path>, admission: Arc<Admission>) -> Self {
+        Self { path, admission }
     }
 
     /// Opens the file and holds on to what it says at this moment, whatever is committed later. Blocks for
@@ -34,12 +34,12 @@ impl StateReader {
     /// While the reading lives, the write-ahead log can't be emptied: it should not live for minutes.
     ///
     /// # Errors
-    /// [`StoreError::NotOpen`] while the writer opens the file anew, and after it closed it;
+    /// [`StoreError::NotOpen`] while the writer opens the file anew or has lost its log, and after it closed it;
     /// [`StoreError::Moved`] if another file lies in its place, or none; or the file can't be read.
     pub fn begin(&self) -> Result<Reading, StoreError> {
         let not_open = || StoreError::NotOpen { path: self.path.to_path_buf() };
         let guest = self.admission.enter().ok_or_else(not_open)?;
-        self.refuse_another_file()?;
+        self.refuse_other_files(&guest)?;
         let connection = connect::beside_writer(&self.path)?;
         connection.execute_batch("BEGIN").map_err(StoreError::reading(&self.path))?;
         // The first look at the file is what begins the snapshot.
@@ -47,19 +47,22 @@ impl StateReader {
             Found::Ours(schema::VERSION) => {}
             _ => return Err(StoreError::not_a_state_file(&self.path, "its schema changed while in use")),
         }
-        self.refuse_another_file()?;
+        self.refuse_other_files(&guest)?;
         if guest.leave().is_cancelled() {
             return Err(not_open());
         }
         Ok(Reading { connection, path: Arc::clone(&self.path), guest })
     }
 
-    /// The writer goes on with the file it opened, wherever that was moved to; what lies at the path now may
-    /// be anything.
-    fn refuse_another_file(&self) -> Result<(), StoreError> {
-        match file::inode(&self.path)? {
-            Some(inode) if Some(inode) == self.inode => Ok(()),
-            _ => Err(StoreError::Moved { path: self.path.to_path_buf() }),
+    /// The writer goes on with the files it opened, wherever those were moved to; what lies at their paths now
+    /// may be anything. Where there is no log, SQLite would make one.
+    fn refuse_other_files(&self, guest: &Guest) -> Result<(), StoreError> {
+        let path = || self.path.to_path_buf();
+        match guest.files().look()? {
+            // The writer judges whether a shorter file is whole.
+            Change::None | Change::Shorter => Ok(()),
+            Change::Moved => Err(StoreError::Moved { path: path() }),
+            Change::LogLost { .. } => Err(StoreError::NotOpen { path: path() }),
         }
     }
 }

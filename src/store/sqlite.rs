@@ -38,7 +38,7 @@ impl SqliteStore {
         let admission = Arc::new(Admission::default());
         let writer = Writer::new(path.clone(), lock, Host::new(Arc::clone(&admission)))?;
         let path: Arc<Path> = path.into();
-        let reader = StateReader::new(Arc::clone(&path), writer.inode(), admission);
+        let reader = StateReader::new(Arc::clone(&path), admission);
         let (jobs, queue) = mpsc::channel();
         thread::Builder::new()
             .name("state-writer".to_owned())

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::admission::Host;
 use super::door::Door;
 use super::lock::Lock;
+use super::open_files::{Change, OpenFiles};
 use super::{Batch, Loaded, Retry, RetryId, StoreError, connect, file, pauses, retries, rows};
 
 /// Batches that share a transaction at most; bounds how long the first of them waits.
@@ -52,10 +54,12 @@ pub(super) struct Writer {
     readers: Host,
     pub(super) connection: Option<Connection>,
     path: PathBuf,
-    inode: Option<u64>,
+    files: OpenFiles,
     /// What the file says of a clean stop; unknown until loaded.
     clean: Option<bool>,
     failures: u32,
+    /// The log was lost and saved, which no answer has said yet.
+    log_was_saved: bool,
     _lock: Lock,
 }
 
@@ -63,15 +67,12 @@ impl Writer {
     pub(super) fn new(path: PathBuf, lock: Lock, readers: Host) -> Result<Self, StoreError> {
         let door = Door::pass(&path)?;
         let connection = Some(connect::open(&path)?);
+        let mut files = OpenFiles::of(&path)?;
+        files.opened()?;
         drop(door);
-        let inode = file::inode(&path)?;
-        readers.admit();
-        Ok(Self { readers, connection, path, inode, clean: None, failures: 0, _lock: lock })
-    }
-
-    /// The number of the file that is written, wherever it is moved to.
-    pub(super) fn inode(&self) -> Option<u64> {
-        self.inode
+        readers.admit(&files);
+        let (clean, failures, log_was_saved) = (None, 0, false);
+        Ok(Self { readers, connection, path, files, clean, failures, log_was_saved, _lock: lock })
     }
 
     /// Works until told to close, or until nobody is left who could ask for anything.
@@ -114,11 +115,14 @@ impl Writer {
         pauses::write(&transaction, &[]).map_err(failed())?;
         transaction.commit().map_err(failed())?;
         self.clean = Some(false);
+        self.files.accept();
         Ok(loaded)
     }
 
-    /// Never opens the file anew: that is for commits, which say when it fails.
-    fn retries(&self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
+    /// Never opens a broken file anew: that is for commits, which say when it fails. But a watcher that has
+    /// nothing to commit notices here that its log is lost.
+    fn retries(&mut self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
+        self.see_to_files()?;
         let path = &self.path;
         let connection =
             self.connection.as_ref().ok_or_else(|| StoreError::NotOpen { path: path.clone() })?;
@@ -155,10 +159,19 @@ impl Writer {
     fn write(&mut self, batches: &[&Batch]) -> Result<(), StoreError> {
         let path = self.path.clone();
         let clean = batches.last().is_some_and(|batch| batch.clean_stop);
+        self.connection()?;
+        if self.log_was_saved && !clean {
+            // Members of a group are tried one by one before any of them is answered.
+            self.log_was_saved = batches.len() > 1;
+            return Err(StoreError::LogLost { path, saved: true, source: None });
+        }
         let changed = self.clean != Some(clean);
         write_all(self.connection()?, batches, changed.then_some(clean))
             .map_err(StoreError::sqlite("write", &path))?;
         self.clean = Some(clean);
+        self.files.accept();
+        // They may have been lost meanwhile.
+        self.see_to_files()?;
         if clean {
             // Before the answer, after which the process may end at any moment.
             self.close();
@@ -180,24 +193,86 @@ impl Writer {
             self.failures = 0;
             self.readers.turn_away();
             self.connection = None;
+            self.files.closed();
         }
     }
 
     fn connection(&mut self) -> Result<&mut Connection, StoreError> {
-        // Commits to a file that has no name any more would be gone with this process.
-        if file::inode(&self.path)? != self.inode {
-            return Err(StoreError::Moved { path: self.path.clone() });
-        }
+        self.see_to_files()?;
         if self.connection.is_none() {
             if !self.readers.is_alone() {
                 // Told to leave already; the next commit will not meet them.
                 return Err(StoreError::NotOpen { path: self.path.clone() });
             }
-            let _door = Door::pass(&self.path)?;
-            self.connection = Some(connect::reopen(&self.path)?);
-            self.readers.admit();
+            let door = Door::pass(&self.path)?;
+            self.open_anew(&door)?;
         }
         self.connection.as_mut().ok_or(StoreError::Gone)
+    }
+
+    fn open_anew(&mut self, _door: &Door) -> Result<(), StoreError> {
+        let connection = connect::reopen(&self.path)?;
+        self.files.opened()?;
+        self.connection = Some(connection);
+        self.readers.admit(&self.files);
+        Ok(())
+    }
+
+    /// Commits to files that have no name any more would be gone with this process.
+    fn see_to_files(&mut self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let seen = match self.files.look()? {
+            Change::None => {
+                if self.connection.is_some() {
+                    self.readers.admit(&self.files);
+                }
+                Ok(())
+            }
+            Change::Moved => Err(StoreError::Moved { path }),
+            Change::Shorter => self.accept_shorter(),
+            Change::LogLost { savable: false } => {
+                Err(StoreError::LogLost { path, saved: false, source: None })
+            }
+            Change::LogLost { savable: true } => self.save_log(),
+        };
+        // What the file at the path says, if it is another one.
+        seen.inspect_err(|_| self.clean = None)
+    }
+
+    /// Somebody may have had SQLite give back space that was free.
+    fn accept_shorter(&mut self) -> Result<(), StoreError> {
+        let length = file::length(&self.path)?.unwrap_or(0);
+        let number = |name| {
+            let connection = self.connection.as_ref()?;
+            connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).ok()
+        };
+        let whole = || u64::try_from(number("page_count")?.checked_mul(number("page_size")?)?).ok();
+        if length == 0 || whole() != Some(length) {
+            return Err(StoreError::Shorter { path: self.path.clone() });
+        }
+        self.files.accept();
+        Ok(())
+    }
+
+    /// SQLite still has the log that lost its name: moves it into the database and begins another. Nobody else
+    /// begins one meanwhile: watchers are kept out by the lock, visitors by the door.
+    fn save_log(&mut self) -> Result<(), StoreError> {
+        let lost = |source| StoreError::LogLost { path: self.path.clone(), saved: false, source };
+        self.readers.turn_away();
+        let door = Door::pass(&self.path)?;
+        let is_savable = self.readers.is_alone() && self.files.look()? == Change::LogLost { savable: true };
+        let Some(connection) = self.connection.as_ref().filter(|_| is_savable) else {
+            return Err(lost(None));
+        };
+        let is_saved = empty_log(connection);
+        self.files.accept();
+        if !is_saved.map_err(|error| lost(Some(error)))? {
+            return Err(lost(None));
+        }
+        self.connection = None;
+        self.files.closed();
+        self.log_was_saved = true;
+        self.open_anew(&door)
     }
 
     /// Moves the log into the database and closes it, whereupon SQLite deletes the log. A later commit
@@ -205,12 +280,25 @@ impl Writer {
     /// next one to open the file finds it there.
     fn close(&mut self) {
         self.readers.turn_away();
-        if let Some(connection) = self.connection.take() {
+        let Some(connection) = self.connection.take() else { return };
+        let change = self.files.look();
+        self.files.closed();
+        // What others put in the place of a file is neither written nor deleted.
+        let keep_off = matches!(change, Ok(Change::Shorter | Change::LogLost { savable: false }));
+        if !keep_off {
             // Waits for readers, which closing does not; TRUNCATE leaves an empty log even if one stays.
-            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
-            let _ = connection.close();
+            let _ = empty_log(&connection);
         }
+        if keep_off || matches!(change, Ok(Change::Moved)) {
+            let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+        let _ = connection.close();
     }
+}
+
+/// Moves the whole log into the database; false if somebody who reads or writes stood in the way.
+fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
 fn write_all(connection: &mut Connection, batches: &[&Batch], clean: Option<bool>) -> rusqlite::Result<()> {

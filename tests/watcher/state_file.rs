@@ -9,7 +9,8 @@ use std::time::Duration;
 use export_simulator::{Job, Life};
 use rustix::process::Signal;
 
-use crate::harness::{Bench, PATIENCE, Running};
+use crate::harness::{Bench, PATIENCE, Running, events};
+use crate::http::{served, wait_status};
 use crate::outputs::{files, json_lines, reconfigure, stderr, stdout};
 
 const UNUSABLE: Option<i32> = Some(74);
@@ -103,6 +104,64 @@ fn a_folder_that_cannot_be_made_is_said() {
     reconfigure(&bench, "[poll]", "[state]\npath = \"letter/state.db\"\n[poll]");
     assert_unusable(&bench, &bench.path("letter").display().to_string());
     assert_eq!(bench.output("status", &[]).status.code(), UNUSABLE);
+}
+
+/// A watcher with tickets 70 and 71 that are never done, polled and noted.
+fn busy_watcher(bench: &Bench) -> Running {
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever), Job::new("71", "doc71").life(Life::Forever)]);
+    let running = bench.start(&[]);
+    bench.wait_tickets("polls", |tickets| {
+        tickets.len() == 2 && tickets.iter().all(|ticket| ticket["polls"].as_u64() > Some(0))
+    });
+    running
+}
+
+/// Promises 4 and 6: the -wal file is removed under a running watcher, which costs nothing and is said; what is
+/// announced after it outlives a crash.
+#[test]
+fn a_log_removed_meanwhile_is_saved() {
+    let bench = Bench::new();
+    let running = busy_watcher(&bench);
+    fs::remove_file(bench.path("state.db-wal")).unwrap();
+    bench.sim.finish_job("71");
+    running.wait_event("ticket.completed", 1);
+    let ended = running.kill();
+    let [failed] = ended.events("state.failed")[..] else { panic!("{}", ended.stdout) };
+    let reason = failed["error.message"].as_str().unwrap();
+    assert!(reason.contains("-wal") && reason.contains("what it held is saved"), "{reason}");
+    let position = |event: &str| ended.lines.iter().position(|line| line["event"] == event);
+    assert!(position("state.failed") < position("state.recovered"), "{}", ended.stdout);
+    assert!(position("state.recovered") < position("ticket.completed"), "{}", ended.stdout);
+    assert_eq!(bench.ticket("71")["state"], "completed");
+    assert!(bench.ticket("70")["polls"].as_u64() > Some(0));
+}
+
+/// Promises 4 and 8: while another file lies in the place of the -wal file nothing is announced, the watcher is not
+/// ready and says why, and polls go on; put back, all goes on.
+#[test]
+fn nothing_is_announced_beside_another_log() {
+    let (bench, address) = served(Bench::new());
+    let running = busy_watcher(&bench);
+    let (log, aside) = (bench.path("state.db-wal"), bench.path("aside-wal"));
+    fs::rename(&log, &aside).unwrap();
+    fs::write(&log, "a letter").unwrap();
+    bench.sim.finish_job("71");
+    running.wait_event("state.failed", 1);
+    let so_far = bench.sim.polls_of("70").len();
+    assert!(bench.sim.wait_until(PATIENCE, |journal| journal.polls_of("70").count() >= so_far + 4));
+    let ready = wait_status(address, "/readyz", 503);
+    assert!(ready.body.contains("state file can't be written"), "{ready:?}");
+    assert!(events(&running.log(), "ticket.completed").next().is_none());
+    assert_eq!(fs::read(&log).unwrap(), b"a letter");
+
+    fs::rename(&aside, &log).unwrap();
+    running.wait_event("ticket.completed", 1);
+    wait_status(address, "/readyz", 200);
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let reason = ended.events("state.failed")[0]["error.message"].as_str().unwrap();
+    assert!(reason.contains("start the watcher again"), "{reason}");
+    assert_eq!(bench.ticket("71")["state"], "completed");
 }
 
 /// Promise: before the first run `status` is an empty list, not an error; where it looked is said.
