@@ -171,6 +171,11 @@ pub(super) fn log_length(path: &Path) -> Result<u64, StoreError> {
     Ok(file::length(&file::beside(path, "-wal"))?.unwrap_or(0))
 }
 
+/// Whether somebody has the database open, or left what was not moved into it.
+pub(super) fn has_log(path: &Path) -> Result<bool, StoreError> {
+    Ok(file::length(&file::beside(path, "-wal"))?.is_some())
+}
+
 /// An empty -shm file, by which SQLite can read a left log without writing; see [`ReadOnly::WithLog`].
 /// Removed again if the database is refused. If it is accepted, it stays: a reader may have it open by
 /// now, and readers are protected from the writer by locks on this very file.

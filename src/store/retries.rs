@@ -2,6 +2,8 @@
 //! and remove them.
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -13,19 +15,35 @@ use crate::domain::{TicketId, TicketKey};
 /// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
 pub(super) const AT_ONCE: u32 = 4096;
 
+/// A watcher that starts, ends or has lost its log is without one for a moment.
+const LOG_WITHIN: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// Asks for these tickets to be polled again, and returns the last of the requests: they are durable, and a
 /// watcher that runs on the file carries them out within a second, else the next one does. Blocks, at most a
 /// few seconds. For another process than the watcher's.
 ///
 /// # Errors
-/// [`StoreError::NotOpened`] if no watcher of this version has used the file; or it can't be written.
+/// [`StoreError::NotOpened`] if no watcher of this version has used the file, [`StoreError::NotOpen`] if the one
+/// that holds it does not have it open just now; or it can't be written.
 pub fn ask_to_retry(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
     let not_opened = || StoreError::NotOpened { path: path.to_path_buf() };
     let path = file::find(path)?.ok_or_else(not_opened)?;
-    let _door = Door::visit(&path)?.ok_or_else(not_opened)?;
-    let alone = lock::holder(&path)?.is_none();
-    let mut connection = connect::visit(&path, alone)?;
-    insert(&mut connection, keys).map_err(StoreError::sqlite("write", &path))
+    let until = Instant::now() + LOG_WITHIN;
+    loop {
+        let door = Door::visit(&path)?.ok_or_else(not_opened)?;
+        let alone = lock::holder(&path)?.is_none();
+        // A watcher that is at work has a log. If that was removed, to begin another would divide the file.
+        if alone || connect::has_log(&path)? {
+            let mut connection = connect::visit(&path, alone)?;
+            return insert(&mut connection, keys).map_err(StoreError::sqlite("write", &path));
+        }
+        drop(door);
+        if Instant::now() >= until {
+            return Err(StoreError::NotOpen { path });
+        }
+        thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// Whether requests up to this one still wait to be carried out.
@@ -148,7 +166,7 @@ mod tests {
                 // The log stays, as after a crash.
                 drop(store);
                 while lock::holder(&path).unwrap().is_some() {
-                    std::thread::yield_now();
+                    thread::yield_now();
                 }
             } else {
                 store.close().await;
@@ -173,7 +191,7 @@ mod tests {
             ask_to_retry(&folder.join("state.db"), &[key(&asked.to_string())]).unwrap();
             asked += 1;
             // Nobody asks without a pause, and who waits at the door does not wait in line.
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
         }
         fs::write(folder.join("asked"), asked.to_string()).unwrap();
     }
@@ -193,6 +211,21 @@ mod tests {
         assert!(testing::contents(folder.path()) == before);
     }
 
+    /// Promise: where a watcher holds the file and its log is gone, a visitor begins no other.
+    #[test]
+    fn a_visitor_begins_no_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        drop(SqliteStore::open(&path).unwrap());
+        while lock::holder(&path).unwrap().is_some() {
+            thread::yield_now();
+        }
+        let _lock = lock::Lock::take(&path).unwrap();
+        let before = testing::contents(folder.path());
+        assert!(matches!(ask_to_retry(&path, &[key("a")]), Err(StoreError::NotOpen { .. })));
+        assert!(testing::contents(folder.path()) == before);
+    }
+
     /// Promise: a watcher does not open the file while a visitor is there, and waits for it to leave.
     #[test]
     fn the_door_is_for_one() {
@@ -200,11 +233,11 @@ mod tests {
         let path = folder.path().join("state.db");
         drop(SqliteStore::open(&path).unwrap());
         while lock::holder(&path).unwrap().is_some() {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         let visit = Door::visit(&path).unwrap().unwrap();
         let (tell, told) = mpsc::channel();
-        let opening = std::thread::spawn({
+        let opening = thread::spawn({
             let path = path.clone();
             move || {
                 let store = SqliteStore::open(&path).unwrap();
@@ -213,7 +246,7 @@ mod tests {
             }
         });
         while lock::holder(&path).unwrap().is_none() {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         assert!(told.try_recv().is_err());
         drop(visit);
