@@ -1,6 +1,7 @@
 //! Connections, each as short and as small as can be: whoever is slow, talks too much or says nothing is cut
-//! off, and no number of such clients keeps a probe from being answered, or takes the descriptors that polls
-//! need.
+//! off, and such clients do not take the descriptors that polls need. A probe is answered among any number of
+//! them that come at leisure; in a flood of thousands a second it has a good chance, and more than that only a
+//! firewall can give.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,10 +19,10 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
-/// Connections at once. One more takes the place of the one that has said nothing for longest: a client with
-/// an honest question asks it at once, so it is none of those. To make newcomers wait instead would let a few
-/// dozen silent ones shut out every probe.
-const CONNECTIONS: usize = 64;
+/// Connections at once; a process may mostly have 1024 descriptors, and the rest is for polls. One more takes
+/// the place of one that has said nothing yet: a client with an honest question asks it at once. To make
+/// newcomers wait instead would let a few hundred silent ones shut out every probe.
+const CONNECTIONS: usize = 256;
 
 /// A request has to be there within this time.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
@@ -43,7 +44,7 @@ const NO_DESCRIPTORS: [i32; 2] = [23, 24];
 
 /// Answers everybody, without end. Dropping it closes all connections.
 pub(super) async fn accept(listener: TcpListener, router: Router) {
-    let mut connections = Connections::default();
+    let mut connections = Connections::new(fastrand::Rng::new());
     loop {
         match listener.accept().await {
             Ok((socket, _)) => connections.add(socket, router.clone()),
@@ -64,10 +65,10 @@ trait Socket: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket for S {}
 
 /// The connections that are open, the oldest first.
-#[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
     open: VecDeque<Connection>,
+    rng: fastrand::Rng,
 }
 
 struct Connection {
@@ -76,6 +77,10 @@ struct Connection {
 }
 
 impl Connections {
+    fn new(rng: fastrand::Rng) -> Self {
+        Self { tasks: JoinSet::new(), open: VecDeque::new(), rng }
+    }
+
     fn add(&mut self, socket: impl Socket, router: Router) {
         while self.tasks.try_join_next().is_some() {}
         self.open.retain(|connection| !connection.task.is_finished());
@@ -87,10 +92,17 @@ impl Connections {
         self.open.push_back(Connection { task, asked });
     }
 
-    /// The one that is silent for longest; if all have asked, the oldest.
+    /// The older of two silent ones picked at random; if all have asked, the oldest.
+    ///
+    /// Always to take the oldest would be fair, and deadly in a flood: whoever needs longer for his question
+    /// than the flood for a round of all places would never get to ask it. To pick at random leaves a chance,
+    /// and of two the older one has had more time.
     fn cut_one_off(&mut self) {
-        let silent = self.open.iter().position(Connection::is_silent);
-        if let Some(connection) = self.open.remove(silent.unwrap_or(0)) {
+        let places = 0..self.open.len();
+        let silent: Vec<_> =
+            places.filter(|place| self.open.get(*place).is_some_and(Connection::is_silent)).collect();
+        let pick = [self.rng.choice(&silent), self.rng.choice(&silent)].into_iter().flatten().min();
+        if let Some(connection) = self.open.remove(pick.copied().unwrap_or(0)) {
             connection.task.abort();
         }
     }
@@ -169,34 +181,63 @@ mod tests {
         assert_eq!(lasts("GET /endless HTTP/1.1\r\n\r\n").await.as_secs(), OVER_WITHIN.as_secs());
     }
 
-    /// Promise: the silent give way to newcomers, the oldest of them first; who has asked is served.
+    fn connect(connections: &mut Connections) -> DuplexStream {
+        let (client, server) = duplex(4096);
+        connections.add(server, router());
+        client
+    }
+
+    /// Whether the other side has hung up.
+    async fn is_over(client: &mut DuplexStream) -> bool {
+        let mut byte = [0; 1];
+        tokio::time::timeout(Duration::from_millis(1), client.read(&mut byte)).await.is_ok()
+    }
+
+    /// Promise: the silent give way to newcomers, one for each; who has asked is served.
     #[tokio::test(start_paused = true)]
     async fn the_silent_give_way() {
-        let mut connections = Connections::default();
-        let mut clients: Vec<_> = (0..CONNECTIONS)
-            .map(|_| {
-                let (client, server) = duplex(4096);
-                connections.add(server, router());
-                client
-            })
-            .collect();
-        ask(&mut clients[0], "/endless").await;
-        clients[0].read_exact(&mut [0; 100]).await.unwrap();
-        let (mut newcomer, server) = duplex(4096);
-        connections.add(server, router());
+        let mut connections = Connections::new(fastrand::Rng::with_seed(7));
+        let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| connect(&mut connections)).collect();
+        let mut asker = clients.swap_remove(0);
+        ask(&mut asker, "/endless").await;
+        asker.read_exact(&mut [0; 100]).await.unwrap();
+        let mut newcomer = connect(&mut connections);
         ask(&mut newcomer, "/").await;
         let mut answer = String::new();
         newcomer.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("short"), "{answer}");
-        assert_eq!(clients[1].read(&mut [0; 1]).await.unwrap(), 0, "the oldest that is silent");
-        clients[0].read_exact(&mut vec![0; 1 << 20]).await.unwrap();
-        let mut byte = [0; 1];
-        let silent = tokio::time::timeout(Duration::from_secs(1), clients[2].read(&mut byte));
-        assert!(silent.await.is_err(), "one is enough");
+        let mut over = 0;
+        for client in &mut clients {
+            over += usize::from(is_over(client).await);
+        }
+        assert_eq!(over, 1);
+        asker.read_exact(&mut vec![0; 1 << 20]).await.unwrap();
 
         connections.cut_silent_off();
-        assert_eq!(clients[2].read(&mut [0; 1]).await.unwrap(), 0);
-        assert_eq!(clients[CONNECTIONS - 1].read(&mut [0; 1]).await.unwrap(), 0);
-        clients[0].read_exact(&mut vec![0; 1 << 20]).await.unwrap();
+        for client in &mut clients {
+            assert!(is_over(client).await);
+        }
+        asker.read_exact(&mut vec![0; 1 << 20]).await.unwrap();
+    }
+
+    /// Promise: who asks while a flood of others renews all places still has a fair chance to be answered, and
+    /// a good one while it renews a third of them.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_leaves_a_chance() {
+        let mut connections = Connections::new(fastrand::Rng::with_seed(7));
+        let mut silent: Vec<_> = (0..CONNECTIONS).map(|_| connect(&mut connections)).collect();
+        for (flood, expected) in [(CONNECTIONS, 25), (CONNECTIONS / 3, 75)] {
+            let mut answered = 0;
+            for _ in 0..100 {
+                let mut probe = connect(&mut connections);
+                silent.extend((0..flood).map(|_| connect(&mut connections)));
+                // It may have been cut off.
+                let _ = probe.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+                let mut answer = String::new();
+                answered +=
+                    usize::from(probe.read_to_string(&mut answer).await.is_ok() && !answer.is_empty());
+            }
+            assert!(answered >= expected, "{answered} of 100 among {flood}");
+        }
     }
 }
