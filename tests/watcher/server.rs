@@ -2,7 +2,7 @@
 //! them.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
@@ -220,6 +220,20 @@ fn silent_and_slow_clients_are_cut_off() {
     for socket in &mut silent {
         socket.set_read_timeout(Some(10 * SECOND)).unwrap();
         assert!(rest(socket).is_empty());
+    }
+}
+
+/// Promise: a client that asks and then ends its side, as `nc -N` does, is answered in full.
+#[test]
+fn half_a_connection_is_answered() {
+    let (_bench, address, _running) = service();
+    for path in ["/livez", "/status"] {
+        let mut socket = TcpStream::connect(address).unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        socket.shutdown(Shutdown::Write).unwrap();
+        let answer = rest(&mut socket);
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{path}: {}", String::from_utf8_lossy(&answer));
+        assert!(path != "/status" || answer.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&answer));
     }
 }
 

@@ -127,6 +127,8 @@ async fn serve(socket: impl Socket, router: Router, asked: Arc<AtomicBool>) {
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who says that he has no more to say, as `nc -N` does, still wants to hear.
+        .half_close(true)
         .header_read_timeout(REQUEST_WITHIN)
         .max_headers(HEADERS)
         .max_header_size(HEAD)
@@ -191,6 +193,28 @@ mod tests {
     async fn is_over(client: &mut DuplexStream) -> bool {
         let mut byte = [0; 1];
         tokio::time::timeout(Duration::from_millis(1), client.read(&mut byte)).await.is_ok()
+    }
+
+    /// Promise: who has asked and then ends his side is answered all the same, however long that takes; who ends
+    /// it without a question is gone at once.
+    #[tokio::test(start_paused = true)]
+    async fn half_a_connection_is_answered() {
+        let slow = async || {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            "slow"
+        };
+        for (question, expected) in [("GET / HTTP/1.1\r\n\r\n", "slow"), ("", ""), ("GET / HTTP/1.1\r\n", "")]
+        {
+            let (mut client, server) = duplex(4096);
+            client.write_all(question.as_bytes()).await.unwrap();
+            client.shutdown().await.unwrap();
+            let began = Instant::now();
+            serve(server, Router::new().route("/", get(slow)), Arc::default()).await;
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with(expected) && answer.is_empty() == expected.is_empty(), "{answer}");
+            assert_eq!(began.elapsed().as_secs(), if expected.is_empty() { 0 } else { 3 });
+        }
     }
 
     /// Promise: the silent give way to newcomers, one for each; who has asked is served.
