@@ -1,5 +1,6 @@
 //! The front doors: `watcher.toml` alone, or together with its watch lists in one report.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,6 +59,32 @@ pub fn glance(path: &Path) -> Result<Glance, ConfigError> {
     let Some(state) = state_path else { return Err(ConfigError(problems)) };
     let problems = if config.is_some() { Vec::new() } else { problems };
     Ok(Glance { state, apps: app_names, problems })
+}
+
+/// What can be told from a `watcher.toml` that need not be in order: enough to ask its server.
+#[derive(Clone, Debug)]
+pub struct ServerGlance {
+    /// The file, an absolute path.
+    pub path: Arc<Path>,
+    /// What `[server] listen` says; none where the file has no such section.
+    pub listen: Option<SocketAddr>,
+    /// Everything that is wrong with the file; empty if it is in order, warnings or not.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads of `watcher.toml` what is needed to ask the watcher how it is. A mistake in the rest of the file does not
+/// stand in the way: the watcher that runs was started by a better one.
+///
+/// # Errors
+/// Lists everything that is wrong with the file, where it names no address and is not in order either.
+pub fn glance_at_server(path: &Path) -> Result<ServerGlance, ConfigError> {
+    let path = resolve(path)?;
+    let Reading { config, listen, problems, .. } = watcher::read(&path);
+    if config.is_none() && listen.is_none() {
+        return Err(ConfigError(problems));
+    }
+    let problems = if config.is_some() { Vec::new() } else { problems };
+    Ok(ServerGlance { path, listen, problems })
 }
 
 /// Reads and checks `watcher.toml` and its watch lists in one go. Errors in the first do not hide those in the

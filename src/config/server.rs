@@ -1,5 +1,6 @@
 //! `[server]`: where health, status and metrics are served. `/status` shows file tokens, so what other machines could
-//! reach has to be asked for twice.
+//! reach has to be asked for twice. Whoever asks for health needs the address alone: a mistake elsewhere must not
+//! make a watcher that runs look ill.
 
 use std::net::SocketAddr;
 
@@ -11,8 +12,18 @@ pub(super) const SERVER_KEYS: &[&str] = &["listen", "allow_remote"];
 const ADDRESS: &str = "an IP address and a port, such as \"127.0.0.1:9464\" or \"[::1]:9464\"";
 
 /// What could be made of `[server]`.
-pub(super) enum ServerReading {
-    /// There is no such section.
+#[derive(Default)]
+pub(super) struct ServerReading {
+    /// The address, if a line that could be parsed names one, whether or not it may be served there.
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) config: ServerSection,
+}
+
+/// The section as a whole.
+#[derive(Default)]
+pub(super) enum ServerSection {
+    /// There is none.
+    #[default]
     Absent,
     /// It is not in order, which is reported.
     Bad,
@@ -23,10 +34,15 @@ pub(super) enum ServerReading {
 /// for it.
 pub(super) fn read(root: &Section<'_>) -> ServerReading {
     let Some(field) = root.field("server") else {
-        return ServerReading::Absent;
+        return ServerReading::default();
     };
-    let config = field.table(SERVER_KEYS).and_then(|section| read_section(&section));
-    config.map_or(ServerReading::Bad, ServerReading::Good)
+    let Some(section) = field.table(SERVER_KEYS) else {
+        return ServerReading { listen: None, config: ServerSection::Bad };
+    };
+    let named = section.field("listen").filter(|_| section.holds("listen"));
+    let listen = named.and_then(|field| field.value().as_str()?.parse().ok());
+    let config = read_section(&section).map_or(ServerSection::Bad, ServerSection::Good);
+    ServerReading { listen, config }
 }
 
 fn read_section(section: &Section<'_>) -> Option<ServerConfig> {
@@ -47,7 +63,11 @@ fn read_section(section: &Section<'_>) -> Option<ServerConfig> {
 
 /// `allowed` is unknown where it is itself in error, which is report enough.
 fn read_address(field: &Field<'_>, allowed: Option<bool>) -> Option<SocketAddr> {
-    let Ok(address) = field.text(ADDRESS)?.parse::<SocketAddr>() else {
+    let text = field.text(ADDRESS)?;
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        if has_port_beyond_all(text) {
+            return field.unfit("a port from 1 to 65535");
+        }
         return field.unfit(&format!("{ADDRESS}; host names are not taken"));
     };
     if address.port() == 0 {
@@ -64,6 +84,13 @@ fn read_address(field: &Field<'_>, allowed: Option<bool>) -> Option<SocketAddr> 
     Some(address)
 }
 
+/// Whether it is an address but for a number that is no port.
+fn has_port_beyond_all(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && format!("{host}:1").parse::<SocketAddr>().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::watcher;
@@ -77,6 +104,61 @@ mod tests {
         match reading.config {
             Some(config) => Ok(config.server.map(|server| server.listen.to_string())),
             None => Err(problems),
+        }
+    }
+
+    /// Promise: what is no address is refused by what is wrong with it.
+    #[test]
+    fn each_slip_in_an_address_is_named() {
+        for (address, expected) in [
+            ("127.0.0.1:99999", "`listen`: expected a port from 1 to 65535"),
+            ("[::1]:65536", "`listen`: expected a port from 1 to 65535"),
+            ("127.0.0.1:0", "with port 0 nobody would know where to ask"),
+            ("localhost:9464", "host names are not taken"),
+            ("localhost:99999", "host names are not taken"),
+            ("127.0.0.1", "expected an IP address and a port"),
+            ("127.0.0.1:", "expected an IP address and a port"),
+            ("::1:99999", "expected an IP address and a port"),
+            ("9464", "expected an IP address and a port"),
+        ] {
+            let refused = check(&format!("[server]\nlisten = \"{address}\"")).unwrap_err();
+            let [only] = refused.as_slice() else { panic!("{refused:?}") };
+            assert!(only.contains(expected), "{address}: {only}");
+        }
+    }
+
+    /// Promise: whatever else is wrong with a file, the address that it names is known; none is guessed.
+    #[test]
+    fn mistakes_elsewhere_leave_the_address_known() {
+        let listen = |text: &str| watcher::check(&std::path::Path::new("f").into(), text).listen;
+        let good = format!("watchlist = [\"l\"]\n[server]\nlisten = \"127.0.0.1:9464\"\n{REST}");
+        let expected = "127.0.0.1:9464".parse().ok();
+        assert_eq!(listen(&good), expected);
+        for (right, wrong) in [
+            ("base_url", "base_ulr"),
+            ("https", "ftp"),
+            ("watchlist", "watch list"),
+            ("\"cli_a\"", "\"cli_a"),
+            ("[server]", "[server]\nallow_remote = 7"),
+            ("[server]", "[server]\nnew_key = 7"),
+            ("[apps.a]", "[poll]\njitter = 7\n[apps.a"),
+        ] {
+            let bad = good.replace(right, wrong);
+            assert!(watcher::check(&std::path::Path::new("f").into(), &bad).config.is_none(), "{bad}");
+            assert_eq!(listen(&bad), expected, "{bad}");
+        }
+        let remote = good.replace("127.0.0.1", "192.168.0.7");
+        assert_eq!(listen(&remote), "192.168.0.7:9464".parse().ok(), "asking is allowed");
+        for (right, wrong) in [
+            ("listen", "listne"),
+            ("[server]", "[sever]"),
+            ("listen = ", "listen "),
+            ("9464\"", "9464"),
+            ("\"127.0.0.1:9464\"", "9464"),
+            ("127.0.0.1", "localhost"),
+        ] {
+            let bad = good.replace(right, wrong);
+            assert_eq!(listen(&bad), None, "{bad}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! file leaves out, so that what the comments there promise is what happens. `watchlist`, `server` and
 //! `apps` never come from there.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::durations::Bounds;
 use super::problem::Problem;
 use super::report::FileReport;
 use super::section::{Field, Origin, Section};
-use super::server::{self, ServerReading};
+use super::server::{self, ServerReading, ServerSection};
 use super::settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};
 use super::sources::is_pattern;
 use super::state::{self, StateReading};
@@ -62,6 +63,8 @@ pub(super) struct Reading {
     pub(super) app_names: Option<Vec<AppName>>,
     /// Where the state file lies, as far as that can be told.
     pub(super) state_path: Option<PathBuf>,
+    /// Where the server listens, as far as that can be told.
+    pub(super) listen: Option<SocketAddr>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -71,7 +74,8 @@ pub(super) fn read(path: &Arc<Path>) -> Reading {
         Ok(text) => check(path, &text),
         Err(refusal) => {
             let problems = vec![describe_refusal(path, refusal)];
-            Reading { config: None, sources: Vec::new(), app_names: None, state_path: None, problems }
+            let (config, app_names, state_path, listen) = (None, None, None, None);
+            Reading { config, sources: Vec::new(), app_names, state_path, listen, problems }
         }
     }
 }
@@ -94,13 +98,13 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
     let clean = !report.has_errors() && !defaults_report.has_errors();
     let mut problems = report.into_problems();
     problems.extend(defaults_report.into_problems());
-    let (app_names, sources) = (parts.apps.names.clone(), parts.sources.clone());
+    let (app_names, sources, listen) = (parts.apps.names.clone(), parts.sources.clone(), parts.server.listen);
     let config = parts.into_config(path).filter(|_| clean);
     let clashes = config.as_ref().map(clashes::find).unwrap_or_default();
     let config = config.filter(|_| clashes.is_empty());
     let state_path = config.as_ref().map(|config| config.state.path.clone()).or(state_path);
     problems.extend(clashes);
-    Reading { config, sources, app_names, state_path, problems }
+    Reading { config, sources, app_names, state_path, listen, problems }
 }
 
 /// A file that is no text, as a problem.
@@ -126,10 +130,10 @@ struct Parts {
 impl Parts {
     fn into_config(self, path: &Arc<Path>) -> Option<Config> {
         let (apps, credential_places) = self.apps.apps?;
-        let server = match self.server {
-            ServerReading::Absent => None,
-            ServerReading::Bad => return None,
-            ServerReading::Good(server) => Some(server),
+        let server = match self.server.config {
+            ServerSection::Absent => None,
+            ServerSection::Bad => return None,
+            ServerSection::Good(server) => Some(server),
         };
         Some(Config {
             path: Arc::clone(path),

@@ -16,6 +16,7 @@ mod explain;
 mod faults;
 mod full_disk;
 mod harness;
+mod health;
 mod hostile;
 mod http;
 mod live_list;

@@ -1,9 +1,7 @@
-//! Health and status over HTTP, and the command that asks for it: what they say, and that nobody can misuse
-//! them.
+//! Health and status over HTTP: what they say, and that nobody can misuse them.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::Output;
 use std::time::{Duration, Instant};
 
 use export_simulator::{DEFAULT_APP_SECRET, Endpoint, Fault, Job, Life};
@@ -11,23 +9,20 @@ use serde_json::Value;
 
 use crate::full_disk::{MOUNT, bench_with_disk, fill, in_own_namespace, seen_by};
 use crate::harness::{Bench, PATIENCE, Running};
+use crate::health::code_and_errors;
 use crate::http::{free_address, get, request, rest, send, served, wait_status};
-use crate::outputs::{stderr, stdout};
+use crate::outputs::stdout;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A watcher with one running job, that serves and is ready.
-fn service() -> (Bench, SocketAddr, Running) {
+pub(crate) fn service() -> (Bench, SocketAddr, Running) {
     let (bench, address) = served(Bench::new());
     bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
     let running = bench.start(&[]);
     running.wait_event("watcher.started", 1);
     wait_status(address, "/readyz", 200);
     (bench, address, running)
-}
-
-fn code_and_errors(output: &Output) -> (Option<i32>, String) {
-    (output.status.code(), stderr(output))
 }
 
 /// Promise: four paths, to be read; whatever else is asked is not there, and nothing can be changed.
@@ -360,40 +355,6 @@ fn a_stop_is_not_ready_and_lives() {
     assert_eq!(get(address, "/livez").status, 200);
     assert_eq!(running.wait().code, Some(0));
     assert!(TcpStream::connect(address).is_err());
-}
-
-/// Promise: `health` says 0 or 1 and, where it is 1, why; only a slip in the command line is another code.
-#[test]
-fn health_has_two_answers() {
-    let bench = Bench::new();
-    let (code, said) = code_and_errors(&bench.output("health", &[]));
-    assert!(code == Some(1) && said.contains("watcher.toml has no [server] section"), "{said}");
-    let (bench, address) = served(bench);
-    // Neither of these is looked at.
-    std::fs::remove_file(bench.path("app_secret")).unwrap();
-    bench.write("watchlist.toml", "no list");
-    let (code, said) = code_and_errors(&bench.output("health", &[]));
-    assert!(code == Some(1) && said.contains(&format!("failed to reach the watcher at {address}")), "{said}");
-    let other = TcpListener::bind(address).unwrap();
-    let asked = Instant::now();
-    let (code, said) = code_and_errors(&bench.output("health", &[]));
-    assert!(code == Some(1) && said.contains("gave no answer within 5 s"), "{said}");
-    assert!(asked.elapsed() < 8 * SECOND, "{:?}", asked.elapsed());
-    let stranger = std::thread::spawn(move || {
-        // The first is that of the one who waited in vain.
-        for (mut socket, _) in [other.accept().unwrap(), other.accept().unwrap()] {
-            let _ = socket.read(&mut [0; 1024]);
-            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
-            rest(&mut socket);
-        }
-    });
-    let (code, said) = code_and_errors(&bench.output("health", &[]));
-    assert!(code == Some(1) && said.contains("is no watcher; another program has its port"), "{said}");
-    stranger.join().unwrap();
-    bench.reconfigure("listen = ", "listne = ");
-    let (code, said) = code_and_errors(&bench.output("health", &[]));
-    assert!(code == Some(1) && said.contains("did you mean `listen`?"), "{said}");
-    assert_eq!(bench.output("health", &["--redy"]).status.code(), Some(2));
 }
 
 /// Promise: `check` says where health will be served, and refuses what other machines could reach.

@@ -1,12 +1,13 @@
 //! `health`: asks the watcher that runs by this configuration how it is, for probes that have neither a shell
-//! nor curl. Reads `watcher.toml` alone: no watch list, no secret, no state file.
+//! nor curl. Of `watcher.toml` it needs `[server] listen` alone: whatever else has become wrong with the file is
+//! none of the watcher's that runs.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use feishu_export_watcher::config::{ConfigError, load};
+use feishu_export_watcher::config::{ConfigError, glance_at_server};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -28,7 +29,7 @@ const ANSWER_MAX: usize = 64 << 10;
 /// Nothing was learned about the watcher's health, which a probe has to take for the worst.
 #[derive(Debug, Error)]
 enum HealthError {
-    /// The configuration is not in order.
+    /// The configuration is not in order, and names no address.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Nothing listens.
@@ -43,27 +44,39 @@ enum HealthError {
     )]
     Unreachable(SocketAddr, #[source] io::Error),
     /// It was silent.
-    #[error("the watcher at {0} gave no answer within {seconds} s", seconds = DEADLINE.as_secs())]
+    #[error(
+        "the watcher at {0} gave no answer within {seconds} s; it hangs, or another [server] listen was in force when it started",
+        seconds = DEADLINE.as_secs()
+    )]
     Silent(SocketAddr),
     /// It was answered in another tongue.
     #[error("failed to understand the answer from {0}")]
     Garbled(SocketAddr, #[source] hyper::Error),
     /// It was answered by somebody else.
-    #[error("what answers at {0} is no watcher; another program has its port")]
+    #[error(
+        "what answers at {0} is no watcher; another program has its port, or another [server] listen was in force when the watcher started"
+    )]
     Stranger(SocketAddr),
+}
+
+/// What came back.
+struct Answer {
+    from: SocketAddr,
+    status: StatusCode,
+    text: String,
 }
 
 /// Asks; returns the exit code, which is 0 or 1 whatever is wrong: probes know nothing else.
 pub(crate) fn health(arguments: &HealthArguments) -> u8 {
     let path = if arguments.ready { "/readyz" } else { "/livez" };
     match ask(&arguments.config, path) {
-        Ok((StatusCode::OK, text)) => {
+        Ok(Answer { status: StatusCode::OK, text, .. }) => {
             // Who does not want to hear it has the exit code.
             let _ = write!(io::stdout(), "{}", crate::log::harmless::harmless_but(&text, &['\n']));
             exit::FINE
         }
-        Ok((_, text)) => {
-            tell(text.trim_end());
+        Ok(answer) => {
+            tell(&reason(&answer, path));
             exit::UNEXPECTED
         }
         Err(HealthError::Config(error)) => {
@@ -77,10 +90,26 @@ pub(crate) fn health(arguments: &HealthArguments) -> u8 {
     }
 }
 
-fn ask(config: &Path, path: &'static str) -> Result<(StatusCode, String), HealthError> {
-    let (config, _) = load(config)?;
-    let server = config.server.ok_or_else(|| HealthError::NoServer(config.path.to_path_buf()))?;
-    let address = reachable(server.listen);
+/// Why the watcher is not well, in its own words; if it has none, what it said instead.
+fn reason(answer: &Answer, path: &str) -> String {
+    let Answer { from, status, text } = answer;
+    match (*status, text.trim_end()) {
+        (StatusCode::SERVICE_UNAVAILABLE, text) if !text.is_empty() => text.to_owned(),
+        (_, "") => format!("the watcher at {from} answered {status} for {path}, without a word"),
+        (_, text) => format!("the watcher at {from} answered {status} for {path}: {text}"),
+    }
+}
+
+fn ask(config: &Path, path: &'static str) -> Result<Answer, HealthError> {
+    let glance = glance_at_server(config)?;
+    let path_of_config = glance.path.display();
+    if !glance.problems.is_empty() {
+        tell(&format!(
+            "{path_of_config} is not in order, `check` says why; asked is the [server] listen that it names"
+        ));
+    }
+    let listen = glance.listen.ok_or_else(|| HealthError::NoServer(glance.path.to_path_buf()))?;
+    let address = reachable(listen);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(HealthError::Runtime)?.block_on(async {
         let exchange = tokio::time::timeout(DEADLINE, exchange(address, path));
@@ -99,7 +128,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 /// One request over a connection of its own.
-async fn exchange(address: SocketAddr, path: &'static str) -> Result<(StatusCode, String), HealthError> {
+async fn exchange(address: SocketAddr, path: &'static str) -> Result<Answer, HealthError> {
     let garbled = |error| HealthError::Garbled(address, error);
     let socket =
         TcpStream::connect(address).await.map_err(|error| HealthError::Unreachable(address, error))?;
@@ -117,18 +146,15 @@ async fn exchange(address: SocketAddr, path: &'static str) -> Result<(StatusCode
     answer
 }
 
-async fn read(
-    address: SocketAddr,
-    response: Response<Incoming>,
-) -> Result<(StatusCode, String), HealthError> {
+async fn read(from: SocketAddr, response: Response<Incoming>) -> Result<Answer, HealthError> {
     let status = response.status();
     if response.headers().get(SERVER).is_none_or(|name| name != server::NAME) {
-        return Err(HealthError::Stranger(address));
+        return Err(HealthError::Stranger(from));
     }
     // The status says it all, even if the text is too long or breaks off.
     let text = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
     let text = text.map(|text| String::from_utf8_lossy(&text.to_bytes()).into_owned());
-    Ok((status, text.unwrap_or_default()))
+    Ok(Answer { from, status, text: text.unwrap_or_default() })
 }
 
 #[cfg(test)]
