@@ -35,7 +35,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::fates::Fate;
-use crate::log::{Format, LogHandle, LogSetup};
+use crate::log::{Format, LogHandle, LogPlace, LogSetup};
 use crate::terminal::Screen;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -156,7 +156,9 @@ fn write_secret(path: &Path) -> io::Result<()> {
 fn set_up_log(loaded: &Loaded) -> Outcome<LogHandle> {
     let colour = Screen::of_stdout().colour;
     let config = &loaded.config.log;
-    let setup = LogSetup::of_process(Format::Text { colour }, config.level.clone(), config.file.clone())?;
+    let state = loaded.config.state.clone();
+    let file = config.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
+    let setup = LogSetup::of_process(Format::Text { colour }, config.level.clone(), file)?;
     Ok(log::init(setup)?)
 }
 

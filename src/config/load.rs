@@ -107,10 +107,11 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     let mut lists = watch_list::read(&terms, |_| Treatment::Take);
     let lookout = Lookout::new(marks, &mut lists);
     problems.append(&mut lists.problems);
+    let clashes = config.as_ref().map(clashes::find_on_disk).unwrap_or_default();
+    let is_usable = !lists.is_fatal && clashes.is_empty();
+    problems.extend(clashes);
     match config {
-        Some(config) if !lists.is_fatal => {
-            Ok(Loaded { config, watch_list: lists.into_list(), problems, lookout })
-        }
+        Some(config) if is_usable => Ok(Loaded { config, watch_list: lists.into_list(), problems, lookout }),
         _ => Err(ConfigError(problems)),
     }
 }
@@ -123,9 +124,7 @@ pub fn read_again(config: &Config) -> Option<Vec<u8>> {
 
 /// The state file and what belongs to it, as they are now.
 pub(super) fn forbidden(config: &Config) -> Forbidden {
-    // What belongs to it lies beside the file itself, not beside a link to it.
-    let state = config.state.path.canonicalize().unwrap_or_else(|_| config.state.path.clone());
-    Forbidden::files(clashes::beside_state(&state))
+    Forbidden::files(clashes::state_files(&config.state.path))
 }
 
 /// Absolute, so that what the state file remembers of a watch list does not depend on where the program

@@ -48,7 +48,7 @@ fn check_source(source: &SecretSource, forbidden: &Forbidden) -> Result<(), Stri
 }
 
 /// The file that holds the secret, if it is in one.
-fn find_file(source: &SecretSource) -> Result<Option<PathBuf>, String> {
+pub(super) fn find_file(source: &SecretSource) -> Result<Option<PathBuf>, String> {
     match source {
         SecretSource::File(path) => Ok(Some(path.clone())),
         SecretSource::Env(_) => Ok(None),

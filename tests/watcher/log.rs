@@ -1,6 +1,7 @@
 //! The log: form of the lines, fields of the verdicts, levels, and text from a hostile server.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use export_simulator::{Fault, Job, Life};
@@ -274,4 +275,45 @@ fn debug_shows_every_poll() {
     assert!(retry["error.log_id"].as_str().is_some_and(|id| !id.is_empty()), "{retry}");
     let shown = ended.events("poll.pending").len() + ended.events("poll.retry").len() + 1;
     assert_eq!(shown, bench.sim.polls_of("70").len());
+}
+
+/// Promise 6: a log file that is the state file by another name is refused before anything is written to it, by
+/// `check` as well, whether or not the state file is there yet; a link that is swapped later leads nowhere.
+#[test]
+fn no_line_goes_into_the_state_file() {
+    let bench = Bench::new();
+    bench.configure("[log]\nfile = \"events.jsonl\"");
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
+    let (state, log) = (bench.path("state.db"), bench.path("events.jsonl"));
+    let assert_refused = || {
+        for (command, arguments) in [("check", &[][..]), ("run", &["--until-done"])] {
+            let output = bench.output(command, arguments);
+            let said = stdout(&output) + &stderr(&output);
+            assert_eq!(output.status.code(), Some(78), "{command}: {said}");
+            assert!(said.contains("[log] file: ") && said.contains("which is the state file"), "{said}");
+        }
+    };
+    symlink("state.db", &log).unwrap();
+    assert_refused();
+    assert!(!state.exists());
+    fs::remove_file(&log).unwrap();
+
+    let running = bench.start(&[]);
+    bench.wait_file("events.jsonl", "watcher.started");
+    fs::remove_file(&log).unwrap();
+    symlink("state.db-wal", &log).unwrap();
+    running.signal(Signal::HUP);
+    running.wait_log("the refusal", |lines| {
+        let said =
+            |line: &Value| line["message"].as_str().is_some_and(|it| it.contains("it is the state file"));
+        lines.iter().any(said)
+    });
+    assert_eq!(running.stop().code, Some(0));
+    fs::remove_file(&log).unwrap();
+
+    let before = fs::read(&state).unwrap();
+    assert_eq!(bench.ticket("70")["state"], "pending");
+    fs::hard_link(&state, &log).unwrap();
+    assert_refused();
+    assert!(fs::read(&state).unwrap() == before);
 }

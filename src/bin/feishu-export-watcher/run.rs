@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::RunArguments;
-use crate::log::{Format, LogError, LogHandle, LogSetup};
+use crate::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
 use crate::notify::Notifier;
 use crate::progress::Progress;
 use crate::server::Server;
@@ -171,8 +171,9 @@ fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogEr
         LogFormat::Auto => Format::Json,
     };
     let directives = level.unwrap_or_else(|| config.log.level.clone());
-    let setup =
-        LogSetup::of_process(format, directives, config.log.file.clone()).map_err(LogError::Thread)?;
+    let state = config.state.clone();
+    let file = config.log.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
+    let setup = LogSetup::of_process(format, directives, file).map_err(LogError::Thread)?;
     log::init(setup)
 }
 

@@ -32,4 +32,4 @@ pub(crate) use handle::LogHandle;
 #[cfg(test)]
 pub(crate) use setup::build;
 pub(crate) use setup::{Format, LogError, LogSetup, init};
-pub(crate) use sink::Suspend;
+pub(crate) use sink::{LogPlace, Suspend};

@@ -18,7 +18,7 @@ use super::handle::LogHandle;
 use super::outlet::{Form, Notes, Outlet, Outlets};
 use super::queue::{Bounds, Queue};
 use super::record::Record;
-use super::sink::{LogFile, Sink, Stdout};
+use super::sink::{LogFile, LogPlace, Sink, Stdout};
 use super::text::TextForm;
 use super::writer::Writer;
 
@@ -41,7 +41,7 @@ pub(crate) struct LogSetup {
     /// A level, or `tracing` directives.
     pub(crate) directives: String,
     /// A file that gets JSON lines as well.
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) file: Option<LogPlace>,
     /// Standard output. Unbuffered, or a failed write could not be told from a good one.
     pub(crate) stdout: Box<dyn Write + Send>,
     /// Where a log that can't be written and has no second place says so.
@@ -52,7 +52,7 @@ pub(crate) struct LogSetup {
 
 impl LogSetup {
     /// The log of a program: its own standard output, the machine's time zone.
-    pub(crate) fn of_process(format: Format, directives: String, file: Option<PathBuf>) -> io::Result<Self> {
+    pub(crate) fn of_process(format: Format, directives: String, file: Option<LogPlace>) -> io::Result<Self> {
         // The standard library's own handle keeps lines in a buffer and calls a closed output good.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self {
@@ -118,10 +118,11 @@ pub(crate) fn build(
     Ok((Registry::default().with(layer), LogHandle { outlets, suspend }))
 }
 
-fn open(path: PathBuf) -> Result<(String, LogFile), LogError> {
-    match LogFile::open(&path) {
-        Ok(file) => Ok((format!("log file {}", path.display()), file)),
-        Err(source) => Err(LogError::File { path, source }),
+fn open(place: LogPlace) -> Result<(String, LogFile), LogError> {
+    let name = format!("log file {}", place.path().display());
+    match LogFile::open(place) {
+        Ok(file) => Ok((name, file)),
+        Err((path, source)) => Err(LogError::File { path, source }),
     }
 }
 

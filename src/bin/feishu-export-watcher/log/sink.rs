@@ -3,9 +3,12 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{Mode, OFlags};
 
 /// What a terminal's other user (a progress bar) does around each write: it takes itself off the
 /// screen, calls the write, and comes back.
@@ -64,9 +67,28 @@ impl Sink for Stdout {
     fn break_line(&mut self) {}
 }
 
+/// Where the log file is to be.
+pub(crate) struct LogPlace {
+    path: PathBuf,
+    is_taken: Box<dyn Fn(&Path) -> bool + Send>,
+}
+
+impl LogPlace {
+    /// `is_taken` says of a path whether it leads to the state file, or to what belongs to it. By a link the log's may
+    /// come to do so, and to open and close that file would take SQLite's locks off it.
+    pub(crate) fn new(path: PathBuf, is_taken: impl Fn(&Path) -> bool + Send + 'static) -> Self {
+        Self { path, is_taken: Box::new(is_taken) }
+    }
+
+    /// The path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// The log file, appended to.
 pub(super) struct LogFile {
-    path: PathBuf,
+    place: LogPlace,
     file: File,
     /// The file ends within a line, which a crash or a full disk cut short.
     torn: bool,
@@ -77,13 +99,17 @@ impl LogFile {
     ///
     /// Only a regular file will do: opening a pipe would wait for its reader, and a device can't be
     /// synced.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = open_regular(path)?;
-        let torn = ends_within_a_line(&mut file)?;
-        let mut opened = Self { path: path.to_owned(), file, torn };
+    pub(super) fn open(place: LogPlace) -> Result<Self, (PathBuf, io::Error)> {
+        match open_whole_lines(&place) {
+            Ok((file, torn)) => Ok(Self { place, file, torn }.with_line_ended()),
+            Err(error) => Err((place.path, error)),
+        }
+    }
+
+    fn with_line_ended(mut self) -> Self {
         // On a full disk the line is ended together with the next write.
-        let _ = opened.end_torn_line();
-        Ok(opened)
+        let _ = self.end_torn_line();
+        self
     }
 
     fn end_torn_line(&mut self) -> io::Result<()> {
@@ -106,7 +132,8 @@ impl Sink for LogFile {
     }
 
     fn reopen(&mut self) -> io::Result<bool> {
-        *self = Self::open(&self.path)?;
+        (self.file, self.torn) = open_whole_lines(&self.place)?;
+        let _ = self.end_torn_line();
         Ok(true)
     }
 
@@ -115,24 +142,53 @@ impl Sink for LogFile {
     }
 }
 
-fn open_regular(path: &Path) -> io::Result<File> {
-    let regular = match path.metadata() {
-        Ok(metadata) => metadata.is_file(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-        Err(error) => return Err(error),
-    };
-    if !regular {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    // An empty path component means the current folder, which is there.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+/// The file, and whether it ends within a line.
+fn open_whole_lines(place: &LogPlace) -> io::Result<(File, bool)> {
+    let mut file = open_regular(place)?;
     if file.metadata()?.len() == 0 {
         // A new name in a folder lasts only once the folder is synced.
-        File::open(folder)?.sync_all()?;
+        File::open(folder_of(&place.path))?.sync_all()?;
     }
-    Ok(file)
+    let torn = ends_within_a_line(&mut file)?;
+    Ok((file, torn))
+}
+
+/// What is there is held on to before it is looked at, and only then opened, so that it can't be swapped for
+/// anything else in between.
+fn open_regular(place: &LogPlace) -> io::Result<File> {
+    let refused = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    let held = rustix::fs::open(&place.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map(File::from);
+    let held = match held.map_err(io::Error::from) {
+        Ok(held) => Some(held),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if held.as_ref().map(File::metadata).transpose()?.is_some_and(|found| !found.is_file()) {
+        return refused("it is not a regular file");
+    }
+    let path = held.as_ref().map(|held| PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())));
+    // There may be no /proc.
+    let path = path.filter(|path| path.exists()).unwrap_or_else(|| place.path.clone());
+    if (place.is_taken)(&path) {
+        return refused("it is the state file, or belongs to it");
+    }
+    if held.is_some() { to_append().open(path) } else { create(&path) }
+}
+
+fn to_append() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).mode(0o600);
+    options
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
+    to_append().create(true).open(path)
+}
+
+/// An empty path component means the current folder, which is there.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
@@ -147,15 +203,45 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
+
+    fn open(path: &Path) -> Result<LogFile, (PathBuf, io::Error)> {
+        LogFile::open(LogPlace::new(path.to_owned(), |_| false))
+    }
+
+    /// What has another use is not opened, by whatever name, also when a link is swapped meanwhile.
+    #[test]
+    fn what_is_taken_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (taken, path) = (folder.path().join("state.db"), folder.path().join("events.jsonl"));
+        std::fs::write(&taken, "precious").unwrap();
+        let place = || {
+            let taken = taken.clone();
+            LogPlace::new(path.clone(), move |path| {
+                path.metadata().is_ok_and(|found| found.ino() == taken.metadata().unwrap().ino())
+            })
+        };
+        let mut log = LogFile::open(place()).unwrap();
+        for link in
+            [(|old, new| std::fs::hard_link(old, new)) as fn(&Path, &Path) -> _, |old, new| symlink(old, new)]
+        {
+            std::fs::remove_file(&path).unwrap();
+            link(&taken, &path).unwrap();
+            let (_, error) = LogFile::open(place()).err().unwrap();
+            assert!(error.to_string().contains("it is the state file"), "{error}");
+            assert!(log.reopen().is_err());
+            log.write(b"still to the old place\n").unwrap();
+        }
+        assert_eq!(std::fs::read(&taken).unwrap(), b"precious");
+    }
 
     #[test]
     fn a_new_file_and_its_folder_belong_to_this_user_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("logs/today/events.jsonl");
-        LogFile::open(&path).unwrap().write(b"x\n").unwrap();
+        open(&path).unwrap().write(b"x\n").unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     }
@@ -166,7 +252,7 @@ mod tests {
         let path = folder.path().join("events.jsonl");
         std::fs::write(&path, "{\"whole\":1}\n{\"to").unwrap();
         for line in ["{}\n", "[]\n"] {
-            LogFile::open(&path).unwrap().write(line.as_bytes()).unwrap();
+            open(&path).unwrap().write(line.as_bytes()).unwrap();
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"whole\":1}\n{\"to\n{}\n[]\n");
     }
@@ -177,7 +263,7 @@ mod tests {
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         for path in [&pipe, Path::new("/dev/null"), folder.path()] {
-            assert_eq!(LogFile::open(path).err().unwrap().kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(open(path).err().unwrap().1.kind(), io::ErrorKind::InvalidInput);
         }
     }
 

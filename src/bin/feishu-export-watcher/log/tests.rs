@@ -15,7 +15,7 @@ use super::outlet::{Form, Outlets};
 use super::queue::Bounds;
 use super::record::Record;
 use super::setup::start;
-use super::sink::Sink;
+use super::sink::{LogPlace, Sink};
 use super::{Format, LogHandle, LogSetup, build};
 
 const OWN: &str = "feishu_export_watcher::watch";
@@ -97,7 +97,7 @@ fn setup(directives: &str, stdout: Fake, file: Option<PathBuf>) -> LogSetup {
     LogSetup {
         format: Format::Json,
         directives: directives.to_owned(),
-        file,
+        file: file.map(|path| LogPlace::new(path, |_| false)),
         stdout: Box::new(stdout),
         stderr: Box::new(io::sink()),
         zone: TimeZone::UTC,
