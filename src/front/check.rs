@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
+use super::writable::{trouble_with_log, trouble_with_state};
 use crate::config::{Config, Problem, check_secrets, load_all};
 use crate::domain::{App, BudgetKey, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry, WatchList};
 use crate::store::read_only;
@@ -44,10 +45,19 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     if loaded.watch_list.entries.is_empty() {
         notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
     }
-    if let Err(error) = read_only(&loaded.config.state.path) {
-        notes.push(format!("a run would end at once: {error}"));
-    }
+    notes.extend(hindrances(&loaded.config).into_iter().map(|why| format!("a run would end at once: {why}")));
     CheckReport { problems: loaded.problems, notes, accepted: Some((loaded.config, loaded.watch_list)) }
+}
+
+/// What would end a run before it begins.
+fn hindrances(config: &Config) -> Vec<String> {
+    let state = &config.state.path;
+    let state = match read_only(state) {
+        Ok(_) => trouble_with_state(state),
+        Err(error) => Some(error.to_string()),
+    };
+    let log = config.log.file.as_deref().and_then(trouble_with_log);
+    state.into_iter().chain(log).collect()
 }
 
 /// Says so where asking once about every open ticket takes longer than an exported file lives: some files

@@ -7,3 +7,4 @@ mod live_list;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod status;
+mod writable;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use export_simulator::{Job, Life};
 
+use crate::full_disk::{bench_with_disk, in_own_namespace};
 use crate::harness::Bench;
-use crate::outputs::{files, stderr, stdout};
+use crate::outputs::{files, reconfigure, stderr, stdout};
 
 const INVALID: Option<i32> = Some(78);
 
@@ -207,6 +208,63 @@ fn paths_are_shown_resolved_and_nothing_is_touched() {
     }
     assert_eq!(files(bench.folder.path()), before);
     assert!(bench.sim.requests().is_empty());
+}
+
+/// Promise: what would end a run at once although the configuration is in order is said, and nothing is made to
+/// find it out.
+#[test]
+fn what_cannot_be_written_is_said() {
+    let bench = bench();
+    bench.write("letter", "a letter");
+    fs::create_dir(bench.path("folder")).unwrap();
+    let text = bench.read("watcher.toml");
+    let at = |name: &str| bench.path(name).display().to_string();
+    for (section, reason) in [
+        (
+            "[log]\nfile = \"letter/log.jsonl\"",
+            format!("log file {}: {} is not a folder", at("letter/log.jsonl"), at("letter")),
+        ),
+        ("[log]\nfile = \"folder\"", format!("log file {}: it is not a regular file", at("folder"))),
+        ("[state]\npath = \"letter/s.db\"", format!("failed to resolve {}", at("letter/s.db"))),
+    ] {
+        bench.write("watcher.toml", &text.replace("[poll]", &format!("{section}\n[poll]")));
+        let before = files(bench.folder.path());
+        let check = bench.output("check", &[]);
+        let expected = format!("warning: a run would end at once: {reason}");
+        assert!(stdout(&check).contains(&expected), "{}", stdout(&check));
+        assert!(stdout(&check).ends_with("in order (warnings: 1)\n"), "{}", stdout(&check));
+        assert_eq!(files(bench.folder.path()), before);
+        assert!([Some(74), INVALID].contains(&bench.run().code));
+    }
+    bench.write("watcher.toml", &text.replace("[poll]", "[state]\npath = \"new/deep/s.db\"\n[poll]"));
+    let said = stdout(&bench.output("check", &[]));
+    assert!(
+        said.contains(&format!("s.db ({} does not exist yet; it will be created)\n", at("new/deep"))),
+        "{said}"
+    );
+    assert!(said.ends_with("\nin order\n"), "{said}");
+    assert!(!bench.path("new").exists());
+}
+
+/// Promise: the same of a file system that takes no writing. (Root may write wherever that is not so.)
+#[test]
+fn what_is_read_only_is_said() {
+    let Some(bench) = bench_with_disk() else { return };
+    bench.jobs([]);
+    reconfigure(&bench, "[poll]", "[log]\nfile = \"disk/logs/events.jsonl\"\n[poll]");
+    let line = |command: &str| {
+        let line =
+            format!("mount -t tmpfs -o ro none \"$DISK\" || exit 99; exec \"$0\" {command} --config \"$3\"");
+        in_own_namespace(&bench, &line, &[]).output().unwrap()
+    };
+    let said = stdout(&line("check"));
+    let disk = bench.path("disk").display().to_string();
+    for what in ["state file", "log file"] {
+        let expected = format!("warning: a run would end at once: {what} {disk}/");
+        assert!(said.contains(&expected), "{said}");
+    }
+    assert_eq!(said.matches(&format!("this user may not make files in {disk}\n")).count(), 2, "{said}");
+    assert_eq!(line("run").status.code(), INVALID);
 }
 
 /// Promise 6: a bad file that only a pattern matched takes nothing away: its tickets stay as they were, the

@@ -1,6 +1,7 @@
 //! `check`: what the front door found, printed.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use feishu_export_watcher::CheckReport;
 use feishu_export_watcher::config::{Config, WatchSourceKind};
@@ -51,11 +52,18 @@ fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<bool> {
     Ok(report.is_fine())
 }
 
+/// The path of a file that a run makes, with its folder if need be.
+fn made(path: &Path) -> String {
+    let absent = path.parent().filter(|folder| folder.symlink_metadata().is_err());
+    let note = absent.map(|folder| format!(" ({} does not exist yet; it will be created)", folder.display()));
+    format!("{}{}", path.display(), note.unwrap_or_default())
+}
+
 fn print_paths(config: &Config, list: &WatchList, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "configuration  {}", config.path.display())?;
-    writeln!(out, "state file     {}", config.state.path.display())?;
+    writeln!(out, "state file     {}", made(&config.state.path))?;
     if let Some(file) = &config.log.file {
-        writeln!(out, "log file       {}", file.display())?;
+        writeln!(out, "log file       {}", made(file))?;
     }
     if let Some(server) = &config.server {
         writeln!(out, "server         {}", server.listen)?;
