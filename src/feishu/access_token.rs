@@ -38,8 +38,8 @@ pub(super) fn request_body(app_id: &str, app_secret: &SecretString) -> Result<Ve
     serde_json::to_vec(&Body { app_id, app_secret: app_secret.expose_secret() })
 }
 
-/// What an answer of the endpoint means. The secret that was sent is kept out of the texts.
-pub(super) fn of_answer(received: &Received, app_secret: &SecretString) -> TokenAnswer {
+/// What an answer of the endpoint means. `secrets` is what the server has seen: it is kept out of the texts.
+pub(super) fn of_answer(received: &Received, secrets: &[&str]) -> TokenAnswer {
     let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
     let mut detail = detail::of_answer(received, envelope.as_ref());
     let result = match envelope.as_ref().and_then(|envelope| Some((envelope, envelope.code?))) {
@@ -50,13 +50,13 @@ pub(super) fn of_answer(received: &Received, app_secret: &SecretString) -> Token
         Some((envelope, code)) if code != 0 => Err(of_code(received, code, envelope)),
         _ => Err(of_status(received, envelope.as_ref())),
     };
-    TokenAnswer { result, detail: detail::tidy(detail, app_secret.expose_secret()) }
+    TokenAnswer { result, detail: detail::tidy(detail, secrets) }
 }
 
 /// An answer for trouble that came before there was one.
 pub(super) fn trouble(trouble: TokenTrouble, message: String) -> TokenAnswer {
     let detail = Detail { message: Some(message.into()), ..Detail::default() };
-    TokenAnswer { result: Err(trouble), detail: detail::tidy(detail, "") }
+    TokenAnswer { result: Err(trouble), detail: detail::tidy(detail, &[]) }
 }
 
 const fn is_success(status: u16) -> bool {
@@ -122,7 +122,7 @@ mod tests {
     const REJECTED: TokenTrouble = TokenTrouble::AppFault(P::CredentialsRejected);
 
     fn answer(status: u16, body: impl AsRef<[u8]>) -> TokenAnswer {
-        of_answer(&Received::of(status, body), &SecretString::from("hunter2"))
+        of_answer(&Received::of(status, body), &["hunter2"])
     }
 
     fn trouble_of(status: u16, body: impl AsRef<[u8]>) -> TokenTrouble {
@@ -217,7 +217,7 @@ mod tests {
         let mut received = Received::of(429, r#"{"code":99991400,"msg":"limit"}"#);
         received.headers.retry_after = Some("9".into());
         received.headers.log_id = Some("L".into());
-        let answer = of_answer(&received, &SecretString::from("hunter2"));
+        let answer = of_answer(&received, &["hunter2"]);
         assert_eq!(
             answer.result.unwrap_err(),
             TokenTrouble::Throttled { reset: Some(Duration::from_secs(9)) }

@@ -1,5 +1,5 @@
 //! The HTTP client. It sends exactly one request for each call and reports what came back; it follows
-//! no redirect, sends nothing again by itself and keeps no state but open connections.
+//! no redirect, sends nothing again by itself and keeps no state but open connections and the secrets to hide.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,6 +17,7 @@ use super::api::{Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrou
 use super::body::{Received, describe};
 use super::detail;
 use super::judge;
+use super::known_secrets::KnownSecrets;
 use super::secret::{self, Purpose};
 use super::verdict::{Pace, Verdict};
 use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretSource, with_causes};
@@ -46,6 +47,7 @@ pub struct HttpExportApi {
 struct Site {
     app: App,
     client: Client,
+    known: Arc<KnownSecrets>,
 }
 
 impl HttpExportApi {
@@ -72,9 +74,12 @@ impl HttpExportApi {
         let far = far
             .map(|_| remote(builder(request_timeout).https_only(true)).build().map_err(ClientError))
             .transpose()?;
+        let known = Arc::<KnownSecrets>::default();
         let site = |app: &App| {
             let client = if app.base_url.is_loopback() { near.clone() } else { far.clone() };
-            client.map(|client| (app.name.clone(), Site { app: app.clone(), client }))
+            client.map(|client| {
+                (app.name.clone(), Site { app: app.clone(), client, known: Arc::clone(&known) })
+            })
         };
         Ok(Self { sites: Arc::new(apps.iter().filter_map(site).collect()) })
     }
@@ -144,7 +149,7 @@ impl Site {
         };
         let url = query_url(&self.app.base_url, query.ticket.as_str(), &query.token);
         match send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
-            Ok(received) => judge::of_answer(&received, access_token),
+            Ok(received) => self.known.with(access_token, |secrets| judge::of_answer(&received, secrets)),
             Err(error) => unsent(of_send_error(&error), describe(error)),
         }
     }
@@ -154,6 +159,7 @@ impl Site {
             Ok(app_secret) => app_secret,
             Err(error) => return trouble(unreadable(), with_causes(&error)),
         };
+        self.known.remember(&self.app.name, &app_secret);
         let body = match access_token::request_body(&self.app.app_id, &app_secret) {
             Ok(body) => body,
             Err(error) => return trouble(unreadable(), with_causes(&error)),
@@ -161,7 +167,7 @@ impl Site {
         let url = endpoint_url(&self.app.base_url, access_token::PATH);
         let json = HeaderValue::from_static("application/json; charset=utf-8");
         match send(self.client.post(url).header(CONTENT_TYPE, json).body(body)).await {
-            Ok(received) => access_token::of_answer(&received, &app_secret),
+            Ok(received) => self.known.with("", |secrets| access_token::of_answer(&received, secrets)),
             Err(error) => trouble(TokenTrouble::Retry(ErrorKind::Network), describe(error)),
         }
     }
@@ -207,7 +213,7 @@ fn of_send_error(error: &reqwest::Error) -> Verdict {
 /// An answer where the server gave none.
 fn unsent(verdict: Verdict, message: String) -> Answer {
     let detail = Detail { message: Some(message.into()), ..Detail::default() };
-    Answer { verdict, detail: detail::tidy(detail, "") }
+    Answer { verdict, detail: detail::tidy(detail, &[]) }
 }
 
 fn unknown(app: &AppName) -> String {

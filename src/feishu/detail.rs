@@ -56,9 +56,9 @@ pub(super) fn quote(detail: Detail, received: &Received) -> Detail {
     }
 }
 
-/// Takes the secret out of every text and cuts them, in this order: half a secret can't be found.
-pub(super) fn tidy(detail: Detail, secret: &str) -> Detail {
-    let tidied = |text: Option<Box<str>>, max| text.map(|text| cut(&hide(&text, secret), max, "…").into());
+/// Takes the secrets out of every text and cuts them, in this order: half a secret can't be found.
+pub(super) fn tidy(detail: Detail, secrets: &[&str]) -> Detail {
+    let tidied = |text: Option<Box<str>>, max| text.map(|text| cut(&hide(&text, secrets), max, "…").into());
     Detail {
         message: tidied(detail.message, MESSAGE_MAX),
         log_id: tidied(detail.log_id, LOG_ID_MAX),
@@ -75,13 +75,18 @@ pub(super) fn cut(text: &str, max: usize, mark: &str) -> String {
     }
 }
 
-fn hide(text: &str, secret: &str) -> String {
-    hide_tokens(&hide_exactly(text, secret))
+fn hide(text: &str, secrets: &[&str]) -> String {
+    hide_tokens(&hide_exactly(text, secrets))
 }
 
-/// Takes out the secret itself and nothing else: a file may be called as it likes.
-pub(super) fn hide_exactly(text: &str, secret: &str) -> String {
-    if secret.len() < SECRET_MIN { text.to_owned() } else { text.replace(secret, HIDDEN) }
+/// Takes out the secrets themselves and nothing else: a file may be called as it likes.
+pub(super) fn hide_exactly(text: &str, secrets: &[&str]) -> String {
+    found_in(text, secrets).fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+}
+
+/// Those of the secrets that stand in the text.
+pub(super) fn found_in<'s>(text: &str, secrets: &'s [&str]) -> impl Iterator<Item = &'s str> {
+    secrets.iter().copied().filter(move |secret| secret.len() >= SECRET_MIN && text.contains(*secret))
 }
 
 /// Takes out what looks like an access token: a gateway may repeat one of another request, such as the
@@ -206,12 +211,12 @@ mod tests {
             ["t-caecc734c2e3328a62489fe0648c", "u-6U1SbDiM6XIH2DcTCPyeub", "eyJhbGciOiJFUzI1NiJ9.e30.x"]
         {
             for text in ["T", "Bearer T", "access_token=T&x", "{\"token\":\"T\"}, T"] {
-                assert_eq!(hide(&text.replace('T', token), ""), text.replace('T', HIDDEN), "{token}");
+                assert_eq!(hide(&text.replace('T', token), &[]), text.replace('T', HIDDEN), "{token}");
             }
         }
         for harmless in ["", "t-shirt", "u-turns-are-forbidden-here", "2026112210000001AC1500", "报 t-1 。"]
         {
-            assert_eq!(hide(harmless, ""), harmless);
+            assert_eq!(hide(harmless, &[]), harmless);
         }
     }
 
@@ -219,10 +224,10 @@ mod tests {
     fn a_secret_is_taken_out_before_a_text_is_cut() {
         let secret = "t-0123456789";
         let raw = |text: String| Detail { message: Some(text.into()), ..Detail::default() };
-        let message = |text: String| tidy(raw(text), secret).message.unwrap();
+        let message = |text: String| tidy(raw(text), &["another", secret]).message.unwrap();
         assert_eq!(&*message(format!("bad token {secret}!")), "bad token [hidden]!");
         assert!(!message(format!("{}{secret}", "x".repeat(295))).contains("t-0"));
         assert_eq!(message("语".repeat(1000)).chars().count(), MESSAGE_MAX + 1);
-        assert_eq!(&*tidy(raw("a banana".into()), "a").message.unwrap(), "a banana");
+        assert_eq!(&*tidy(raw("a banana".into()), &["a"]).message.unwrap(), "a banana");
     }
 }

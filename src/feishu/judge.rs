@@ -4,7 +4,7 @@
 use super::api::Answer;
 use super::body::{Body, Received};
 use super::codes;
-use super::detail::{self, cut, hide_exactly};
+use super::detail::{self, cut, found_in, hide_exactly};
 use super::lenient;
 use super::verdict::{Pace, Verdict};
 use super::wire::{Envelope, JobResult};
@@ -20,34 +20,35 @@ const FILE_NAME_MAX: usize = 4096;
 /// Characters of the other texts that are kept.
 const FILE_WORD_MAX: usize = 1024;
 
-/// What an answer to a query means. `access_token` is what was sent: it is kept out of the texts.
-pub(super) fn of_answer(received: &Received, access_token: &str) -> Answer {
+/// What an answer to a query means. `secrets` is what the server has seen, such as the access token that was sent:
+/// it is kept out of the texts.
+pub(super) fn of_answer(received: &Received, secrets: &[&str]) -> Answer {
     let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
     let verdict = match &received.body {
         Body::Broken(_) => of_broken(received),
-        Body::Whole(_) | Body::TooLarge => of_code(received, envelope.as_ref(), access_token),
+        Body::Whole(_) | Body::TooLarge => of_code(received, envelope.as_ref(), secrets),
     };
     let mut detail = detail::of_answer(received, envelope.as_ref());
     if envelope.is_none() {
         detail = detail::quote(detail, received);
     }
-    Answer { verdict, detail: detail::tidy(detail, access_token) }
+    Answer { verdict, detail: detail::tidy(detail, secrets) }
 }
 
 /// An answer whose body broke off. Its code is lost, so only a status that can't be outdone by a
 /// code is believed: a 401 or 404 can.
 fn of_broken(received: &Received) -> Verdict {
     match received.status {
-        429 | 500.. => of_status(received, None, ""),
+        429 | 500.. => of_status(received, None, &[]),
         _ => Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual },
     }
 }
 
-fn of_code(received: &Received, envelope: Option<&Envelope>, access_token: &str) -> Verdict {
+fn of_code(received: &Received, envelope: Option<&Envelope>, secrets: &[&str]) -> Verdict {
     let meaning =
         |envelope: &Envelope| Some(codes::meaning(envelope.code?, &envelope.said(), Endpoint::Query));
     match envelope.and_then(meaning).unwrap_or(CodeMeaning::Unclear) {
-        CodeMeaning::Accepted | CodeMeaning::Unclear => of_status(received, envelope, access_token),
+        CodeMeaning::Accepted | CodeMeaning::Unclear => of_status(received, envelope, secrets),
         CodeMeaning::Failed(kind) => Verdict::Failed(kind),
         CodeMeaning::ServerTrouble => server_trouble(received),
         CodeMeaning::SlowDown => Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow },
@@ -59,11 +60,11 @@ fn of_code(received: &Received, envelope: Option<&Envelope>, access_token: &str)
 }
 
 /// What the HTTP status says where the code says nothing.
-fn of_status(received: &Received, envelope: Option<&Envelope>, access_token: &str) -> Verdict {
+fn of_status(received: &Received, envelope: Option<&Envelope>, secrets: &[&str]) -> Verdict {
     let code = envelope.and_then(|envelope| envelope.code);
     match received.status {
         200..=299 => match (code, envelope.and_then(Envelope::result)) {
-            (Some(0), Some(result)) => of_result(result, access_token),
+            (Some(0), Some(result)) => of_result(result, secrets),
             (None | Some(0), _) => Verdict::Unclear(ErrorKind::MalformedAnswer),
             (Some(_), _) => Verdict::Unclear(ErrorKind::UnknownCode),
         },
@@ -86,28 +87,30 @@ fn server_trouble(received: &Received) -> Verdict {
 }
 
 /// What the job's status says (query export task, `job_status`). A missing one is not "0, success".
-fn of_result(result: &JobResult, access_token: &str) -> Verdict {
+fn of_result(result: &JobResult, secrets: &[&str]) -> Verdict {
     let Some(number) = result.job_status else {
         return Verdict::Unclear(ErrorKind::MalformedAnswer);
     };
     match job_status(number).map(|row| row.meaning) {
-        Some(JobMeaning::Done) => of_success(result, access_token),
+        Some(JobMeaning::Done) => of_success(result, secrets),
         Some(JobMeaning::Running) => Verdict::Pending,
         Some(JobMeaning::Failed(kind)) => Verdict::Failed(kind),
         None => Verdict::Unclear(ErrorKind::UnknownJobStatus),
     }
 }
 
-fn of_success(result: &JobResult, access_token: &str) -> Verdict {
+fn of_success(result: &JobResult, secrets: &[&str]) -> Verdict {
     match result.file_token.as_deref() {
         None => Verdict::Unclear(ErrorKind::NoFileToken),
         Some(token) if token.trim().is_empty() => Verdict::Unclear(ErrorKind::NoFileToken),
-        Some(token) if !is_file_token(token) => Verdict::Unclear(ErrorKind::MalformedAnswer),
+        Some(token) if !is_file_token(token) || found_in(token, secrets).next().is_some() => {
+            Verdict::Unclear(ErrorKind::MalformedAnswer)
+        }
         Some(token) => Verdict::Completed(Box::new(Artefact {
             file_token: token.into(),
-            file_name: kept(result.file_name.as_deref(), FILE_NAME_MAX, access_token),
-            file_extension: kept(result.file_extension.as_deref(), FILE_WORD_MAX, access_token),
-            doc_type: kept(result.doc_type.as_deref(), FILE_WORD_MAX, access_token),
+            file_name: kept(result.file_name.as_deref(), FILE_NAME_MAX, secrets),
+            file_extension: kept(result.file_extension.as_deref(), FILE_WORD_MAX, secrets),
+            doc_type: kept(result.doc_type.as_deref(), FILE_WORD_MAX, secrets),
             file_size: result.file_size,
         })),
     }
@@ -119,9 +122,9 @@ fn is_file_token(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-fn kept(text: Option<&str>, max: usize, access_token: &str) -> Option<Box<str>> {
+fn kept(text: Option<&str>, max: usize, secrets: &[&str]) -> Option<Box<str>> {
     let text = text.filter(|text| !text.is_empty())?;
-    Some(cut(&hide_exactly(text, access_token), max, "").into())
+    Some(cut(&hide_exactly(text, secrets), max, "").into())
 }
 
 #[cfg(test)]
@@ -142,12 +145,12 @@ mod tests {
     const UNKNOWN_CODE: Verdict = Verdict::Unclear(ErrorKind::UnknownCode);
 
     fn verdict(status: u16, body: impl AsRef<[u8]>) -> Verdict {
-        of_answer(&Received::of(status, body), "").verdict
+        of_answer(&Received::of(status, body), &[]).verdict
     }
 
     fn job(result: &str) -> Answer {
         let body = format!(r#"{{"code":0,"msg":"success","data":{{"result":{result}}}}}"#);
-        of_answer(&Received::of(200, body), "")
+        of_answer(&Received::of(200, body), &[])
     }
 
     /// An answer with a code at every status it might come with.
@@ -276,7 +279,7 @@ mod tests {
     fn a_body_that_is_not_whole_is_judged_by_the_status() {
         let verdict = |status, body| {
             let received = Received { status, headers: Headers::default(), body };
-            of_answer(&received, "").verdict
+            of_answer(&received, &[]).verdict
         };
         let broken = || Body::Broken("reset".to_owned());
         for (status, expected) in
@@ -295,7 +298,7 @@ mod tests {
             let mut received = Received::of(status, format!(r#"{{"code":{code}}}"#));
             received.headers.reset = reset.map(Into::into);
             received.headers.retry_after = retry_after.map(Into::into);
-            of_answer(&received, "").verdict
+            of_answer(&received, &[]).verdict
         };
         let throttled = |seconds| Verdict::Throttled { reset: Some(Duration::from_secs(seconds)) };
         let after =
@@ -322,7 +325,7 @@ mod tests {
     #[test]
     fn a_file_name_does_not_repeat_the_access_token() {
         let body = br#"{"code":0,"data":{"result":{"job_status":0,"file_token":"box","file_name":"x t-secret-1 y"}}}"#;
-        let Verdict::Completed(file) = of_answer(&Received::of(200, body), "t-secret-1").verdict else {
+        let Verdict::Completed(file) = of_answer(&Received::of(200, body), &["t-secret-1"]).verdict else {
             panic!()
         };
         assert_eq!(file.file_name.as_deref(), Some("x [hidden] y"));
@@ -359,21 +362,21 @@ mod tests {
         assert_eq!((answer.detail.code, answer.detail.job_status), (Some(0), Some(109)));
         let mut received =
             Received::of(403, r#"{"code":1069902,"msg":"no permission","error":{"log_id":"body"}}"#);
-        let answer = of_answer(&received, "");
+        let answer = of_answer(&received, &[]);
         assert_eq!((answer.detail.http_status, answer.detail.code), (Some(403), Some(1_069_902)));
         assert_eq!(answer.detail.log_id.as_deref(), Some("body"));
         received.headers.log_id = Some("header".into());
-        assert_eq!(of_answer(&received, "").detail.log_id.as_deref(), Some("header"));
+        assert_eq!(of_answer(&received, &[]).detail.log_id.as_deref(), Some("header"));
     }
 
     #[test]
     fn a_page_that_is_no_answer_is_quoted() {
         let secret = "t-0123456789";
         let page = format!("{secret} {}", "x".repeat(1000));
-        let message = of_answer(&Received::of(403, page), secret).detail.message.unwrap();
+        let message = of_answer(&Received::of(403, page), &[secret]).detail.message.unwrap();
         assert!(message.starts_with("answer is not a JSON object: [hidden] xxx"), "{message}");
         assert_eq!(message.chars().count(), 301);
-        let empty = of_answer(&Received::of(302, ""), secret).detail.message.unwrap();
+        let empty = of_answer(&Received::of(302, ""), &[secret]).detail.message.unwrap();
         assert_eq!(&*empty, "redirects are not followed");
     }
 
@@ -409,7 +412,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_panics_or_decides_more_than_it_says(status in 100u16..1000, body in bodies()) {
-            let answer = of_answer(&Received::of(status, body), "t-secret");
+            let answer = of_answer(&Received::of(status, body), &["t-secret"]);
             let code = answer.detail.code;
             match answer.verdict {
                 Verdict::Completed(artefact) => {

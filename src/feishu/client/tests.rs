@@ -253,6 +253,37 @@ async fn a_server_that_repeats_the_token_does_not_get_it_into_the_log() {
     assert!(!format!("{answer:?}{:?}", poll("1")).contains("hunter2"));
 }
 
+/// Promise 7: an app secret that the answer to a query repeats is shown nowhere, also the one that was just
+/// exchanged for another.
+#[tokio::test]
+async fn a_server_that_repeats_the_secret_in_a_query_does_not_get_it_into_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let grant = r#"{"code":0,"msg":"ok","tenant_access_token":"t-hunter2","expire":4567}"#;
+    let said = r#"{"code":99991672,"msg":"S, oldS","log_id":"S","error":{"helps":[{"url":"https://x/S"}]}}"#;
+    let done = r#"{"code":0,"data":{"result":{"job_status":0,"file_token":"box","file_name":"S.pdf"}}}"#;
+    let odd = r#"{"code":0,"data":{"result":{"job_status":0,"file_token":"S"}}}"#;
+    let replies = [grant, grant, said, done, odd, "<p>S</p>"];
+    let reply = |body: &str| Reply::Keep(http("200 OK", "", &body.replace('S', SECRET)));
+    let server = TestServer::start(replies.map(reply).into()).await;
+    let credentials = Credentials::AppSecret(SecretSource::File(path.clone()));
+    let apps = [app(&format!("http://{}", server.address), credentials)];
+    let api = HttpExportApi::new(&apps, TIMEOUT).unwrap();
+    for secret in [format!("old{SECRET}"), SECRET.to_owned()] {
+        std::fs::write(&path, secret).unwrap();
+        api.access_token(&apps[0].name).await.result.unwrap();
+    }
+    let answer = api.query(poll("1")).await;
+    assert_eq!(answer.detail.message.as_deref(), Some("[hidden], [hidden]"));
+    assert_eq!(answer.detail.log_id.as_deref(), Some("[hidden]"));
+    assert_eq!(answer.detail.remedy.as_deref(), Some("see https://x/[hidden]"));
+    let Verdict::Completed(file) = api.query(poll("1")).await.verdict else { panic!("not done") };
+    assert_eq!(file.file_name.as_deref(), Some("[hidden].pdf"));
+    assert_eq!(api.query(poll("1")).await.verdict, Verdict::Unclear(ErrorKind::MalformedAnswer));
+    let page = api.query(poll("1")).await.detail.message.unwrap();
+    assert!(page.ends_with("<p>[hidden]</p>") && !format!("{api:?}").contains("hunter2"), "{page}");
+}
+
 #[tokio::test]
 async fn a_secret_is_read_anew_for_every_token() {
     let folder = tempfile::tempdir().unwrap();
