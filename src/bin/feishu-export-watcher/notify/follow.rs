@@ -1,10 +1,12 @@
 //! Follows the engine's view and turns it into words for the service manager: that the start is done, how
 //! things stand, that there is progress.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use feishu_export_watcher::watch::{Clock, Snapshot};
+use feishu_export_watcher::domain::{AppName, PauseReason};
+use feishu_export_watcher::watch::{AppView, Clock, Snapshot};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,17 +19,38 @@ use super::watchdog::Watchdog;
 /// manager.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// What somebody should look at is told at once, but not more often than this: an app may be paused, and tried
+/// again, without end.
+const TROUBLE_EVERY: Duration = Duration::from_secs(1);
+
+/// What somebody should look at.
+#[derive(PartialEq, Eq, Hash)]
+enum Trouble {
+    Paused(AppName, PauseReason),
+    Failing(AppName),
+    State,
+}
+
 /// Who follows, and what it has told.
 pub(super) struct Follower {
     outbox: Arc<Outbox>,
     watchdog: Option<Watchdog>,
     clock: Clock,
-    told: Option<(Instant, String)>,
+    told: Option<Told>,
+    /// When trouble was last told out of turn.
+    trouble_at: Option<Instant>,
+}
+
+/// The last line.
+struct Told {
+    at: Instant,
+    text: String,
+    troubles: HashSet<Trouble>,
 }
 
 impl Follower {
     pub(super) const fn new(outbox: Arc<Outbox>, watchdog: Option<Watchdog>, clock: Clock) -> Self {
-        Self { outbox, watchdog, clock, told: None }
+        Self { outbox, watchdog, clock, told: None, trouble_at: None }
     }
 
     /// Follows until told to stop, or until the engine is gone: then whoever ran it knows more.
@@ -56,16 +79,28 @@ impl Follower {
     /// The line before the word that the start is done: whoever waited for that looks at it next.
     fn tell_line(&mut self, seen: &Snapshot) {
         let now = self.clock.now();
-        let is_early =
-            self.told.as_ref().is_some_and(|(at, _)| now.at.saturating_duration_since(*at) < LINE_EVERY);
-        if seen.turned_at.is_none() || is_early {
+        if seen.turned_at.is_none() || !self.is_due(seen, now.at) {
             return;
         }
         let text = line(seen, now);
-        if self.told.as_ref().is_none_or(|(_, told)| *told != text) {
-            self.told = Some((now.at, text.clone()));
+        if self.told.as_ref().is_none_or(|told| told.text != text) {
+            self.told = Some(Told { at: now.at, text: text.clone(), troubles: troubles(seen) });
             self.outbox.tell(|protocol| protocol.status(text));
         }
+    }
+
+    /// Whether it is time for a line: after the last one, or because of trouble that this did not tell.
+    fn is_due(&mut self, seen: &Snapshot, now: Instant) -> bool {
+        let Some(told) = &self.told else { return true };
+        if now.saturating_duration_since(told.at) >= LINE_EVERY {
+            return true;
+        }
+        let is_bearable = self.trouble_at.is_none_or(|at| now.saturating_duration_since(at) >= TROUBLE_EVERY);
+        let is_due = is_bearable && !troubles(seen).is_subset(&told.troubles);
+        if is_due {
+            self.trouble_at = Some(now);
+        }
+        is_due
     }
 
     fn tell_progress(&mut self, seen: &Snapshot) {
@@ -84,8 +119,20 @@ impl Follower {
     }
 }
 
+fn troubles(seen: &Snapshot) -> HashSet<Trouble> {
+    let of_app = |app: &AppView| match app.pause {
+        Some(pause) => Some(Trouble::Paused(app.name.clone(), pause.reason)),
+        None => app.degraded.then(|| Trouble::Failing(app.name.clone())),
+    };
+    let state = seen.state_failing.then_some(Trouble::State);
+    seen.apps.iter().filter_map(of_app).chain(state).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use feishu_export_watcher::domain::{BudgetKey, RateLimit, WallTime};
+    use feishu_export_watcher::watch::PauseView;
+
     use super::super::protocol::Protocol;
     use super::*;
 
@@ -200,6 +247,52 @@ mod tests {
             told += count(&bench.live(1, changing).await, "STATUS=");
         }
         assert!((11..=13).contains(&told), "{told} in a minute");
+    }
+
+    /// Promise: a pause is told at once, another that begins with it within a second, and pauses that come and
+    /// go without end flood nobody.
+    #[tokio::test(start_paused = true)]
+    async fn trouble_is_told_at_once() {
+        let bench = Bench::new();
+        let apps = |paused: &'static [&'static str]| {
+            move |seen: &mut Snapshot, now| {
+                all_is_well(seen, now);
+                seen.apps = paused.iter().map(|name| paused_app(name)).collect();
+            }
+        };
+        bench.live(1, apps(&[])).await;
+        bench.view.send_modify(|seen| apps(&["a"])(seen, Instant::now()));
+        let told = bench.pass(Duration::from_millis(1)).await;
+        assert_eq!(count(&told, "app a paused"), 1, "{told:?}");
+        bench.view.send_modify(|seen| apps(&["a", "b"])(seen, Instant::now()));
+        assert_eq!(bench.pass(Duration::from_millis(1)).await, [""; 0]);
+        let told = bench.live(2, apps(&["a", "b"])).await;
+        assert_eq!(count(&told, "app b paused"), 1, "{told:?}");
+        let mut told = Vec::new();
+        for _ in 0..30 {
+            told.extend(bench.live(1, apps(&["a", "b"])).await);
+            told.extend(bench.live(1, apps(&["a"])).await);
+        }
+        assert!(count(&told, "STATUS=") <= 24, "two every five seconds: {told:#?}");
+    }
+
+    fn paused_app(name: &str) -> AppView {
+        let wall = WallTime::from_millis(0);
+        AppView {
+            name: AppName::new(name),
+            pending: 1,
+            pause: Some(PauseView {
+                reason: PauseReason::CredentialsRejected,
+                since: wall,
+                until: None,
+                next: wall,
+            }),
+            degraded: false,
+            budget: BudgetKey::from(name),
+            rate_limit: RateLimit { requests: std::num::NonZeroU32::MIN, per: SECOND },
+            budget_left: 1,
+            requests_this_month: 0,
+        }
     }
 
     /// Nothing is told after the stop, whatever the engine still does.
