@@ -130,9 +130,7 @@ fn troubles(seen: &Snapshot) -> HashSet<Trouble> {
 
 #[cfg(test)]
 mod tests {
-    use feishu_export_watcher::domain::{BudgetKey, RateLimit, WallTime};
-    use feishu_export_watcher::watch::PauseView;
-
+    use super::super::line::tests::paused;
     use super::super::protocol::Protocol;
     use super::*;
 
@@ -254,10 +252,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn trouble_is_told_at_once() {
         let bench = Bench::new();
-        let apps = |paused: &'static [&'static str]| {
+        let apps = |names: &'static [&'static str]| {
             move |seen: &mut Snapshot, now| {
                 all_is_well(seen, now);
-                seen.apps = paused.iter().map(|name| paused_app(name)).collect();
+                seen.apps = names
+                    .iter()
+                    .map(|name| paused(name, PauseReason::CredentialsRejected, None, 0))
+                    .collect();
             }
         };
         bench.live(1, apps(&[])).await;
@@ -274,25 +275,6 @@ mod tests {
             told.extend(bench.live(1, apps(&["a"])).await);
         }
         assert!(count(&told, "STATUS=") <= 24, "two every five seconds: {told:#?}");
-    }
-
-    fn paused_app(name: &str) -> AppView {
-        let wall = WallTime::from_millis(0);
-        AppView {
-            name: AppName::new(name),
-            pending: 1,
-            pause: Some(PauseView {
-                reason: PauseReason::CredentialsRejected,
-                since: wall,
-                until: None,
-                next: wall,
-            }),
-            degraded: false,
-            budget: BudgetKey::from(name),
-            rate_limit: RateLimit { requests: std::num::NonZeroU32::MIN, per: SECOND },
-            budget_left: 1,
-            requests_this_month: 0,
-        }
     }
 
     /// Nothing is told after the stop, whatever the engine still does.

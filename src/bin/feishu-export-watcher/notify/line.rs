@@ -114,7 +114,7 @@ fn cut(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use feishu_export_watcher::domain::{AppName, BudgetKey, PauseReason, RateLimit};
     use tokio::time::Instant;
 
@@ -143,7 +143,12 @@ mod tests {
         }
     }
 
-    fn paused(name: &str, reason: PauseReason, until: Option<u64>, next: u64) -> AppView {
+    pub(in super::super) fn paused(
+        name: &str,
+        reason: PauseReason,
+        until: Option<u64>,
+        next: u64,
+    ) -> AppView {
         let wall = now().wall;
         let after = |seconds| wall + Duration::from_secs(seconds);
         let pause = PauseView { reason, since: wall, until: until.map(after), next: after(next) };
