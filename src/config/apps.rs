@@ -36,6 +36,8 @@ const NAME_MAX: usize = 128;
 /// What the shipped files name for everybody to fill in.
 pub(super) const PLACEHOLDER: &str = "cli_a1b2c3d4e5f6g7h8";
 
+/// Where Feishu and Lark answer.
+const OFFICIAL: [&str; 2] = ["open.feishu.cn", "open.larksuite.com"];
 const HOSTS: &str = "\"https://open.feishu.cn\" or \"https://open.larksuite.com\"";
 const INLINE: &str = "a secret never stands in the configuration itself; put it into a file that only the \
     service can read and write { file = \"…\" }, or use { env = \"NAME\" } or { credential = \"name\" }";
@@ -114,7 +116,15 @@ fn read_app(
 
 fn read_base_url(field: &Field<'_>) -> Option<BaseUrl> {
     let url = BaseUrl::parse(field.text(HOSTS)?);
-    url.map_err(|error| field.error(|| format!("`base_url`: {error}; usually {HOSTS}"))).ok()
+    let url = url.map_err(|error| field.error(|| format!("`base_url`: {error}; usually {HOSTS}"))).ok()?;
+    let is_usual = url.as_url().host_str().is_some_and(|host| OFFICIAL.contains(&host));
+    if !is_usual && !url.is_loopback() {
+        field.warning(|| {
+            let [feishu, lark] = OFFICIAL;
+            format!("`base_url`: neither {feishu} nor {lark}; right only for a gateway of your own")
+        });
+    }
+    Some(url)
 }
 
 const APP_ID: &str = "the app id that the console shows, such as \"cli_…\"";

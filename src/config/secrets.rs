@@ -2,6 +2,7 @@
 //! read is held in a type that can't be printed and is dropped at once.
 
 use std::env;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretBox};
@@ -86,7 +87,8 @@ fn check_content(secret: &SecretBox<[u8]>) -> Result<(), String> {
 #[cfg(unix)]
 fn check_mode(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = path.metadata().ok()?.permissions().mode();
+    // What else it may be is an error, and of a folder the mode means something else.
+    let mode = path.metadata().ok().filter(Metadata::is_file)?.permissions().mode();
     let open = mode & 0o044 != 0;
     open.then(|| {
         format!("other users can read it (mode {:03o}); chmod 600 {}", mode & 0o777, shown_path(path))

@@ -200,6 +200,17 @@ fn a_secret_that_others_can_read_is_a_warning() {
     assert!(problems[0].message.contains("(mode 640)"), "{}", problems[0]);
 }
 
+/// Promise: of a folder in the place of a secret it is said that it is none, and nobody is led to take away the
+/// right to enter it.
+#[test]
+fn a_folder_is_no_secret_and_keeps_its_mode() {
+    let folder = Folder::new("['list.toml']");
+    fs::create_dir(folder.path("secret")).unwrap();
+    let problems = check_secrets(&folder.config());
+    let [only] = problems.as_slice() else { panic!("{problems:?}") };
+    assert!(only.is_error() && only.message.contains("is a folder, not a file"), "{only}");
+}
+
 #[test]
 fn sources_are_shared_by_the_entries_of_a_file() {
     let folder = Folder::new("['list.toml']");
