@@ -150,9 +150,12 @@ impl Lookout {
         self.unreadable = std::mem::take(&mut lists.unreadable);
         self.contents.retain(|path, _| !left.contains(path));
         self.unproven = haste == Haste::AtOnce || lists.contents != self.contents;
-        // In a moment more is known of a file that has only just begun to change.
-        let all = left.iter().any(|path| !lists.unfinished.contains(path));
-        let now = Unsettled { all, some: !left.is_empty() };
+        // In a moment more is known of a file that has only just begun to change. But others may begin without
+        // end, as in a folder into which a file is dropped every few seconds.
+        let has_begun = left.iter().any(|path| !lists.unfinished.contains(path));
+        let all = has_begun && self.unsettled.all_for < PATIENCE;
+        let all_for = if all { self.unsettled.all_for + 1 } else { 0 };
+        let now = Unsettled { all, all_for, some: !left.is_empty() || !self.restless.is_empty() };
         let before = std::mem::replace(&mut self.unsettled, now);
         let settled = (before.all && !now.all) || (before.some && !now.some);
         let never_at_rest = lists.unfinished.iter().map(|path| never_at_rest(path)).collect::<Vec<_>>();
@@ -247,7 +250,9 @@ fn never_at_rest(path: &Path) -> Problem {
 struct Unsettled {
     /// Whether every ticket was kept that they did not name.
     all: bool,
-    /// Whether a file was left as it was because it changed.
+    /// For how many readings in a row that was so.
+    all_for: u32,
+    /// Whether a file changed, so that it was left as it was, or its old tickets were kept beside the new.
     some: bool,
 }
 

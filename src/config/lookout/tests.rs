@@ -338,3 +338,35 @@ fn the_state_file_is_no_watch_list() {
     assert_eq!((found.rejected.len(), found.problems), (2, 2));
     assert!(bench.lookout.said.iter().all(|line| line.contains("is the state file, or belongs to it")));
 }
+
+/// A list that was written several times in a row is taken as it is in the end: what it dropped is gone.
+#[test]
+fn the_last_of_many_changes_takes_away() {
+    let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1", "2", "3"]))]);
+    for round in 0..2 {
+        bench.write("list.toml", &(tickets(&["1", "2"]) + &format!("# {round}\n")));
+        assert_eq!(bench.look(), None);
+    }
+    bench.write("list.toml", &(tickets(&["1"]) + "# the last of all\n"));
+    assert_eq!(bench.look(), news(&["1"]), "after two looks in vain");
+    assert!(bench.keeps("3"), "it may be half of what it will be");
+    assert_eq!(bench.look(), news(&["1"]));
+    assert!(!bench.keeps("3"));
+    assert_eq!((bench.look(), bench.look()), (None, None));
+}
+
+/// Files that are dropped without end hold up no removal for long.
+#[test]
+fn a_busy_folder_holds_up_no_removal() {
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1", "2"]))]);
+    bench.write("list.toml", &tickets(&["1"]));
+    let mut kept = 0;
+    for number in 100..120 {
+        bench.write(&format!("d/{number}.toml"), &tickets(&[&number.to_string()]));
+        kept += i32::from(bench.look().is_none() || bench.keeps("2"));
+        if bench.kept.files.len() == 1 && !bench.keeps("2") {
+            break;
+        }
+    }
+    assert!(kept <= 5, "{kept}");
+}
