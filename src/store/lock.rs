@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::StoreError;
 use super::file::{self, FILE_MODE};
@@ -15,8 +15,9 @@ use super::file::{self, FILE_MODE};
 /// Longest text taken for a process id, in bytes: enough for 64 bits.
 const PID_MAX: u64 = 20;
 
-/// How often a lock is tried that somebody looks at just then; a look takes microseconds.
-const TRIES: u32 = 5;
+/// A lock is tried for so long while somebody only looks at it: a look takes microseconds, but who looks may be
+/// held up by the system.
+const LOOKED_AT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The right to use a state file, held until dropped.
@@ -54,16 +55,26 @@ impl Lock {
     }
 }
 
-/// Tries to lock, for a moment: whoever asks for the [`holder`] has the lock while it looks.
+/// Tries to lock: whoever asks for the [`holder`] has a share of the lock while it looks, and who can have a
+/// share as well knows that nobody holds it.
 fn is_locked(file: &File) -> io::Result<bool> {
-    for _ in 0..TRIES {
-        match file.try_lock() {
-            Ok(()) => return Ok(true),
-            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
-            Err(TryLockError::Error(error)) => return Err(error),
+    let tried = |result| match result {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    };
+    let until = Instant::now() + LOOKED_AT;
+    loop {
+        if tried(file.try_lock())? {
+            return Ok(true);
         }
+        if !tried(file.try_lock_shared())? || Instant::now() >= until {
+            // Between the two tries the one who looked may have gone.
+            return tried(file.try_lock());
+        }
+        file.unlock()?;
+        thread::sleep(PAUSE);
     }
-    Ok(false)
 }
 
 impl Drop for Lock {

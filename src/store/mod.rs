@@ -35,5 +35,5 @@ pub use error::StoreError;
 pub use lock::{Holder, holder};
 pub use own_reader::{Reading, StateReader};
 pub use reader::read_only;
-pub use retries::{ask_to_retry, is_waiting};
+pub use retries::{AT_ONCE as RETRIES_AT_ONCE, ask_to_retry, is_waiting};
 pub use sqlite::SqliteStore;

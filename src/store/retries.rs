@@ -13,7 +13,7 @@ use super::{Retry, RetryId, StoreError, connect, file, lock};
 use crate::domain::{TicketId, TicketKey};
 
 /// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
-pub(super) const AT_ONCE: u32 = 4096;
+pub const AT_ONCE: usize = 4096;
 
 /// A watcher that starts, ends or has lost its log is without one for a moment.
 const LOG_WITHIN: Duration = Duration::from_secs(3);
@@ -71,12 +71,12 @@ fn insert(connection: &mut Connection, keys: &[TicketKey]) -> rusqlite::Result<R
 }
 
 /// Reads the requests after `since`, the oldest first, `limit` at most.
-pub(super) fn read(connection: &Connection, since: RetryId, limit: u32) -> rusqlite::Result<Vec<Retry>> {
+pub(super) fn read(connection: &Connection, since: RetryId, limit: usize) -> rusqlite::Result<Vec<Retry>> {
     let mut statement =
         connection.prepare_cached("SELECT id, app, ticket FROM retries WHERE id > ? ORDER BY id LIMIT ?")?;
     let mut shared = Shared::default();
     statement
-        .query_map((since.0, limit), |row| {
+        .query_map((since.0, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
             let mut cells = Cells::of(row);
             Ok(Retry {
                 id: RetryId(cells.next()?),

@@ -117,7 +117,7 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, Store
     let released = requests(connection).map_err(StoreError::reading(path))?;
     let tallies = tallies(connection).map_err(StoreError::reading(path))?;
     let retries =
-        retries::read(connection, RetryId::default(), u32::MAX).map_err(StoreError::reading(path))?;
+        retries::read(connection, RetryId::default(), usize::MAX >> 1).map_err(StoreError::reading(path))?;
     Ok(Loaded { tickets: tickets(connection, path)?, released, tallies, retries, clean })
 }
 

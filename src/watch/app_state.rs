@@ -173,6 +173,12 @@ impl AppState {
         self.denied = self.denied.saturating_add(tickets);
     }
 
+    /// A ticket that was refused for want of permission is asked about again: it counts by what it is answered
+    /// now, and once.
+    pub(super) fn denied_no_more(&mut self) {
+        self.denied = self.denied.saturating_sub(1);
+    }
+
     /// A ticket of this app was accepted: the app that asks is the one that created the job.
     pub(super) fn identity_proven(&mut self) {
         self.proven = true;

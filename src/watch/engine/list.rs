@@ -2,6 +2,7 @@
 //! parts, with turns of the loop in between, so that it holds up no poll.
 
 use super::Engine;
+use super::start::is_denied;
 use crate::domain::{AppName, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::store::Store;
@@ -150,6 +151,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     pub(super) fn restart_ticket(&mut self, index: TicketIndex, entry: WatchEntry, now: Now) {
+        let denied = self.tickets.get(index).filter(|slot| is_denied(&slot.record));
+        if let Some(app) = denied.and_then(|slot| slot.app).and_then(|place| self.apps.get_mut(place)) {
+            app.denied_no_more();
+        }
         let active = self.active_of(index, now);
         let stamp = self.tickets.next_stamp();
         self.alter(index, now, |slot| {

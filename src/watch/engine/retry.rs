@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::domain::TicketKey;
 use crate::feishu::ExportApi;
-use crate::store::{Retry, Store};
+use crate::store::{RETRIES_AT_ONCE, Retry, Store};
 use crate::watch::announce::Announcer;
 use crate::watch::now::Now;
 use crate::watch::report;
@@ -23,6 +23,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// next pulse. The state file keeps them until what they changed is written.
     pub(super) fn retry(&mut self, retries: Vec<Retry>, now: Now) {
         self.retry_waits = false;
+        if retries.len() >= RETRIES_AT_ONCE {
+            // There may be more: the next pulse comes at once.
+            self.pulse_at = now.at;
+        }
         for retry in retries {
             match self.fate_of(&retry.key) {
                 Fate::NotYet => {

@@ -46,8 +46,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         self.ledger.logged(unannounced);
         self.take_list(list, now);
-        self.retry(loaded.retries, now);
         self.restore_denied();
+        self.retry(loaded.retries, now);
         self.restore_budgets(&loaded.released, now);
         self.restore_tallies(loaded.tallies);
         if !loaded.clean {
@@ -148,7 +148,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 }
 
 /// Whether the ticket failed for want of permission and is still listed: it speaks against the app.
-fn is_denied(record: &TicketRecord) -> bool {
+pub(super) fn is_denied(record: &TicketRecord) -> bool {
     let code = record.error.as_deref().and_then(|error| error.code);
     record.state == TicketState::Failed && code == Some(NO_PERMISSION) && record.unlisted_since.is_none()
 }

@@ -4,7 +4,7 @@ use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
 use crate::feishu::*;
-use crate::store::{Retry, RetryId};
+use crate::store::{RETRIES_AT_ONCE, Retry, RetryId};
 
 fn ask(store: &FakeStore, id: i64, ticket: &str) {
     let key = entry("default", ticket).key;
@@ -151,4 +151,39 @@ async fn pauses_are_in_the_state_file() {
     assert_eq!((pauses[0].reason, pauses[0].until), (PauseReason::ScopeMissing, None));
     running.outcome.await.unwrap();
     assert!(bench.store.with(|kept| kept.pauses.is_empty()));
+}
+
+/// Promise 3: one ticket that is refused for want of permission, and asked about again and again, does not speak
+/// against its app more than once.
+#[tokio::test(start_paused = true)]
+async fn a_ticket_that_is_refused_again_counts_once() {
+    let api = FakeApi::new(|_, _| (SECOND / 10, Verdict::Failed(ErrorKind::NoPermission)));
+    let mut bench = Bench::new(api).tickets("default", ["1"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    for id in 1..=15 {
+        tokio::time::sleep(5 * SECOND).await;
+        ask(&bench.store, id, "1");
+    }
+    tokio::time::sleep(5 * SECOND).await;
+    assert_eq!(bench.log.count(TICKET_FAILED), 16);
+    assert_eq!(bench.log.count(APP_PAUSED), 0);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+/// Promise: many requests are all taken up within moments.
+#[tokio::test(start_paused = true)]
+async fn many_requests_are_taken_up_at_once() {
+    let count = 3 * RETRIES_AT_ONCE as i64;
+    let api = FakeApi::new(|_, _| (SECOND / 10, completed()));
+    let mut bench = Bench::new(api).tickets("default", ["1"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(5 * SECOND).await;
+    (1..=count).for_each(|id| ask(&bench.store, id, "unknown"));
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(bench.log.count(TICKET_RETRY_DROPPED), 3 * RETRIES_AT_ONCE);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
 }
