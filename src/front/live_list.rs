@@ -54,6 +54,9 @@ impl LiveList {
             }
         };
         let started = thread::Builder::new().name("watch-lists".to_owned()).spawn(looks);
+        if started.is_err() {
+            report_broken_off();
+        }
         Self { config, orders: started.is_ok().then_some(orders), engine }
     }
 

@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::domain::{AppName, ErrorKind, TicketId, TicketRecord, TicketState, near_miss};
 use crate::store::{Holder, StoreError, ask_to_retry, holder, is_waiting, read_only};
 
-/// A watcher takes requests up within a second; a slow disk may need a little more.
-const TAKEN_WITHIN: Duration = Duration::from_secs(5);
+/// A watcher takes requests up within a second; a slow disk, or a hundred thousand of them, may need more.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Which tickets somebody wants to be polled again.
@@ -58,6 +58,14 @@ pub enum RetryError {
         /// The apps, separated by commas.
         apps: String,
     },
+    /// The configuration does not have the ticket's app.
+    #[error("ticket {ticket} is of app {app}, which is not in watcher.toml")]
+    NoApp {
+        /// The id.
+        ticket: String,
+        /// Its app.
+        app: AppName,
+    },
     /// The ticket is on no watch list.
     #[error("ticket {ticket} left the watch list; list it again to have it polled")]
     Unlisted {
@@ -77,10 +85,11 @@ pub struct RetryPlan {
     pub tickets: Vec<TicketRecord>,
     /// Tickets that were named and are pending already.
     pub pending: Vec<TicketId>,
-    /// Tickets that would have been chosen, but left the watch list.
+    /// Tickets that would have been chosen, but left the watch list, or their app `watcher.toml`.
     pub unlisted: usize,
     /// Whether there is a state file at all.
     pub exists: bool,
+    apps: Vec<AppName>,
     path: PathBuf,
 }
 
@@ -109,6 +118,7 @@ pub fn plan_retry(config: &Config, wish: &RetryWish) -> Result<RetryPlan, RetryE
         pending: Vec::new(),
         unlisted: 0,
         exists,
+        apps: config.apps.iter().map(|app| app.name.clone()).collect(),
         path: config.state.path.clone(),
     };
     if wish.failed {
@@ -145,8 +155,10 @@ impl RetryPlan {
                 && app.is_none_or(|app| ticket.key.app == *app)
                 && kind.is_none_or(of_kind)
         };
-        let (listed, unlisted): (Vec<_>, Vec<_>) =
-            tickets.into_iter().filter(is_wanted).partition(|ticket| ticket.unlisted_since.is_none());
+        let (listed, unlisted): (Vec<_>, Vec<_>) = tickets
+            .into_iter()
+            .filter(is_wanted)
+            .partition(|ticket| ticket.unlisted_since.is_none() && self.apps.contains(&ticket.key.app));
         self.unlisted = unlisted.len();
         self.tickets = listed;
     }
@@ -168,6 +180,9 @@ impl RetryPlan {
             [only] if only.state == TicketState::Pending => {
                 self.pending.push(only.key.ticket.clone());
                 Ok(())
+            }
+            [only] if !self.apps.contains(&only.key.app) => {
+                Err(RetryError::NoApp { ticket: ticket(), app: only.key.app.clone() })
             }
             [only] if only.unlisted_since.is_some() => Err(RetryError::Unlisted { ticket: ticket() }),
             [only] => {
@@ -221,8 +236,13 @@ mod tests {
     async fn place() -> (tempfile::TempDir, Config) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watcher.toml");
-        let text = "watchlist = [\"list.toml\"]\n[apps.default]\nbase_url = \"https://open.feishu.cn\"\napp_id = \"cli_a\"\n\
-                    app_secret = { env = \"A\" }\n";
+        let app = |name: &str, host: &str| {
+            format!(
+                "[apps.{name}]\nbase_url = \"https://{host}\"\napp_id = \"cli_{name}\"\napp_secret = {{ env = \"A\" }}\n"
+            )
+        };
+        let (feishu, lark) = (app("default", "open.feishu.cn"), app("lark", "open.larksuite.com"));
+        let text = format!("watchlist = [\"list.toml\"]\n{feishu}{lark}");
         fs::write(&path, text).unwrap();
         let (config, _) = crate::config::load(&path).unwrap();
         let store = SqliteStore::open(&config.state.path).unwrap();
@@ -234,6 +254,7 @@ mod tests {
             ticket("default", "1003", TicketState::Pending, ErrorKind::Network),
             ticket("lark", "1001", TicketState::TimedOut, ErrorKind::Network),
             ticket("lark", "1004", TicketState::Completed, ErrorKind::Network),
+            ticket("former", "1005", TicketState::Failed, ErrorKind::Network),
             unlisted,
         ];
         store.commit(Batch { tickets, ..Batch::default() }).await.unwrap();
@@ -252,7 +273,7 @@ mod tests {
         let (_folder, config) = place().await;
         let failed = RetryWish { failed: true, ..RetryWish::default() };
         assert_eq!(chosen(&config, &failed), ["default/1001", "default/1002", "lark/1001"]);
-        assert_eq!(plan_retry(&config, &failed).unwrap().unlisted, 1);
+        assert_eq!(plan_retry(&config, &failed).unwrap().unlisted, 2);
         let kind = RetryWish { kind: Some(ErrorKind::DocumentDeleted), ..failed.clone() };
         assert_eq!(chosen(&config, &kind), ["default/1002"]);
         let app = RetryWish { app: Some("lark".into()), ..failed };
@@ -272,6 +293,7 @@ mod tests {
             (named(&["1003x"], None), "unknown ticket 1003x; did you mean 1003?"),
             (named(&["77777"], None), "unknown ticket 77777; `status` shows those that are known"),
             (named(&["1002"], Some("lark")), "unknown ticket 1002; did you mean 1001?"),
+            (named(&["1005"], None), "ticket 1005 is of app former, which is not in watcher.toml"),
             (named(&["5"], None), "ticket 5 left the watch list; list it again to have it polled"),
             (named(&["1001"], Some("defualt")), "unknown app defualt; did you mean default?"),
         ] {

@@ -37,7 +37,7 @@ fn a_running_watcher_takes_it_up() {
         (
             Some(0),
             "1 ticket will be polled again:\n  default  6933093124755412345  failed: no_permission\n",
-            "done: the watcher has taken it up\n"
+            "done: the watcher has taken the request up\n"
         )
     );
     running.wait_event("ticket.completed", 1);

@@ -105,8 +105,9 @@ const RETRY_HELP: &str = "\
 Says which tickets, and leaves the request in the state file: a watcher that
 runs takes it up within a second, else the next one does when it starts. The
 job that a ticket names is asked about again, no new export is made: that
-helps where somebody granted a permission or mended an app, or where the
-answer was not to be had before give_up_after.
+helps where somebody granted a permission that the query was refused for
+(code 1069902) or mended an app, or where the answer was not to be had before
+give_up_after. A job that ended with a job_status answers the same again.
 
 Examples:
   feishu-export-watcher retry --config watcher.toml 6933093124755412345

@@ -67,7 +67,9 @@ fn tell_left_out(plan: &RetryPlan) {
     }
     if plan.unlisted > 0 {
         let left = grouped(plan.unlisted);
-        tell(&format!("{left} more left the watch list; list them again to have them polled"));
+        tell(&format!(
+            "{left} more left the watch list, or their app watcher.toml; list them again to have them polled"
+        ));
     }
 }
 
@@ -94,13 +96,16 @@ fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
 fn what_became_of(ticket: &TicketRecord) -> String {
     match ticket.error.as_deref() {
         Some(error) => format!("{}: {}", ticket.state, error.kind),
+        None if ticket.artefact.is_some() => {
+            format!("{}; its file token is forgotten until the answer comes", ticket.state)
+        }
         None => ticket.state.to_string(),
     }
 }
 
 fn outcome(asked: &Asked) -> String {
     match asked {
-        Asked::TakenUp => "done: the watcher has taken it up".to_owned(),
+        Asked::TakenUp => "done: the watcher has taken the request up".to_owned(),
         Asked::NotYet(watcher) => format!(
             "asked, but the watcher ({watcher}) has not taken it up yet; it does once it can write its state \
              file and log, which its log and `health --ready` tell"
