@@ -225,13 +225,12 @@ fn on_terminal(mut command: Command, columns: u16) -> String {
 #[test]
 fn a_terminal_is_not_a_pipe() {
     let bench = Bench::new();
+    let id = |number: usize| (6_933_093_124_755_412_000 + number).to_string();
     let entry = |number: usize| {
-        format!(
-            "[[ticket]]\nticket = \"{}\"\ntoken = \"doc\"\nlabel = \"{}\"\n",
-            6_933_093_124_755_412_000 + number,
-            "周报".repeat(20)
-        )
+        let (ticket, label) = (id(number), "周报".repeat(20));
+        format!("[[ticket]]\nticket = \"{ticket}\"\ntoken = \"doc\"\nlabel = \"{label}\"\n")
     };
+    bench.sim.add_jobs((0..60).map(|number| Job::new(id(number), "doc").life(Life::Forever)));
     bench.write("watchlist.toml", &(0..60).map(entry).collect::<String>());
     let running = bench.start(&[]);
     running.wait_event("watcher.started", 1);
@@ -244,13 +243,18 @@ fn a_terminal_is_not_a_pipe() {
     let plain = on_terminal(status(&[], &[("NO_COLOR", "1")]), 80);
     assert!(plain.lines().all(|line| line.width() <= 80) && !plain.contains('\u{1b}'), "{plain}");
     assert!(plain.contains("\n… and 10 more (--limit 0 shows all)\n"), "{plain}");
-    assert_eq!(on_terminal(status(&[], &[("TERM", "dumb")]), 80), plain);
+    // Ages go on meanwhile.
+    let shape =
+        |text: &str| text.lines().map(|line| line.split_whitespace().take(3).count()).collect::<Vec<_>>();
+    let dumb = on_terminal(status(&[], &[("TERM", "dumb")]), 80);
+    assert_eq!(shape(&dumb), shape(&plain));
+    assert!(!dumb.contains('\u{1b}'));
     let coloured = on_terminal(status(&[], &[("NO_COLOR", "")]), 80);
     assert!(coloured.contains("\u{1b}[1mSTATE\u{1b}[0m "), "{coloured}");
     let wide = on_terminal(status(&["--limit", "0"], &[("NO_COLOR", "1")]), 200);
     let piped = status(&[], &[("CLICOLOR_FORCE", "1")]).output().unwrap();
     assert_eq!(wide.lines().count(), 1 + 60 + 1 + 2);
-    assert_eq!(stdout(&piped), wide);
+    assert_eq!(shape(&stdout(&piped)), shape(&wide));
     let jsonl = on_terminal(status(&["--format", "jsonl"], &[]), 80);
     assert_eq!(json_lines(&jsonl).len(), 60);
 }
