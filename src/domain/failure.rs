@@ -85,7 +85,7 @@ const TABLE: [Row; 19] = [
         "give the app access to every document embedded in this one (there: … > More > Add document app), then export again"),
     row(ErrorKind::NoPermission, "no_permission", No, OnceMended,
         "The app, or the user it acts for, may not read or export the document. Only the app that created a job may ask for it; and export may be switched off for the document, its security label or its wiki.",
-        "add the app to the document (… > More > Add document app) or share it with the user, then ask again by `feishu-export-watcher retry --failed --kind no_permission` (code 1069902) or export again (job status 110); the app that asks must be the one that created the job; export may also be switched off for the document or its wiki"),
+        "add the app to the document (… > More > Add document app) or share it with the user, then ask again by `feishu-export-watcher retry --failed --kind no_permission` (code 1069902) or export again (job status 110); the app that asks must be the one that created the job"),
     row(ErrorKind::DocumentDeleted, "document_deleted", No, OnceMended,
         "The document was deleted.",
         "restore the document, then export again"),
