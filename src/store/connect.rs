@@ -30,6 +30,9 @@ const WAL_KEEP: i64 = 16 << 20;
 /// Distinct statements of [`super::rows`], and some room.
 const STATEMENTS: usize = 16;
 
+/// Bytes of a write-ahead log's header, which says nothing by itself (sqlite.org/walformat.html, section 2.1).
+pub(super) const LOG_HEADER: u64 = 32;
+
 /// Bytes in SQLite's smallest page (sqlite.org/fileformat.html, section 1.3.2).
 const PAGE_MIN: u64 = 512;
 
@@ -142,7 +145,7 @@ fn uri(path: &Path, how: ReadOnly) -> String {
 fn examine(path: &Path) -> Result<(), StoreError> {
     let mut shm = None;
     let how = match log_length(path)? {
-        0 => ReadOnly::Immutable,
+        0..=LOG_HEADER => ReadOnly::Immutable,
         _ => {
             shm = BorrowedShm::create_if_missing(path)?;
             ReadOnly::WithLog

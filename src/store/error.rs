@@ -54,7 +54,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// No watcher of this version has brought the file up to date yet.
-    #[error("{} was not yet used by this version of the watcher; start it once, it brings the file up to date", path.display())]
+    #[error("no watcher of this version has run with {} in this folder yet; start it once, it brings the file up to date", path.display())]
     NotOpened {
         /// The file.
         path: PathBuf,

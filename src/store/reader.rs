@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::connect::{self, ReadOnly};
+use super::connect::{self, LOG_HEADER, ReadOnly};
 use super::file::{self, Fingerprint};
 use super::schema::{self, Found};
 use super::{Known, StoreError, pauses, rows};
@@ -112,6 +112,9 @@ fn read_once<T>(
 
 fn way_to_read(path: &Path, found: &Fingerprint) -> Result<ReadOnly, Trouble> {
     match (found.wal, found.shm) {
+        // A header says nothing by itself, and SQLite would try for ever to read a log that is no more than that
+        // without writing to the -shm file (wal.c, walBeginShmUnreliable).
+        (Some(1..=LOG_HEADER), _) => Ok(ReadOnly::Immutable),
         (Some(_), true) => Ok(ReadOnly::WithLog),
         // Closed in good order, or nothing was committed since the log was last emptied.
         (None | Some(0), _) => Ok(ReadOnly::Immutable),
@@ -197,6 +200,28 @@ mod tests {
         assert_eq!(before.len(), 1);
         assert_eq!(names(&path), ["a", "b"]);
         assert!(testing::contents(folder.path()) == before);
+    }
+
+    /// Promise: a log that was cut down to its header, or less, or hardly more, holds up nobody: neither who reads
+    /// nor the next watcher.
+    #[tokio::test]
+    async fn a_log_of_hardly_anything_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = running(&folder.path().join("state.db")).await;
+        for length in [0, 1, 31, 32, 33, 100] {
+            for suffixes in [&["", "-wal", "-shm"][..], &["", "-wal"]] {
+                let (_crashed, path) = testing::crash(store.path(), suffixes);
+                let log = fs::OpenOptions::new().write(true).open(file::beside(&path, "-wal")).unwrap();
+                log.set_len(length).unwrap();
+                if suffixes.len() == 3 || length <= LOG_HEADER {
+                    assert_eq!(names(&path), ["a"], "{length} {suffixes:?}");
+                }
+                let opened = SqliteStore::open(&path).unwrap();
+                assert_eq!(opened.load().await.unwrap().tickets.len(), 1, "{length} {suffixes:?}");
+                opened.close().await;
+                assert_eq!(names(&path), ["a"]);
+            }
+        }
     }
 
     /// Promise: an error rather than old data, and what to do about it.
