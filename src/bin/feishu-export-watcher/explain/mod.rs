@@ -21,7 +21,8 @@ const WIDTH_MIN: usize = 40;
 
 /// Explains what was asked for, or lists all there is; returns the exit code.
 pub(crate) fn explain(arguments: &ExplainArguments) -> u8 {
-    let codes = &arguments.codes;
+    // As they are pasted.
+    let codes: Vec<_> = arguments.codes.iter().map(|code| code.trim()).collect();
     let entries: Vec<_> = match codes[..] {
         [] => entry::all().collect(),
         _ => codes.iter().flat_map(|code| entry::of(code)).collect(),
