@@ -18,6 +18,9 @@ const PID_MAX: u64 = 20;
 /// A lock is tried for so long while somebody only looks at it: a look takes microseconds, but who looks may be
 /// held up by the system.
 const LOOKED_AT: Duration = Duration::from_secs(2);
+/// One that is held may be on its way to be free: a process that was just begun by another has a share of its
+/// descriptors for a moment.
+const HELD: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The right to use a state file, held until dropped.
@@ -63,18 +66,18 @@ fn is_locked(file: &File) -> io::Result<bool> {
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     };
-    let until = Instant::now() + LOOKED_AT;
-    loop {
-        if tried(file.try_lock())? {
-            return Ok(true);
+    let began = Instant::now();
+    while !tried(file.try_lock())? {
+        let is_held = !tried(file.try_lock_shared())?;
+        if !is_held {
+            file.unlock()?;
         }
-        if !tried(file.try_lock_shared())? || Instant::now() >= until {
-            // Between the two tries the one who looked may have gone.
-            return tried(file.try_lock());
+        if began.elapsed() >= if is_held { HELD } else { LOOKED_AT } {
+            return Ok(false);
         }
-        file.unlock()?;
         thread::sleep(PAUSE);
     }
+    Ok(true)
 }
 
 impl Drop for Lock {
