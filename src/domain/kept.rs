@@ -28,8 +28,8 @@ impl Kept {
     }
 }
 
-/// Keys of many tickets in little room: eight bytes each, as hashes that nobody outside can aim at. That one of
-/// a hundred thousand is taken for another has odds of one in a hundred billion.
+/// Keys of many tickets in little room: eight bytes each, as hashes that nobody outside can aim at. That any
+/// of a hundred thousand is taken for another has odds of one in some billions.
 #[derive(Clone, Debug, Default)]
 pub struct TicketKeys {
     hasher: RandomState,

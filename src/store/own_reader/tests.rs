@@ -1,3 +1,5 @@
+//! Readings beside a writer that commits, fails, opens the file anew and closes it.
+
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
