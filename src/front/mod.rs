@@ -1,6 +1,7 @@
 //! The front doors: what wires the rooms together, one file a door.
 
 pub(crate) mod check;
+pub(crate) mod known_app;
 pub(crate) mod label_pattern;
 mod list_report;
 mod live_list;

@@ -1,13 +1,15 @@
 //! `retry`: ended tickets are to be polled again. Chooses them by what the state file knows, and leaves the
 //! request there; to carry it out is the watcher's affair, now or at its next start.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::config::Config;
+use super::known_app::{UnknownApp, known_app};
+use crate::config::{ConfigError, Glance, Problem, glance};
 use crate::domain::{AppName, ErrorKind, TicketId, TicketRecord, TicketState, near_miss};
 use crate::store::{Holder, StoreError, ask_to_retry, holder, is_waiting, read_only};
 
@@ -34,14 +36,12 @@ pub enum RetryError {
     /// The state file can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Neither configuration nor state file has the app.
-    #[error("unknown app {app}{}", meant(near))]
-    UnknownApp {
-        /// What was said.
-        app: String,
-        /// What was probably meant.
-        near: Option<String>,
-    },
+    /// `watcher.toml` does not tell for sure where the state file lies.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Neither `watcher.toml` nor the state file has the app.
+    #[error(transparent)]
+    UnknownApp(#[from] UnknownApp),
     /// The state file does not have the ticket.
     #[error("unknown ticket {ticket}{}", near.as_ref().map_or_else(|| "; `status` shows those that are known".to_owned(), |_| meant(near)))]
     UnknownTicket {
@@ -49,6 +49,16 @@ pub enum RetryError {
         ticket: String,
         /// What was probably meant.
         near: Option<String>,
+    },
+    /// The ticket is another app's than the one that was named.
+    #[error("ticket {ticket} is of app {apps}, not of {app}")]
+    OtherApp {
+        /// The id.
+        ticket: String,
+        /// The app that was named.
+        app: AppName,
+        /// Whose it is, separated by commas.
+        apps: String,
     },
     /// Several apps have a ticket of this id.
     #[error("ticket {ticket} is known of the apps {apps}; say which with --app")]
@@ -89,8 +99,12 @@ pub struct RetryPlan {
     pub unlisted: usize,
     /// Whether there is a state file at all.
     pub exists: bool,
-    apps: Vec<AppName>,
-    path: PathBuf,
+    /// The state file.
+    pub path: PathBuf,
+    /// What is wrong with `watcher.toml`; empty if it is in order.
+    pub problems: Vec<Problem>,
+    /// The apps of `watcher.toml`; none if that can't be told.
+    apps: Option<Vec<AppName>>,
 }
 
 /// What became of a request.
@@ -104,23 +118,25 @@ pub enum Asked {
     AtNextStart,
 }
 
-/// Chooses the tickets. Takes no lock, writes nothing.
+/// Chooses the tickets from the state file that the `watcher.toml` at `config` names, be that file in order or not.
+/// Writes nothing.
 ///
 /// # Errors
-/// A ticket or an app is unknown, or can't be retried; or the state file can't be read.
-pub fn plan_retry(config: &Config, wish: &RetryWish) -> Result<RetryPlan, RetryError> {
-    let known = read_only(&config.state.path)?;
+/// It is not known where the state file lies, or it can't be read; a ticket or an app is unknown, or can't be
+/// retried.
+pub fn plan_retry(config: &Path, wish: &RetryWish) -> Result<RetryPlan, RetryError> {
+    let Glance { state: path, apps, problems } = glance(config)?;
+    let known = read_only(&path)?;
     let exists = known.is_some();
     let tickets = known.unwrap_or_default().tickets;
-    let app = wish.app.as_ref().map(|app| known_app(app, config, &tickets)).transpose()?;
-    let mut plan = RetryPlan {
-        tickets: Vec::new(),
-        pending: Vec::new(),
-        unlisted: 0,
-        exists,
-        apps: config.apps.iter().map(|app| app.name.clone()).collect(),
-        path: config.state.path.clone(),
-    };
+    let app = wish.app.as_ref().map(|said| {
+        let of_tickets = tickets.iter().map(|ticket| &ticket.key.app);
+        let names: BTreeSet<_> = apps.iter().flatten().chain(of_tickets).collect();
+        known_app(said, names).cloned()
+    });
+    let app = app.transpose()?;
+    let mut plan =
+        RetryPlan { tickets: Vec::new(), pending: Vec::new(), unlisted: 0, exists, path, problems, apps };
     if wish.failed {
         plan.take_failed(tickets, app.as_ref(), wish.kind);
     } else {
@@ -131,21 +147,18 @@ pub fn plan_retry(config: &Config, wish: &RetryWish) -> Result<RetryPlan, RetryE
     Ok(plan)
 }
 
-fn known_app(said: &str, config: &Config, tickets: &[TicketRecord]) -> Result<AppName, RetryError> {
-    let configured = config.apps.iter().map(|app| &app.name);
-    let mut names: Vec<_> = configured.chain(tickets.iter().map(|ticket| &ticket.key.app)).collect();
-    names.sort();
-    names.dedup();
-    match names.iter().find(|name| name.as_str() == said) {
-        Some(name) => Ok((*name).clone()),
-        None => Err(RetryError::UnknownApp {
-            app: said.to_owned(),
-            near: near_miss(said, names.iter().map(|name| name.as_str())).map(str::to_owned),
-        }),
-    }
+/// The apps that have a ticket of that id, separated by commas.
+fn apps_of(said: &str, tickets: &[TicketRecord]) -> String {
+    let of_id = tickets.iter().filter(|ticket| ticket.key.ticket.as_str() == said);
+    of_id.map(|ticket| ticket.key.app.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 impl RetryPlan {
+    /// Whether `watcher.toml` may have the ticket's app.
+    fn has_app_of(&self, ticket: &TicketRecord) -> bool {
+        self.apps.as_ref().is_none_or(|apps| apps.contains(&ticket.key.app))
+    }
+
     fn take_failed(&mut self, tickets: Vec<TicketRecord>, app: Option<&AppName>, kind: Option<ErrorKind>) {
         let came_to_nothing =
             |ticket: &TicketRecord| matches!(ticket.state, TicketState::Failed | TicketState::TimedOut);
@@ -158,7 +171,7 @@ impl RetryPlan {
         let (listed, unlisted): (Vec<_>, Vec<_>) = tickets
             .into_iter()
             .filter(is_wanted)
-            .partition(|ticket| ticket.unlisted_since.is_none() && self.apps.contains(&ticket.key.app));
+            .partition(|ticket| ticket.unlisted_since.is_none() && self.has_app_of(ticket));
         self.unlisted = unlisted.len();
         self.tickets = listed;
     }
@@ -173,15 +186,20 @@ impl RetryPlan {
         let found: Vec<_> = of_app().filter(|ticket| ticket.key.ticket.as_str() == said).collect();
         let ticket = || said.to_owned();
         match found[..] {
-            [] => {
-                let near = near_miss(said, of_app().map(|ticket| ticket.key.ticket.as_str()));
-                Err(RetryError::UnknownTicket { ticket: ticket(), near: near.map(str::to_owned) })
-            }
+            [] => match (app, apps_of(said, tickets)) {
+                (Some(app), apps) if !apps.is_empty() => {
+                    Err(RetryError::OtherApp { ticket: ticket(), app: app.clone(), apps })
+                }
+                _ => {
+                    let near = near_miss(said, of_app().map(|ticket| ticket.key.ticket.as_str()));
+                    Err(RetryError::UnknownTicket { ticket: ticket(), near: near.map(str::to_owned) })
+                }
+            },
             [only] if only.state == TicketState::Pending => {
                 self.pending.push(only.key.ticket.clone());
                 Ok(())
             }
-            [only] if !self.apps.contains(&only.key.app) => {
+            [only] if !self.has_app_of(only) => {
                 Err(RetryError::NoApp { ticket: ticket(), app: only.key.app.clone() })
             }
             [only] if only.unlisted_since.is_some() => Err(RetryError::Unlisted { ticket: ticket() }),
@@ -191,10 +209,7 @@ impl RetryPlan {
                 }
                 Ok(())
             }
-            _ => {
-                let apps: Vec<_> = found.iter().map(|ticket| ticket.key.app.as_str()).collect();
-                Err(RetryError::Ambiguous { ticket: ticket(), apps: apps.join(", ") })
-            }
+            _ => Err(RetryError::Ambiguous { ticket: ticket(), apps: apps_of(said, tickets) }),
         }
     }
 
@@ -227,13 +242,13 @@ mod tests {
 
     fn ticket(app: &str, ticket: &str, state: TicketState, kind: ErrorKind) -> TicketRecord {
         let key = TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) };
-        let source = std::path::Path::new("list.toml").into();
+        let source = Path::new("list.toml").into();
         let entry = WatchEntry { key, token: "doc".into(), label: None, created_at: None, source };
         let error = Some(Box::new(Failure::of(kind)));
         TicketRecord { state, error, ..TicketRecord::new(entry, WallTime::from_millis(1)) }
     }
 
-    async fn place() -> (tempfile::TempDir, Config) {
+    async fn place() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watcher.toml");
         let app = |name: &str, host: &str| {
@@ -244,8 +259,7 @@ mod tests {
         let (feishu, lark) = (app("default", "open.feishu.cn"), app("lark", "open.larksuite.com"));
         let text = format!("watchlist = [\"list.toml\"]\n{feishu}{lark}");
         fs::write(&path, text).unwrap();
-        let (config, _) = crate::config::load(&path).unwrap();
-        let store = SqliteStore::open(&config.state.path).unwrap();
+        let store = SqliteStore::open(&folder.path().join("state.db")).unwrap();
         let mut unlisted = ticket("default", "5", TicketState::Failed, ErrorKind::ExportTimeout);
         unlisted.unlisted_since = Some(WallTime::from_millis(2));
         let tickets = vec![
@@ -259,10 +273,10 @@ mod tests {
         ];
         store.commit(Batch { tickets, ..Batch::default() }).await.unwrap();
         store.close().await;
-        (folder, config)
+        (folder, path)
     }
 
-    fn chosen(config: &Config, wish: &RetryWish) -> Vec<String> {
+    fn chosen(config: &Path, wish: &RetryWish) -> Vec<String> {
         let name = |ticket: &TicketRecord| format!("{}/{}", ticket.key.app, ticket.key.ticket);
         plan_retry(config, wish).unwrap().tickets.iter().map(name).collect()
     }
@@ -292,10 +306,11 @@ mod tests {
             (named(&["1001"], None), "ticket 1001 is known of the apps default, lark; say which with --app"),
             (named(&["1003x"], None), "unknown ticket 1003x; did you mean 1003?"),
             (named(&["77777"], None), "unknown ticket 77777; `status` shows those that are known"),
-            (named(&["1002"], Some("lark")), "unknown ticket 1002; did you mean 1001?"),
+            (named(&["1002"], Some("lark")), "ticket 1002 is of app default, not of lark"),
+            (named(&["1006"], Some("lark")), "unknown ticket 1006; did you mean 1001?"),
             (named(&["1005"], None), "ticket 1005 is of app former, which is not in watcher.toml"),
             (named(&["5"], None), "ticket 5 left the watch list; list it again to have it polled"),
-            (named(&["1001"], Some("defualt")), "unknown app defualt; did you mean default?"),
+            (named(&["1001"], Some("defualt")), "unknown app `defualt`; did you mean `default`?"),
         ] {
             assert_eq!(plan_retry(&config, &wish).unwrap_err().to_string(), message);
         }
@@ -304,10 +319,14 @@ mod tests {
     /// Promise: without a watcher the request waits for its next start.
     #[tokio::test]
     async fn a_request_stands_until_the_next_start() {
-        let (_folder, config) = place().await;
+        let (folder, config) = place().await;
+        // To have broken the file is no reason to be left without it.
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, format!("{text}[poll]\njitter = 7\n")).unwrap();
         let wish = RetryWish { failed: true, ..RetryWish::default() };
-        assert_eq!(plan_retry(&config, &wish).unwrap().ask().unwrap(), Asked::AtNextStart);
-        let store = SqliteStore::open(&config.state.path).unwrap();
+        let plan = plan_retry(&config, &wish).unwrap();
+        assert_eq!((plan.problems.len(), plan.ask().unwrap()), (1, Asked::AtNextStart));
+        let store = SqliteStore::open(&folder.path().join("state.db")).unwrap();
         assert_eq!(store.load().await.unwrap().retries.len(), 3);
     }
 }

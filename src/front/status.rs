@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::known_app::{UnknownApp, known_app};
 use super::label_pattern::LabelPattern;
 use crate::config::{ConfigError, Glance, Problem, glance};
-use crate::domain::{AppName, Endpoint, TicketRecord, TicketState, near_miss};
+use crate::domain::{AppName, Endpoint, TicketRecord, TicketState};
 use crate::store::{Holder, Known, PauseRecord, StoreError, holder, read_only};
 use crate::watch::Counts;
-
-/// Apps that an error names at most.
-const NAMED_MAX: usize = 10;
 
 /// Which tickets are asked for. What is empty leaves nothing out.
 #[derive(Clone, Debug, Default)]
@@ -85,13 +83,8 @@ pub enum StatusError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Nobody knows the app that was asked for.
-    #[error("unknown app `{name}`; {advice}")]
-    UnknownApp {
-        /// As it was given.
-        name: String,
-        /// The one that was probably meant, or all there are.
-        advice: String,
-    },
+    #[error(transparent)]
+    UnknownApp(#[from] UnknownApp),
 }
 
 /// Reads the state file that the `watcher.toml` at `config` names. Takes no lock for long, writes nothing.
@@ -112,8 +105,8 @@ pub fn status(config: &Path, query: &StatusQuery) -> Result<StatusReport, Status
     // What a watcher wrote that is gone is no longer in force.
     let pauses = if matches!(watcher, WatcherPresence::Absent) { Vec::new() } else { pauses };
     let apps = apps(&tickets, configured.as_deref(), &pauses);
-    if let Some(name) = query.apps.iter().find(|name| apps.iter().all(|app| app.name.as_str() != *name)) {
-        return Err(unknown_app(name, &apps));
+    for name in &query.apps {
+        known_app(name, apps.iter().map(|app| &app.name))?;
     }
     tickets.retain(|ticket| is_asked_for(ticket, query));
     tickets.sort_by(|one, other| one.key.cmp(&other.key));
@@ -155,23 +148,6 @@ fn is_asked_for(ticket: &TicketRecord, query: &StatusQuery) -> bool {
         && (labels.is_empty() || ticket.label.as_deref().is_some_and(label_fits))
 }
 
-fn unknown_app(name: &str, apps: &[AppReport]) -> StatusError {
-    let known = || apps.iter().map(|app| app.name.as_str());
-    let advice = match near_miss(name, known()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if apps.is_empty() => "neither watcher.toml nor the state file names any".to_owned(),
-        None => {
-            let more = if apps.len() > NAMED_MAX { ", …" } else { "" };
-            let names: Vec<_> = known().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
-            format!("watcher.toml and the state file know {}{more}", names.join(", "))
-        }
-    };
-    StatusError::UnknownApp { name: name.chars().take(NAME_MAX).collect(), advice }
-}
-
-/// Characters of an unknown app's name that are repeated at most.
-const NAME_MAX: usize = 60;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,16 +185,5 @@ mod tests {
         assert_eq!((found[2].counts.of(Pending), found[2].counts.of(Failed)), (1, 1));
         let unknown = apps(&tickets, None, &[]);
         assert!(unknown.len() == 2 && unknown.iter().all(|app| app.is_configured.is_none()));
-    }
-
-    /// Promise: an error is of a bearable length, however many apps there are and whatever was typed.
-    #[test]
-    fn what_is_known_is_named_but_not_at_length() {
-        let names: Vec<_> = (0..1000).map(|number| AppName::new(&format!("team-{number:03}"))).collect();
-        let many = apps(&[], Some(&names), &[]);
-        let said = unknown_app(&"x".repeat(100_000), &many).to_string();
-        assert!(said.len() < 300 && said.ends_with("`team-009`, …"), "{said}");
-        let said = unknown_app("a", &[]).to_string();
-        assert_eq!(said, "unknown app `a`; neither watcher.toml nor the state file names any");
     }
 }

@@ -92,7 +92,7 @@ fn what_cannot_be_retried_is_said() {
             "unknown ticket 6933093124755412354; did you mean 6933093124755412345?",
         ),
         (&["6933093124755412345"], "ticket 6933093124755412345 left the watch list; list it again"),
-        (&["--failed", "--app", "defualt"], "unknown app defualt; did you mean default?"),
+        (&["--failed", "--app", "defualt"], "unknown app `defualt`; did you mean `default`?"),
         (&["--failed", "--kind", "no_permision"], "no such kind; did you mean no_permission?"),
         (&[], "required arguments were not provided"),
         (&["6933093124755412346", "--failed"], "cannot be used with"),

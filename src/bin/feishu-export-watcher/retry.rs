@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use feishu_export_watcher::config::load;
 use feishu_export_watcher::domain::TicketRecord;
 use feishu_export_watcher::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
 
 use crate::args::RetryArguments;
 use crate::log::harmless::harmless;
+use crate::status::{refuse_config, tell_broken_config};
 use crate::words::grouped;
 use crate::{complain, exit, tell};
 
@@ -17,26 +17,14 @@ const SHOWN: usize = 20;
 
 /// Asks for tickets to be polled again; returns the exit code.
 pub(crate) fn retry(arguments: RetryArguments) -> u8 {
-    let config = match load(&arguments.config) {
-        Ok((config, _)) => config,
-        Err(error) => {
-            tell(&error.to_string());
-            return exit::CONFIG;
-        }
-    };
-    let RetryArguments { tickets, failed, kind, app, dry_run, .. } = arguments;
+    let RetryArguments { config, tickets, failed, kind, app, dry_run } = arguments;
     let plan = match plan_retry(&config, &RetryWish { tickets, failed, kind, app }) {
         Ok(plan) => plan,
-        Err(error) => {
-            complain(&error);
-            return match error {
-                RetryError::Store(error) => exit::of_store(&error),
-                _ => exit::USAGE,
-            };
-        }
+        Err(error) => return refuse(&error),
     };
+    tell_broken_config(&plan.problems, &config, &plan.path);
     if !plan.exists {
-        tell(&format!("no state yet: {}", config.state.path.display()));
+        tell(&format!("no state yet: {}", plan.path.display()));
     }
     tell_left_out(&plan);
     if plan.tickets.is_empty() {
@@ -57,6 +45,21 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
         Err(error) => {
             complain(&error);
             exit::of_store(&error)
+        }
+    }
+}
+
+/// Why nothing was asked for, and the exit code.
+fn refuse(error: &RetryError) -> u8 {
+    match error {
+        RetryError::Config(error) => refuse_config(error),
+        RetryError::Store(error) => {
+            complain(error);
+            exit::of_store(error)
+        }
+        _ => {
+            complain(error);
+            exit::USAGE
         }
     }
 }

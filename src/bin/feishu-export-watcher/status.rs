@@ -1,7 +1,9 @@
 //! `status`: what the state file knows, printed.
 
 use std::io;
+use std::path::Path;
 
+use feishu_export_watcher::config::{ConfigError, Problem};
 use feishu_export_watcher::domain::{WallTime, with_causes};
 use feishu_export_watcher::{StatusError, StatusQuery, StatusReport, WatcherPresence};
 use jiff::tz::TimeZone;
@@ -46,16 +48,12 @@ pub(crate) fn status(arguments: &StatusArguments) -> u8 {
 /// Why nothing can be shown, and its exit code.
 fn refuse(error: &StatusError) -> u8 {
     match error {
-        StatusError::Config(error) => {
-            tell(&error.to_string());
-            tell("where the state file lies can't be told for sure; mend this and try again");
-            exit::CONFIG
-        }
+        StatusError::Config(error) => refuse_config(error),
         StatusError::Store(error) => {
             complain(error);
             exit::of_store(error)
         }
-        StatusError::UnknownApp { .. } => {
+        StatusError::UnknownApp(_) => {
             complain(error);
             exit::USAGE
         }
@@ -64,16 +62,7 @@ fn refuse(error: &StatusError) -> u8 {
 
 /// What is wrong, though it did not stand in the way.
 fn tell_doubts(report: &StatusReport, arguments: &StatusArguments) {
-    for problem in &report.problems {
-        tell(&problem.to_string());
-    }
-    if !report.problems.is_empty() {
-        tell(&format!(
-            "{} is not in order; shown is its state file all the same: {}",
-            arguments.config.display(),
-            report.path.display()
-        ));
-    }
+    tell_broken_config(&report.problems, &arguments.config, &report.path);
     if let WatcherPresence::Unknown(error) = &report.watcher {
         tell(&format!("whether a watcher runs can't be told: {}", with_causes(error)));
     }
@@ -108,5 +97,23 @@ fn limit(arguments: &StatusArguments, screen: Screen) -> usize {
         Some(limit) => limit,
         None if arguments.format == Format::Table && screen.is_terminal => SHOWN,
         None => usize::MAX,
+    }
+}
+
+/// It is not known which state file is meant; returns the exit code.
+pub(crate) fn refuse_config(error: &ConfigError) -> u8 {
+    tell(&error.to_string());
+    tell("where the state file lies can't be told for sure; mend this and try again");
+    exit::CONFIG
+}
+
+/// Says what is wrong with a `watcher.toml` whose state file was used all the same.
+pub(crate) fn tell_broken_config(problems: &[Problem], config: &Path, state: &Path) {
+    for problem in problems {
+        tell(&problem.to_string());
+    }
+    if !problems.is_empty() {
+        let (config, state) = (config.display(), state.display());
+        tell(&format!("{config} is not in order; its state file is used all the same: {state}"));
     }
 }
