@@ -310,6 +310,29 @@ mod tests {
         assert!(ledger.is_written());
     }
 
+    /// Promise 6: a request leaves the state file with the last row that it changed: a crash before that finds it
+    /// there. A commit that fails takes it along to the next.
+    #[test]
+    fn a_request_goes_with_the_last_of_the_rows() {
+        let start = Instant::now();
+        let mut tickets = Tickets::new(1);
+        let mut ledger = Ledger::default();
+        for number in 0..=ROWS_MAX {
+            ledger.changed(insert(&mut tickets, &number.to_string()), start);
+        }
+        ledger.retried(RetryId(7), start);
+        let next = |ledger: &mut Ledger| ledger.start_commit(&tickets, WallTime::from_millis(1), start);
+        assert_eq!(next(&mut ledger).retried, None, "a row is left");
+        ledger.committed();
+        let last = next(&mut ledger);
+        assert_eq!((last.tickets.len(), last.retried), (1, Some(RetryId(7))));
+        ledger.commit_failed(last, &tickets, start);
+        assert_eq!(next(&mut ledger).retried, Some(RetryId(7)));
+        ledger.committed();
+        ledger.retried(RetryId(8), start);
+        assert_eq!(next(&mut ledger).retried, Some(RetryId(8)));
+    }
+
     #[test]
     fn what_is_announced_is_not_announced_again() {
         let (start, (mut tickets, index)) = (Instant::now(), known());
