@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use export_watcher::domain::{
-    App, AppName, Artefact, BaseUrl, Credentials, Kept, RateLimit, SecretSource, TicketId, TicketKey,
-    WallTime, WatchEntry, WatchList,
+    App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, Kept, RateLimit, SecretSource, TicketId,
+    TicketKey, WallTime, WatchEntry, WatchList,
 };
 use export_watcher::feishu::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, Verdict};
 use export_watcher::store::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError};
@@ -151,7 +151,7 @@ async fn list(jobs: Vec<Job>, commands: mpsc::Sender<Command>, began: Instant) {
 fn entry(number: usize, job: &Job) -> WatchEntry {
     WatchEntry {
         key: TicketKey { app: AppName::new("default"), ticket: TicketId::new(&number.to_string()) },
-        token: "doc".into(),
+        token: DocumentToken::parse("doc").expect("it is short"),
         label: None,
         created_at: Some(START + job.created),
         source: Path::new("list.toml").into(),

@@ -9,7 +9,7 @@ use toml::de::DeValue;
 
 use super::problem::{is_invisible, shown};
 use super::section::{Field, Section};
-use crate::domain::{AppName, DOCUMENT_TOKEN_MAX, TicketId, TicketKey, WallTime, WatchEntry};
+use crate::domain::{AppName, DOCUMENT_TOKEN_MAX, DocumentToken, TicketId, TicketKey, WallTime, WatchEntry};
 
 pub(super) const ENTRY_KEYS: &[&str] = &["ticket", "token", "app", "created_at", "label"];
 
@@ -43,7 +43,7 @@ impl Surroundings<'_> {
         let label = optional(section.field("label"), read_label);
         Some(WatchEntry {
             key: TicketKey { app: app?, ticket: TicketId::new(ticket?) },
-            token: token?.into(),
+            token: token?,
             label: label?.map(Into::into),
             created_at: created_at?,
             source: Arc::clone(&self.source),
@@ -116,7 +116,7 @@ fn read_ticket<'d>(field: &Field<'d>) -> Option<&'d str> {
     field.unfit("1 to 128 letters, digits and the like, without spaces, such as \"6933093124755412345\"")
 }
 
-fn read_token<'d>(field: &Field<'d>) -> Option<&'d str> {
+fn read_token(field: &Field<'_>) -> Option<DocumentToken> {
     let text = field.text(TOKEN)?;
     if text.contains('/') {
         return field
@@ -128,8 +128,7 @@ fn read_token<'d>(field: &Field<'d>) -> Option<&'d str> {
             field.error(|| format!("`token` has {length} characters; expected {TOKEN}"));
             None
         }
-        _ if is_good => Some(text),
-        _ => field.unfit(TOKEN),
+        _ => DocumentToken::parse(text).filter(|_| is_good).or_else(|| field.unfit(TOKEN)),
     }
 }
 

@@ -302,7 +302,7 @@ impl Sightings {
     /// Notes an entry; or says where its ticket stands already.
     fn add(&mut self, entry: &WatchEntry, file: usize, offset: usize) -> Result<u128, Earlier> {
         let key = self.hash(&entry.key);
-        let token = self.hashers[0].hash_one(&entry.token);
+        let token = self.hashers[0].hash_one(entry.token);
         if let Some(earlier) = self.by_key.get(&key) {
             return Err(Earlier {
                 file: earlier.file as usize,

@@ -25,7 +25,7 @@ pub use month::Month;
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
 pub use ticket::{
-    Artefact, DOCUMENT_TOKEN_MAX, Progress, TicketId, TicketKey, TicketRecord, TicketState, WatchEntry,
-    WatchList,
+    Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, Progress, TicketId, TicketKey, TicketRecord, TicketState,
+    WatchEntry, WatchList,
 };
 pub use wall_time::WallTime;

@@ -5,14 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrayvec::ArrayString;
+use smol_str::SmolStr;
+
 use super::{AppName, Failure, WallTime};
 
 /// Characters in a document token at most (query export task, parameter `token`).
 pub const DOCUMENT_TOKEN_MAX: usize = 27;
 
 /// The id of an export job. Opaque text: the usual 19 digits overflow a double.
+///
+/// Texts of up to 23 bytes lie in the value itself. So do those of [`DocumentToken`]: of a hundred thousand tickets,
+/// each with a few texts of its own on the heap, much of what is freed around them could not be given back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TicketId(Arc<str>);
+pub struct TicketId(SmolStr);
 
 impl TicketId {
     /// Takes the id as it stands.
@@ -34,6 +40,30 @@ impl fmt::Display for TicketId {
     }
 }
 
+/// The token of a source document, at most [`DOCUMENT_TOKEN_MAX`] bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocumentToken(ArrayString<DOCUMENT_TOKEN_MAX>);
+
+impl DocumentToken {
+    /// Takes the token as it stands; none if it is longer than the remote's ever are.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        ArrayString::from(text).ok().map(Self)
+    }
+
+    /// The token as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DocumentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What a ticket is known by: the app that created the job, and the job's id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TicketKey {
@@ -48,10 +78,10 @@ pub struct TicketKey {
 pub struct WatchEntry {
     /// App and job.
     pub key: TicketKey,
-    /// The source document, 1 to [`DOCUMENT_TOKEN_MAX`] characters.
-    pub token: Box<str>,
+    /// The source document.
+    pub token: DocumentToken,
     /// A word of the user's, carried into log and state.
-    pub label: Option<Box<str>>,
+    pub label: Option<SmolStr>,
     /// When the job was created, if the user said so.
     pub created_at: Option<WallTime>,
     /// The file that lists it.
@@ -153,9 +183,9 @@ pub struct TicketRecord {
     /// App and job.
     pub key: TicketKey,
     /// The source document.
-    pub token: Box<str>,
+    pub token: DocumentToken,
     /// The user's word.
-    pub label: Option<Box<str>>,
+    pub label: Option<SmolStr>,
     /// When the job was created, if the user said so.
     pub created_at: Option<WallTime>,
     /// The file that listed it last.
@@ -219,7 +249,7 @@ impl TicketRecord {
     pub fn entry(&self) -> WatchEntry {
         WatchEntry {
             key: self.key.clone(),
-            token: self.token.clone(),
+            token: self.token,
             label: self.label.clone(),
             created_at: self.created_at,
             source: Arc::clone(&self.source),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::verdict::{Pace, Verdict};
-use crate::domain::{AppName, ErrorKind, PauseReason, TicketId};
+use crate::domain::{AppName, DocumentToken, ErrorKind, PauseReason, TicketId};
 
 /// The remote. Cloned into every poll, hence cheap to clone.
 pub trait ExportApi: Clone + Send + Sync + 'static {
@@ -29,7 +29,7 @@ pub struct Query {
     /// Which job.
     pub ticket: TicketId,
     /// The source document's token.
-    pub token: Box<str>,
+    pub token: DocumentToken,
     /// The credential to show.
     pub access_token: AccessToken,
 }

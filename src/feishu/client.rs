@@ -147,7 +147,7 @@ impl Site {
             let message = "access token holds characters that no request can carry".to_owned();
             return unsent(Verdict::TokenRejected, message);
         };
-        let url = query_url(&self.app.base_url, query.ticket.as_str(), &query.token);
+        let url = query_url(&self.app.base_url, query.ticket.as_str(), query.token.as_str());
         match send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
             Ok(received) => self.known.with(access_token, |secrets| judge::of_answer(&received, secrets)),
             Err(error) => unsent(of_send_error(&error), describe(error)),

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::writable::{trouble_with_log, trouble_with_state};
 use crate::config::{Config, Problem, check_secrets, load_all};
-use crate::domain::{App, BudgetKey, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry, WatchList};
+use crate::domain::{
+    App, BudgetKey, DocumentToken, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry, WatchList,
+};
 use crate::store::read_only;
 use crate::watch::ARTEFACT_LIFE;
 
@@ -91,7 +93,7 @@ fn slow_sweep(apps: &[&App], open: usize) -> Option<String> {
 
 /// Tickets that need no more polls, with their documents' tokens, as far as a state file can be read.
 /// Without one all are open; so are tickets that a run would begin anew.
-fn ended(config: &Config) -> HashMap<TicketKey, Box<str>> {
+fn ended(config: &Config) -> HashMap<TicketKey, DocumentToken> {
     let known = read_only(&config.state.path).ok().flatten().unwrap_or_default().tickets;
     let stays = |ticket: &TicketRecord| ticket.state.is_final() && ticket.state != TicketState::Removed;
     known.into_iter().filter(stays).map(|ticket| (ticket.key, ticket.token)).collect()

@@ -237,13 +237,19 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::domain::{Failure, TicketKey, WallTime, WatchEntry};
+    use crate::domain::{DocumentToken, Failure, TicketKey, WallTime, WatchEntry};
     use crate::store::{Batch, SqliteStore, Store as _};
 
     fn ticket(app: &str, ticket: &str, state: TicketState, kind: ErrorKind) -> TicketRecord {
         let key = TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) };
         let source = Path::new("list.toml").into();
-        let entry = WatchEntry { key, token: "doc".into(), label: None, created_at: None, source };
+        let entry = WatchEntry {
+            key,
+            token: DocumentToken::parse("doc").unwrap(),
+            label: None,
+            created_at: None,
+            source,
+        };
         let error = Some(Box::new(Failure::of(kind)));
         TicketRecord { state, error, ..TicketRecord::new(entry, WallTime::from_millis(1)) }
     }

@@ -151,12 +151,12 @@ fn is_asked_for(ticket: &TicketRecord, query: &StatusQuery) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{PauseReason, TicketId, TicketKey, WallTime, WatchEntry};
+    use crate::domain::{DocumentToken, PauseReason, TicketId, TicketKey, WallTime, WatchEntry};
 
     fn ticket(app: &str, state: TicketState) -> TicketRecord {
         let entry = WatchEntry {
             key: TicketKey { app: AppName::new(app), ticket: TicketId::new("1") },
-            token: "doxcn".into(),
+            token: DocumentToken::parse("doxcn").unwrap(),
             label: None,
             created_at: None,
             source: Path::new("l").into(),

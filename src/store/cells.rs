@@ -19,10 +19,10 @@ pub(super) struct Cells<'row> {
     next: usize,
 }
 
-/// A name that no version ever wrote.
+/// A text that no version ever wrote.
 #[derive(Debug, Error)]
-#[error("{0:?} is not a known name")]
-struct UnknownName(Box<str>);
+#[error("{0:?} is nothing that is ever written there")]
+struct UnknownText(Box<str>);
 
 /// A span that runs backwards.
 #[derive(Debug, Error)]
@@ -69,6 +69,17 @@ impl<'row> Cells<'row> {
         }
     }
 
+    /// A text.
+    pub(super) fn text(&mut self) -> Result<&'row str> {
+        let column = self.next;
+        self.text_or_null()?.ok_or_else(|| Error::InvalidColumnType(column, String::new(), Type::Null))
+    }
+
+    pub(super) fn text_or_null(&mut self) -> Result<Option<&'row str>> {
+        let column = self.step();
+        Ok(self.row.get_ref(column)?.as_str_or_null()?)
+    }
+
     /// A value that is stored by its name.
     pub(super) fn named<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
         let column = self.next;
@@ -76,12 +87,10 @@ impl<'row> Cells<'row> {
     }
 
     pub(super) fn named_or_null<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
-        let column = self.step();
-        let Some(name) = self.row.get::<_, Option<Box<str>>>(column)? else { return Ok(None) };
-        match parse(&name) {
-            Some(value) => Ok(Some(value)),
-            None => Err(Error::FromSqlConversionFailure(column, Type::Text, Box::new(UnknownName(name)))),
-        }
+        let column = self.next;
+        let Some(name) = self.text_or_null()? else { return Ok(None) };
+        let unknown = || Box::new(UnknownText(name.into()));
+        parse(name).map(Some).ok_or_else(|| Error::FromSqlConversionFailure(column, Type::Text, unknown()))
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<PauseRecord>
         .query_map((), |row| {
             let mut cells = Cells::of(row);
             Ok(PauseRecord {
-                app: shared.app(cells.next::<Box<str>>()?.as_ref()),
+                app: shared.app(cells.text()?),
                 endpoint: cells.named(Endpoint::parse)?,
                 reason: cells.named(PauseReason::parse)?,
                 since: WallTime::from_millis(cells.next()?),

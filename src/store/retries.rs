@@ -80,10 +80,7 @@ pub(super) fn read(connection: &Connection, since: RetryId, limit: usize) -> rus
             let mut cells = Cells::of(row);
             Ok(Retry {
                 id: RetryId(cells.next()?),
-                key: TicketKey {
-                    app: shared.app(cells.next::<Box<str>>()?.as_ref()),
-                    ticket: TicketId::new(cells.next::<Box<str>>()?.as_ref()),
-                },
+                key: TicketKey { app: shared.app(cells.text()?), ticket: TicketId::new(cells.text()?) },
             })
         })?
         .collect()

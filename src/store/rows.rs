@@ -7,8 +7,8 @@ use rusqlite::{Connection, Row, params};
 use super::cells::{Cells, Shared, Source, millis, signed};
 use super::{Batch, Loaded, Release, RetryId, StoreError, Tally, pauses, retries};
 use crate::domain::{
-    Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Month, Progress, TicketId, TicketKey, TicketRecord,
-    TicketState, WallTime,
+    Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month, Progress, TicketId, TicketKey,
+    TicketRecord, TicketState, WallTime,
 };
 
 const SELECT: &str = "SELECT app, ticket, token, label, created_at, source, state,
@@ -72,8 +72,8 @@ fn write_ticket(upsert: &mut rusqlite::Statement<'_>, ticket: &TicketRecord) -> 
         .execute(params![
             ticket.key.app.as_str(),
             ticket.key.ticket.as_str(),
-            ticket.token,
-            ticket.label,
+            ticket.token.as_str(),
+            ticket.label.as_deref(),
             ticket.created_at.map(WallTime::as_millis),
             Source(&ticket.source),
             ticket.state.as_str(),
@@ -201,12 +201,9 @@ fn tallies(connection: &Connection) -> rusqlite::Result<Vec<Tally>> {
 fn read_ticket(row: &Row<'_>, shared: &mut Shared) -> rusqlite::Result<TicketRecord> {
     let mut cells = Cells::of(row);
     Ok(TicketRecord {
-        key: TicketKey {
-            app: shared.app(cells.next::<Box<str>>()?.as_ref()),
-            ticket: TicketId::new(cells.next::<Box<str>>()?.as_ref()),
-        },
-        token: cells.next()?,
-        label: cells.next()?,
+        key: TicketKey { app: shared.app(cells.text()?), ticket: TicketId::new(cells.text()?) },
+        token: cells.named(DocumentToken::parse)?,
+        label: cells.text_or_null()?.map(Into::into),
         created_at: cells.time()?,
         source: shared.source(cells.bytes()?),
         state: cells.named(TicketState::parse)?,

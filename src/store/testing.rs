@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{Batch, PauseRecord, Release, Tally};
 use crate::domain::{
-    AppName, Artefact, BudgetKey, Endpoint, ErrorKind, Failure, Month, PauseReason, Progress, TicketId,
-    TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
+    AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month, PauseReason, Progress,
+    TicketId, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
 };
 
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
@@ -22,7 +22,7 @@ pub(super) fn tally(month: i8, requests: u64) -> Tally {
 pub(super) fn fresh(ticket: &str) -> TicketRecord {
     let entry = WatchEntry {
         key: TicketKey { app: AppName::new("default"), ticket: TicketId::new(ticket) },
-        token: "docbcZVGtv1papC6jAVGiyabcef".into(),
+        token: DocumentToken::parse("docbcZVGtv1papC6jAVGiyabcef").unwrap(),
         label: None,
         created_at: None,
         source: Arc::from(Path::new("/etc/watchlist.toml")),

@@ -238,7 +238,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{AppName, TicketId, TicketState, WatchEntry};
+    use crate::domain::{AppName, DocumentToken, TicketId, TicketState, WatchEntry};
 
     fn known() -> (Tickets, TicketIndex) {
         let mut tickets = Tickets::new(1);
@@ -249,7 +249,13 @@ mod tests {
     fn insert(tickets: &mut Tickets, ticket: &str) -> TicketIndex {
         let key = TicketKey { app: AppName::new("a"), ticket: TicketId::new(ticket) };
         let source = Path::new("l").into();
-        let entry = WatchEntry { key, token: "doc".into(), label: None, created_at: None, source };
+        let entry = WatchEntry {
+            key,
+            token: DocumentToken::parse("doc").unwrap(),
+            label: None,
+            created_at: None,
+            source,
+        };
         tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO)
     }
 

@@ -87,11 +87,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{AppName, TicketId, TicketKey, TicketRecord, WallTime};
+    use crate::domain::{AppName, DocumentToken, TicketId, TicketKey, TicketRecord, WallTime};
 
     fn entry(ticket: &str, token: &str, file: &str) -> WatchEntry {
         let key = TicketKey { app: AppName::new("default"), ticket: TicketId::new(ticket) };
-        WatchEntry { key, token: token.into(), label: None, created_at: None, source: Path::new(file).into() }
+        WatchEntry {
+            key,
+            token: DocumentToken::parse(token).unwrap(),
+            label: None,
+            created_at: None,
+            source: Path::new(file).into(),
+        }
     }
 
     fn known(tickets: &[(&str, TicketState)]) -> Tickets {

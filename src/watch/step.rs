@@ -185,7 +185,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{AppName, PauseReason, TicketId, TicketKey, WatchEntry};
+    use crate::domain::{AppName, DocumentToken, PauseReason, TicketId, TicketKey, WatchEntry};
     use crate::feishu::Detail;
 
     const GIVE_UP: Duration = Duration::from_secs(7200);
@@ -199,7 +199,13 @@ mod tests {
         let key = TicketKey { app: AppName::new("default"), ticket: TicketId::new("1") };
         let source = Path::new("list.toml").into();
         TicketRecord::new(
-            WatchEntry { key, token: "doc".into(), label: None, created_at: None, source },
+            WatchEntry {
+                key,
+                token: DocumentToken::parse("doc").unwrap(),
+                label: None,
+                created_at: None,
+                source,
+            },
             seconds(0),
         )
     }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::super::load::{Loaded, load_all};
 use super::*;
-use crate::domain::{AppName, TicketId, TicketKey, TicketRecord, WatchEntry};
+use crate::domain::{AppName, DocumentToken, TicketId, TicketKey, TicketRecord, WatchEntry};
 
 const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 
@@ -69,7 +69,13 @@ impl Bench {
     fn keeps(&self, ticket: &str) -> bool {
         let key = TicketKey { app: AppName::new("a"), ticket: TicketId::new(ticket) };
         let source = Path::new("/elsewhere.toml").into();
-        let entry = WatchEntry { key, token: "doc".into(), label: None, created_at: None, source };
+        let entry = WatchEntry {
+            key,
+            token: DocumentToken::parse("doc").unwrap(),
+            label: None,
+            created_at: None,
+            source,
+        };
         self.kept.keeps(&TicketRecord::new(entry, NOW))
     }
 }

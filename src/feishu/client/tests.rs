@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Instant;
 
 use super::*;
-use crate::domain::{BaseUrl, RateLimit, TicketId};
+use crate::domain::{BaseUrl, DocumentToken, RateLimit, TicketId};
 use crate::feishu::AccessToken;
 use crate::feishu::body::BODY_MAX;
 use crate::feishu::test_server::{Reply, TestServer, http};
@@ -40,7 +40,7 @@ fn poll(ticket: &str) -> Query {
     Query {
         app: AppName::new("default"),
         ticket: TicketId::new(ticket),
-        token: "docx&1=ü".into(),
+        token: DocumentToken::parse("docx&1=ü").unwrap(),
         access_token: AccessToken::new("t-hunter2".into()),
     }
 }

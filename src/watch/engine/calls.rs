@@ -184,12 +184,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             return;
         };
         let key = slot.record.key.clone();
-        let query = Query {
-            app: key.app,
-            ticket: key.ticket,
-            token: slot.record.token.clone(),
-            access_token: token.clone(),
-        };
+        let query =
+            Query { app: key.app, ticket: key.ticket, token: slot.record.token, access_token: token.clone() };
         let probe = app.gate.passage(now.at) == Passage::Probe;
         if probe {
             app.gate.probe_sent();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{
-    AppName, Artefact, BudgetKey, Endpoint, ErrorKind, Failure, PauseEnd, PauseReason, RateLimit, TicketId,
-    TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
+    AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, PauseEnd, PauseReason,
+    RateLimit, TicketId, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
 };
 use feishu_export_watcher::store::PauseRecord;
 use feishu_export_watcher::watch::{AppView, Counts, PauseView};
@@ -82,7 +82,7 @@ pub(super) fn ended(ticket: &str, state: TicketState, seconds: f64) -> TicketRec
 pub(super) fn pending(app: &str, ticket: &str, token: &str) -> TicketRecord {
     let entry = WatchEntry {
         key: TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) },
-        token: token.into(),
+        token: DocumentToken::parse(token).unwrap(),
         label: None,
         created_at: None,
         source: Path::new("watchlist.toml").into(),

@@ -54,7 +54,7 @@ impl<'a> From<&'a TicketRecord> for TicketView<'a> {
         Self {
             app: record.key.app.as_str(),
             ticket: record.key.ticket.as_str(),
-            token: &record.token,
+            token: record.token.as_str(),
             label: record.label.as_deref(),
             state: record.state.as_str(),
             file_token: artefact.map(|file| &*file.file_token),

@@ -447,7 +447,7 @@ pub(super) fn app(name: &str, requests: u32) -> App {
 pub(super) fn entry(app: &str, ticket: &str) -> WatchEntry {
     WatchEntry {
         key: TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) },
-        token: "doc".into(),
+        token: DocumentToken::parse("doc").unwrap(),
         label: None,
         created_at: None,
         source: Path::new("list.toml").into(),
