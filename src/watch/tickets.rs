@@ -3,9 +3,11 @@
 //! A waiting ticket is a slot here and an entry in its app's queue: a hundred thousand of them are a
 //! few dozen megabytes and no task.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::iter::Sum;
 use std::time::Duration;
+
+use hashbrown::HashTable;
 
 use crate::domain::{TicketKey, TicketRecord, TicketState};
 
@@ -76,7 +78,9 @@ impl Sum for Counts {
 pub(super) struct Tickets {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
-    by_key: HashMap<TicketKey, TicketIndex>,
+    /// Where each ticket is, by the hash of its key. The key itself stands in the slot only.
+    by_key: HashTable<TicketIndex>,
+    hasher: RandomState,
     listed: Counts,
     by_app: Vec<Counts>,
     stamps: u64,
@@ -98,7 +102,8 @@ impl Tickets {
     /// Where the ticket of that key is.
     #[must_use]
     pub(super) fn find(&self, key: &TicketKey) -> Option<TicketIndex> {
-        self.by_key.get(key).copied()
+        let is_it = |index: &TicketIndex| key_at(&self.slots, *index) == Some(key);
+        self.by_key.find(self.hasher.hash_one(key), is_it).copied()
     }
 
     /// Takes in a ticket whose key is not known yet.
@@ -110,7 +115,7 @@ impl Tickets {
     ) -> TicketIndex {
         let slot = Slot { record, app, stamp: self.next_stamp(), clock_mark };
         self.count(&slot, Counts::add);
-        let key = slot.record.key.clone();
+        let hash = self.hasher.hash_one(&slot.record.key);
         let index = match self.free.pop() {
             Some(place) => {
                 self.slots[place as usize] = Some(slot);
@@ -121,7 +126,10 @@ impl Tickets {
                 TicketIndex(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
             }
         };
-        self.by_key.insert(key, index);
+        // Every index in the table has a slot.
+        let hash_of =
+            |index: &TicketIndex| key_at(&self.slots, *index).map_or(0, |key| self.hasher.hash_one(key));
+        self.by_key.insert_unique(hash, index, hash_of);
         index
     }
 
@@ -145,7 +153,11 @@ impl Tickets {
     pub(super) fn forget(&mut self, index: TicketIndex) -> Option<TicketKey> {
         let slot = self.slots.get_mut(index.0 as usize)?.take()?;
         self.count(&slot, Counts::remove);
-        self.by_key.remove(&slot.record.key);
+        if let Ok(entry) =
+            self.by_key.find_entry(self.hasher.hash_one(&slot.record.key), |other| *other == index)
+        {
+            entry.remove();
+        }
         self.free.push(index.0);
         Some(slot.record.key)
     }
@@ -195,10 +207,52 @@ impl Tickets {
     }
 }
 
+fn key_at(slots: &[Option<Slot>], index: TicketIndex) -> Option<&TicketKey> {
+    slots.get(index.0 as usize)?.as_ref().map(|slot| &slot.record.key)
+}
+
 impl TicketIndex {
     /// The place as a number, for sets of flags.
     #[must_use]
     pub(super) const fn place(self) -> usize {
         self.0 as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::domain::{AppName, DocumentToken, TicketId, WallTime, WatchEntry};
+
+    fn key(number: u32) -> TicketKey {
+        TicketKey { app: AppName::new("default"), ticket: TicketId::new(&number.to_string()) }
+    }
+
+    fn insert(tickets: &mut Tickets, number: u32) -> TicketIndex {
+        let token = DocumentToken::parse("doc").unwrap();
+        let source = Path::new("list.toml").into();
+        let entry = WatchEntry { key: key(number), token, label: None, created_at: None, source };
+        tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO)
+    }
+
+    /// Every ticket is found under its own key, however many came and went, and those that went are not.
+    #[test]
+    fn a_ticket_is_found_by_its_key() {
+        let mut tickets = Tickets::new(1);
+        let mut indices: Vec<_> = (0..5000).map(|number| insert(&mut tickets, number)).collect();
+        for number in (0..5000).step_by(3) {
+            assert_eq!(tickets.forget(indices[number as usize]), Some(key(number)));
+        }
+        for number in (0..5000).step_by(6) {
+            indices[number as usize] = insert(&mut tickets, number);
+        }
+        for number in 0..5000_u32 {
+            let known = !number.is_multiple_of(3) || number.is_multiple_of(6);
+            assert_eq!(tickets.find(&key(number)), known.then_some(indices[number as usize]), "{number}");
+        }
+        assert_eq!(tickets.places(), 5000);
+        assert_eq!(tickets.pending_of(0), tickets.iter().count());
     }
 }
