@@ -1,53 +1,202 @@
-//! Cuts the text of a long watch list into pieces that can be parsed one after the other.
+//! Reads a long watch list in pieces that can be parsed one after the other, so that neither its text nor what a
+//! parser makes of it is ever in memory as a whole.
 
-/// A parsed text takes some twenty times its size, so a long list is parsed in pieces of this many bytes.
+use std::io::Read;
+
+use super::problem::Position;
+use super::text_file::{Refusal, unreadable};
+
+/// A parsed text takes some twenty times its size, so a list is parsed in pieces of this many bytes.
 const PIECE: usize = 256 << 10;
 /// A piece that has no place to be cut is refused beyond this.
 pub(super) const PIECE_MAX: usize = 1 << 20;
 
+/// Bytes of a character at most: so many more are read, lest a piece be short again without one that was torn.
+const CHARACTER_MAX: usize = 4;
+
+/// How much is asked of a file at once.
+const READ_AT_ONCE: usize = 64 << 10;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Cuts a text before lines that begin with `[[`. Within a value such a line can stand only in a text
 /// over several lines, which no key here takes.
-pub(super) struct Pieces<'t> {
-    text: &'t str,
-    offset: usize,
+pub(super) struct Pieces<R> {
+    source: R,
+    /// What was read and not handed out.
+    buffer: Vec<u8>,
+    /// Lines that were handed out.
+    lines: usize,
+    /// Bytes that were read.
+    read: u64,
+    is_at_end: bool,
 }
 
-impl<'t> Pieces<'t> {
-    pub(super) fn of(text: &'t str) -> Self {
-        Self { text, offset: 0 }
+/// A piece of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) text: String,
+    /// Lines of the text before it.
+    pub(super) lines_before: usize,
+}
+
+impl Piece {
+    /// Whether it is longer than any that could be cut, and is not to be parsed.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.text.len() > PIECE_MAX
     }
 }
 
-impl<'t> Iterator for Pieces<'t> {
-    type Item = (usize, &'t str);
+impl<R: Read> Pieces<R> {
+    pub(super) const fn of(source: R) -> Self {
+        Self { source, buffer: Vec::new(), lines: 0, read: 0, is_at_end: false }
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let offset = self.offset;
-        let rest = self.text.get(offset..).filter(|rest| !rest.is_empty())?;
-        let end = find_cut(rest).unwrap_or(rest.len());
-        self.offset += end;
-        Some((offset, &rest[..end]))
+    /// Bytes that were read so far, a byte order mark included.
+    pub(super) const fn bytes_read(&self) -> u64 {
+        self.read
+    }
+
+    /// The next piece; none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Piece>, Refusal> {
+        let length = self.fill()?;
+        if length == 0 {
+            return Ok(None);
+        }
+        let rest = self.buffer.split_off(length);
+        let bytes = std::mem::replace(&mut self.buffer, rest);
+        let lines_before = self.lines;
+        let text = self.text(bytes, lines_before)?;
+        self.lines += text.bytes().filter(|byte| *byte == b'\n').count();
+        Ok(Some(Piece { text, lines_before }))
+    }
+
+    /// Reads until there is a place to cut, or no more hope for one; says where to cut.
+    fn fill(&mut self) -> Result<usize, Refusal> {
+        loop {
+            if let Some(cut) = find_cut(&self.buffer) {
+                return Ok(cut);
+            }
+            if self.is_at_end || self.buffer.len() > PIECE_MAX + CHARACTER_MAX {
+                return Ok(self.buffer.len());
+            }
+            self.read_more()?;
+        }
+    }
+
+    fn read_more(&mut self) -> Result<(), Refusal> {
+        let is_start = self.read == 0;
+        let mut more = self.source.by_ref().take(READ_AT_ONCE as u64);
+        let read = more.read_to_end(&mut self.buffer).map_err(|error| unreadable(&error))?;
+        self.read += read as u64;
+        self.is_at_end = read < READ_AT_ONCE;
+        if is_start && self.buffer.starts_with(BYTE_ORDER_MARK) {
+            self.buffer.drain(..BYTE_ORDER_MARK.len());
+        }
+        Ok(())
+    }
+
+    /// The bytes as text. Only where a piece was too long to be cut can its end tear a character apart; what remains of
+    /// it is still too long.
+    fn text(&self, bytes: Vec<u8>, lines_before: usize) -> Result<String, Refusal> {
+        String::from_utf8(bytes).or_else(|error| {
+            let fault = error.utf8_error();
+            let mut bytes = error.into_bytes();
+            let is_torn = fault.error_len().is_none() && !self.is_at_end;
+            bytes.truncate(fault.valid_up_to());
+            let before = String::from_utf8(bytes).unwrap_or_default();
+            if is_torn { Ok(before) } else { Err(Refusal::NotUtf8(Position::after(lines_before, &before))) }
+        })
     }
 }
 
 /// The start of the first line past a piece's length that begins with `[[`.
-fn find_cut(rest: &str) -> Option<usize> {
-    let from = rest.floor_char_boundary(PIECE);
-    let ends = rest[from..].match_indices('\n').map(|(at, _)| from + at + 1);
-    ends.into_iter().find(|start| rest[*start..].trim_start_matches([' ', '\t']).starts_with("[["))
+fn find_cut(text: &[u8]) -> Option<usize> {
+    let from = PIECE.min(text.len());
+    let ends =
+        text[from..].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| from + at + 1);
+    ends.into_iter().find(|start| {
+        let blanks = text[*start..].iter().take_while(|byte| b" \t".contains(byte)).count();
+        text[start + blanks..].starts_with(b"[[")
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
+    /// Gives a few bytes at a time, as a slow file may.
+    struct Trickle<'t>(&'t [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(self.0.len()).min(buffer.len());
+            let (now, later) = self.0.split_at(length);
+            buffer[..length].copy_from_slice(now);
+            self.0 = later;
+            Ok(length)
+        }
+    }
+
+    fn all(mut pieces: Pieces<impl Read>) -> Result<Vec<Piece>, Refusal> {
+        std::iter::from_fn(|| pieces.next().transpose()).collect()
+    }
+
+    fn list() -> String {
+        (0..20_000).map(|number| format!("  [[ticket]]\r\nticket = '{number}' # ä\r\n")).collect()
+    }
+
+    /// Pieces begin at headers, know their line and lose nothing; how a file happens to be read makes no difference.
     #[test]
     fn pieces_begin_at_headers_and_lose_nothing() {
-        let text: String =
-            (0..20_000).map(|number| format!("[[ticket]]\r\nticket = '{number}' # ä\r\n")).collect();
-        let pieces: Vec<_> = Pieces::of(&text).collect();
+        let text = list();
+        let pieces = all(Pieces::of(text.as_bytes())).unwrap();
         assert!(pieces.len() > 1);
-        assert!(pieces.iter().all(|(_, piece)| piece.starts_with("[[ticket]]")));
-        assert_eq!(pieces.iter().map(|(_, piece)| *piece).collect::<String>(), text);
+        let mut lines = 0;
+        for piece in &pieces {
+            assert!(piece.text.starts_with("  [[ticket]]") && !piece.is_too_long());
+            assert_eq!(piece.lines_before, lines);
+            lines += piece.text.lines().count();
+        }
+        assert_eq!(pieces.iter().map(|piece| piece.text.as_str()).collect::<String>(), text);
+        for at_once in [997, 65_537] {
+            assert_eq!(all(Pieces::of(Trickle(text.as_bytes(), at_once))).unwrap(), pieces);
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text() {
+        let text = format!("\u{feff}{}", list());
+        let mut pieces = Pieces::of(text.as_bytes());
+        assert!(pieces.next().unwrap().unwrap().text.starts_with("  [[ticket]]"));
+        while pieces.next().unwrap().is_some() {}
+        assert_eq!(pieces.bytes_read(), text.len() as u64);
+        assert_eq!(all(Pieces::of(&b""[..])).unwrap(), []);
+        assert_eq!(all(Pieces::of("\u{feff}".as_bytes())).unwrap(), []);
+    }
+
+    /// A file that is no text is refused at the byte where that shows, in whichever piece.
+    #[test]
+    fn what_is_no_text_is_refused_with_its_place() {
+        let mut bytes = list().into_bytes();
+        bytes.extend(b"x\xff\n[[ticket]]");
+        let Err(Refusal::NotUtf8(position)) = all(Pieces::of(&bytes[..])) else { panic!("taken") };
+        assert_eq!((position.line, position.column), (40_001, 2));
+        // A character that the end of the file tears apart.
+        let Err(Refusal::NotUtf8(position)) = all(Pieces::of(&"ä".as_bytes()[..1])) else { panic!("taken") };
+        assert_eq!((position.line, position.column), (1, 1));
+    }
+
+    /// What can't be cut is not read on and on into one piece, even where its end tears a character apart.
+    #[test]
+    fn a_piece_without_a_cut_ends() {
+        for start in ["", "x", "xx"] {
+            let text = start.to_owned() + &"€".repeat(PIECE_MAX);
+            let mut pieces = Pieces::of(text.as_bytes());
+            let piece = pieces.next().unwrap().unwrap();
+            assert!(piece.is_too_long() && piece.text.len() < 2 * PIECE_MAX);
+        }
     }
 }

@@ -37,6 +37,15 @@ pub struct Position {
     pub column: usize,
 }
 
+impl Position {
+    /// The place after a text, in a file that has so many lines before that text.
+    pub(super) fn after(lines_before: usize, text: &str) -> Self {
+        let start = text.rfind('\n').map_or(0, |end| end + 1);
+        let lines = text.bytes().filter(|byte| *byte == b'\n').count();
+        Self { line: lines_before + lines + 1, column: text[start..].chars().count() + 1 }
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)

@@ -14,18 +14,21 @@ const LISTED_MAX: usize = 50;
 /// Lines from one mark to the next.
 const STRIDE: usize = 64;
 
-/// The problems of one file, and the text they point into.
+/// The problems of one file, and the text they point into: all of it, or one piece after the other.
 pub(super) struct FileReport<'t> {
     path: Arc<Path>,
     text: &'t str,
+    /// Lines of the file before the text.
+    lines_before: usize,
     /// Byte offset of the first character of every [`STRIDE`]th line: a file may be nothing but line ends. A
     /// large file without problems never needs it.
     line_marks: OnceCell<Vec<usize>>,
     found: RefCell<Found>,
 }
 
+/// What was found in a file so far.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     errors: Listed,
     warnings: Listed,
     /// Lines with a syntax error: what else seems wrong there is a consequence of it.
@@ -33,6 +36,32 @@ struct Found {
 }
 
 impl Found {
+    pub(super) fn has_errors(&self) -> bool {
+        !self.errors.problems.is_empty()
+    }
+
+    /// Whether further errors would only be counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors.omitted > 0
+    }
+
+    /// The problems in the order of the text, each severity with a note on what was left out.
+    pub(super) fn into_problems(self, path: &Arc<Path>) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut more = Vec::new();
+        for listed in [self.errors, self.warnings] {
+            let severity = listed.problems.first().map(|problem| problem.severity);
+            problems.extend(listed.problems);
+            if let (Some(severity), 1..) = (severity, listed.omitted) {
+                let message = format!("… and {} more of this file", listed.omitted);
+                more.push(Problem { severity, ..Problem::error(path, None, message) });
+            }
+        }
+        problems.sort_by_key(|problem| problem.position);
+        problems.extend(more);
+        problems
+    }
+
     fn of_mut(&mut self, severity: Severity) -> &mut Listed {
         match severity {
             Severity::Error => &mut self.errors,
@@ -49,7 +78,18 @@ struct Listed {
 
 impl<'t> FileReport<'t> {
     pub(super) fn new(path: &Arc<Path>, text: &'t str) -> Self {
-        Self { path: Arc::clone(path), text, line_marks: OnceCell::new(), found: RefCell::default() }
+        Self::of_piece(path, text, 0, Found::default())
+    }
+
+    /// For the piece of a text that so many lines stand before, in which that much was found.
+    pub(super) fn of_piece(path: &Arc<Path>, text: &'t str, lines_before: usize, found: Found) -> Self {
+        let path = Arc::clone(path);
+        Self { path, text, lines_before, line_marks: OnceCell::new(), found: RefCell::new(found) }
+    }
+
+    /// What was found up to now.
+    pub(super) fn into_found(self) -> Found {
+        self.found.into_inner()
     }
 
     pub(super) fn error(&self, offset: usize, message: impl FnOnce() -> String) {
@@ -80,12 +120,7 @@ impl<'t> FileReport<'t> {
     }
 
     pub(super) fn has_errors(&self) -> bool {
-        !self.found.borrow().errors.problems.is_empty()
-    }
-
-    /// Whether further errors would only be counted.
-    pub(super) fn is_full(&self) -> bool {
-        self.found.borrow().errors.omitted > 0
+        self.found.borrow().has_errors()
     }
 
     /// Line and column of a byte offset.
@@ -97,20 +132,7 @@ impl<'t> FileReport<'t> {
 
     /// The problems in the order of the text, each severity with a note on what was left out.
     pub(super) fn into_problems(self) -> Vec<Problem> {
-        let found = self.found.into_inner();
-        let mut problems = Vec::new();
-        let mut more = Vec::new();
-        for listed in [found.errors, found.warnings] {
-            let severity = listed.problems.first().map(|problem| problem.severity);
-            problems.extend(listed.problems);
-            if let (Some(severity), 1..) = (severity, listed.omitted) {
-                let message = format!("… and {} more of this file", listed.omitted);
-                more.push(Problem { severity, ..Problem::error(&self.path, None, message) });
-            }
-        }
-        problems.sort_by_key(|problem| problem.position);
-        problems.extend(more);
-        problems
+        self.found.into_inner().into_problems(&self.path)
     }
 
     fn add(&self, severity: Severity, offset: usize, message: impl FnOnce() -> String) {
@@ -134,11 +156,12 @@ impl<'t> FileReport<'t> {
         self.found.borrow_mut().of_mut(severity).problems.len() < LISTED_MAX
     }
 
+    /// Lines of the file before that byte's.
     fn line_index(&self, offset: usize) -> usize {
         let marks = self.line_marks();
         let mark = marks.partition_point(|start| *start <= offset).saturating_sub(1);
         let since = &self.text.as_bytes()[marks[mark]..offset.min(self.text.len())];
-        mark * STRIDE + since.iter().filter(|byte| **byte == b'\n').count()
+        self.lines_before + mark * STRIDE + since.iter().filter(|byte| **byte == b'\n').count()
     }
 
     fn line_marks(&self) -> &[usize] {

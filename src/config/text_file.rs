@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::problem::Position;
+
 /// A file's content that is no text.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -17,8 +19,8 @@ pub(super) enum Refusal {
     Unreadable(String),
     /// It is no file of bearable size, or one that has another use.
     Unfit(String),
-    /// It is not UTF-8 from this byte on; the text before it is given to find the line.
-    NotUtf8(String),
+    /// It is not UTF-8 from there on.
+    NotUtf8(Position),
 }
 
 /// Files that must not even be opened, as they are now.
@@ -44,7 +46,7 @@ pub(super) fn read(path: &Path, limit: u64, forbidden: &Forbidden) -> Result<Str
         let valid = error.utf8_error().valid_up_to();
         let mut bytes = error.into_bytes();
         bytes.truncate(valid);
-        Refusal::NotUtf8(String::from_utf8(bytes).unwrap_or_default())
+        Refusal::NotUtf8(Position::after(0, &String::from_utf8(bytes).unwrap_or_default()))
     })?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
@@ -55,13 +57,12 @@ pub(super) fn read(path: &Path, limit: u64, forbidden: &Forbidden) -> Result<Str
 /// The whole file, at most `limit` bytes.
 pub(super) fn read_bytes(path: &Path, limit: u64, forbidden: &Forbidden) -> Result<Vec<u8>, Refusal> {
     let file = open(path, forbidden)?;
-    let unreadable = |error: &io::Error| Refusal::Unreadable(describe(error));
     let length = file.metadata().map_err(|error| unreadable(&error))?.len();
     let mut bytes = Vec::with_capacity(usize::try_from(length.min(limit)).unwrap_or(0));
     // One byte more tells "as long as allowed" from "too long"; the file may have grown since.
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > limit {
-        return Err(Refusal::Unfit(format!("is larger than {}", describe_size(limit))));
+        return Err(too_large(limit));
     }
     Ok(bytes)
 }
@@ -74,8 +75,7 @@ pub(super) fn is_readable(path: &Path, forbidden: &Forbidden) -> bool {
 /// Opens a regular file. What the path leads to is held on to before it is looked at, so that it can't be
 /// swapped for anything else in between; and it is opened only once it is known to be no pipe, which would
 /// wait for a writer, and nothing forbidden.
-fn open(path: &Path, forbidden: &Forbidden) -> Result<File, Refusal> {
-    let unreadable = |error: &io::Error| Refusal::Unreadable(describe(error));
+pub(super) fn open(path: &Path, forbidden: &Forbidden) -> Result<File, Refusal> {
     let held = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let held = held.map(File::from).map_err(|error| unreadable(&error.into()))?;
     let found = held.metadata().map_err(|error| unreadable(&error))?;
@@ -92,6 +92,16 @@ fn open(path: &Path, forbidden: &Forbidden) -> Result<File, Refusal> {
         opened => opened,
     };
     opened.map_err(|error| unreadable(&error))
+}
+
+/// A file that can't be read for now.
+pub(super) fn unreadable(error: &io::Error) -> Refusal {
+    Refusal::Unreadable(describe(error))
+}
+
+/// A file of more bytes than are borne.
+pub(super) fn too_large(limit: u64) -> Refusal {
+    Refusal::Unfit(format!("is larger than {}", describe_size(limit)))
 }
 
 /// An I/O error as a lower-case fragment.
@@ -120,7 +130,7 @@ mod tests {
     fn refusal(path: &Path) -> String {
         match read(path, 1024, &Forbidden::default()).unwrap_err() {
             Refusal::Unreadable(message) | Refusal::Unfit(message) => message,
-            Refusal::NotUtf8(before) => format!("not UTF-8 after {before:?}"),
+            Refusal::NotUtf8(position) => format!("not UTF-8 from {position} on"),
         }
     }
 
@@ -134,7 +144,7 @@ mod tests {
             (&b"\xef\xbb\xbfok"[..], Ok("ok")),
             (&[b'x'; 1024], Ok(std::str::from_utf8(&[b'x'; 1024]).unwrap())),
             (&[b'x'; 1025], Err("is larger than 1 KiB")),
-            (b"a\n\xff", Err("not UTF-8 after \"a\\n\"")),
+            (b"a\n\xff", Err("not UTF-8 from 2:1 on")),
         ] {
             fs::write(&file, content).unwrap();
             match expected {

@@ -4,11 +4,13 @@
 //! who starts does it matter whether `watcher.toml` names the file in full, which must then be in order, or a
 //! pattern matched it, so that nobody can stop the service by dropping a file into a folder.
 //!
-//! A checked list stays text and is parsed a second time when its entries are wanted: parsed, they take
-//! several times the room, and most of them are known already.
+//! Files are read in pieces, and entries are kept in parts of as many as a piece brought: a list of a hundred thousand
+//! tickets costs what its entries take, and nothing that is freed is too large to be used again.
 
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,15 +18,15 @@ use toml::de::DeValue;
 
 use super::document;
 use super::entry::{ENTRY_KEYS, Surroundings};
-use super::pieces::{PIECE_MAX, Pieces};
+use super::pieces::{Piece, Pieces};
 use super::problem::{Problem, shown, shown_path};
-use super::report::FileReport;
+use super::report::{FileReport, Found};
 use super::section::{Field, Origin, Section};
 use super::settings::WatchSource;
 use super::sources::{self, Expanded, ListFile};
 use super::text_file::{self, Forbidden, Refusal};
 use super::watcher::describe_refusal;
-use crate::domain::{AppName, TicketKey, TicketKeys, WallTime, WatchEntry, WatchList};
+use crate::domain::{AppName, DocumentToken, TicketKey, TicketKeys, WallTime, WatchEntry, WatchList};
 
 const KEYS: &[&str] = &["ticket"];
 
@@ -32,14 +34,10 @@ const KEYS: &[&str] = &["ticket"];
 const SIZE_MAX: u64 = 64 << 20;
 
 /// Watch lists as far as they could be taken: checked, and ready to hand out their entries.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Lists {
-    good: Vec<GoodFile>,
-    sightings: Sightings,
-    apps: Option<Vec<AppName>>,
-    now: WallTime,
-    /// Bytes that were read.
-    size: u64,
+    /// The entries, each ticket once, in the order of the files.
+    parts: Vec<Vec<WatchEntry>>,
     /// Files that could not be taken.
     pub(super) rejected: Vec<PathBuf>,
     /// Those of them that could not even be read. The next try may succeed, and nothing may show that it will.
@@ -58,10 +56,19 @@ pub struct Lists {
     pub(super) contents: HashMap<PathBuf, u64>,
 }
 
-#[derive(Debug)]
-struct GoodFile {
-    path: Arc<Path>,
-    text: String,
+impl Lists {
+    /// Hands out the entries, each ticket once, in the order of the files; a few thousand at a time, until
+    /// `take` says that it wants no more.
+    pub fn give(self, take: impl FnMut(Vec<WatchEntry>) -> bool) {
+        // The first part that is not wanted ends it.
+        let _ = self.parts.into_iter().all(take);
+    }
+
+    /// All entries at once.
+    #[must_use]
+    pub fn into_list(self) -> WatchList {
+        WatchList { parts: self.parts, rejected: self.rejected }
+    }
 }
 
 /// What a reading goes by.
@@ -89,27 +96,38 @@ pub(super) enum Treatment {
 /// Reads and checks all watch lists.
 pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) -> Lists {
     let Expanded { files, problems, lost } = sources::expand(terms.config_path, terms.sources);
-    let mut lists = Lists::new(terms.apps, terms.now);
+    let mut reading = Reading::new(terms.apps, terms.now);
+    let lists = &mut reading.lists;
     lists.is_fatal = !problems.is_empty();
     let hidden = lost.iter().zip(&problems).map(|(pattern, why)| (pattern.into(), hash(&why.message)));
     lists.contents.extend(hidden);
     lists.problems = problems;
     lists.lost = lost;
     for file in &files {
-        match treatment(&file.path) {
-            Treatment::Leave => {}
-            wanted => lists.read(file, wanted, terms),
+        let wanted = treatment(&file.path);
+        if wanted == Treatment::Leave {
+            continue;
+        }
+        let content =
+            text_file::open(&file.path, &terms.forbidden).and_then(|opened| reading.read(file, opened));
+        match content {
+            Ok(content) => reading.add(file, content, wanted),
+            Err(refusal) => reading.refuse(file, refusal, terms.config_path, wanted),
         }
     }
-    lists
+    reading.lists
 }
 
 /// Checks one text as the only watch list.
 #[cfg(test)]
 pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[AppName]>, now: WallTime) -> Lists {
-    let mut lists = Lists::new(apps, now);
-    lists.add(&ListFile { path: Arc::clone(path), named_by: None }, text.to_owned(), Treatment::Take);
-    lists
+    let mut reading = Reading::new(apps, now);
+    let file = ListFile { path: Arc::clone(path), named_by: None };
+    match reading.read(&file, text.as_bytes()) {
+        Ok(content) => reading.add(&file, content, Treatment::Take),
+        Err(refusal) => reading.refuse(&file, refusal, path, Treatment::Take),
+    }
+    reading.lists
 }
 
 /// A file named in full that can't be read is reported where it is named: there is the mistake.
@@ -123,123 +141,143 @@ fn refused_file(config_path: &Arc<Path>, file: &ListFile, refusal: Refusal) -> P
     }
 }
 
-impl Lists {
-    fn new(apps: Option<&[AppName]>, now: WallTime) -> Self {
-        Self {
-            good: Vec::new(),
-            sightings: Sightings::default(),
-            apps: apps.map(Into::into),
-            now,
-            rejected: Vec::new(),
-            unreadable: BTreeSet::new(),
-            unfinished: HashSet::new(),
-            keys: HashMap::new(),
-            size: 0,
-            lost: Vec::new(),
-            problems: Vec::new(),
-            is_fatal: false,
-            contents: HashMap::new(),
-        }
+/// The lists as they are being read.
+struct Reading<'t> {
+    apps: Option<&'t [AppName]>,
+    now: WallTime,
+    sightings: Sightings,
+    /// Files that were taken.
+    good: Vec<Arc<Path>>,
+    /// Bytes that were read.
+    size: u64,
+    lists: Lists,
+}
+
+/// What one file says.
+struct Content {
+    parts: Vec<Vec<WatchEntry>>,
+    found: Found,
+    /// Its tickets, those included that other files list as well.
+    keys: TicketKeys,
+    /// Tickets that no file before it lists.
+    seen: Vec<u128>,
+    hasher: DefaultHasher,
+}
+
+impl<'t> Reading<'t> {
+    fn new(apps: Option<&'t [AppName]>, now: WallTime) -> Self {
+        let (sightings, lists) = (Sightings::default(), Lists::default());
+        Self { apps, now, sightings, good: Vec::new(), size: 0, lists }
     }
 
-    /// Hands out the entries, each ticket once, in the order of the files; a few thousand at a time, until
-    /// `take` says that it wants no more.
-    pub fn give(self, mut take: impl FnMut(Vec<WatchEntry>) -> bool) {
-        for (number, file) in (0..).zip(self.good) {
-            let surroundings =
-                Surroundings { apps: self.apps.as_deref(), source: Arc::clone(&file.path), now: self.now };
-            let report = FileReport::new(&file.path, &file.text);
-            for (offset, piece) in Pieces::of(&file.text) {
-                let mut part = Vec::new();
-                read_piece(&report, offset, piece, &surroundings, |entry, offset| {
-                    if self.sightings.is_first(&entry.key, number, offset) {
-                        part.push(entry);
-                    }
-                });
-                if !part.is_empty() && !take(part) {
-                    return;
-                }
+    /// Reads a whole file, and checks its entries until there are more mistakes than anybody wants to hear of.
+    fn read(&mut self, file: &ListFile, source: impl Read) -> Result<Content, Refusal> {
+        let left = SIZE_MAX - self.size;
+        let mut pieces = Pieces::of(source.take(left + 1));
+        let mut content = Content {
+            parts: Vec::new(),
+            found: Found::default(),
+            keys: TicketKeys::default(),
+            seen: Vec::new(),
+            hasher: DefaultHasher::new(),
+        };
+        let read = self.read_pieces(file, &mut pieces, &mut content);
+        let is_too_large = pieces.bytes_read() > left;
+        self.size += pieces.bytes_read().min(left);
+        if read.is_err() || is_too_large {
+            self.sightings.forget(&content.seen);
+        }
+        read?;
+        if is_too_large { Err(too_large(left)) } else { Ok(content) }
+    }
+
+    fn read_pieces(
+        &mut self,
+        file: &ListFile,
+        pieces: &mut Pieces<impl Read>,
+        content: &mut Content,
+    ) -> Result<(), Refusal> {
+        let mut is_wanted = true;
+        while let Some(piece) = pieces.next()? {
+            content.hasher.write(piece.text.as_bytes());
+            if is_wanted {
+                self.read_piece(file, &piece, content);
+                is_wanted = !piece.is_too_long() && !content.found.is_full();
             }
         }
+        Ok(())
     }
 
-    /// All entries at once.
-    #[must_use]
-    pub fn into_list(mut self) -> WatchList {
-        let rejected = std::mem::take(&mut self.rejected);
-        let mut entries = Vec::with_capacity(self.sightings.by_key.len());
-        self.give(|part| {
-            entries.extend(part);
-            true
+    fn read_piece(&mut self, file: &ListFile, piece: &Piece, content: &mut Content) {
+        let found = std::mem::take(&mut content.found);
+        let report = FileReport::of_piece(&file.path, &piece.text, piece.lines_before, found);
+        let surroundings = Surroundings { apps: self.apps, source: Arc::clone(&file.path), now: self.now };
+        let mut part = Vec::new();
+        let mut lines = Lines { text: piece.text.as_bytes(), offset: 0, number: piece.lines_before + 1 };
+        read_entries(&report, piece, &surroundings, |entry, offset| {
+            content.keys.add(&entry.key);
+            match self.sightings.add(&entry, self.good.len(), lines.number_at(offset)) {
+                Ok(key) => {
+                    content.seen.push(key);
+                    part.push(entry);
+                }
+                Err(earlier) => report_repetition(&report, offset, &entry, &earlier, &self.good),
+            }
         });
-        WatchList { entries, rejected }
+        if !part.is_empty() {
+            content.parts.push(part);
+        }
+        content.found = report.into_found();
     }
 
-    fn read(&mut self, file: &ListFile, treatment: Treatment, terms: &Terms<'_>) {
-        let read = text_file::read(&file.path, SIZE_MAX, &terms.forbidden).and_then(|text| {
-            self.size += text.len() as u64;
-            let fits = self.size <= SIZE_MAX;
-            let too_much = || format!("all watch lists together are larger than {} MiB", SIZE_MAX >> 20);
-            if fits { Ok(text) } else { Err(Refusal::Unfit(too_much())) }
-        });
-        match read {
-            Ok(text) => self.add(file, text, treatment),
-            Err(_) if treatment == Treatment::IfGood => drop(self.unfinished.insert(file.path.to_path_buf())),
-            Err(refusal) => {
-                if let Refusal::Unreadable(_) = refusal {
-                    self.unreadable.insert(file.path.to_path_buf());
-                }
-                self.refuse(file, refused_file(terms.config_path, file, refusal));
-            }
-        }
-    }
-
-    fn add(&mut self, file: &ListFile, text: String, treatment: Treatment) {
-        let report = FileReport::new(&file.path, &text);
-        let surroundings =
-            Surroundings { apps: self.apps.as_deref(), source: Arc::clone(&file.path), now: self.now };
-        let (mut seen_here, mut keys) = (Vec::new(), TicketKeys::default());
-        for (offset, piece) in Pieces::of(&text) {
-            if report.is_full() {
-                break;
-            }
-            read_piece(&report, offset, piece, &surroundings, |entry, offset| {
-                let number = self.good.len();
-                keys.add(&entry.key);
-                match self.sightings.add(&entry, number, offset) {
-                    Ok(key) => seen_here.push(key),
-                    Err(earlier) => report_repetition(&report, offset, &entry, &earlier, &self.good),
-                }
-            });
-        }
-        let is_bad = report.has_errors();
+    fn add(&mut self, file: &ListFile, content: Content, treatment: Treatment) {
+        let is_bad = content.found.has_errors();
+        let lists = &mut self.lists;
         if is_bad {
-            self.sightings.forget(&seen_here);
+            self.sightings.forget(&content.seen);
         }
         if is_bad && treatment == Treatment::IfGood {
-            self.unfinished.insert(file.path.to_path_buf());
+            lists.unfinished.insert(file.path.to_path_buf());
             return;
         }
-        self.problems.extend(report.into_problems());
-        self.contents.insert(file.path.to_path_buf(), hash(&text));
+        lists.problems.extend(content.found.into_problems(&file.path));
+        lists.contents.insert(file.path.to_path_buf(), content.hasher.finish());
         if is_bad {
             self.reject(file);
         } else {
-            self.keys.insert(file.path.to_path_buf(), keys.packed());
-            self.good.push(GoodFile { path: Arc::clone(&file.path), text });
+            lists.keys.insert(file.path.to_path_buf(), content.keys.packed());
+            lists.parts.extend(content.parts);
+            self.good.push(Arc::clone(&file.path));
         }
     }
 
-    fn refuse(&mut self, file: &ListFile, problem: Problem) {
-        self.contents.insert(file.path.to_path_buf(), hash(&problem.message));
-        self.problems.push(problem);
+    fn refuse(&mut self, file: &ListFile, refusal: Refusal, config_path: &Arc<Path>, treatment: Treatment) {
+        let path = file.path.to_path_buf();
+        if treatment == Treatment::IfGood {
+            self.lists.unfinished.insert(path);
+            return;
+        }
+        if let Refusal::Unreadable(_) = refusal {
+            self.lists.unreadable.insert(path.clone());
+        }
+        let problem = refused_file(config_path, file, refusal);
+        self.lists.contents.insert(path, hash(&problem.message));
+        self.lists.problems.push(problem);
         self.reject(file);
     }
 
     fn reject(&mut self, file: &ListFile) {
-        self.is_fatal |= file.named_by.is_some();
-        self.rejected.push(file.path.to_path_buf());
+        self.lists.is_fatal |= file.named_by.is_some();
+        self.lists.rejected.push(file.path.to_path_buf());
     }
+}
+
+/// A file that does not fit into what is left of all lists' bytes.
+fn too_large(left: u64) -> Refusal {
+    if left == SIZE_MAX {
+        return text_file::too_large(SIZE_MAX);
+    }
+    Refusal::Unfit(format!("all watch lists together are larger than {} MiB", SIZE_MAX >> 20))
 }
 
 fn hash(text: &str) -> u64 {
@@ -248,20 +286,37 @@ fn hash(text: &str) -> u64 {
     hasher.finish()
 }
 
+/// Counts the lines of a piece, forwards only.
+struct Lines<'t> {
+    text: &'t [u8],
+    offset: usize,
+    number: usize,
+}
+
+impl Lines<'_> {
+    /// The line of that byte, from 1; the byte lies no earlier than the last one.
+    fn number_at(&mut self, offset: usize) -> usize {
+        let passed = self.text.get(self.offset..offset).unwrap_or_default();
+        self.number += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.offset = self.offset.max(offset);
+        self.number
+    }
+}
+
 /// A ticket is listed twice: the same is a slip, with another token somebody is wrong.
 fn report_repetition(
     report: &FileReport<'_>,
     offset: usize,
     entry: &WatchEntry,
-    earlier: &Earlier,
-    files: &[GoodFile],
+    earlier: &Sighting,
+    files: &[Arc<Path>],
 ) {
-    let place = || match files.get(earlier.file) {
-        Some(file) => shown_path(&file.path),
-        None => format!("line {}", report.position(earlier.offset).line),
+    let place = || match files.get(earlier.file as usize) {
+        Some(file) => shown_path(file),
+        None => format!("line {}", earlier.line),
     };
     let ticket = shown(entry.key.ticket.as_str());
-    if earlier.same_token {
+    if earlier.token == entry.token {
         report.warning(offset, || format!("ticket {ticket} stands already in {}; it is taken once", place()));
     } else {
         report.error(offset, || {
@@ -274,57 +329,41 @@ fn report_repetition(
     }
 }
 
-/// Which tickets stand where. Keys and tokens are kept as hashes, which take a fraction of their room; with keys
-/// of 128 bits that nobody outside knows, two tickets are never taken for one.
+/// Which tickets stand where. Keys are kept as hashes, which take a fraction of their room; with 128 bits that nobody
+/// outside can aim at, two tickets are never taken for one.
 #[derive(Debug, Default)]
 struct Sightings {
     by_key: HashMap<u128, Sighting>,
     hashers: [RandomState; 2],
 }
 
-#[derive(Debug)]
+/// Where a ticket stands.
+#[derive(Clone, Copy, Debug)]
 struct Sighting {
-    token: u64,
-    /// The file's number among the good ones, and the byte at which the entry begins; no file is longer
-    /// than [`SIZE_MAX`].
+    token: DocumentToken,
+    /// The file's number among the good ones, and the line at which the entry begins.
     file: u32,
-    offset: u32,
-}
-
-/// Where a ticket stood before.
-struct Earlier {
-    file: usize,
-    offset: usize,
-    same_token: bool,
+    line: u32,
 }
 
 impl Sightings {
     /// Notes an entry; or says where its ticket stands already.
-    fn add(&mut self, entry: &WatchEntry, file: usize, offset: usize) -> Result<u128, Earlier> {
+    fn add(&mut self, entry: &WatchEntry, file: usize, line: usize) -> Result<u128, Sighting> {
         let key = self.hash(&entry.key);
-        let token = self.hashers[0].hash_one(entry.token);
-        if let Some(earlier) = self.by_key.get(&key) {
-            return Err(Earlier {
-                file: earlier.file as usize,
-                offset: earlier.offset as usize,
-                same_token: earlier.token == token,
-            });
-        }
         let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        self.by_key.insert(key, Sighting { token, file: short(file), offset: short(offset) });
-        Ok(key)
+        match self.by_key.entry(key) {
+            Occupied(earlier) => Err(*earlier.get()),
+            Vacant(free) => {
+                free.insert(Sighting { token: entry.token, file: short(file), line: short(line) });
+                Ok(key)
+            }
+        }
     }
 
     fn forget(&mut self, keys: &[u128]) {
         for key in keys {
             self.by_key.remove(key);
         }
-    }
-
-    /// Whether it is this entry that counts.
-    fn is_first(&self, key: &TicketKey, file: usize, offset: usize) -> bool {
-        let first = self.by_key.get(&self.hash(key));
-        first.is_some_and(|first| first.file as usize == file && first.offset as usize == offset)
     }
 
     fn hash(&self, key: &TicketKey) -> u128 {
@@ -334,21 +373,20 @@ impl Sightings {
 }
 
 /// Hands every good entry of a piece to `take`, together with the byte at which it begins.
-fn read_piece(
+fn read_entries(
     report: &FileReport<'_>,
-    offset: usize,
-    piece: &str,
+    piece: &Piece,
     surroundings: &Surroundings<'_>,
     mut take: impl FnMut(WatchEntry, usize),
 ) {
-    if piece.len() > PIECE_MAX {
-        report.error(offset, || {
+    if piece.is_too_long() {
+        report.error(0, || {
             "more than 1 MiB without a line that begins with `[[ticket]]`; no watch list".to_owned()
         });
         return;
     }
-    let document = document::parse(report, offset, piece);
-    let root = Section::root(Origin { report, offset }, document.as_ref(), KEYS);
+    let document = document::parse(report, 0, &piece.text);
+    let root = Section::root(Origin { report, offset: 0 }, document.as_ref(), KEYS);
     root.finish();
     for section in list_entries(&root) {
         if let Some(entry) = surroundings.read(&section) {
@@ -372,6 +410,7 @@ fn list_entries<'d>(root: &Section<'d>) -> Vec<Section<'d>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::pieces::PIECE_MAX;
 
     #[test]
     fn what_cannot_be_cut_is_refused_before_it_is_parsed() {

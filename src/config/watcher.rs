@@ -111,8 +111,7 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
 pub(super) fn describe_refusal(path: &Arc<Path>, refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Unreadable(message) | Refusal::Unfit(message) => Problem::error(path, None, message),
-        Refusal::NotUtf8(before) => {
-            let position = FileReport::new(path, &before).position(before.len());
+        Refusal::NotUtf8(position) => {
             Problem::error(path, Some(position), "not UTF-8 from here on; save the file as UTF-8")
         }
     }
