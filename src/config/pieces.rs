@@ -7,7 +7,7 @@ use super::problem::Position;
 use super::text_file::{Refusal, unreadable};
 
 /// A parsed text takes some twenty times its size, so a list is parsed in pieces of this many bytes.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 /// A piece that has no place to be cut is refused beyond this.
 pub(super) const PIECE_MAX: usize = 1 << 20;
 
@@ -15,7 +15,7 @@ pub(super) const PIECE_MAX: usize = 1 << 20;
 const CHARACTER_MAX: usize = 4;
 
 /// How much is asked of a file at once.
-const READ_AT_ONCE: usize = 64 << 10;
+const READ_AT_ONCE: usize = 16 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 

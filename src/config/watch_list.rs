@@ -4,16 +4,15 @@
 //! who starts does it matter whether `watcher.toml` names the file in full, which must then be in order, or a
 //! pattern matched it, so that nobody can stop the service by dropping a file into a folder.
 //!
-//! Files are read in pieces, and entries are kept in parts of as many as a piece brought: a list of a hundred thousand
-//! tickets costs what its entries take, and nothing that is freed is too large to be used again.
+//! Files are read in pieces, and what is kept of them is their entries, which take less room than their text.
 
-use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use toml::de::DeValue;
 
 use super::document;
@@ -26,18 +25,21 @@ use super::settings::WatchSource;
 use super::sources::{self, Expanded, ListFile};
 use super::text_file::{self, Forbidden, Refusal};
 use super::watcher::describe_refusal;
-use crate::domain::{AppName, DocumentToken, TicketKey, TicketKeys, WallTime, WatchEntry, WatchList};
+use crate::domain::{AppName, TicketKeys, WallTime, WatchEntry, WatchList, large_vec};
 
 const KEYS: &[&str] = &["ticket"];
 
 /// Bytes of all watch lists together at most: some 400,000 tickets.
 const SIZE_MAX: u64 = 64 << 20;
 
+/// Entries that are handed out together.
+const PART: usize = 1000;
+
 /// Watch lists as far as they could be taken: checked, and ready to hand out their entries.
 #[derive(Debug, Default)]
 pub struct Lists {
     /// The entries, each ticket once, in the order of the files.
-    parts: Vec<Vec<WatchEntry>>,
+    entries: Vec<WatchEntry>,
     /// Files that could not be taken.
     pub(super) rejected: Vec<PathBuf>,
     /// Those of them that could not even be read. The next try may succeed, and nothing may show that it will.
@@ -57,17 +59,22 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Hands out the entries, each ticket once, in the order of the files; a few thousand at a time, until
-    /// `take` says that it wants no more.
-    pub fn give(self, take: impl FnMut(Vec<WatchEntry>) -> bool) {
-        // The first part that is not wanted ends it.
-        let _ = self.parts.into_iter().all(take);
+    /// Hands out the entries, each ticket once, in the order of the files; a thousand at a time, until `take` says
+    /// that it wants no more.
+    pub fn give(self, mut take: impl FnMut(Vec<WatchEntry>) -> bool) {
+        let mut entries = self.entries.into_iter();
+        loop {
+            let part: Vec<_> = entries.by_ref().take(PART).collect();
+            if part.is_empty() || !take(part) {
+                return;
+            }
+        }
     }
 
     /// All entries at once.
     #[must_use]
     pub fn into_list(self) -> WatchList {
-        WatchList { parts: self.parts, rejected: self.rejected }
+        WatchList { entries: self.entries, rejected: self.rejected }
     }
 }
 
@@ -145,9 +152,7 @@ fn refused_file(config_path: &Arc<Path>, file: &ListFile, refusal: Refusal) -> P
 struct Reading<'t> {
     apps: Option<&'t [AppName]>,
     now: WallTime,
-    sightings: Sightings,
-    /// Files that were taken.
-    good: Vec<Arc<Path>>,
+    places: Places,
     /// Bytes that were read.
     size: u64,
     lists: Lists,
@@ -155,19 +160,18 @@ struct Reading<'t> {
 
 /// What one file says.
 struct Content {
-    parts: Vec<Vec<WatchEntry>>,
+    /// The number of its first entry.
+    first: usize,
     found: Found,
     /// Its tickets, those included that other files list as well.
     keys: TicketKeys,
-    /// Tickets that no file before it lists.
-    seen: Vec<u128>,
     hasher: DefaultHasher,
 }
 
 impl<'t> Reading<'t> {
     fn new(apps: Option<&'t [AppName]>, now: WallTime) -> Self {
-        let (sightings, lists) = (Sightings::default(), Lists::default());
-        Self { apps, now, sightings, good: Vec::new(), size: 0, lists }
+        let lists = Lists { entries: large_vec(), ..Lists::default() };
+        Self { apps, now, places: Places::default(), size: 0, lists }
     }
 
     /// Reads a whole file, and checks its entries until there are more mistakes than anybody wants to hear of.
@@ -175,17 +179,16 @@ impl<'t> Reading<'t> {
         let left = SIZE_MAX - self.size;
         let mut pieces = Pieces::of(source.take(left + 1));
         let mut content = Content {
-            parts: Vec::new(),
+            first: self.lists.entries.len(),
             found: Found::default(),
             keys: TicketKeys::default(),
-            seen: Vec::new(),
             hasher: DefaultHasher::new(),
         };
         let read = self.read_pieces(file, &mut pieces, &mut content);
         let is_too_large = pieces.bytes_read() > left;
         self.size += pieces.bytes_read().min(left);
         if read.is_err() || is_too_large {
-            self.sightings.forget(&content.seen);
+            self.places.forget_from(content.first, &mut self.lists.entries);
         }
         read?;
         if is_too_large { Err(too_large(left)) } else { Ok(content) }
@@ -212,21 +215,18 @@ impl<'t> Reading<'t> {
         let found = std::mem::take(&mut content.found);
         let report = FileReport::of_piece(&file.path, &piece.text, piece.lines_before, found);
         let surroundings = Surroundings { apps: self.apps, source: Arc::clone(&file.path), now: self.now };
-        let mut part = Vec::new();
         let mut lines = Lines { text: piece.text.as_bytes(), offset: 0, number: piece.lines_before + 1 };
         read_entries(&report, piece, &surroundings, |entry, offset| {
             content.keys.add(&entry.key);
-            match self.sightings.add(&entry, self.good.len(), lines.number_at(offset)) {
-                Ok(key) => {
-                    content.seen.push(key);
-                    part.push(entry);
-                }
-                Err(earlier) => report_repetition(&report, offset, &entry, &earlier, &self.good),
+            let entries = &mut self.lists.entries;
+            if let Some((place, entry)) = self.places.add(entry, lines.number_at(offset), entries) {
+                let earlier = Earlier {
+                    entry: &entries[place],
+                    line: (place >= content.first).then(|| self.places.lines[place]),
+                };
+                report_repetition(&report, offset, &entry, &earlier);
             }
         });
-        if !part.is_empty() {
-            content.parts.push(part);
-        }
         content.found = report.into_found();
     }
 
@@ -234,7 +234,7 @@ impl<'t> Reading<'t> {
         let is_bad = content.found.has_errors();
         let lists = &mut self.lists;
         if is_bad {
-            self.sightings.forget(&content.seen);
+            self.places.forget_from(content.first, &mut lists.entries);
         }
         if is_bad && treatment == Treatment::IfGood {
             lists.unfinished.insert(file.path.to_path_buf());
@@ -246,8 +246,6 @@ impl<'t> Reading<'t> {
             self.reject(file);
         } else {
             lists.keys.insert(file.path.to_path_buf(), content.keys.packed());
-            lists.parts.extend(content.parts);
-            self.good.push(Arc::clone(&file.path));
         }
     }
 
@@ -304,19 +302,13 @@ impl Lines<'_> {
 }
 
 /// A ticket is listed twice: the same is a slip, with another token somebody is wrong.
-fn report_repetition(
-    report: &FileReport<'_>,
-    offset: usize,
-    entry: &WatchEntry,
-    earlier: &Sighting,
-    files: &[Arc<Path>],
-) {
-    let place = || match files.get(earlier.file as usize) {
-        Some(file) => shown_path(file),
-        None => format!("line {}", earlier.line),
+fn report_repetition(report: &FileReport<'_>, offset: usize, entry: &WatchEntry, earlier: &Earlier<'_>) {
+    let place = || match earlier.line {
+        Some(line) => format!("line {line}"),
+        None => shown_path(&earlier.entry.source),
     };
     let ticket = shown(entry.key.ticket.as_str());
-    if earlier.token == entry.token {
+    if earlier.entry.token == entry.token {
         report.warning(offset, || format!("ticket {ticket} stands already in {}; it is taken once", place()));
     } else {
         report.error(offset, || {
@@ -329,46 +321,52 @@ fn report_repetition(
     }
 }
 
-/// Which tickets stand where. Keys are kept as hashes, which take a fraction of their room; with 128 bits that nobody
-/// outside can aim at, two tickets are never taken for one.
-#[derive(Debug, Default)]
-struct Sightings {
-    by_key: HashMap<u128, Sighting>,
-    hashers: [RandomState; 2],
+/// Where a ticket stood before.
+struct Earlier<'e> {
+    entry: &'e WatchEntry,
+    /// The line at which the entry begins, if that is in the same file.
+    line: Option<u32>,
 }
 
-/// Where a ticket stands.
-#[derive(Clone, Copy, Debug)]
-struct Sighting {
-    token: DocumentToken,
-    /// The file's number among the good ones, and the line at which the entry begins.
-    file: u32,
-    line: u32,
+/// Which ticket is which entry, by the hash of its key.
+#[derive(Default)]
+struct Places {
+    by_key: HashTable<u32>,
+    hasher: RandomState,
+    /// By entry: the line of its file at which it begins.
+    lines: Vec<u32>,
 }
 
-impl Sightings {
-    /// Notes an entry; or says where its ticket stands already.
-    fn add(&mut self, entry: &WatchEntry, file: usize, line: usize) -> Result<u128, Sighting> {
-        let key = self.hash(&entry.key);
+impl Places {
+    /// Adds an entry to the others; or hands it back with the place at which its ticket stands already.
+    fn add(
+        &mut self,
+        entry: WatchEntry,
+        line: usize,
+        entries: &mut Vec<WatchEntry>,
+    ) -> Option<(usize, WatchEntry)> {
         let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        match self.by_key.entry(key) {
-            Occupied(earlier) => Err(*earlier.get()),
-            Vacant(free) => {
-                free.insert(Sighting { token: entry.token, file: short(file), line: short(line) });
-                Ok(key)
+        let hash = self.hasher.hash_one(&entry.key);
+        if let Some(place) = self.by_key.find(hash, |place| entries[*place as usize].key == entry.key) {
+            return Some((*place as usize, entry));
+        }
+        let hash_of = |place: &u32| self.hasher.hash_one(&entries[*place as usize].key);
+        self.by_key.insert_unique(hash, short(entries.len()), hash_of);
+        self.lines.push(short(line));
+        entries.push(entry);
+        None
+    }
+
+    /// Takes back the entries from this one on.
+    fn forget_from(&mut self, first: usize, entries: &mut Vec<WatchEntry>) {
+        for (place, entry) in entries.iter().enumerate().skip(first) {
+            let hash = self.hasher.hash_one(&entry.key);
+            if let Ok(found) = self.by_key.find_entry(hash, |other| *other as usize == place) {
+                found.remove();
             }
         }
-    }
-
-    fn forget(&mut self, keys: &[u128]) {
-        for key in keys {
-            self.by_key.remove(key);
-        }
-    }
-
-    fn hash(&self, key: &TicketKey) -> u128 {
-        let [high, low] = [0, 1].map(|half: usize| u128::from(self.hashers[half].hash_one(key)));
-        high << 64 | low
+        entries.truncate(first);
+        self.lines.truncate(first);
     }
 }
 

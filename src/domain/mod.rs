@@ -8,6 +8,7 @@ mod causes;
 pub mod event;
 mod failure;
 mod kept;
+mod large_vec;
 mod month;
 mod near_miss;
 mod pause;
@@ -21,6 +22,7 @@ pub use app::{
 pub use causes::with_causes;
 pub use failure::{ErrorKind, Failure};
 pub use kept::{Kept, TicketKeys};
+pub use large_vec::large_vec;
 pub use month::Month;
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};

@@ -91,18 +91,10 @@ pub struct WatchEntry {
 /// Everything that is to be watched.
 #[derive(Clone, Debug, Default)]
 pub struct WatchList {
-    /// The tickets, each key once, in the order of the files. In parts of bounded size: glibc
-    /// keeps as much free memory as twice the largest block that was ever freed (mallopt(3), M_MMAP_THRESHOLD).
-    pub parts: Vec<Vec<WatchEntry>>,
+    /// The tickets, each key once, in the order of the files.
+    pub entries: Vec<WatchEntry>,
     /// Files that could not be taken: what they last listed stays as it was.
     pub rejected: Vec<PathBuf>,
-}
-
-impl WatchList {
-    /// The tickets, one after the other.
-    pub fn entries(&self) -> impl Iterator<Item = &WatchEntry> {
-        self.parts.iter().flatten()
-    }
 }
 
 /// Where a ticket stands.

@@ -44,7 +44,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
         loaded.problems.extend(check_secrets(&loaded.config));
     }
     let mut notes = slow_sweeps(&loaded.config, &loaded.watch_list);
-    if loaded.watch_list.entries().next().is_none() {
+    if loaded.watch_list.entries.is_empty() {
         notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
     }
     notes.extend(hindrances(&loaded.config).into_iter().map(|why| format!("a run would end at once: {why}")));
@@ -69,7 +69,7 @@ fn slow_sweeps(config: &Config, list: &WatchList) -> Vec<String> {
     let is_open = |entry: &&WatchEntry| ended.get(&entry.key) != Some(&entry.token);
     let mut open: BTreeMap<BudgetKey, (Vec<&App>, usize)> = BTreeMap::new();
     for app in &config.apps {
-        let tickets = list.entries().filter(|entry| entry.key.app == app.name).filter(is_open).count();
+        let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).filter(is_open).count();
         let (apps, total) = open.entry(app.budget_key()).or_default();
         apps.push(app);
         *total += tickets;

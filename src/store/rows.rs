@@ -8,7 +8,7 @@ use super::cells::{Cells, Shared, Source, millis, signed};
 use super::{Batch, Loaded, Release, RetryId, StoreError, Tally, pauses, retries};
 use crate::domain::{
     Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month, Progress, TicketId, TicketKey,
-    TicketRecord, TicketState, WallTime,
+    TicketRecord, TicketState, WallTime, large_vec,
 };
 
 const SELECT: &str = "SELECT app, ticket, token, label, created_at, source, state,
@@ -126,7 +126,7 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, Store
 /// # Errors
 /// [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
 pub(super) fn tickets(connection: &Connection, path: &Path) -> Result<Vec<TicketRecord>, StoreError> {
-    let mut tickets = Vec::new();
+    let mut tickets = large_vec();
     each_ticket(connection, path, |ticket| {
         tickets.push(ticket);
         Ok::<_, StoreError>(())

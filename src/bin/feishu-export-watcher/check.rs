@@ -76,7 +76,7 @@ fn print_paths(config: &Config, list: &WatchList, out: &mut impl Write) -> io::R
     }
     for app in &config.apps {
         let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;
-        let tickets = list.entries().filter(|entry| entry.key.app == app.name).count();
+        let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).count();
         writeln!(
             out,
             "app {:<10} {} as {}, {source}, {tickets} {}",

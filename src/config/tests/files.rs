@@ -38,7 +38,7 @@ impl Folder {
                 };
                 let rejected =
                     list.rejected.iter().map(|path| path.strip_prefix(self.0.path()).unwrap().into());
-                Ok((list.entries().map(names).collect(), rejected.collect(), strip(lines(&problems))))
+                Ok((list.entries.iter().map(names).collect(), rejected.collect(), strip(lines(&problems))))
             }
             Err(error) => Err(strip(error.to_string())),
         }
@@ -216,5 +216,5 @@ fn sources_are_shared_by_the_entries_of_a_file() {
     let folder = Folder::new("['list.toml']");
     folder.write("list.toml", ticket("1", "a") + &ticket("2", "b"));
     let list = load_all(&folder.path("watcher.toml"), now()).unwrap().watch_list;
-    assert!(Arc::ptr_eq(&list.parts[0][0].source, &list.parts[0][1].source));
+    assert!(Arc::ptr_eq(&list.entries[0].source, &list.entries[1].source));
 }

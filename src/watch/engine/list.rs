@@ -35,9 +35,7 @@ impl Taking {
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// The list of the beginning, in one go: nothing is polled yet.
     pub(super) fn take_list(&mut self, list: WatchList, now: Now) {
-        for part in list.parts {
-            self.take_part(part, now);
-        }
+        self.take_part(list.entries, now);
         self.end_list(Kept { files: list.rejected.into_iter().collect(), ..Kept::default() });
         while self.is_sweeping() {
             self.sweep(now);

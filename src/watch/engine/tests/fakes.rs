@@ -401,7 +401,7 @@ impl Bench {
         let (began, shift) = (self.began, Arc::clone(&self.shift));
         let setup = Setup {
             apps: self.apps.clone(),
-            list: WatchList { parts: vec![self.entries.clone()], rejected: Vec::new() },
+            list: WatchList { entries: self.entries.clone(), rejected: Vec::new() },
             settings: self.settings.clone(),
             clock: Clock::with_wall(move || {
                 let shift = shift.load(Ordering::Relaxed);
