@@ -146,9 +146,15 @@ impl Target {
         self
     }
 
+    /// Whether the request is meant, its ticket left aside.
     fn fits(&self, endpoint: Endpoint, app_id: Option<&str>) -> bool {
         self.endpoint.is_none_or(|wanted| wanted == endpoint)
             && self.app_id.as_deref().is_none_or(|wanted| app_id == Some(wanted))
+    }
+
+    /// Whether the request is meant.
+    pub(crate) fn fits_with(&self, endpoint: Endpoint, app_id: Option<&str>, ticket: Option<&str>) -> bool {
+        self.fits(endpoint, app_id) && self.ticket.as_deref().is_none_or(|wanted| ticket == Some(wanted))
     }
 }
 
@@ -169,6 +175,13 @@ impl From<Endpoint> for Target {
 pub struct Nth {
     from: u64,
     to: u64,
+}
+
+impl Nth {
+    /// Whether the request of that number is one of them.
+    pub(crate) fn includes(self, number: u64) -> bool {
+        (self.from..=self.to).contains(&number)
+    }
 }
 
 impl From<u64> for Nth {
@@ -212,7 +225,7 @@ impl Rule {
     /// Counts the request and says whether the fault strikes it.
     fn strikes(&mut self) -> bool {
         self.seen += 1;
-        (self.nth.from..=self.nth.to).contains(&self.seen)
+        self.nth.includes(self.seen)
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use crate::{
     answer::Answer,
     connection::Line,
+    hold,
     route::Route,
     switches::LogIdPlace,
     tenant_token::Credentials,
@@ -50,29 +51,24 @@ impl Shared {
         self.changed_async.notify_waiters();
     }
 
+    /// Keeps the request on its way for as long as a hold wants it.
+    async fn hold(&self, heard: &Heard) {
+        let leash = self.lock().hold(&heard.incoming(&heard.route()), Instant::now());
+        if let Some(leash) = leash {
+            self.notify();
+            hold::released(leash).await;
+        }
+    }
+
     /// Records the request and works out its true answer, in one step that no other request can come between.
-    fn decide(&self, parts: Parts, body: &Bytes) -> (Arrival, Answer, LogIdPlace) {
+    fn decide(&self, heard: &Heard, body: &Bytes) -> (Arrival, Answer, LogIdPlace) {
         let mut world = self.lock();
         let world = &mut *world;
-        let uri = parts.uri.clone();
-        let route = Route::of(&parts.method, &uri);
-        let credentials = match route {
-            Route::TenantToken => Credentials::read(body),
-            _ => Credentials::default(),
-        };
-        let authorization = text_of(&parts.headers, header::AUTHORIZATION);
-        let range = text_of(&parts.headers, header::RANGE);
-        let incoming = Incoming {
-            endpoint: route.endpoint(),
-            ticket: if let Route::Query { ticket, .. } = &route { Some(ticket) } else { None },
-            app_id: Some(credentials.app_id.as_str()),
-            authorization: authorization.as_deref(),
-            line: format!("{} {uri}", parts.method),
-            headers: parts.headers,
-        };
-        let arrival = world.arrive(incoming, Instant::now());
+        let route = heard.route();
+        let range = text_of(&heard.parts.headers, header::RANGE);
+        let arrival = world.arrive(heard.incoming(&route), Instant::now());
         let answer = match &route {
-            Route::TenantToken => world.tenant_token(&arrival, &credentials),
+            Route::TenantToken => world.tenant_token(&arrival, &heard.credentials),
             Route::Create => world.create(&arrival, body),
             Route::Query { ticket, token } => world.query(&arrival, ticket, token.as_deref()),
             Route::Download { file_token } => world.download(&arrival, file_token, range.as_deref()),
@@ -83,6 +79,41 @@ impl Shared {
             note(world, arrival.ordinal, Outcome { status: Some(answer.status), code: answer.code });
         }
         (arrival, answer, world.switches.answers.log_id)
+    }
+}
+
+/// A request as it was read.
+struct Heard {
+    parts: Parts,
+    credentials: Credentials,
+    authorization: Option<String>,
+    line: String,
+}
+
+impl Heard {
+    fn of(parts: Parts, body: &Bytes) -> Self {
+        let credentials = match Route::of(&parts.method, &parts.uri) {
+            Route::TenantToken => Credentials::read(body),
+            _ => Credentials::default(),
+        };
+        let authorization = text_of(&parts.headers, header::AUTHORIZATION);
+        let line = format!("{} {}", parts.method, parts.uri);
+        Self { parts, credentials, authorization, line }
+    }
+
+    fn route(&self) -> Route<'_> {
+        Route::of(&self.parts.method, &self.parts.uri)
+    }
+
+    fn incoming<'a>(&'a self, route: &'a Route<'_>) -> Incoming<'a> {
+        Incoming {
+            endpoint: route.endpoint(),
+            ticket: if let Route::Query { ticket, .. } = route { Some(ticket) } else { None },
+            app_id: Some(self.credentials.app_id.as_str()),
+            authorization: self.authorization.as_deref(),
+            line: &self.line,
+            headers: &self.parts.headers,
+        }
     }
 }
 
@@ -110,7 +141,9 @@ pub(crate) async fn handle(
     } else {
         Bytes::new()
     };
-    let (mut arrival, answer, place) = shared.decide(parts, &body);
+    let heard = Heard::of(parts, &body);
+    shared.hold(&heard).await;
+    let (mut arrival, answer, place) = shared.decide(&heard, &body);
     shared.notify();
     let Some(fault) = arrival.fault.take() else {
         return wire::whole(answer);

@@ -20,7 +20,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | `job`, `window`, `access_token`, `fault` | the rules, pure: `now` or the age is an argument |
+//! | `job`, `window`, `access_token`, `fault`, `hold` | the rules, pure: `now` or the age is an argument |
 //! | `job_book`, `world` | all that changes, behind one lock |
 //! | `query`, `create`, `download`, `tenant_token` | one endpoint each |
 //! | `refusals` | what stands before every endpoint: window, access token, the app's troubles |
@@ -36,6 +36,7 @@ mod download;
 mod duration;
 mod fault;
 mod handler;
+mod hold;
 mod job;
 mod job_book;
 mod query;
@@ -54,6 +55,7 @@ mod world;
 
 pub use app::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, RateLimit, ThrottleStyle, Trouble};
 pub use fault::{Fault, FaultId, Nth, Target};
+pub use hold::HoldId;
 pub use job::{FAILING_JOB_STATUSES, Job, Life};
 pub use record::{Endpoint, Journal, Request};
 pub use scenario::{AgeStarts, Batch, FaultRule, Scenario, ScenarioError};

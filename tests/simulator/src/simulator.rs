@@ -14,6 +14,7 @@ use crate::{
     app::{App, RateLimit, Trouble},
     fault::{Fault, FaultBook, FaultId, Nth, Target},
     handler::Shared,
+    hold::HoldId,
     job::{Job, Life},
     record::{Endpoint, Journal, Request},
     scenario::{Scenario, ScenarioError},
@@ -182,6 +183,31 @@ impl Simulator {
     /// Takes all rules back.
     pub fn clear_faults(&self) {
         self.shared.lock().faults = FaultBook::default();
+    }
+
+    /// Keeps requests that fit `target` on their way, counted from now, until [`Simulator::release`]. A held request
+    /// has not arrived yet: it is neither recorded nor counted nor judged.
+    pub fn hold(&self, target: impl Into<Target>, nth: impl Into<Nth>) -> HoldId {
+        self.shared.lock().holds.add(target.into(), nth.into())
+    }
+
+    /// How many requests that hold keeps right now.
+    pub fn held(&self, id: HoldId) -> usize {
+        self.shared.lock().holds.held(id)
+    }
+
+    /// Lets the requests of a hold arrive, and holds no more.
+    pub fn release(&self, id: HoldId) {
+        self.shared.lock().holds.release(id);
+    }
+
+    /// Blocks until a hold keeps that many requests; `false` if time ran out.
+    #[must_use]
+    pub fn wait_until_held(&self, id: HoldId, count: usize, timeout: Duration) -> bool {
+        let world = self.shared.lock();
+        let waited =
+            self.shared.changed.wait_timeout_while(world, timeout, |world| world.holds.held(id) < count);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Revokes every access token of an app, fixed ones too.

@@ -1,6 +1,6 @@
 //! The one owner of all that changes: apps, tokens, jobs, faults and the journal. `now` is always an argument.
 //!
-//! Every request passes [`World::arrive`] (recorded, counted, judged) and then its endpoint's function, which asks
+//! Every request passes [`World::hold`], then [`World::arrive`] (recorded, counted, judged) and then its endpoint's function, which asks
 //! [`World::admit`] first. The endpoints' own rules lie in `query.rs`, `create.rs`, `download.rs` and
 //! `tenant_token.rs`.
 
@@ -15,6 +15,7 @@ use crate::{
     answer::{Answer, Refusal},
     app::{App, Trouble},
     fault::{Fault, FaultBook},
+    hold::{HoldBook, Leash},
     job::{Job, Life},
     job_book::JobBook,
     record::{Endpoint, Journal, Request},
@@ -32,8 +33,8 @@ pub(crate) struct Incoming<'a> {
     /// The app that a request to the token endpoint names.
     pub(crate) app_id: Option<&'a str>,
     pub(crate) authorization: Option<&'a str>,
-    pub(crate) line: String,
-    pub(crate) headers: HeaderMap,
+    pub(crate) line: &'a str,
+    pub(crate) headers: &'a HeaderMap,
 }
 
 /// A request after it was recorded and counted.
@@ -107,6 +108,7 @@ pub(crate) struct World {
     pub(crate) tokens: TokenBook,
     pub(crate) jobs: JobBook,
     pub(crate) faults: FaultBook,
+    pub(crate) holds: HoldBook,
     pub(crate) journal: Journal,
     pub(crate) seed: u64,
     default_life: Life,
@@ -127,6 +129,7 @@ impl World {
             tokens: TokenBook::default(),
             jobs: JobBook::default(),
             faults: FaultBook::default(),
+            holds: HoldBook::default(),
             journal: Journal::default(),
             seed: scenario.seed,
             default_life: scenario.life,
@@ -176,6 +179,12 @@ impl World {
         Some(self.jobs.add(job, app_id, course, born_at))
     }
 
+    /// What a request has to wait for before it arrives.
+    pub(crate) fn hold(&mut self, incoming: &Incoming<'_>, now: Instant) -> Option<Leash> {
+        let app_id = self.identify(incoming, now).app_id;
+        self.holds.catch(incoming.endpoint, app_id.as_deref(), incoming.ticket)
+    }
+
     /// Records a request, counts it in its window and in the faults, and judges its access token.
     pub(crate) fn arrive(&mut self, incoming: Incoming<'_>, now: Instant) -> Arrival {
         let seen = self.identify(&incoming, now);
@@ -215,8 +224,8 @@ impl World {
             app_id: arrival.app_id.clone(),
             ticket: incoming.ticket.map(Arc::from),
             token_generation: generation,
-            line: incoming.line.into_boxed_str(),
-            headers: self.record_headers.then_some(incoming.headers),
+            line: incoming.line.into(),
+            headers: self.record_headers.then(|| incoming.headers.clone()),
             arrived_at: arrival.now,
             answered_at: None,
             abandoned_at: None,

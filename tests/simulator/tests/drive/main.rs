@@ -6,6 +6,7 @@ mod binary;
 mod client;
 mod create_and_download;
 mod faults;
+mod hold;
 mod journal;
 mod limits;
 mod query;
