@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::duration;
+use crate::{
+    duration,
+    switches::{RunningShape, SuccessShape},
+};
 
 /// The app of a scenario that names none.
 pub const DEFAULT_APP_ID: &str = "cli_a1b2c3d4e5f60001";
@@ -36,6 +39,10 @@ pub struct App {
     pub quota: Option<u64>,
     /// What is wrong with the app from the start.
     pub trouble: Option<Trouble>,
+    /// How its running jobs are answered, where that is not as for all apps.
+    pub running: Option<RunningShape>,
+    /// How its jobs that succeeded are answered, where that is not as for all apps.
+    pub success: Option<SuccessShape>,
 }
 
 impl Default for App {
@@ -57,6 +64,8 @@ impl App {
             user_tokens: Vec::new(),
             quota: None,
             trouble: None,
+            running: None,
+            success: None,
         }
     }
 

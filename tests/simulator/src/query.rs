@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     answer::{Answer, Refusal},
+    app::App,
     job::{Job, Phase},
     job_book::Held,
     switches::{Answers, RunningShape, SuccessShape},
@@ -58,6 +59,7 @@ impl World {
             Err(refusal) => return refusal,
         };
         let answers = &self.switches.answers;
+        let shapes = Shapes::of(answers, self.apps.get(&*app_id).map(|app| &app.settings));
         let Some(token) = token.filter(|token| !token.is_empty()) else {
             return self.refuse(arrival, Refusal::new(400, 1_069_904));
         };
@@ -80,21 +82,37 @@ impl World {
         };
         match phase {
             Phase::Refused { status, code } => self.refuse(arrival, Refusal::new(status, code)),
-            phase => Answer::json(200, 0, body(phase, held.as_deref(), answers)),
+            phase => Answer::json(200, 0, body(phase, held.as_deref(), shapes)),
         }
     }
 }
 
-fn body(phase: Phase, held: Option<&Held>, answers: &Answers) -> Vec<u8> {
+/// The app's own shapes, else those of all.
+#[derive(Clone, Copy)]
+struct Shapes {
+    running: RunningShape,
+    success: SuccessShape,
+}
+
+impl Shapes {
+    fn of(answers: &Answers, app: Option<&App>) -> Self {
+        Self {
+            running: app.and_then(|app| app.running).unwrap_or(answers.running),
+            success: app.and_then(|app| app.success).unwrap_or(answers.success),
+        }
+    }
+}
+
+fn body(phase: Phase, held: Option<&Held>, shapes: Shapes) -> Vec<u8> {
     let job = held.map(|held| &held.job);
     match phase {
-        Phase::Initialising => running(1, job, answers.running),
-        Phase::Processing | Phase::Refused { .. } => running(2, job, answers.running),
+        Phase::Initialising => running(1, job, shapes.running),
+        Phase::Processing | Phase::Refused { .. } => running(2, job, shapes.running),
         Phase::NoFileToken => write(described(job, 0, "")),
         Phase::Failed { job_status } => {
             write(described(job, job_status, job.map_or("", |job| job.job_error_msg.as_str())))
         }
-        Phase::Succeeded => write(succeeded(job, answers.success)),
+        Phase::Succeeded => write(succeeded(job, shapes.success)),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     record::{Endpoint, Journal, Request},
     scenario::{Scenario, ScenarioError},
     server::Server,
-    switches::Switches,
+    switches::{RunningShape, SuccessShape, Switches},
     world::{AppState, World},
 };
 
@@ -257,6 +257,20 @@ impl Simulator {
     pub fn set_trouble(&self, app_id: &str, trouble: impl Into<Option<Trouble>>) {
         let trouble = trouble.into();
         self.with_app(app_id, |app, _| app.settings.trouble = trouble);
+    }
+
+    /// Gives an app's running jobs a shape of their own, or the common one.
+    #[track_caller]
+    pub fn set_running_shape(&self, app_id: &str, shape: impl Into<Option<RunningShape>>) {
+        let shape = shape.into();
+        self.with_app(app_id, |app, _| app.settings.running = shape);
+    }
+
+    /// Gives an app's succeeded jobs a shape of their own, or the common one.
+    #[track_caller]
+    pub fn set_success_shape(&self, app_id: &str, shape: impl Into<Option<SuccessShape>>) {
+        let shape = shape.into();
+        self.with_app(app_id, |app, _| app.settings.success = shape);
     }
 
     /// Sets how many successful calls an app has left.

@@ -8,7 +8,7 @@ use export_simulator::{
 };
 use serde_json::{Value, json};
 
-use crate::client::{APP, Bench, DOCUMENT, TICKET, query_path};
+use crate::client::{APP, Bench, DOCUMENT, TICKET, query_path, read, send};
 
 #[test]
 fn a_job_runs_and_succeeds() {
@@ -204,6 +204,25 @@ fn the_quota_counts_successful_calls_only() {
     let codes: Vec<i64> =
         [TICKET, "1", TICKET, TICKET].map(|ticket| bench.get(&query_path(ticket)).code()).into();
     assert_eq!(codes, [0, 1_069_914, 0, 99_991_403]);
+}
+
+/// An app's own shapes win, and concern no other app.
+#[test]
+fn an_app_may_have_shapes_of_its_own() {
+    let bench = Bench::with_job(|job| job.life(Life::Forever));
+    bench.simulator.set_running_shape(APP, RunningShape::NullData);
+    assert_eq!(bench.query().json()["data"], Value::Null);
+    bench.simulator.add_app(App::new("cli_other", "secret"));
+    bench.simulator.add_job(Job::new("other", DOCUMENT).app("cli_other").life(Life::Forever));
+    let other = format!("Bearer {}", bench.simulator.issue_token("cli_other"));
+    let line = format!("GET {}", query_path("other"));
+    let reply = send(bench.simulator.address(), &line, &[("Authorization", &other)], "").and_then(read);
+    assert_eq!(reply.unwrap().result()["file_token"], "");
+    bench.simulator.set_running_shape(APP, None);
+    assert_eq!(bench.query().result()["file_token"], "");
+    bench.simulator.finish_job(TICKET);
+    bench.simulator.set_success_shape(APP, SuccessShape::Minimal);
+    assert_eq!(bench.query().result().as_object().unwrap().len(), 2);
 }
 
 #[test]
