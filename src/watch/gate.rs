@@ -53,6 +53,8 @@ pub(super) struct Pause {
     pub next_wall: WallTime,
     /// When it ends, if that can be known.
     pub until: Option<WallTime>,
+    /// Until when the server counts, where a throttle was in force when the reason came, or came while it is.
+    counted_until: Option<Instant>,
     /// How long the wait before the next probe is.
     wait: Duration,
     /// A probe is on its way.
@@ -60,6 +62,16 @@ pub(super) struct Pause {
 }
 
 impl Pause {
+    /// The moment, or the throttle's end if that is later.
+    fn not_counted(&self, moment: Instant) -> Instant {
+        self.counted_until.map_or(moment, |end| moment.max(end))
+    }
+
+    /// The end of the throttle that it is, or that it goes on behind its reason.
+    fn throttle_end(&self) -> Option<Instant> {
+        if self.reason.ended_by() == PauseEnd::Time { Some(self.next) } else { self.counted_until }
+    }
+
     /// As the state file keeps it.
     #[must_use]
     pub(super) fn record(&self, app: &AppName, endpoint: Endpoint) -> PauseRecord {
@@ -145,6 +157,9 @@ impl Gate {
                 }
                 // A late answer can name a later end, but is no new offence.
                 let end = now.at + named.unwrap_or(Duration::ZERO);
+                if named.is_some() {
+                    pause.counted_until = Some(pause.not_counted(end));
+                }
                 if end > pause.next {
                     pause.next = end;
                     pause.next_wall = now.wall + (end - now.at);
@@ -181,6 +196,9 @@ impl Gate {
                 if pause.next > now.at + wait {
                     self.wait_until(pause.next, now);
                 }
+                if let Some(fresh) = &mut self.pause {
+                    fresh.counted_until = pause.throttle_end();
+                }
                 true
             }
             None => {
@@ -215,12 +233,12 @@ impl Gate {
         Some(over)
     }
 
-    /// Somebody may have mended the app: the next probe may be sent at once. A pause that only time
-    /// ends goes on, because the server counts on.
+    /// Somebody may have mended the app: the next probe may be sent at once. A throttle goes on, also behind
+    /// another reason, because the server counts on.
     pub(super) fn try_again(&mut self, now: Now) {
         if let Some(pause) = self.pause.as_mut().filter(|pause| pause.reason.ended_by() != PauseEnd::Time) {
-            pause.next = now.at;
-            pause.next_wall = now.wall;
+            pause.next = pause.not_counted(now.at);
+            pause.next_wall = now.wall + (pause.next - now.at);
             pause.wait = first_wait(pause.reason, now) / 2;
         }
     }
@@ -242,7 +260,7 @@ impl Gate {
         let Some(pause) = &mut self.pause else { return };
         let is_new_month = pause.until.is_some_and(|until| until <= now.wall);
         if pause.reason.ended_by() == PauseEnd::Quota && is_new_month {
-            pause.next = now.at;
+            pause.next = pause.not_counted(now.at);
         }
         pause.next_wall = now.wall + pause.next.saturating_duration_since(now.at);
         if pause.reason.ended_by() == PauseEnd::Time {
@@ -263,6 +281,7 @@ impl Gate {
             next: now.at + wait,
             next_wall: now.wall + wait,
             until,
+            counted_until: None,
             wait,
             probing: false,
         });
@@ -304,7 +323,8 @@ fn prolonged(pause: Pause, now: Now) -> Pause {
         PauseEnd::Quota => Some(now.wall.next_month()),
         PauseEnd::Time | PauseEnd::Repair => pause.until,
     };
-    Pause { next: now.at + wait, next_wall: now.wall + wait, until, wait, probing: false, ..pause }
+    let next = pause.not_counted(now.at + wait);
+    Pause { next, next_wall: now.wall + (next - now.at), until, wait, probing: false, ..pause }
 }
 
 #[cfg(test)]

@@ -168,10 +168,35 @@ fn trying_again_is_at_once_but_not_against_a_server_that_counts() {
     gate.throttled(None, line.at(0).at, line.at(0));
     gate.try_again(line.at(1));
     assert_eq!(gate.passage(line.at(1).at), Passage::Closed(Some(line.at(60).at)));
+
+    let mut gate = Gate::default();
     gate.fault(PauseReason::CredentialsRejected, line.at(2).at, line.at(2));
     gate.try_again(line.at(3));
     assert_eq!(gate.passage(line.at(3).at), Passage::Probe);
     gate.probe_sent();
     gate.fault(PauseReason::CredentialsRejected, line.at(3).at, line.at(3));
     assert_eq!(gate.pause().unwrap().next, line.at(5).at, "starts over at two seconds");
+}
+
+/// A throttle that goes on behind a fault is cut short neither by a hangup nor by a probe that was on its way.
+#[test]
+fn a_throttle_lasts_behind_a_fault() {
+    let (line, mut gate) = (Line::new(), Gate::default());
+    gate.throttled(Some(60 * SECOND), line.at(0).at, line.at(0));
+    gate.fault(PauseReason::ScopeMissing, line.at(0).at, line.at(1));
+    gate.try_again(line.at(2));
+    assert_eq!(gate.passage(line.at(2).at), Passage::Closed(Some(line.at(60).at)));
+    assert_eq!(gate.pause().unwrap().next_wall, line.at(60).wall);
+
+    let mut probed = Gate::default();
+    probed.fault(PauseReason::ScopeMissing, line.at(0).at, line.at(0));
+    probed.probe_sent();
+    // Another app with the same budget is throttled meanwhile.
+    probed.throttled(Some(60 * SECOND), line.at(1).at, line.at(3));
+    probed.fault(PauseReason::ScopeMissing, line.at(2).at, line.at(4));
+    assert_eq!(probed.passage(line.at(4).at), Passage::Closed(Some(line.at(63).at)));
+    probed.fault(PauseReason::IpNotAllowed, line.at(4).at, line.at(5));
+    probed.try_again(line.at(6));
+    assert_eq!(probed.passage(line.at(6).at), Passage::Closed(Some(line.at(63).at)));
+    assert_eq!(probed.passage(line.at(63).at), Passage::Probe);
 }
