@@ -1,4 +1,5 @@
-//! Everything that can go wrong on the way, and everything that a job can come to.
+//! What goes wrong on the way more than once or at length, and everything that a job can come to. What a single
+//! answer means is the matter of `fault_matrix.rs`.
 
 use std::time::Duration;
 
@@ -57,27 +58,6 @@ fn faults_of_calls() -> Vec<Fault> {
     ]
 }
 
-/// Faults that concern the app: it pauses, or gets another access token.
-fn faults_of_apps() -> Vec<Fault> {
-    let throttle = |status, code, msg: &str| Fault::Answer {
-        status,
-        code,
-        msg: msg.to_owned(),
-        headers: vec![("x-ogw-ratelimit-reset".to_owned(), "1".to_owned())],
-    };
-    vec![
-        Fault::PageNotFound,
-        Fault::Empty { status: 401 },
-        Fault::answer(200, 99_991_663, "Invalid access token for authorization"),
-        Fault::answer(401, 20_005, "The user access token is invalid"),
-        throttle(429, 99_991_400, "request trigger frequency limit"),
-        throttle(400, 99_991_400, "request trigger frequency limit"),
-        throttle(429, 1_069_923, "export task limited"),
-        throttle(400, 9499, "too many request"),
-        throttle(429, 0, ""),
-    ]
-}
-
 /// A bench with a ticket for each fault, whose first `times` polls meet it. The jobs are done: without
 /// the faults one poll each would do.
 fn struck(scenario: Scenario, faults: Vec<Fault>, times: u64) -> Bench {
@@ -128,17 +108,6 @@ fn no_fault_decides_a_ticket() {
     assert!(paused.is_empty(), "none of these is the app's fault: {paused:#?}");
     let degraded = lines.iter().filter(|line| line["event"] == "app.degraded").count();
     assert_eq!(degraded, 0, "a second of trouble is no outage");
-}
-
-/// Promises 2 and 3: throttling of every style, a page that is none of the API's, and refused access tokens
-/// concern the app; its tickets wait and complete.
-#[test]
-fn what_concerns_the_app_decides_no_ticket() {
-    let faults = faults_of_apps();
-    let bench = struck(Scenario::with_apps([App::default()]), faults.clone(), 1);
-    let lines = all_complete(&bench, &faults);
-    let paused = |reason| lines.iter().any(|line| line["event"] == "app.paused" && line["reason"] == reason);
-    assert!(paused("wrong_base_url"));
 }
 
 /// A bench with one app for each style in which the platform refuses requests over its limit.

@@ -255,6 +255,11 @@ impl Running {
         self.lines.0.lock().unwrap().clone()
     }
 
+    /// The lines of the log that follow the first `heard`.
+    pub(crate) fn log_since(&self, heard: usize) -> Vec<Value> {
+        self.lines.0.lock().unwrap()[heard..].to_vec()
+    }
+
     /// The process's id.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)

@@ -13,6 +13,7 @@ mod budget;
 mod check;
 mod crash;
 mod explain;
+mod fault_matrix;
 mod faults;
 mod full_disk;
 mod harness;
