@@ -1,10 +1,10 @@
 //! Stand-ins for remote, state file and log on tokio's paused clock, and a bench to set them up on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -169,6 +169,19 @@ impl ExportApi for FakeApi {
     }
 }
 
+/// From now on polls that panic on purpose print nothing. Other panics are printed as before.
+pub(super) fn quiet_scripted_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !panic.to_string().contains("as the script wants it") {
+                usual(panic);
+            }
+        }));
+    });
+}
+
 pub(super) fn completed() -> Verdict {
     Verdict::Completed(Box::new(Artefact { file_token: "box".into(), ..Artefact::default() }))
 }
@@ -282,13 +295,12 @@ impl FakeLog {
         self.with(|log| log.durable = Some(store.clone()));
     }
 
-    /// Whether a line has that event and ticket.
-    pub(super) fn has(&self, event: &str, ticket: &str) -> bool {
-        let is_meant = |line: &HashMap<String, String>| {
-            line.get("event").is_some_and(|it| it == event)
-                && line.get("ticket").is_some_and(|it| it == ticket)
-        };
-        self.with(|log| log.lines.iter().any(is_meant))
+    /// The tickets that lines with that event name.
+    pub(super) fn tickets_of(&self, event: &str) -> HashSet<String> {
+        let is_meant = |line: &&HashMap<String, String>| line.get("event").is_some_and(|name| name == event);
+        self.with(|log| {
+            log.lines.iter().filter(is_meant).filter_map(|line| line.get("ticket").cloned()).collect()
+        })
     }
 
     /// How many lines have that event.

@@ -1,6 +1,7 @@
 //! The engine on tokio's paused clock, against stand-ins. Each test names the promise it guards.
 
 mod apps;
+mod beside_a_broken_app;
 mod clock;
 mod fakes;
 mod meters;
