@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use export_simulator::{App, DEFAULT_APP_ID, Endpoint, Job, Journal, Life, Scenario, Trouble};
+use export_simulator::{App, DEFAULT_APP_ID, Endpoint, Fault, Job, Journal, Life, Scenario, Target, Trouble};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -243,4 +243,42 @@ fn in_trouble(trouble: Trouble, reason: &str, needs_signal: bool) {
     assert_eq!((&paused[0]["reason"], &paused[0]["level"]), (&reason.into(), &"ERROR".into()));
     assert!(paused[0]["error.log_id"].is_string(), "{}", paused[0]);
     assert_eq!(ended.events("app.resumed").len(), 1);
+}
+
+/// Promise 3, over real connections to one host: while as many polls of one app hang as may be in flight, the other
+/// app's tickets all complete, each at its first poll, and not one of the hanging ones ends before.
+#[test]
+fn a_hanging_app_holds_up_nobody() {
+    const TICKETS: usize = 100;
+    const IN_FLIGHT: usize = 32;
+    let apps = ["hangs", "sound"];
+    let bench = Bench::with(Scenario::with_apps(apps.map(|name| App::new(format!("cli_{name}"), "secret"))));
+    bench.secret("app_secret", "secret");
+    let (mut sections, mut list) = (String::new(), String::new());
+    for name in apps {
+        sections +=
+            &bench.app_section(name, &format!("cli_{name}"), "app_secret = { file = \"app_secret\" }");
+        for number in 0..TICKETS {
+            let ticket = format!("{name}-{number}");
+            let job = Job::new(&ticket, "doc").app(format!("cli_{name}"));
+            bench.sim.add_job(job.succeeds_after(Duration::ZERO));
+            list += &format!("[[ticket]]\nticket = \"{ticket}\"\ntoken = \"doc\"\napp = \"{name}\"\n");
+        }
+    }
+    bench.write_config(&sections);
+    bench.reconfigure("request_timeout = \"2s\"", "request_timeout = \"60s\"");
+    bench.write("watchlist.toml", &list);
+    // The sound app's queries come last, when the other one has taken all that it may.
+    let late = bench.sim.hold(Target::endpoint(Endpoint::TenantToken).of_app("cli_sound"), 1);
+    bench.sim.fault(Target::endpoint(Endpoint::Query).of_app("cli_hangs"), .., Fault::Hang);
+
+    let run = bench.start(&[]);
+    assert!(bench.sim.wait_until(PATIENCE, |journal| journal.waiting_count() == IN_FLIGHT));
+    bench.sim.release(late);
+    run.wait_event("ticket.completed", TICKETS);
+    bench.sim.journal(|journal| {
+        assert_eq!(journal.waiting_count(), IN_FLIGHT, "none of the hanging polls ended");
+        assert_eq!(journal.of(Endpoint::Query).count(), IN_FLIGHT + TICKETS);
+    });
+    run.kill();
 }
