@@ -282,6 +282,8 @@ pub(super) struct Lines {
     /// Verdicts that were not.
     pub(super) not_durable: Vec<String>,
     pub(super) lines: Vec<HashMap<String, String>>,
+    /// When each of them was written.
+    pub(super) times: Vec<Instant>,
     pub(super) fails: bool,
 }
 
@@ -348,6 +350,7 @@ impl<S: tracing::Subscriber> Layer<S> for FakeLog {
                 log.not_durable.push(format!("{ticket} {state}"));
             }
             log.lines.push(fields.0);
+            log.times.push(Instant::now());
         });
     }
 }

@@ -1,0 +1,45 @@
+//! What must hold in every history, asked at its end of everything that was written down meanwhile.
+
+use tokio::time::Instant;
+
+use super::super::fakes::*;
+use super::Lists;
+use super::world::World;
+use crate::domain::event::*;
+use crate::domain::*;
+
+/// What must hold in every history.
+pub(super) fn judge(world: &World, bench: &Bench, lists: &Lists, began: Instant) {
+    // Promise 1, as the server counts, through every stop and death.
+    for app in &world.apps {
+        let limit = usize::try_from(app.rate_limit.requests.get()).unwrap();
+        bench.api.assert_app_never_more_than(app.name.as_str(), limit);
+    }
+    // Promise 4: no line without a row, and no row without a line.
+    assert_eq!(bench.log.with(|log| log.not_durable.clone()), Vec::<String>::new());
+    let announced = [TICKET_FAILED, TICKET_COMPLETED].map(|event| bench.log.tickets_of(event));
+    for ticket in &lists.listed {
+        let (row, job) = (bench.store.row(ticket), world.jobs[ticket]);
+        // Promises 2 and 3: its own fate and nothing else's, whatever happened to polls and apps.
+        let expected = if job.succeeds { TicketState::Completed } else { TicketState::Failed };
+        assert_eq!(row.state, expected, "{ticket}");
+        assert!(row.announced, "{ticket}");
+        assert!(announced[usize::from(job.succeeds)].contains(ticket), "{ticket} was never announced");
+    }
+    if world.is_calm {
+        found_in_time(world, bench, began);
+    }
+}
+
+/// Promise 5: where nothing goes wrong, a file is found within the longest interval and the time that one sweep over
+/// its app's tickets takes.
+fn found_in_time(world: &World, bench: &Bench, began: Instant) {
+    for (ticket, job) in &world.jobs {
+        let place: usize = ticket[3..4].parse().unwrap();
+        let open = world.jobs.keys().filter(|other| other.starts_with(&ticket[..4])).count();
+        let sweep = world.apps[place].rate_limit.time_for(open);
+        let found = bench.api.polls_of(ticket).last().unwrap().at - began;
+        let late = found.saturating_sub(job.ends);
+        assert!(late <= MINUTE * 11 / 10 + sweep + SECOND, "{ticket} was found after {late:?}");
+    }
+}

@@ -1,0 +1,128 @@
+//! What a seed decides: apps, jobs and their fates, and what goes wrong at the remote, and when.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::super::fakes::*;
+use super::CALM_AFTER;
+use crate::domain::*;
+use crate::feishu::*;
+
+/// A job and its fate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job {
+    /// When it ends, since the beginning.
+    pub(super) ends: Duration,
+    pub(super) succeeds: bool,
+}
+
+/// A stretch of time in which something is wrong with an app.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trouble {
+    from: Duration,
+    until: Duration,
+    verdict: fn(Duration) -> Verdict,
+}
+
+/// Everything that one seed decides.
+pub(super) struct World {
+    seed: u64,
+    pub(super) rng: Rng,
+    pub(super) apps: Vec<App>,
+    pub(super) jobs: HashMap<String, Job>,
+    troubles: Vec<Vec<Trouble>>,
+    /// Nothing goes wrong at all: then files must be found in time.
+    pub(super) is_calm: bool,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let is_calm = seed.is_multiple_of(4);
+        let count = rng.usize(1..=3);
+        let apps = (0..count).map(|number| app(&format!("app{number}"), rng.u32(10..=100))).collect();
+        let jobs = (0..rng.usize(5..=80)).map(|number| {
+            let of = rng.usize(..count);
+            let seconds = 8.0 * (rng.f64() * 4.0 - 1.0).exp();
+            let created = if rng.bool() { 0 } else { rng.u64(..CALM_AFTER.as_secs()) };
+            let ends = SECOND.mul_f64(seconds) + SECOND * u32::try_from(created).unwrap();
+            (format!("app{of}-{number}"), Job { ends, succeeds: rng.u8(..) < 220 })
+        });
+        let jobs = jobs.collect();
+        let troubles = (0..count).map(|_| if is_calm { Vec::new() } else { troubles(&mut rng) }).collect();
+        Self { seed, rng, apps, jobs, troubles, is_calm }
+    }
+
+    /// The remote, with a mind of its own about latencies and passing faults.
+    pub(super) fn api(&self) -> FakeApi {
+        let mut rng = Rng::with_seed(self.seed ^ 0x5eed);
+        let (jobs, troubles, is_calm) = (self.jobs.clone(), self.troubles.clone(), self.is_calm);
+        let began = tokio::time::Instant::now();
+        FakeApi::new(move |ticket, _| {
+            let now = began.elapsed();
+            let place: usize = ticket[3..4].parse().unwrap();
+            let latency = SECOND.mul_f64(0.02 + 0.2 * rng.f64());
+            if let Some(trouble) = troubles[place].iter().find(|it| it.from <= now && now < it.until) {
+                return (latency, (trouble.verdict)(trouble.until - now));
+            }
+            let passing = !is_calm && now < CALM_AFTER;
+            match rng.u32(..100) {
+                0..4 if passing => (SECOND.mul_f64(15.0 * rng.f64()), network()),
+                4..8 if passing => (latency, trouble_of_server()),
+                8 if passing => (latency, Verdict::Unclear(ErrorKind::MalformedAnswer)),
+                9 if passing => (latency, PANIC),
+                _ => (latency, answer(&jobs, ticket, now)),
+            }
+        })
+        .with_tokens(move |_, nth| Ok(Some(if nth.is_multiple_of(2) { 300 } else { 7200 })))
+    }
+}
+
+fn network() -> Verdict {
+    Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual }
+}
+
+fn trouble_of_server() -> Verdict {
+    Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow }
+}
+
+fn answer(jobs: &HashMap<String, Job>, ticket: &str, now: Duration) -> Verdict {
+    match jobs[ticket] {
+        Job { ends, .. } if now < ends => Verdict::Pending,
+        Job { succeeds: true, .. } => completed(),
+        Job { .. } => Verdict::Failed(ErrorKind::DocumentTooLarge),
+    }
+}
+
+fn troubles(rng: &mut Rng) -> Vec<Trouble> {
+    let kinds: [fn(Duration) -> Verdict; 6] = [
+        |left| Verdict::Throttled { reset: Some(left) },
+        |_| Verdict::Throttled { reset: None },
+        |_| Verdict::AppFault(PauseReason::ScopeMissing),
+        |_| Verdict::AppFault(PauseReason::QuotaExhausted),
+        |_| network(),
+        |_| trouble_of_server(),
+    ];
+    let trouble = |rng: &mut Rng| {
+        let from = SECOND * rng.u32(..1500);
+        let until = (from + SECOND * rng.u32(1..300)).min(CALM_AFTER);
+        Trouble { from, until, verdict: kinds[rng.usize(..kinds.len())] }
+    };
+    (0..rng.usize(..4)).map(|_| trouble(rng)).collect()
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let budgets: Vec<_> = self.apps.iter().map(|app| app.rate_limit.requests).collect();
+        writeln!(f, "{} jobs, requests a minute: {budgets:?}, calm: {}", self.jobs.len(), self.is_calm)?;
+        for (place, troubles) in self.troubles.iter().enumerate() {
+            for Trouble { from, until, verdict } in troubles {
+                writeln!(f, "  app{place} from {from:?} to {until:?}: {:?}", verdict(*until - *from))?;
+            }
+        }
+        Ok(())
+    }
+}
