@@ -27,6 +27,14 @@ pub(super) struct Trouble {
     verdict: fn(Duration) -> Verdict,
 }
 
+/// A stretch of time in which an app gets no access token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TokenStretch {
+    from: Duration,
+    until: Duration,
+    trouble: fn(Duration) -> TokenTrouble,
+}
+
 /// Everything that one seed decides.
 pub(super) struct World {
     seed: u64,
@@ -34,6 +42,8 @@ pub(super) struct World {
     pub(super) apps: Vec<App>,
     pub(super) jobs: HashMap<String, Job>,
     troubles: Vec<Vec<Trouble>>,
+    /// The same at the token endpoint.
+    token_troubles: Vec<Vec<TokenStretch>>,
     /// Nothing goes wrong at all: then files must be found in time.
     pub(super) is_calm: bool,
 }
@@ -53,14 +63,16 @@ impl World {
         });
         let jobs = jobs.collect();
         let troubles = (0..count).map(|_| if is_calm { Vec::new() } else { troubles(&mut rng) }).collect();
-        Self { seed, rng, apps, jobs, troubles, is_calm }
+        let token_troubles =
+            (0..count).map(|_| if is_calm { Vec::new() } else { token_troubles(&mut rng) }).collect();
+        Self { seed, rng, apps, jobs, troubles, token_troubles, is_calm }
     }
 
     /// The remote, with a mind of its own about latencies and passing faults.
     pub(super) fn api(&self) -> FakeApi {
         let mut rng = Rng::with_seed(self.seed ^ 0x5eed);
         let (jobs, troubles, is_calm) = (self.jobs.clone(), self.troubles.clone(), self.is_calm);
-        let began = tokio::time::Instant::now();
+        let (token_troubles, began) = (self.token_troubles.clone(), tokio::time::Instant::now());
         FakeApi::new(move |ticket, _| {
             let now = began.elapsed();
             let place: usize = ticket[3..4].parse().unwrap();
@@ -77,7 +89,14 @@ impl World {
                 _ => (latency, answer(&jobs, ticket, now)),
             }
         })
-        .with_tokens(move |_, nth| Ok(Some(if nth.is_multiple_of(2) { 300 } else { 7200 })))
+        .with_tokens(move |app, nth| {
+            let now = began.elapsed();
+            let place: usize = app[3..4].parse().unwrap();
+            match token_troubles[place].iter().find(|it| it.from <= now && now < it.until) {
+                Some(stretch) => Err((stretch.trouble)(stretch.until - now)),
+                None => Ok(Some(if nth.is_multiple_of(2) { 300 } else { 7200 })),
+            }
+        })
     }
 }
 
@@ -114,6 +133,22 @@ fn troubles(rng: &mut Rng) -> Vec<Trouble> {
     (0..rng.usize(..4)).map(|_| trouble(rng)).collect()
 }
 
+fn token_troubles(rng: &mut Rng) -> Vec<TokenStretch> {
+    let kinds: [fn(Duration) -> TokenTrouble; 5] = [
+        |left| TokenTrouble::Throttled { reset: Some(left) },
+        |_| TokenTrouble::Throttled { reset: None },
+        |_| TokenTrouble::AppFault(PauseReason::CredentialsRejected),
+        |_| TokenTrouble::Retry(ErrorKind::Network),
+        |_| TokenTrouble::Retry(ErrorKind::ServerError),
+    ];
+    let stretch = |rng: &mut Rng| {
+        let from = SECOND * rng.u32(..1500);
+        let until = (from + SECOND * rng.u32(1..600)).min(CALM_AFTER);
+        TokenStretch { from, until, trouble: kinds[rng.usize(..kinds.len())] }
+    };
+    (0..rng.usize(..3)).map(|_| stretch(rng)).collect()
+}
+
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let budgets: Vec<_> = self.apps.iter().map(|app| app.rate_limit.requests).collect();
@@ -121,6 +156,15 @@ impl fmt::Display for World {
         for (place, troubles) in self.troubles.iter().enumerate() {
             for Trouble { from, until, verdict } in troubles {
                 writeln!(f, "  app{place} from {from:?} to {until:?}: {:?}", verdict(*until - *from))?;
+            }
+        }
+        for (place, stretches) in self.token_troubles.iter().enumerate() {
+            for TokenStretch { from, until, trouble } in stretches {
+                writeln!(
+                    f,
+                    "  token of app{place} from {from:?} to {until:?}: {:?}",
+                    trouble(*until - *from)
+                )?;
             }
         }
         Ok(())
