@@ -42,6 +42,8 @@ pub(super) struct Remote {
     pub(super) tokens: Box<Tokens>,
     /// Access tokens that are refused.
     pub(super) revoked: Vec<String>,
+    /// The one document token that jobs were made with, should another one be refused.
+    pub(super) document: Option<&'static str>,
     pub(super) polls: Vec<Sent>,
     /// When the server counted each poll: at its sending, at its answer, or halfway.
     arrivals: Vec<(String, Instant)>,
@@ -65,6 +67,7 @@ impl FakeApi {
             script: Box::new(script),
             tokens: Box::new(|_, _| Ok(Some(7200))),
             revoked: Vec::new(),
+            document: None,
             polls: Vec::new(),
             arrivals: Vec::new(),
             fetches: Vec::new(),
@@ -144,6 +147,8 @@ impl ExportApi for FakeApi {
             let refused = remote.revoked.contains(&access_token);
             let (latency, verdict) = if refused {
                 (SECOND / 10, Verdict::TokenRejected)
+            } else if remote.document.is_some_and(|document| query.token.as_str() != document) {
+                (SECOND / 10, Verdict::Failed(ErrorKind::InvalidParam))
             } else {
                 (remote.script)(query.ticket.as_str(), nth)
             };
@@ -459,10 +464,14 @@ pub(super) fn app(name: &str, requests: u32) -> App {
     }
 }
 
+pub(super) fn document(token: &str) -> DocumentToken {
+    DocumentToken::parse(token).unwrap()
+}
+
 pub(super) fn entry(app: &str, ticket: &str) -> WatchEntry {
     WatchEntry {
         key: TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) },
-        token: DocumentToken::parse("doc").unwrap(),
+        token: document("doc"),
         label: None,
         created_at: None,
         source: Path::new("list.toml").into(),

@@ -4,16 +4,16 @@
 //!
 //! What must hold in each of them is asked at its end, and some of it at every line of the log.
 
+mod lists;
 mod oracles;
 mod world;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fastrand::Rng;
 use tokio::time::Instant;
 
+use self::lists::{Lists, RIGHT};
 use self::oracles::judge;
 use self::world::World;
 use super::fakes::*;
@@ -32,14 +32,6 @@ const ALL_DONE_WITHIN: Duration = Duration::from_secs(6 * 3600);
 
 /// Log lines that are shown of a history that went wrong.
 const SHOWN: usize = 40;
-
-/// What a run of the simulation did to the list, to check it against what the engine did.
-#[derive(Default)]
-struct Lists {
-    listed: HashSet<String>,
-    /// Tickets off the list, and since when.
-    gone: HashMap<String, Instant>,
-}
 
 /// What was done to a history, and when.
 #[derive(Clone)]
@@ -101,8 +93,9 @@ async fn play(seed: u64) {
     let diary = Diary::begin();
     let _witness = Witness { seed, world: world.to_string(), diary: diary.clone(), log: bench.log.clone() };
     let began = diary.began;
-    let mut lists = Lists { listed: world.jobs.keys().cloned().collect(), ..Lists::default() };
-    bench.entries = entries(&lists);
+    let mut lists = Lists::of(&mut world);
+    bench.entries = lists.entries();
+    bench.api.with(|remote| remote.document = Some(RIGHT));
     let mut running = bench.start();
     while began.elapsed() < CALM_AFTER {
         tokio::time::sleep(SECOND.mul_f64(240.0 * world.rng.f64())).await;
@@ -111,7 +104,7 @@ async fn play(seed: u64) {
         }
     }
     diary.note("everything works again");
-    make_good(&bench, &running, &mut lists, &world).await;
+    make_good(&bench, &running, &mut lists).await;
     let is_open = |view: &Snapshot| view.turned_at.is_none() || view.listed.of(TicketState::Pending) > 0;
     while is_open(&running.view.borrow()) {
         assert!(began.elapsed() < ALL_DONE_WITHIN, "tickets were forgotten");
@@ -122,12 +115,6 @@ async fn play(seed: u64) {
     let outcome = running.outcome.await.unwrap();
     assert!(outcome.saved && outcome.unannounced == 0);
     judge(&world, &bench, &lists, began);
-}
-
-fn entries(lists: &Lists) -> Vec<WatchEntry> {
-    let mut tickets: Vec<_> = lists.listed.iter().collect();
-    tickets.sort();
-    tickets.into_iter().map(|ticket| entry(&ticket[..4], ticket)).collect()
 }
 
 /// One more thing happens.
@@ -141,8 +128,8 @@ async fn disturb(
     match world.rng.u32(..8) {
         0 => {
             diary.note("the list changes");
-            change_list(&mut world.rng, lists);
-            bench.entries = entries(lists);
+            lists.change(&mut world.rng);
+            bench.entries = lists.entries();
             running.take_list(bench.entries.clone()).await;
         }
         1 => {
@@ -209,24 +196,8 @@ async fn kill(running: Running) {
     let _ = running.outcome.await;
 }
 
-/// Some tickets leave the list, and some that left it come back.
-fn change_list(rng: &mut Rng, lists: &mut Lists) {
-    let mut all: Vec<_> = lists.listed.iter().chain(lists.gone.keys()).cloned().collect();
-    all.sort();
-    for ticket in all {
-        if rng.u32(..10) > 0 {
-            continue;
-        }
-        if lists.listed.remove(&ticket) {
-            lists.gone.insert(ticket, Instant::now());
-        } else if lists.gone.remove(&ticket).is_some() {
-            lists.listed.insert(ticket);
-        }
-    }
-}
-
 /// Everything works again, and every ticket is listed.
-async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists, world: &World) {
+async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists) {
     bench.store.with(|kept| {
         kept.fails = false;
         kept.slow.clear();
@@ -236,9 +207,8 @@ async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists, world: &
     let late = |sent: &&Sent| lists.gone.get(&sent.ticket).is_some_and(|since| sent.at > *since + SECOND);
     let polled = bench.api.with(|remote| remote.polls.iter().find(late).cloned());
     assert!(polled.is_none(), "polled though no list names it: {polled:?}");
-    lists.listed = world.jobs.keys().cloned().collect();
-    lists.gone.clear();
-    running.take_list(entries(lists)).await;
+    lists.make_good();
+    running.take_list(lists.entries()).await;
     let _ = running.commands.send(Command::TryAgain).await;
 }
 

@@ -174,7 +174,7 @@ async fn a_corrected_token_starts_an_ended_ticket_anew() {
     let mut bench = Bench::new(api).tickets("default", ["1"]);
     assert_eq!(bench.run().await.unsuccessful(), 1);
     assert_eq!(bench.run().await.unsuccessful(), 1, "an ended ticket stays ended");
-    bench.entries[0].token = DocumentToken::parse("corrected").unwrap();
+    bench.entries[0].token = document("corrected");
     assert_eq!(bench.run().await.unsuccessful(), 0);
     assert_eq!(bench.store.state_of("1"), TicketState::Completed);
 }

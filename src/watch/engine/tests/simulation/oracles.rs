@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::super::fakes::*;
-use super::Lists;
+use super::lists::Lists;
 use super::world::World;
 use crate::domain::event::*;
 use crate::domain::*;
@@ -18,17 +18,39 @@ pub(super) fn judge(world: &World, bench: &Bench, lists: &Lists, began: Instant)
     // Promise 4: no line without a row, and no row without a line.
     assert_eq!(bench.log.with(|log| log.not_durable.clone()), Vec::<String>::new());
     let announced = [TICKET_FAILED, TICKET_COMPLETED].map(|event| bench.log.tickets_of(event));
+    no_false_verdict(world, bench, lists, began);
     for ticket in &lists.listed {
         let (row, job) = (bench.store.row(ticket), world.jobs[ticket]);
         // Promises 2 and 3: its own fate and nothing else's, whatever happened to polls and apps.
         let expected = if job.succeeds { TicketState::Completed } else { TicketState::Failed };
         assert_eq!(row.state, expected, "{ticket}");
         assert!(row.announced, "{ticket}");
+        assert_eq!(&row.entry(), lists.words_of(ticket), "not as it is listed");
+        assert_eq!(row.unlisted_since, None, "{ticket} is listed");
         assert!(announced[usize::from(job.succeeds)].contains(ticket), "{ticket} was never announced");
     }
     if world.is_calm {
         found_in_time(world, bench, began);
     }
+}
+
+/// Promises 2 and 3 at every line that tells a verdict: the job had come to that end by then, or the list named another
+/// document.
+fn no_false_verdict(world: &World, bench: &Bench, lists: &Lists, began: Instant) {
+    bench.log.with(|log| {
+        for (line, at) in log.lines.iter().zip(&log.times) {
+            let Some(job) = line.get("ticket").and_then(|ticket| world.jobs.get(ticket)) else { continue };
+            let has_ended = job.ends <= *at - began;
+            let is_true = match (line["event"].as_str(), line.get("error.kind").map(String::as_str)) {
+                (TICKET_COMPLETED, _) => has_ended && job.succeeds,
+                (TICKET_FAILED, Some("document_too_large")) => has_ended && !job.succeeds,
+                (TICKET_FAILED, Some("invalid_param")) => lists.mistyped.contains(&line["ticket"]),
+                (TICKET_FAILED | TICKET_TIMED_OUT, _) => false,
+                _ => true,
+            };
+            assert!(is_true, "{line:?}");
+        }
+    });
 }
 
 /// Promise 5: where nothing goes wrong, a file is found within the longest interval and the time that one sweep over
