@@ -38,11 +38,13 @@ const SHOWN: usize = 40;
 struct Diary {
     began: Instant,
     entries: Arc<Mutex<Vec<(Instant, String)>>>,
+    /// Ends of processes that may not have written what they had sent.
+    unwritten: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Diary {
     fn begin() -> Self {
-        Self { began: Instant::now(), entries: Arc::default() }
+        Self { began: Instant::now(), entries: Arc::default(), unwritten: Arc::default() }
     }
 
     fn note(&self, what: impl Into<String>) {
@@ -106,7 +108,9 @@ async fn play(seed: u64) {
     diary.note("everything works again");
     make_good(&bench, &running, &mut lists).await;
     let is_open = |view: &Snapshot| view.turned_at.is_none() || view.listed.of(TicketState::Pending) > 0;
-    while is_open(&running.view.borrow()) {
+    // A commit may hang for minutes.
+    let is_unwritten = || bench.store.with(|kept| kept.rows.values().any(|row| !row.announced));
+    while is_open(&running.view.borrow()) || is_unwritten() {
         assert!(began.elapsed() < ALL_DONE_WITHIN, "tickets were forgotten");
         tokio::time::sleep(10 * SECOND).await;
     }
@@ -114,7 +118,8 @@ async fn play(seed: u64) {
     running.stop.cancel();
     let outcome = running.outcome.await.unwrap();
     assert!(outcome.saved && outcome.unannounced == 0);
-    judge(&world, &bench, &lists, began);
+    let unwritten = diary.unwritten.lock().unwrap().clone();
+    judge(&world, &bench, &lists, &unwritten, began);
 }
 
 /// One more thing happens.
@@ -125,7 +130,7 @@ async fn disturb(
     lists: &mut Lists,
     diary: &Diary,
 ) -> Running {
-    match world.rng.u32(..8) {
+    match world.rng.u32(..11) {
         0 => {
             diary.note("the list changes");
             lists.change(&mut world.rng);
@@ -168,6 +173,29 @@ async fn disturb(
             kill(running).await;
             return bench.start();
         }
+        7 => {
+            let late = SECOND * world.rng.u32(20..400);
+            diary.note(format!("the next commit hangs for {late:?}"));
+            bench.store.with(|kept| kept.late = vec![late]);
+        }
+        8 => {
+            let lies = bench.store.with(|kept| {
+                kept.lies = !kept.lies;
+                kept.lies
+            });
+            diary.note(format!("commits that go well are said to fail: {lies}"));
+        }
+        9 => {
+            let is_death = world.rng.bool();
+            diary.note(format!("restart whatever the state file does, by death: {is_death}"));
+            if is_death {
+                kill(running).await
+            } else {
+                stop(running).await
+            }
+            diary.unwritten.lock().unwrap().push(Instant::now());
+            return bench.start();
+        }
         _ => {
             diary.note("hangup");
             drop(running.commands.send(Command::TryAgain).await);
@@ -180,8 +208,9 @@ async fn disturb(
 /// does not reach that far.
 async fn let_write(bench: &Bench) {
     bench.store.with(|kept| {
-        kept.fails = false;
+        (kept.fails, kept.lies) = (false, false);
         kept.slow.clear();
+        kept.late.clear();
     });
     tokio::time::sleep(30 * SECOND).await;
 }
@@ -199,8 +228,9 @@ async fn kill(running: Running) {
 /// Everything works again, and every ticket is listed.
 async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists) {
     bench.store.with(|kept| {
-        kept.fails = false;
+        (kept.fails, kept.lies) = (false, false);
         kept.slow.clear();
+        kept.late.clear();
     });
     bench.log.with(|log| log.fails = false);
     // Those that are still gone were not polled since.
