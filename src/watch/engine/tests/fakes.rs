@@ -1,6 +1,6 @@
-//! Stand-ins for remote, state file and log on tokio's paused clock, and a bench to set them up on.
+//! Stand-ins for remote and state file on tokio's paused clock, and a bench to set them up on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,10 +10,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::field::{Field, Visit};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::layer::SubscriberExt;
 
-use crate::domain::event::VERDICT_TARGET;
+pub(super) use super::fake_log::FakeLog;
 use crate::domain::*;
 use crate::feishu::*;
 use crate::schedule::Backoff;
@@ -59,6 +58,8 @@ pub(super) struct Sent {
     pub(super) ticket: String,
     pub(super) at: Instant,
     pub(super) access_token: String,
+    /// The answer ends the ticket.
+    pub(super) is_final: bool,
 }
 
 impl FakeApi {
@@ -132,6 +133,7 @@ impl ExportApi for FakeApi {
                 ticket: String::new(),
                 at: Instant::now(),
                 access_token: String::new(),
+                is_final: false,
             });
             (remote.tokens)(app.as_str(), nth).map(|life| Grant {
                 token: AccessToken::new(format!("t-{app}-{nth}")),
@@ -160,6 +162,7 @@ impl ExportApi for FakeApi {
                 ticket: query.ticket.to_string(),
                 at: Instant::now(),
                 access_token,
+                is_final: matches!(verdict, Verdict::Completed(_) | Verdict::Failed(_)),
             });
             remote.in_flight += 1;
             remote.most_in_flight = remote.most_in_flight.max(remote.in_flight);
@@ -286,90 +289,6 @@ impl Store for FakeStore {
             std::future::pending::<()>().await;
         }
         Ok(())
-    }
-}
-
-/// The log's lines, with the event names and fields as they were recorded.
-#[derive(Clone, Default)]
-pub(super) struct FakeLog(Arc<Mutex<Lines>>);
-
-#[derive(Default)]
-pub(super) struct Lines {
-    /// Where verdicts must be before they are announced.
-    durable: Option<FakeStore>,
-    /// Verdicts that were not.
-    pub(super) not_durable: Vec<String>,
-    pub(super) lines: Vec<HashMap<String, String>>,
-    /// When each of them was written.
-    pub(super) times: Vec<Instant>,
-    pub(super) fails: bool,
-}
-
-impl FakeLog {
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Lines) -> T) -> T {
-        act(&mut self.0.lock().unwrap())
-    }
-
-    /// From now on every verdict is held against the state file.
-    pub(super) fn hold_against(&self, store: &FakeStore) {
-        self.with(|log| log.durable = Some(store.clone()));
-    }
-
-    /// The tickets that lines with that event name.
-    pub(super) fn tickets_of(&self, event: &str) -> HashSet<String> {
-        let is_meant = |line: &&HashMap<String, String>| line.get("event").is_some_and(|name| name == event);
-        self.with(|log| {
-            log.lines.iter().filter(is_meant).filter_map(|line| line.get("ticket").cloned()).collect()
-        })
-    }
-
-    /// How many lines have that event.
-    pub(super) fn count(&self, event: &str) -> usize {
-        self.with(|log| {
-            log.lines.iter().filter(|line| line.get("event").is_some_and(|name| name == event)).count()
-        })
-    }
-
-    pub(super) fn field(&self, event: &str, field: &str) -> Option<String> {
-        self.with(|log| {
-            let line = log.lines.iter().find(|line| line.get("event").is_some_and(|name| name == event))?;
-            line.get(field).cloned()
-        })
-    }
-}
-
-impl Announcer for FakeLog {
-    async fn settle(&self) -> io::Result<()> {
-        tokio::time::sleep(SECOND / 100).await;
-        if self.with(|log| log.fails) { Err(io::Error::other("disk full")) } else { Ok(()) }
-    }
-}
-
-impl<S: tracing::Subscriber> Layer<S> for FakeLog {
-    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
-        #[derive(Default)]
-        struct Fields(HashMap<String, String>);
-        impl Visit for Fields {
-            fn record_str(&mut self, field: &Field, value: &str) {
-                self.0.insert(field.name().to_owned(), value.to_owned());
-            }
-            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-                self.0.insert(field.name().to_owned(), format!("{value:?}"));
-            }
-        }
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let is_verdict = event.metadata().target() == VERDICT_TARGET;
-        self.with(|log| {
-            if let Some(store) = log.durable.as_ref().filter(|_| is_verdict)
-                && let (ticket, state) = (&fields.0["ticket"], &fields.0["state"])
-                && store.state_of(ticket).as_str() != state
-            {
-                log.not_durable.push(format!("{ticket} {state}"));
-            }
-            log.lines.push(fields.0);
-            log.times.push(Instant::now());
-        });
     }
 }
 

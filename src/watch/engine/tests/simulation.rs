@@ -6,8 +6,10 @@
 
 mod lists;
 mod oracles;
+mod pauses;
 mod world;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 
 use self::lists::{Lists, RIGHT};
 use self::oracles::judge;
+use self::pauses::{Spans, never_forgotten};
 use self::world::World;
 use super::fakes::*;
 use crate::domain::*;
@@ -40,11 +43,37 @@ struct Diary {
     entries: Arc<Mutex<Vec<(Instant, String)>>>,
     /// Ends of processes that may not have written what they had sent.
     unwritten: Arc<Mutex<Vec<Instant>>>,
+    /// When a process ended, and when the next one began.
+    lives: Arc<Mutex<Vec<(Instant, Instant)>>>,
+    /// When each ticket was on no list.
+    off_the_list: Arc<Mutex<HashMap<String, Spans>>>,
 }
 
 impl Diary {
     fn begin() -> Self {
-        Self { began: Instant::now(), entries: Arc::default(), unwritten: Arc::default() }
+        Self {
+            began: Instant::now(),
+            entries: Arc::default(),
+            unwritten: Arc::default(),
+            lives: Arc::default(),
+            off_the_list: Arc::default(),
+        }
+    }
+
+    /// Ends a process and starts another.
+    async fn restart(&self, bench: &Bench, end: impl Future<Output = ()>) -> Running {
+        let down = Instant::now();
+        end.await;
+        self.lives.lock().unwrap().push((down, Instant::now()));
+        bench.start()
+    }
+
+    /// Those that were gone before and are not any more.
+    fn back_on_the_list(&self, before: &HashMap<String, Instant>, lists: &Lists) {
+        for (ticket, since) in before.iter().filter(|(ticket, _)| !lists.gone.contains_key(*ticket)) {
+            let mut off_the_list = self.off_the_list.lock().unwrap();
+            off_the_list.entry(ticket.clone()).or_default().add(*since, Instant::now());
+        }
     }
 
     fn note(&self, what: impl Into<String>) {
@@ -106,7 +135,7 @@ async fn play(seed: u64) {
         }
     }
     diary.note("everything works again");
-    make_good(&bench, &running, &mut lists).await;
+    make_good(&bench, &running, &mut lists, &diary).await;
     let is_open = |view: &Snapshot| view.turned_at.is_none() || view.listed.of(TicketState::Pending) > 0;
     // A commit may hang for minutes.
     let is_unwritten = || bench.store.with(|kept| kept.rows.values().any(|row| !row.announced));
@@ -120,6 +149,7 @@ async fn play(seed: u64) {
     assert!(outcome.saved && outcome.unannounced == 0);
     let unwritten = diary.unwritten.lock().unwrap().clone();
     judge(&world, &bench, &lists, &unwritten, began);
+    never_forgotten(&world, &bench, &diary);
 }
 
 /// One more thing happens.
@@ -133,7 +163,9 @@ async fn disturb(
     match world.rng.u32(..11) {
         0 => {
             diary.note("the list changes");
+            let before = lists.gone.clone();
             lists.change(&mut world.rng);
+            diary.back_on_the_list(&before, lists);
             bench.entries = lists.entries();
             running.take_list(bench.entries.clone()).await;
         }
@@ -164,14 +196,12 @@ async fn disturb(
         5 => {
             diary.note("stop and restart");
             let_write(bench).await;
-            stop(running).await;
-            return bench.start();
+            return diary.restart(bench, stop(running)).await;
         }
         6 => {
             diary.note("death and restart");
             let_write(bench).await;
-            kill(running).await;
-            return bench.start();
+            return diary.restart(bench, kill(running)).await;
         }
         7 => {
             let late = SECOND * world.rng.u32(20..400);
@@ -188,13 +218,12 @@ async fn disturb(
         9 => {
             let is_death = world.rng.bool();
             diary.note(format!("restart whatever the state file does, by death: {is_death}"));
-            if is_death {
-                kill(running).await
-            } else {
-                stop(running).await
-            }
+            let running = match is_death {
+                true => diary.restart(bench, kill(running)).await,
+                false => diary.restart(bench, stop(running)).await,
+            };
             diary.unwritten.lock().unwrap().push(Instant::now());
-            return bench.start();
+            return running;
         }
         _ => {
             diary.note("hangup");
@@ -226,7 +255,7 @@ async fn kill(running: Running) {
 }
 
 /// Everything works again, and every ticket is listed.
-async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists) {
+async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists, diary: &Diary) {
     bench.store.with(|kept| {
         (kept.fails, kept.lies) = (false, false);
         kept.slow.clear();
@@ -237,7 +266,9 @@ async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists) {
     let late = |sent: &&Sent| lists.gone.get(&sent.ticket).is_some_and(|since| sent.at > *since + SECOND);
     let polled = bench.api.with(|remote| remote.polls.iter().find(late).cloned());
     assert!(polled.is_none(), "polled though no list names it: {polled:?}");
+    let before = lists.gone.clone();
     lists.make_good();
+    diary.back_on_the_list(&before, lists);
     running.take_list(lists.entries()).await;
     let _ = running.commands.send(Command::TryAgain).await;
 }

@@ -37,20 +37,19 @@ pub(super) fn judge(world: &World, bench: &Bench, lists: &Lists, unwritten: &[In
 /// Promises 2 and 3 at every line that tells a verdict: the job had come to that end by then, or the list named another
 /// document.
 fn no_false_verdict(world: &World, bench: &Bench, lists: &Lists, began: Instant) {
-    bench.log.with(|log| {
-        for (line, at) in log.lines.iter().zip(&log.times) {
-            let Some(job) = line.get("ticket").and_then(|ticket| world.jobs.get(ticket)) else { continue };
-            let has_ended = job.ends <= *at - began;
-            let is_true = match (line["event"].as_str(), line.get("error.kind").map(String::as_str)) {
-                (TICKET_COMPLETED, _) => has_ended && job.succeeds,
-                (TICKET_FAILED, Some("document_too_large")) => has_ended && !job.succeeds,
-                (TICKET_FAILED, Some("invalid_param")) => lists.mistyped.contains(&line["ticket"]),
-                (TICKET_FAILED | TICKET_TIMED_OUT, _) => false,
-                _ => true,
-            };
-            assert!(is_true, "{line:?}");
-        }
-    });
+    let (lines, times) = bench.log.with(|log| (log.lines.clone(), log.times.clone()));
+    for (line, at) in lines.iter().zip(&times) {
+        let Some(job) = line.get("ticket").and_then(|ticket| world.jobs.get(ticket)) else { continue };
+        let has_ended = job.ends <= *at - began;
+        let is_true = match (line["event"].as_str(), line.get("error.kind").map(String::as_str)) {
+            (TICKET_COMPLETED, _) => has_ended && job.succeeds,
+            (TICKET_FAILED, Some("document_too_large")) => has_ended && !job.succeeds,
+            (TICKET_FAILED, Some("invalid_param")) => lists.mistyped.contains(&line["ticket"]),
+            (TICKET_FAILED | TICKET_TIMED_OUT, _) => false,
+            _ => true,
+        };
+        assert!(is_true, "{line:?}");
+    }
 }
 
 /// Promise 5: where nothing goes wrong, a file is found within the longest interval and the time that one sweep over

@@ -1,0 +1,158 @@
+//! What the log of a history says of pauses: each is announced once, and outside of them, and of what else keeps an app
+//! from its tickets, no ticket goes unpolled for long.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::fakes::*;
+use super::Diary;
+use super::world::World;
+use crate::domain::event::*;
+
+/// A ticket that may be polled is polled this often: the longest interval, and the longest life of a request.
+const POLLED_WITHIN: Duration = Duration::from_secs(60 + 20);
+
+/// After a start as many requests may be assumed as the process before could have sent: one window.
+const SETTLED_AFTER: Duration = Duration::from_secs(60);
+
+/// Why an app's tickets are not polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Hindrance {
+    /// The pause of its queries.
+    Paused,
+    /// The token endpoint is paused.
+    TokenPaused,
+    /// It has no access token, or waits for a new one.
+    NoToken,
+    /// Polls fail one after the other: few are in flight.
+    Degraded,
+}
+
+/// Stretches of time, in no order, that may overlap.
+#[derive(Debug, Default)]
+pub(super) struct Spans(Vec<(Instant, Instant)>);
+
+impl Spans {
+    pub(super) fn add(&mut self, from: Instant, to: Instant) {
+        self.0.push((from, to));
+    }
+
+    /// How much of the time between lies outside of them.
+    fn left_of(&self, from: Instant, to: Instant) -> Duration {
+        let mut inside: Vec<_> = self
+            .0
+            .iter()
+            .map(|(start, end)| (*start.max(&from), *end.min(&to)))
+            .filter(|(a, b)| a < b)
+            .collect();
+        inside.sort();
+        let (mut left, mut seen) = (Duration::ZERO, from);
+        for (start, end) in inside {
+            left += start.saturating_duration_since(seen);
+            seen = seen.max(end);
+        }
+        left + to.saturating_duration_since(seen)
+    }
+}
+
+/// The hindrances in force, and those that are over, by app.
+#[derive(Default)]
+struct Hindrances {
+    open: HashMap<(String, Hindrance), (Instant, String)>,
+    over: HashMap<String, Spans>,
+}
+
+impl Hindrances {
+    fn begin(&mut self, app: &str, what: Hindrance, why: &str, at: Instant) {
+        let since = self.open.get(&(app.to_owned(), what)).map_or(at, |(since, _)| *since);
+        self.open.insert((app.to_owned(), what), (since, why.to_owned()));
+    }
+
+    fn end(&mut self, app: &str, what: Hindrance, at: Instant) {
+        if let Some((since, _)) = self.open.remove(&(app.to_owned(), what)) {
+            self.over.entry(app.to_owned()).or_default().add(since, at);
+        }
+    }
+
+    /// A process ended, and with it all that it knew.
+    fn end_all(&mut self, at: Instant) {
+        for ((app, _), (since, _)) in std::mem::take(&mut self.open) {
+            self.over.entry(app).or_default().add(since, at);
+        }
+    }
+
+    fn hear(&mut self, line: &HashMap<String, String>, at: Instant) {
+        let field = |name| line.get(name).map_or("", String::as_str);
+        let (app, reason) = (field("app"), field("reason"));
+        let at_token = reason == "rate_limited" && field("endpoint") == "token";
+        let paused = if at_token { Hindrance::TokenPaused } else { Hindrance::Paused };
+        match field("event") {
+            APP_PAUSED => {
+                let known = self.open.get(&(app.to_owned(), paused));
+                // Promise 3: once.
+                assert!(
+                    known.is_none_or(|(_, why)| why != reason),
+                    "announced twice: {line:?}, {known:?}, {at:?}"
+                );
+                self.begin(app, paused, reason, at);
+            }
+            APP_RESUMED => self.end(app, paused, at),
+            APP_DEGRADED => self.begin(app, Hindrance::Degraded, "", at),
+            APP_RECOVERED => self.end(app, Hindrance::Degraded, at),
+            TOKEN_RETRY | TOKEN_REJECTED => self.begin(app, Hindrance::NoToken, "", at),
+            TOKEN_REFRESHED => self.end(app, Hindrance::NoToken, at),
+            _ => {}
+        }
+    }
+}
+
+/// Reads the log from its beginning, restarts included.
+fn hindrances(world: &World, bench: &Bench, diary: &Diary) -> HashMap<String, Spans> {
+    let mut heard = Hindrances::default();
+    let lives = diary.lives.lock().unwrap().clone();
+    let mut ends = lives.iter().peekable();
+    let (lines, times) = bench.log.with(|log| (log.lines.clone(), log.times.clone()));
+    for (line, at) in lines.iter().zip(&times) {
+        while let Some((down, _)) =
+            ends.next_if(|(down, up)| down <= at && line["event"] == WATCHER_STARTED || up < at)
+        {
+            heard.end_all(*down);
+        }
+        heard.hear(line, *at);
+    }
+
+    heard.end_all(Instant::now());
+    for app in &world.apps {
+        let spans = heard.over.entry(app.name.to_string()).or_default();
+        lives.iter().for_each(|(down, up)| spans.add(*down, *up + SETTLED_AFTER));
+    }
+    heard.over
+}
+
+/// Promises 3 and 5, whatever goes wrong: a pause is announced once, and no ticket that may be polled goes unpolled for
+/// longer than the longest interval, a request's life, and one sweep over its app's tickets.
+pub(super) fn never_forgotten(world: &World, bench: &Bench, diary: &Diary) {
+    let hindrances = hindrances(world, bench, diary);
+    let off_the_list = diary.off_the_list.lock().unwrap();
+    for app in &world.apps {
+        let name = app.name.as_str();
+        let tickets = world.jobs.keys().filter(|ticket| ticket.starts_with(name));
+        let bound = POLLED_WITHIN + app.rate_limit.time_for(tickets.clone().count());
+        for ticket in tickets {
+            for polls in bench.api.polls_of(ticket).windows(2).filter(|polls| !polls[0].is_final) {
+                let (from, to) = (polls[0].at, polls[1].at);
+                let was_gone =
+                    off_the_list.get(ticket).is_some_and(|gone| gone.left_of(from, to) < to - from);
+                let unpolled = hindrances[name].left_of(from, to);
+                assert!(
+                    was_gone || unpolled <= bound,
+                    "{ticket} was not polled for {unpolled:?}, of {:?} from {:?} on",
+                    to - from,
+                    from - diary.began
+                );
+            }
+        }
+    }
+}
