@@ -299,8 +299,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let wake = self.wait(now).await;
             let now = self.look_at_clock();
             self.handle(wake, now);
-            // Whatever else has ended meanwhile is taken in the same turn.
+            // Whatever else has ended meanwhile is taken in the same turn, but not as of its beginning: what is counted
+            // from an answer, its slot and a throttle, must not begin before it.
             while let Some(call) = self.calls.try_join_next_with_id() {
+                let now = self.look_at_clock();
                 self.call_ended(call, now);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub(super) struct Remote {
     pub(super) revoked: Vec<String>,
     /// The one document token that jobs were made with, should another one be refused.
     pub(super) document: Option<&'static str>,
+    /// Latencies pass on threads of their own, whatever the runtime does: for tests on real time.
+    pub(super) on_threads: bool,
     pub(super) polls: Vec<Sent>,
     /// When the server counted each poll: at its sending, at its answer, or halfway.
     arrivals: Vec<(String, Instant)>,
@@ -69,6 +71,7 @@ impl FakeApi {
             tokens: Box::new(|_, _| Ok(Some(7200))),
             revoked: Vec::new(),
             document: None,
+            on_threads: false,
             polls: Vec::new(),
             arrivals: Vec::new(),
             fetches: Vec::new(),
@@ -115,6 +118,14 @@ impl FakeApi {
 
     pub(super) fn polls_of(&self, ticket: &str) -> Vec<Sent> {
         self.with(|remote| remote.polls.iter().filter(|sent| sent.ticket == ticket).cloned().collect())
+    }
+
+    async fn pass(&self, latency: Duration) {
+        if self.with(|remote| remote.on_threads) {
+            tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await.unwrap();
+        } else {
+            tokio::time::sleep(latency).await;
+        }
     }
 
     fn nth(remote: &mut Remote, key: String) -> u32 {
@@ -168,10 +179,10 @@ impl ExportApi for FakeApi {
             remote.most_in_flight = remote.most_in_flight.max(remote.in_flight);
             (on_the_way, latency - on_the_way, verdict)
         });
-        tokio::time::sleep(on_the_way).await;
+        self.pass(on_the_way).await;
         let app = query.app.to_string();
         self.with(|remote| remote.arrivals.push((app, Instant::now())));
-        tokio::time::sleep(latency).await;
+        self.pass(latency).await;
         self.with(|remote| remote.in_flight -= 1);
         assert_ne!(verdict, PANIC, "as the script wants it");
         let code = matches!(verdict, Verdict::Failed(ErrorKind::NoPermission)).then_some(1_069_902);
@@ -305,6 +316,8 @@ pub(super) struct Bench {
     began: Instant,
     /// Milliseconds by which the wall clock was set since.
     pub(super) shift: Arc<AtomicI64>,
+    /// Milliseconds for which the next look at the clock stops the loop, as a busy machine would.
+    pub(super) stall: Arc<AtomicU64>,
 }
 
 /// An engine at work.
@@ -337,6 +350,7 @@ impl Bench {
             meters: Meters::new().unwrap(),
             began: Instant::now(),
             shift: Arc::default(),
+            stall: Arc::default(),
         }
     }
 
@@ -350,12 +364,13 @@ impl Bench {
         let (commands, receiver) = mpsc::channel(8);
         let (view, watcher) = watch::channel(Snapshot::default());
         let stop = CancellationToken::new();
-        let (began, shift) = (self.began, Arc::clone(&self.shift));
+        let (began, shift, stall) = (self.began, Arc::clone(&self.shift), Arc::clone(&self.stall));
         let setup = Setup {
             apps: self.apps.clone(),
             list: WatchList { entries: self.entries.clone(), rejected: Vec::new() },
             settings: self.settings.clone(),
             clock: Clock::with_wall(move || {
+                std::thread::sleep(Duration::from_millis(stall.swap(0, Ordering::Relaxed)));
                 let shift = shift.load(Ordering::Relaxed);
                 WallTime::from_millis((START + began.elapsed()).as_millis() + shift)
             }),
