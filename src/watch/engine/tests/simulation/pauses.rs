@@ -101,7 +101,12 @@ impl Hindrances {
             APP_RESUMED => self.end(app, paused, at),
             APP_DEGRADED => self.begin(app, Hindrance::Degraded, "", at),
             APP_RECOVERED => self.end(app, Hindrance::Degraded, at),
-            TOKEN_RETRY | TOKEN_REJECTED => self.begin(app, Hindrance::NoToken, "", at),
+            TOKEN_RETRY => self.begin(app, Hindrance::NoToken, "", at),
+            TOKEN_REJECTED => {
+                self.begin(app, Hindrance::NoToken, "", at);
+                // The polls that were refused took their slots, a window's worth at most, and are repeated first.
+                self.over.entry(app.to_owned()).or_default().add(at, at + SETTLED_AFTER);
+            }
             TOKEN_REFRESHED => self.end(app, Hindrance::NoToken, at),
             _ => {}
         }
