@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -200,6 +201,8 @@ pub(crate) struct Running {
 pub(crate) struct Ended {
     /// Its exit code; none if a signal killed it.
     pub(crate) code: Option<i32>,
+    /// Whether its memory was written to a core dump.
+    pub(crate) core_dumped: bool,
     /// The log, a JSON object a line.
     pub(crate) lines: Vec<Value>,
     /// Standard output as it was.
@@ -287,7 +290,7 @@ impl Running {
         let mut texts = std::mem::take(&mut self.readers).into_iter().map(|reader| reader.join().unwrap());
         let (stdout, stderr) = (texts.next().unwrap(), texts.next().unwrap());
         let lines = std::mem::take(&mut *self.lines.0.lock().unwrap());
-        Ended { code: status.code(), lines, stdout, stderr }
+        Ended { code: status.code(), core_dumped: status.core_dumped(), lines, stdout, stderr }
     }
 
     /// Kills without warning.

@@ -11,6 +11,7 @@ mod apps;
 mod batch;
 mod budget;
 mod check;
+mod core_dump;
 mod crash;
 mod explain;
 mod fault_matrix;

@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod core_dump;
 mod exit;
 mod explain;
 #[cfg(test)]
@@ -31,6 +32,8 @@ use feishu_export_watcher::domain::with_causes;
 use crate::args::{Arguments, Command};
 
 fn main() -> ExitCode {
+    // Before anything is read that is a secret.
+    core_dump::forbid();
     let code = match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::check(&arguments),
