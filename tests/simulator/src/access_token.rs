@@ -110,6 +110,11 @@ impl TokenBook {
         self.issued.insert(token.to_owned(), issued);
     }
 
+    /// Every token that was ever good.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &String> {
+        self.issued.keys()
+    }
+
     /// Revokes every token that `app_id` holds, fixed ones too.
     pub(crate) fn revoke_all(&mut self, app_id: &str) {
         for issued in self.issued.values_mut().filter(|issued| &*issued.app_id == app_id) {
@@ -165,10 +170,11 @@ fn flaw_of_issued(token: &str, issued: &Issued, now: Instant) -> Option<Flaw> {
     }
 }
 
+/// Has the form of a true one, and a word that stands nowhere else, to be recognised where it should not be.
 fn token_text(app_id: &str, generation: u64) -> String {
     let high = seed::mix(generation, app_id);
     let low = seed::mix(high, app_id);
-    format!("t-{high:016x}{low:016x}")
+    format!("t-simulated.{high:016x}{low:016x}")
 }
 
 #[cfg(test)]

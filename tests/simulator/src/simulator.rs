@@ -1,6 +1,7 @@
 //! The handle that tests hold: starts the server, changes the world, asks what arrived.
 
 use std::{
+    collections::BTreeSet,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -249,7 +250,14 @@ impl Simulator {
     /// Changes an app's secret; tokens that it holds stay good.
     #[track_caller]
     pub fn set_secret(&self, app_id: &str, secret: &str) {
-        self.with_app(app_id, |app, _| app.settings.app_secret = secret.to_owned());
+        let changed = self.shared.lock().set_secret(app_id, secret);
+        assert!(changed, "no app {app_id:?} in the simulator");
+    }
+
+    /// Every app secret and access token that this simulator ever took for good: what a client that keeps secrets
+    /// shows nowhere.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        self.shared.lock().secrets()
     }
 
     /// Lets an app get into trouble, or out of it.

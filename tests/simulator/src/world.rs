@@ -5,7 +5,7 @@
 //! `tenant_token.rs`.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -104,6 +104,8 @@ impl AppState {
 pub(crate) struct World {
     pub(crate) switches: Switches,
     pub(crate) apps: HashMap<String, AppState>,
+    /// The secrets that any app ever had.
+    app_secrets: BTreeSet<String>,
     first_app: String,
     pub(crate) tokens: TokenBook,
     pub(crate) jobs: JobBook,
@@ -125,6 +127,7 @@ impl World {
                 download: scenario.download,
             },
             apps: HashMap::new(),
+            app_secrets: BTreeSet::new(),
             first_app: scenario.apps.first().map(|app| app.app_id.clone()).unwrap_or_default(),
             tokens: TokenBook::default(),
             jobs: JobBook::default(),
@@ -154,7 +157,19 @@ impl World {
         for token in state.settings.tenant_tokens.iter().chain(&state.settings.user_tokens) {
             self.tokens.accept(token, &state.id);
         }
+        self.app_secrets.insert(state.settings.app_secret.clone());
         self.apps.insert(state.settings.app_id.clone(), state);
+    }
+
+    /// Gives an app another secret; `false` if it is not there.
+    pub(crate) fn set_secret(&mut self, app_id: &str, secret: &str) -> bool {
+        self.app_secrets.insert(secret.to_owned());
+        self.apps.get_mut(app_id).map(|app| app.settings.app_secret = secret.to_owned()).is_some()
+    }
+
+    /// Every app secret and access token that was ever good.
+    pub(crate) fn secrets(&self) -> BTreeSet<String> {
+        self.app_secrets.iter().chain(self.tokens.all()).cloned().collect()
     }
 
     /// Replaces the windows of an app by empty ones.

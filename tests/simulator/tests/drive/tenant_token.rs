@@ -1,8 +1,8 @@
 //! The tenant-token endpoint.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use export_simulator::{App, Scenario, Trouble};
+use export_simulator::{App, DEFAULT_APP_SECRET, Scenario, Trouble};
 
 use crate::client::{APP, Bench};
 
@@ -60,4 +60,22 @@ fn a_revoked_token_may_come_back_by_switch() {
     assert_eq!(bench.query().code(), 99_991_663);
     bench.simulator.switch(|switches| switches.tokens.reissue_revoked = false);
     assert_ne!(bench.fetch_own_token().json()["tenant_access_token"], bench.token.as_str());
+}
+
+/// Who looks for secrets where none may be gets all of them, also those that are good no more.
+#[test]
+fn every_secret_that_was_ever_good_is_known() {
+    let app = App { user_tokens: vec!["u-listed".to_owned()], ..App::default() };
+    let bench = Bench::new(Scenario::with_apps([app]));
+    bench.simulator.accept_token(APP, "u-accepted");
+    bench.simulator.set_secret(APP, "second-secret");
+    bench.simulator.add_app(App::new("cli_other", "other-secret"));
+    bench.simulator.add_app(App::new("cli_other", "its-second-secret"));
+    bench.simulator.revoke_tokens(APP);
+    let second = bench.simulator.issue_token(APP);
+    assert_ne!(second, bench.token);
+    let mut expected =
+        [DEFAULT_APP_SECRET, "u-listed", "u-accepted", "second-secret", "other-secret"].to_vec();
+    expected.extend(["its-second-secret", &bench.token, &second]);
+    assert!(bench.simulator.secrets().iter().eq(expected.into_iter().collect::<BTreeSet<_>>()));
 }
