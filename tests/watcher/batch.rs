@@ -1,10 +1,10 @@
 //! `run --until-done`: exit codes, summary, progress bar, and a second run of a finished batch.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use export_simulator::{Job, Life};
 
+use crate::call::BINARY;
 use crate::harness::{Bench, Ended};
 use crate::outputs::{json_lines, stderr, stdout};
 
@@ -120,14 +120,14 @@ fn on_a_terminal(redirection: &str) -> Option<(Bench, String)> {
     bench.jobs([failing("70"), endless("71"), endless("72")]);
     let line = format!(
         "stty cols 160; '{}' run --config '{}' --until-done --deadline 2500ms {redirection}",
-        env!("CARGO_BIN_EXE_feishu-export-watcher"),
+        BINARY,
         bench.path("watcher.toml").display()
     );
-    let mut script = Command::new("script");
+    let mut script = bench.call("script");
     script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("BENCH", bench.folder.path());
-    script.env_remove("FEISHU_EXPORT_WATCHER_LOG").env("TERM", "xterm").stdin(std::process::Stdio::null());
-    match script.output() {
-        Ok(output) => {
+    match script.env("TERM", "xterm").try_spawn() {
+        Ok(process) => {
+            let output = process.output();
             assert_eq!(output.status.code(), Some(11), "{}{}", stdout(&output), stderr(&output));
             Some((bench, stdout(&output)))
         }

@@ -2,39 +2,25 @@
 
 use std::fs;
 use std::os::unix::fs::chown;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
 use export_simulator::{Job, Life};
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 
+use crate::call::{BINARY, Call, core_limits};
 use crate::harness::{Bench, Running};
 use crate::http::{get, served};
 use crate::outputs::stdout;
-
-/// The soft and the hard limit of a process's core dumps, in bytes.
-fn core_limits(pid: Pid) -> [String; 2] {
-    let limits = fs::read_to_string(format!("/proc/{}/limits", pid.as_raw_nonzero())).unwrap();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
-    let mut words = line.split_whitespace().map(str::to_owned);
-    [words.next().unwrap(), words.next().unwrap()]
-}
-
-/// A shell that allows everything and becomes the watcher, in the bench's folder.
-fn with_unlimited_dumps(bench: &Bench) -> Running {
-    let mut shell = Command::new("sh");
-    let run = bench.command("run", &[]);
-    shell.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""]).arg(run.get_program()).args(run.get_args());
-    shell.current_dir(bench.folder.path());
-    Running::of(shell)
-}
 
 /// Promise 7: a crash leaves no picture of memory behind, although the parent allowed one of any size.
 #[test]
 fn a_crash_dumps_no_memory() {
     let bench = Bench::new();
     bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
-    let running = with_unlimited_dumps(&bench);
+    let mut shell = bench.shell("ulimit -c unlimited; exec \"$0\" \"$@\"", "run", &[]);
+    shell.current_dir(bench.folder.path());
+    let running = Running::of(shell);
     running.wait_event("token.refreshed", 1);
     assert_eq!(core_limits(running.pid()), ["0", "0"]);
     running.signal(Signal::ABORT);
@@ -49,8 +35,8 @@ fn as_ordinary_user(bench: &Bench) -> Option<Vec<&'static str>> {
         return Some(Vec::new());
     }
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-    let program = bench.command("run", &[]).get_program().to_str().unwrap().to_owned();
-    if !by(&nobody, &[&program, "--version"]).output().is_ok_and(|output| output.status.success()) {
+    let tried = by(bench, &nobody, &[BINARY, "--version"]).try_spawn();
+    if !tried.is_ok_and(|process| process.output().status.success()) {
         println!("left out: nobody may not run the binary, or there is no setpriv of util-linux");
         return None;
     }
@@ -62,9 +48,9 @@ fn as_ordinary_user(bench: &Bench) -> Option<Vec<&'static str>> {
 }
 
 /// The rest of a command line as that user.
-fn by(user: &[&str], rest: &[&str]) -> Command {
+fn by(bench: &Bench, user: &[&str], rest: &[&str]) -> Call {
     let words = [user, rest].concat();
-    let mut command = Command::new(words[0]);
+    let mut command = bench.call(words[0]);
     command.args(&words[1..]);
     command
 }
@@ -77,10 +63,9 @@ fn an_ordinary_user_runs_it_and_reads_no_memory() {
     bench.reconfigure("[poll]", "[log]\nfile = \"events.jsonl\"\n[poll]");
     bench.jobs([Job::new("70", "doc70").succeeds_after(Duration::ZERO)]);
     let Some(user) = as_ordinary_user(&bench) else { return };
-    let run = bench.command("run", &[]);
-    let words: Vec<_> =
-        [run.get_program()].into_iter().chain(run.get_args()).map(|word| word.to_str().unwrap()).collect();
-    let running = Running::of(by(&user, &words));
+    let config = bench.path("watcher.toml");
+    let run = [BINARY, "run", "--config", config.to_str().unwrap()];
+    let running = Running::of(by(&bench, &user, &run));
     running.wait_event("ticket.completed", 1);
     bench.wait_file("events.jsonl", "ticket.completed");
     let scrape = get(address, "/metrics").body;
@@ -90,7 +75,7 @@ fn an_ordinary_user_runs_it_and_reads_no_memory() {
         assert!(line.is_some_and(|value| value.parse::<f64>().unwrap() > 0.0), "{figure} in\n{scrape}");
     }
 
-    let read = |path: &str| -> Output { by(&user, &["head", "-c1", path]).output().unwrap() };
+    let read = |path: &str| -> Output { by(&bench, &user, &["head", "-c1", path]).output() };
     assert_eq!(stdout(&read("/proc/self/environ")).len(), 1, "of itself");
     for file in ["environ", "maps"] {
         let path = format!("/proc/{}/{file}", running.pid().as_raw_nonzero());

@@ -1,13 +1,15 @@
 //! `explain` as a user and a script see it.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
+use crate::call::BINARY;
+use crate::harness::Bench;
 use crate::outputs::{stderr, stdout};
 
 fn explain(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_feishu-export-watcher")).arg("explain").args(arguments).output().unwrap()
+    Bench::new().call(BINARY).arg("explain").args(arguments).output()
 }
 
 /// Promise: what a pipe gets is plain, a sentence a line.

@@ -97,7 +97,6 @@ fn cells(rows: Vec<Row>) -> Vec<Cell> {
 fn play(rows: Vec<Row>, request_timeout: &str) {
     let mut cells = cells(rows);
     let bench = Bench::with(Scenario::default());
-    bench.secret("app_secret", "secret");
     let (mut sections, mut list, mut tickets) = (String::new(), String::new(), 0);
     for cell in &mut cells {
         cell.set_up(&bench.sim);

@@ -8,6 +8,7 @@ use export_simulator::{
 };
 use serde_json::Value;
 
+use crate::canaries::APP_SECRET;
 use crate::harness::{Bench, default_app, peak_memory};
 
 const MIB: u64 = 1 << 20;
@@ -120,9 +121,8 @@ fn throttling_bench() -> Bench {
         ThrottleStyle::Bare429,
     ];
     let limit = |style| RateLimit::new(5, Duration::from_secs(1)).style(style);
-    let app = |(number, style)| App::new(format!("cli_{number}"), "secret").rate_limit(limit(style));
+    let app = |(number, style)| App::new(format!("cli_{number}"), APP_SECRET).rate_limit(limit(style));
     let bench = Bench::with(Scenario::with_apps(styles.into_iter().enumerate().map(app)));
-    bench.secret("app_secret", "secret");
     let credentials = "app_secret = { file = \"app_secret\" }";
     let section = |number| bench.app_section(&format!("a{number}"), &format!("cli_{number}"), credentials);
     bench.write_config(&(0..styles.len()).map(section).collect::<String>());

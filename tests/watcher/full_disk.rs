@@ -4,11 +4,11 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use export_simulator::{Job, Life};
 
+use crate::call::Call;
 use crate::harness::{Bench, PATIENCE, Running, events};
 use crate::outputs::reconfigure;
 
@@ -20,8 +20,8 @@ pub(crate) fn bench_with_disk() -> Option<Bench> {
     let bench = Bench::new();
     reconfigure(&bench, "[poll]", "[state]\npath = \"disk/state.db\"\n[poll]");
     fs::create_dir(bench.path("disk")).unwrap();
-    let tried = in_own_namespace(&bench, MOUNT, &[]).output();
-    if tried.is_ok_and(|output| output.status.success()) {
+    let tried = in_own_namespace(&bench, MOUNT, &[]).try_spawn();
+    if tried.is_ok_and(|process| process.output().status.success()) {
         return Some(bench);
     }
     println!("left out: this user may not mount a file system of its own");
@@ -29,8 +29,8 @@ pub(crate) fn bench_with_disk() -> Option<Bench> {
 }
 
 /// The shell line in a mount namespace of its own; `$0` and `$@` are the binary and its arguments.
-pub(crate) fn in_own_namespace(bench: &Bench, line: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new("unshare");
+pub(crate) fn in_own_namespace(bench: &Bench, line: &str, arguments: &[&str]) -> Call {
+    let mut command = bench.call("unshare");
     let run = bench.command("run", arguments);
     command.args(["--mount", "sh", "-c", line]).arg(run.get_program()).args(run.get_args());
     command.env("DISK", bench.path("disk")).env("BENCH", bench.folder.path());

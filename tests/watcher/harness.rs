@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,15 +16,20 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::call::{BINARY, Call, Process, Watched};
+use crate::canaries::{APP_SECRET, Canaries};
+
 /// Nothing that a test waits for takes this long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A folder to run in, and the simulator it talks to.
+/// A folder to run in, and the simulator it talks to. At its end the folder is searched for secrets.
 pub(crate) struct Bench {
     /// Holds configuration, watch lists, secret and state file.
     pub(crate) folder: TempDir,
     /// The remote.
-    pub(crate) sim: Simulator,
+    pub(crate) sim: Arc<Simulator>,
+    /// What must not be found.
+    pub(crate) canaries: Arc<Canaries>,
 }
 
 impl Bench {
@@ -33,10 +38,15 @@ impl Bench {
         Self::with(Scenario::default())
     }
 
-    /// The same with a scenario.
-    pub(crate) fn with(scenario: Scenario) -> Self {
-        let bench = Self { folder: TempDir::new().unwrap(), sim: Simulator::spawn(scenario).unwrap() };
-        bench.secret("app_secret", DEFAULT_APP_SECRET);
+    /// The same with a scenario, whose apps get a secret that is recognised wherever it turns up.
+    pub(crate) fn with(mut scenario: Scenario) -> Self {
+        for app in scenario.apps.iter_mut().filter(|app| app.app_secret == DEFAULT_APP_SECRET) {
+            app.app_secret = APP_SECRET.to_owned();
+        }
+        let sim = Arc::new(Simulator::spawn(scenario).unwrap());
+        let canaries = Arc::new(Canaries::of(&sim));
+        let bench = Self { folder: TempDir::new().unwrap(), sim, canaries };
+        bench.secret("app_secret", APP_SECRET);
         bench.configure("");
         bench
     }
@@ -118,24 +128,38 @@ impl Bench {
         }
     }
 
-    /// Writes a file that only this user may read.
+    /// Writes a secret into a file that only this user may read. It must be nowhere else.
     pub(crate) fn secret(&self, file: &str, text: &str) {
         use std::os::unix::fs::PermissionsExt;
+        self.canaries.plant_in(&self.path(file), text.trim());
         self.write(file, text);
         fs::set_permissions(self.path(file), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// The binary with a subcommand and `--config`.
-    pub(crate) fn command(&self, subcommand: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_feishu-export-watcher"));
+    pub(crate) fn command(&self, subcommand: &str, arguments: &[&str]) -> Call {
+        let mut command = self.call(BINARY);
         command.arg(subcommand).arg("--config").arg(self.path("watcher.toml")).args(arguments);
-        command.env_remove("FEISHU_EXPORT_WATCHER_LOG").stdin(Stdio::null());
         command
+    }
+
+    /// Another program, by which the binary is run.
+    pub(crate) fn call(&self, program: &str) -> Call {
+        let watched = Watched { canaries: Arc::clone(&self.canaries), folder: self.folder.path().to_owned() };
+        Call::of(program, watched)
+    }
+
+    /// The same with a shell, for which `$0` and `$@` are the binary and its arguments.
+    pub(crate) fn shell(&self, line: &str, subcommand: &str, arguments: &[&str]) -> Call {
+        let run = self.command(subcommand, arguments);
+        let mut shell = self.call("sh");
+        shell.args(["-c", line]).arg(run.get_program()).args(run.get_args());
+        shell
     }
 
     /// Runs a subcommand to its end.
     pub(crate) fn output(&self, subcommand: &str, arguments: &[&str]) -> Output {
-        self.command(subcommand, arguments).output().unwrap()
+        self.command(subcommand, arguments).output()
     }
 
     /// Starts `run`.
@@ -185,6 +209,16 @@ impl Bench {
     }
 }
 
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // A test that fails says itself what is wrong.
+        if !std::thread::panicking() {
+            self.canaries.search_files(Path::new("/"), self.folder.path());
+            self.canaries.search_requests();
+        }
+    }
+}
+
 /// An app of the simulator with the default identity and another limit.
 pub(crate) fn default_app(requests: usize, per: Duration) -> App {
     App::default().rate_limit(export_simulator::RateLimit::new(requests, per))
@@ -192,7 +226,7 @@ pub(crate) fn default_app(requests: usize, per: Duration) -> App {
 
 /// A process at work; killed if the test forgets it.
 pub(crate) struct Running {
-    child: Child,
+    process: Process,
     lines: Arc<(Mutex<Vec<Value>>, Condvar)>,
     readers: Vec<JoinHandle<String>>,
 }
@@ -213,9 +247,10 @@ pub(crate) struct Ended {
 
 impl Running {
     /// Starts a command whose standard output is a log.
-    pub(crate) fn of(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    pub(crate) fn of(mut command: Call) -> Self {
+        let mut process = command.spawn();
         let lines = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let child = &mut process.child;
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let shared = Arc::clone(&lines);
         let out = std::thread::spawn(move || {
@@ -234,7 +269,7 @@ impl Running {
             let _ = stderr.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
-        Self { child, lines, readers: vec![out, err] }
+        Self { process, lines, readers: vec![out, err] }
     }
 
     /// Waits until the log satisfies a condition.
@@ -246,6 +281,8 @@ impl Running {
             assert!(!left.is_zero(), "waited in vain for {what}; the log:\n{lines:#?}");
             lines = self.lines.1.wait_timeout(lines, left).unwrap().0;
         }
+        drop(lines);
+        self.process.look();
     }
 
     /// Waits for `count` lines of that event.
@@ -265,30 +302,28 @@ impl Running {
 
     /// The process's id.
     pub(crate) fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        self.process.pid()
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
+        self.process.look();
         kill_process(self.pid(), signal).unwrap();
     }
 
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Ended {
-        let until = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(
-                Instant::now() < until,
-                "the process did not end; the log:\n{:#?}",
-                self.lines.0.lock().unwrap()
-            );
-            std::thread::sleep(Duration::from_millis(5));
+        self.end()
+    }
+
+    fn end(&mut self) -> Ended {
+        let said_something = !self.log().is_empty();
+        let Some(status) = self.process.end(said_something) else {
+            panic!("the process did not end; the log:\n{:#?}", self.log())
         };
         let mut texts = std::mem::take(&mut self.readers).into_iter().map(|reader| reader.join().unwrap());
         let (stdout, stderr) = (texts.next().unwrap(), texts.next().unwrap());
+        self.process.search(stdout.as_bytes(), stderr.as_bytes());
         let lines = std::mem::take(&mut *self.lines.0.lock().unwrap());
         Ended { code: status.code(), core_dumped: status.core_dumped(), lines, stdout, stderr }
     }
@@ -308,8 +343,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Not waited for, and no test that fails already.
+        if !self.readers.is_empty() && !std::thread::panicking() {
+            self.signal(Signal::KILL);
+            self.end();
+        }
     }
 }
 

@@ -1,19 +1,31 @@
 //! A client of the watcher's own server, as plain as can be: bytes over a socket, so that nothing is put right
 //! on the way that a hostile client would leave wrong.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::canaries::Canaries;
 use crate::harness::{Bench, PATIENCE};
+
+/// Whose watcher is at which address: what comes from there is searched for secrets. A port may come round again.
+static BENCHES: Mutex<BTreeMap<SocketAddr, Weak<Canaries>>> = Mutex::new(BTreeMap::new());
 
 /// A bench whose watcher serves on a free port of loopback.
 pub(crate) fn served(bench: Bench) -> (Bench, SocketAddr) {
     let address = free_address();
+    serves(&bench, address);
     bench.reconfigure("[poll]", &format!("[server]\nlisten = \"{address}\"\n[poll]"));
     (bench, address)
+}
+
+/// What this address answers is the bench's.
+pub(crate) fn serves(bench: &Bench, address: SocketAddr) {
+    BENCHES.lock().unwrap().insert(address, Arc::downgrade(&bench.canaries));
 }
 
 /// An address on which nobody listens.
@@ -45,7 +57,10 @@ impl Answer {
 
     /// The body as JSON; panics unless it is whole.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        serde_json::from_str(&self.body).unwrap_or_else(|error| {
+            let end = &self.body[self.body.floor_char_boundary(self.body.len().saturating_sub(200))..];
+            panic!("{error}: {} … {end}, {} bytes", self.head, self.body.len())
+        })
     }
 }
 
@@ -66,11 +81,22 @@ pub(crate) fn send(address: SocketAddr, bytes: &[u8]) -> Answer {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     // The other side may hang up before it has heard all.
     let _ = socket.write_all(bytes);
+    let is_known = BENCHES.lock().unwrap().contains_key(&address);
+    assert!(is_known, "no bench serves at {address}");
     Answer::of(&rest(&mut socket))
 }
 
 /// Whatever comes until the other side hangs up, in good order or not.
 pub(crate) fn rest(socket: &mut TcpStream) -> Vec<u8> {
+    let bench = socket.peer_addr().ok().and_then(|peer| BENCHES.lock().unwrap().get(&peer)?.upgrade());
+    let bytes = read_rest(socket);
+    if let Some(canaries) = bench {
+        canaries.search("an HTTP answer", &bytes);
+    }
+    bytes
+}
+
+fn read_rest(socket: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut piece = [0; 1 << 16];
     loop {

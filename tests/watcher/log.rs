@@ -157,7 +157,8 @@ fn the_nearest_level_wins() {
         bench.configure(&format!("[log]\nlevel = \"{file}\""));
         let _ = fs::remove_file(bench.path("state.db"));
         let mut command = bench.command("run", &["--until-done"]);
-        command.args(flag).envs(variable.map(|value| ("FEISHU_EXPORT_WATCHER_LOG", value)));
+        command.args(flag).env_remove("FEISHU_EXPORT_WATCHER_LOG");
+        command.envs(variable.map(|value| ("FEISHU_EXPORT_WATCHER_LOG", value)));
         let ended = Running::of(command).wait();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         (ended.events("watcher.started").len(), ended.events("ticket.completed").len())
@@ -182,11 +183,7 @@ fn a_level_that_does_not_exist_is_refused() {
     };
     assert_refused(&bench.output("run", &["--log-level", "inof"]), 2, "`inof` is no level");
     let mut by_variable = bench.command("run", &[]);
-    assert_refused(
-        &by_variable.env("FEISHU_EXPORT_WATCHER_LOG", "inof").output().unwrap(),
-        2,
-        "`inof` is no level",
-    );
+    assert_refused(&by_variable.env("FEISHU_EXPORT_WATCHER_LOG", "inof").output(), 2, "`inof` is no level");
     bench.configure("[log]\nlevel = \"inof\"");
     let place = format!("{}:7:9: error: ", bench.path("watcher.toml").display());
     assert_refused(&bench.output("run", &[]), 78, &place);

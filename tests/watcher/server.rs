@@ -4,13 +4,14 @@ use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use export_simulator::{DEFAULT_APP_SECRET, Endpoint, Fault, Job, Life};
+use export_simulator::{Endpoint, Fault, Job, Life};
 use serde_json::Value;
 
+use crate::canaries::{APP_SECRET, WRONG_SECRET};
 use crate::full_disk::{MOUNT, bench_with_disk, fill, in_own_namespace, seen_by};
 use crate::harness::{Bench, PATIENCE, Running};
 use crate::health::code_and_errors;
-use crate::http::{free_address, get, request, rest, send, served, wait_status};
+use crate::http::{free_address, get, request, rest, send, served, serves, wait_status};
 use crate::outputs::stdout;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -134,7 +135,7 @@ fn wait_settled(bench: &Bench, address: SocketAddr) -> Value {
 fn an_app_at_fault_is_not_ready_and_lives() {
     let (bench, address) = served(Bench::new());
     bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
-    bench.secret("app_secret", "wrong");
+    bench.secret("app_secret", WRONG_SECRET);
     let running = bench.start(&[]);
     running.wait_event("app.paused", 1);
     let unready = wait_status(address, "/readyz", 503);
@@ -150,7 +151,7 @@ fn an_app_at_fault_is_not_ready_and_lives() {
     assert_eq!(code_and_errors(&bench.output("health", &[])), (Some(0), String::new()));
     assert_eq!(code_and_errors(&bench.output("health", &["--ready"])), (Some(1), unready.body.clone()));
 
-    bench.secret("app_secret", DEFAULT_APP_SECRET);
+    bench.secret("app_secret", APP_SECRET);
     running.wait_event("app.resumed", 1);
     wait_status(address, "/readyz", 200);
     let ready = bench.output("health", &["--ready"]);
@@ -381,6 +382,7 @@ fn a_server_on_every_address_is_asked_on_loopback() {
     let bench = Bench::new();
     bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
     let address = free_address();
+    serves(&bench, address);
     let server = format!("[server]\nlisten = \"0.0.0.0:{}\"\nallow_remote = true\n[poll]", address.port());
     bench.reconfigure("[poll]", &server);
     let _running = bench.start(&[]);

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use export_simulator::{Job, Life};
@@ -235,11 +234,11 @@ fn a_reader_may_leave_early() {
     assert_eq!(running.stop().code, Some(0));
     for format in ["table", "json", "jsonl", "csv"] {
         let mut command = bench.command("status", &["--format", format]);
-        let mut status = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut out = status.stdout.take().unwrap();
+        let mut status = command.spawn();
+        let mut out = status.child.stdout.take().unwrap();
         std::io::Read::read_exact(&mut out, &mut [0; 10]).unwrap();
         drop(out);
-        let output = status.wait_with_output().unwrap();
+        let output = status.output();
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{format}");
     }
 }
@@ -254,10 +253,7 @@ fn files_are_private() {
         "[poll]",
         "[state]\npath = \"state/s.db\"\n[log]\nfile = \"log/events.jsonl\"\n[poll]",
     );
-    let mut shell = Command::new("sh");
-    let run = bench.command("run", &[]);
-    shell.args(["-c", "umask 000; exec \"$0\" \"$@\""]).arg(run.get_program()).args(run.get_args());
-    let running = Running::of(shell);
+    let running = Running::of(bench.shell("umask 000; exec \"$0\" \"$@\"", "run", &[]));
     running.wait_event("watcher.started", 1);
     assert!(bench.sim.wait_until(PATIENCE, |journal| journal.polls_of("70").count() > 2));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

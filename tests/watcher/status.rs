@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use export_simulator::{DEFAULT_APP_ID, Job, Life};
@@ -11,6 +10,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use unicode_width::UnicodeWidthStr;
 
+use crate::call::Call;
+use crate::canaries::WRONG_SECRET;
 use crate::harness::{Bench, PATIENCE};
 use crate::outputs::{json_lines, reconfigure, stderr, stdout};
 
@@ -176,7 +177,7 @@ fn a_broken_configuration_hides_no_state() {
 #[test]
 fn pauses_are_shown_while_they_are_in_force() {
     let bench = Bench::new();
-    bench.secret("app_secret", "wrong");
+    bench.secret("app_secret", WRONG_SECRET);
     bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
     let running = bench.start(&[]);
     running.wait_event("app.paused", 1);
@@ -203,20 +204,22 @@ fn pauses_are_shown_while_they_are_in_force() {
 }
 
 /// What a command shows on a terminal of so many columns.
-fn on_terminal(mut command: Command, columns: u16) -> String {
+fn on_terminal(mut command: Call, columns: u16) -> String {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
     let path = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
     let theirs = OwnedFd::from(File::options().read(true).write(true).open(path).unwrap());
     tcsetwinsize(&theirs, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-    let mut child = command.stdout(Stdio::from(theirs)).spawn().unwrap();
+    let process = command.stdout(theirs).spawn();
+    let canaries = command.canaries();
     // The command holds its end of the terminal open, too.
     drop(command);
     let mut shown = Vec::new();
     // The end of a terminal is an error to its reader.
     let _ = File::from(ours).read_to_end(&mut shown);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    canaries.search("a terminal", &shown);
+    assert_eq!(process.output().status.code(), Some(0));
     String::from_utf8(shown).unwrap().replace("\r\n", "\n")
 }
 
@@ -252,7 +255,7 @@ fn a_terminal_is_not_a_pipe() {
     let coloured = on_terminal(status(&[], &[("NO_COLOR", "")]), 80);
     assert!(coloured.contains("\u{1b}[1mSTATE\u{1b}[0m "), "{coloured}");
     let wide = on_terminal(status(&["--limit", "0"], &[("NO_COLOR", "1")]), 200);
-    let piped = status(&[], &[("CLICOLOR_FORCE", "1")]).output().unwrap();
+    let piped = status(&[], &[("CLICOLOR_FORCE", "1")]).output();
     assert_eq!(wide.lines().count(), 1 + 60 + 1 + 2);
     assert_eq!(shape(&stdout(&piped)), shape(&wide));
     let jsonl = on_terminal(status(&["--format", "jsonl"], &[]), 80);

@@ -10,6 +10,7 @@ use export_simulator::{
 use serde_json::Value;
 
 use super::table::{Ill, Verdict, throttled};
+use crate::canaries::APP_SECRET;
 
 /// When the fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl Cell {
     /// Puts apps and jobs into the simulator, and everything in the way of the first requests.
     pub(super) fn set_up(&mut self, sim: &Simulator) {
         let id = self.app_id();
-        sim.add_app(App::new(&id, "secret"));
+        sim.add_app(App::new(&id, APP_SECRET));
         for (ticket, _) in self.tickets() {
             let life = match self.ill {
                 Ill::Running(_) if ticket == self.ticket() => Life::Forever,
