@@ -3,7 +3,7 @@
 //! A call goes one way through the files: `client` sends what `address`, `secret` and `access_token`
 //! give it, `body` receives, `wire` reads (by `lenient`'s rules), and `verdict` (for tokens `access_token`) says what it means
 //! by the table in `codes`, with the words that `detail` chose. Nothing here waits or repeats, and nothing is
-//! remembered but the secrets that must not be shown (`known_secrets`).
+//! remembered but the secrets that must not be shown (`known_secrets`, in the shapes of `encoded`).
 
 mod access_token;
 mod address;
@@ -12,6 +12,7 @@ mod body;
 mod client;
 mod codes;
 mod detail;
+mod encoded;
 mod judge;
 mod known_secrets;
 mod lenient;

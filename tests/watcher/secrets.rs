@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use export_simulator::{App, DEFAULT_APP_ID, Endpoint, Fault, Job, Life, Scenario, Target};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::canaries::{APP_SECRET, traced};
 use crate::harness::{Bench, PATIENCE, Running, events};
@@ -74,16 +76,20 @@ fn add_job(bench: &Bench, app: &str, job: Job) {
     bench.sim.add_job(job);
 }
 
-/// A query endpoint that repeats the access token in every way.
+/// A query endpoint that repeats the access token in every way; eleven polls meet that.
 fn spoil_queries(bench: &Bench, ticket: &str, token: &str) {
     let raw = |status, body: String| Fault::Raw { status, content_type: "text/html".into(), body };
     let envelope = format!(
         "{{\"code\":1069901,\"msg\":\"x\",\"error\":{{\"log_id\":\"{token}\",\"message\":\"{token}\"}}}}"
     );
+    let hex: String = token.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let percent = utf8_percent_encode(token, NON_ALPHANUMERIC);
     let faults = [
         raw(500, format!("Authorization: Bearer {token}")),
         raw(200, format!("Bearer {token}")),
         raw(403, format!("<html>{token}")),
+        raw(500, format!("{}, {hex}", STANDARD.encode(format!("Bearer {token}")))),
+        Fault::answer(500, 3, format!("{}, {percent}", STANDARD.encode(format!("{{\"{token}\"}}")))),
         raw(200, envelope),
         Fault::answer(400, 12_345_678, format!("who is {token}?")),
         Fault::Redirect { status: 307, location: format!("http://127.0.0.1:1/?access_token={token}") },
@@ -120,7 +126,7 @@ fn secrets_appear_nowhere() {
     add_apps_with_spoilt_tokens(&bench);
     spoil_queries(&bench, "71", &first_token);
     spoil_queries(&bench, "75", USER_TOKEN);
-    bench.sim.fault("75", 10, Fault::answer(500, 2, format!("of another request: {first_token}")));
+    bench.sim.fault("75", 12, Fault::answer(500, 2, format!("of another request: {first_token}")));
     // What the server saw with the token request it may repeat in any other answer.
     spoil_queries(&bench, "74", APP_SECRET);
 
@@ -193,7 +199,7 @@ fn found(search: impl FnOnce()) -> String {
 #[test]
 fn a_planted_secret_is_found_in_all_that_is_written() {
     const PLANTED: &str = "c4nary.Planted-Where+It/IsCarried";
-    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("label: {PLANTED}"));
+    let encoded = STANDARD.encode(format!("label: {PLANTED}"));
     let (bench, address) = served(Bench::new());
     bench.reconfigure("[poll]", "[log]\nfile = \"events.jsonl\"\n[poll]");
     let mut job = Job::new("70", "doc70").succeeds_after(Duration::ZERO);
