@@ -294,6 +294,16 @@ fn a_status_that_nobody_takes_holds_up_nothing() {
     assert!(!told.ends_with(b"0\r\n\r\n"), "what was cut off must not look whole");
 }
 
+/// Promise: whoever has read a status to its end may ask for the next at once.
+#[test]
+fn one_status_after_another_is_answered() {
+    let (_bench, address, _running) = service();
+    for nth in 0..200 {
+        let answer = get(address, "/status");
+        assert_eq!(answer.status, 200, "{nth}: {answer:?}");
+    }
+}
+
 fn wait_all_written(address: SocketAddr, count: usize) {
     let until = Instant::now() + PATIENCE;
     loop {

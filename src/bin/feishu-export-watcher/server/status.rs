@@ -61,7 +61,7 @@ pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Response {
     let (parts, taken) = mpsc::channel(WAITING);
     let (begin, begun) = oneshot::channel();
     let (state, kept) = (shared.state.clone(), Arc::clone(&turn));
-    tokio::task::spawn_blocking(move || read(&state, apps, begin, parts, &kept));
+    tokio::task::spawn_blocking(move || read(&state, apps, begin, parts, kept));
     match begun.await {
         Ok(Ok(())) => ([(CONTENT_TYPE, "application/json")], body(taken, turn)).into_response(),
         Ok(Err(error)) => unavailable(with_causes(&error)),
@@ -91,7 +91,7 @@ fn read(
     apps: Vec<AppStatus>,
     begin: oneshot::Sender<Result<(), StoreError>>,
     parts: mpsc::Sender<Part>,
-    _turn: &Turn,
+    turn: Turn,
 ) {
     let counted = state.begin().and_then(|reading| Ok((reading.counts()?.into_iter().collect(), reading)));
     let (summary, reading) = match counted {
@@ -102,17 +102,25 @@ fn read(
     let pieces =
         Pieces { text: Vec::new(), parts, runtime: Handle::current(), leave: reading.leave().clone() };
     if begin.send(Ok(())).is_ok()
-        && let Err(error) = write(&reading, summary, &apps, pieces)
+        && let Err(error) = write(reading, turn, summary, &apps, pieces)
     {
         debug!("a status was cut off: {}", with_causes(&error));
     }
 }
 
-fn write(reading: &Reading, summary: Summary, apps: &[AppStatus], pieces: Pieces) -> Result<(), CutOff> {
+fn write(
+    reading: Reading,
+    turn: Turn,
+    summary: Summary,
+    apps: &[AppStatus],
+    pieces: Pieces,
+) -> Result<(), CutOff> {
     let mut document = Document::begin(pieces, WallTime::now(), summary, Some(apps))?;
     reading.each_ticket(|ticket| document.ticket(&ticket).map_err(CutOff::from))?;
     let mut pieces = document.end()?;
     pieces.flush()?;
+    // Before the end is told: who has heard it may ask again at once.
+    drop((reading, turn));
     Ok(pieces.send(Part::End)?)
 }
 
