@@ -121,13 +121,22 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Answer {
 
 /// Asks until the answer has that status; returns it.
 pub(crate) fn wait_status(address: SocketAddr, path: &str, status: u16) -> Answer {
+    wait_answer(address, path, &status.to_string(), |answer| answer.status == status)
+}
+
+/// Asks until the answer satisfies a condition; returns it.
+pub(crate) fn wait_answer(
+    address: SocketAddr,
+    path: &str,
+    what: &str,
+    condition: impl Fn(&Answer) -> bool,
+) -> Answer {
     let until = Instant::now() + PATIENCE;
     loop {
-        let answer = TcpStream::connect(address).is_ok().then(|| get(address, path));
-        if let Some(answer) = answer.as_ref().filter(|answer| answer.status == status) {
-            return Answer { head: answer.head.clone(), body: answer.body.clone(), ..*answer };
+        match TcpStream::connect(address).is_ok().then(|| get(address, path)) {
+            Some(answer) if condition(&answer) => return answer,
+            answer => assert!(Instant::now() < until, "waited in vain for {what} of {path}: {answer:?}"),
         }
-        assert!(Instant::now() < until, "waited in vain for {status} of {path}: {answer:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
