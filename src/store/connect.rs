@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 use super::file::{self, FILE_MODE};
 use super::schema;
+use crate::crash_points::CrashPoint;
 
 /// How long SQLite waits for another process's lock: a reader that checkpoints, a person's shell. Below
 /// the 8 s that a stop may take.
@@ -216,7 +217,10 @@ fn create(path: &Path) -> Result<(), StoreError> {
         return Err(StoreError::not_a_state_file(path, reason));
     }
     let new = file::beside(path, ".new");
-    let made = build(&new).and_then(|()| fs::rename(&new, path).map_err(StoreError::io("create", path)));
+    let made = build(&new).and_then(|()| {
+        CrashPoint::FileBuilt.pass();
+        fs::rename(&new, path).map_err(StoreError::io("create", path))
+    });
     if made.is_err() {
         remove_database(&new)?;
     }

@@ -14,6 +14,7 @@ use super::door::Door;
 use super::lock::Lock;
 use super::open_files::{Change, OpenFiles};
 use super::{Batch, Loaded, Retry, RetryId, StoreError, connect, file, pauses, retries, rows};
+use crate::crash_points::CrashPoint;
 
 /// Batches that share a transaction at most; bounds how long the first of them waits.
 const GROUP_MAX: usize = 64;
@@ -114,6 +115,7 @@ impl Writer {
         // Those of the process before this one.
         pauses::write(&transaction, &[]).map_err(failed())?;
         transaction.commit().map_err(failed())?;
+        CrashPoint::StateLoaded.pass();
         self.clean = Some(false);
         self.files.accept();
         Ok(loaded)
@@ -302,6 +304,7 @@ fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 fn write_all(connection: &mut Connection, batches: &[&Batch], clean: Option<bool>) -> rusqlite::Result<()> {
+    CrashPoint::BatchDue.pass();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for batch in batches {
         rows::write(&transaction, batch)?;
@@ -309,7 +312,10 @@ fn write_all(connection: &mut Connection, batches: &[&Batch], clean: Option<bool
     if let Some(clean) = clean {
         rows::set_clean(&transaction, clean)?;
     }
-    transaction.commit()
+    CrashPoint::RowsWritten.pass();
+    transaction.commit()?;
+    CrashPoint::Committed.pass();
+    Ok(())
 }
 
 /// Adds the commits that wait in the queue to the group; returns the first job that is none.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::writes::commit;
+use crate::crash_points::CrashPoint;
 use crate::feishu::ExportApi;
 use crate::store::Store;
 use crate::watch::announce::Announcer;
@@ -77,6 +78,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let mut batch = self.next_batch(now);
             batch.clean_stop = self.ledger.is_written();
             let is_last = batch.clean_stop;
+            if is_last {
+                CrashPoint::LastBatchDue.pass();
+            }
             if commit(self.store.clone(), batch, self.meters.clone()).await.is_err() {
                 return false;
             }
@@ -84,6 +88,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let verdicts = self.ledger.committed();
             self.ledger.logged(verdicts);
             if is_last {
+                CrashPoint::LastBatchDone.pass();
                 return true;
             }
         }

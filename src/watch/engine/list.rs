@@ -3,6 +3,7 @@
 
 use super::Engine;
 use super::start::is_denied;
+use crate::crash_points::CrashPoint;
 use crate::domain::{AppName, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::store::Store;
@@ -51,6 +52,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
         }
         self.taking = Some(taking);
+        CrashPoint::ListPartTaken.pass();
     }
 
     /// The list is complete: what it did not name is looked for next.

@@ -41,10 +41,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let now = self.clock.now();
         let unannounced = self.restore_tickets(loaded.tickets, now);
         let known = self.pending_by_budget();
-        for verdict in &unannounced {
-            report::verdict(&verdict.record);
-        }
-        self.ledger.logged(unannounced);
+        self.announce(unannounced);
         self.take_list(list, now);
         self.restore_denied();
         self.retry(loaded.retries, now);

@@ -7,6 +7,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::{CommitEnd, Engine};
+use crate::crash_points::CrashPoint;
 use crate::domain::BudgetKey;
 use crate::feishu::ExportApi;
 use crate::store::{Batch, PauseRecord, Store, StoreError};
@@ -71,10 +72,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 if self.ledger.works() {
                     report::state_recovered();
                 }
-                for verdict in &verdicts {
-                    report::verdict(&verdict.record);
-                }
-                self.ledger.logged(verdicts);
+                self.announce(verdicts);
             }
             Ok(Err(failed)) => {
                 let error = failed.error;
@@ -96,12 +94,27 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
+    /// Hands the lines of durable verdicts to the log.
+    pub(super) fn announce(&mut self, verdicts: Vec<Verdict>) {
+        if verdicts.is_empty() {
+            return;
+        }
+        CrashPoint::VerdictsDurable.pass();
+        for verdict in &verdicts {
+            report::verdict(&verdict.record);
+        }
+        CrashPoint::VerdictsLogged.pass();
+        self.ledger.logged(verdicts);
+    }
+
     pub(super) fn settle_ended(&mut self, ended: Result<io::Result<()>, JoinError>, now: Now) {
         match ended {
             Ok(Ok(())) => {
+                CrashPoint::LinesSafe.pass();
                 for verdict in self.ledger.settled() {
                     self.mark_announced(&verdict, now);
                 }
+                CrashPoint::VerdictsMarked.pass();
             }
             Ok(Err(_)) | Err(_) => self.ledger.settle_failed(now.at),
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use feishu_export_watcher::crash_points::CrashPoint;
 use tracing::Level;
 
 use super::outlet::Notes;
@@ -125,6 +126,9 @@ impl<S: Sink> Writer<S> {
     /// After a failed sync nobody knows what lasted, and a later success says nothing about it. So the
     /// verdicts are written once more: twice is allowed, never is not.
     fn sync(&mut self) -> bool {
+        if !self.unsynced.is_empty() {
+            CrashPoint::LinesWritten.pass();
+        }
         match self.sink.sync() {
             Ok(()) => {
                 self.unsynced.clear();

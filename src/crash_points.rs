@@ -1,0 +1,121 @@
+//! Moments at which a process may be made to die, as by a power cut: tests name one of them and see what the next
+//! process makes of it. Without the feature `crash-points`, which no release has, to pass one is nothing.
+//!
+//! With it the process kills itself at the n-th passage of the point that the environment variable
+//! `FEISHU_EXPORT_WATCHER_CRASH_AT` names, as in `committed:3`.
+
+/// A moment between two steps of which a crash must leave either none, the first, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashPoint {
+    /// A new state file is made, whole, and does not bear its name yet.
+    FileBuilt,
+    /// The state file was read, and marked as that of a running process.
+    StateLoaded,
+    /// A batch is about to be written.
+    BatchDue,
+    /// The rows of a batch are written and not committed.
+    RowsWritten,
+    /// A batch is committed, and nobody knows yet.
+    Committed,
+    /// The engine knows that verdicts are committed, and has not announced them.
+    VerdictsDurable,
+    /// The lines of verdicts were handed to the log.
+    VerdictsLogged,
+    /// A sink of the log has written lines of verdicts, and not made them safe.
+    LinesWritten,
+    /// The log said that lines of verdicts are safe; nobody has noted it.
+    LinesSafe,
+    /// Verdicts are marked as announced, in memory alone.
+    VerdictsMarked,
+    /// A part of a watch list is carried out, and the rest is still to come.
+    ListPartTaken,
+    /// All is written but the last batch, which says that the process ended in good order.
+    LastBatchDue,
+    /// The last batch is committed.
+    LastBatchDone,
+}
+
+impl CrashPoint {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::FileBuilt,
+        Self::StateLoaded,
+        Self::BatchDue,
+        Self::RowsWritten,
+        Self::Committed,
+        Self::VerdictsDurable,
+        Self::VerdictsLogged,
+        Self::LinesWritten,
+        Self::LinesSafe,
+        Self::VerdictsMarked,
+        Self::ListPartTaken,
+        Self::LastBatchDue,
+        Self::LastBatchDone,
+    ];
+
+    /// What the environment variable calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FileBuilt => "file-built",
+            Self::StateLoaded => "state-loaded",
+            Self::BatchDue => "batch-due",
+            Self::RowsWritten => "rows-written",
+            Self::Committed => "committed",
+            Self::VerdictsDurable => "verdicts-durable",
+            Self::VerdictsLogged => "verdicts-logged",
+            Self::LinesWritten => "lines-written",
+            Self::LinesSafe => "lines-safe",
+            Self::VerdictsMarked => "verdicts-marked",
+            Self::ListPartTaken => "list-part-taken",
+            Self::LastBatchDue => "last-batch-due",
+            Self::LastBatchDone => "last-batch-done",
+        }
+    }
+
+    /// The process passes the point, or dies here.
+    #[cfg(feature = "crash-points")]
+    pub fn pass(self) {
+        armed::pass(self);
+    }
+
+    /// The process passes the point.
+    #[cfg(not(feature = "crash-points"))]
+    #[inline]
+    pub const fn pass(self) {}
+}
+
+#[cfg(feature = "crash-points")]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::CrashPoint;
+
+    /// Where to die, and at which passage.
+    const VARIABLE: &str = "FEISHU_EXPORT_WATCHER_CRASH_AT";
+
+    static PASSED: [AtomicU32; CrashPoint::ALL.len()] = [const { AtomicU32::new(0) }; CrashPoint::ALL.len()];
+
+    static WANTED: OnceLock<Option<(CrashPoint, u32)>> = OnceLock::new();
+
+    pub(super) fn pass(point: CrashPoint) {
+        let passage = PASSED[point as usize].fetch_add(1, Ordering::Relaxed) + 1;
+        if *WANTED.get_or_init(wanted) == Some((point, passage)) {
+            // Not caught and not delayed: whatever else the process was doing ends here as well.
+            let _ = kill_process(getpid(), Signal::KILL);
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+
+    fn wanted() -> Option<(CrashPoint, u32)> {
+        let text = std::env::var(VARIABLE).ok()?;
+        let (name, passage) = text.split_once(':')?;
+        let point = CrashPoint::ALL.into_iter().find(|point| point.name() == name)?;
+        Some((point, passage.parse().ok()?))
+    }
+}
