@@ -10,7 +10,7 @@ use std::process::{Child, Command, CommandArgs, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
 use crate::canaries::{Canaries, traced};
 use crate::harness::PATIENCE;
@@ -188,14 +188,18 @@ impl Process {
         canaries.search_files(Path::new("/"), folder);
     }
 
+    /// How it ended, if it did. It is left there, because its limits are gone with it.
+    pub(crate) fn ended(&self) -> Option<WaitIdStatus> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        waitid(WaitId::Pid(self.pid()), options).unwrap()
+    }
+
     /// Waits for its end; none if that does not come. Whoever said something or ended by itself had time enough to
     /// forbid core dumps.
     pub(crate) fn end(&mut self, said_something: bool) -> Option<ExitStatus> {
         let until = Instant::now() + PATIENCE;
-        // It is left there for a moment, because its limits are gone with it.
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         let ended = loop {
-            match waitid(WaitId::Pid(self.pid()), options).unwrap() {
+            match self.ended() {
                 Some(ended) => break ended,
                 None if Instant::now() > until => return None,
                 None => std::thread::sleep(Duration::from_millis(2)),

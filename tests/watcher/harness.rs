@@ -285,6 +285,23 @@ impl Running {
         self.process.look();
     }
 
+    /// Waits until the log satisfies a condition, or the process ended: then false.
+    #[cfg(feature = "crash-points")]
+    pub(crate) fn lives_until(&mut self, condition: impl Fn(&[Value]) -> bool) -> bool {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if self.process.ended().is_some() {
+                return false;
+            }
+            let lines = self.lines.0.lock().unwrap();
+            if condition(&lines) {
+                return true;
+            }
+            assert!(Instant::now() < until, "waited in vain; the log:\n{lines:#?}");
+            drop(self.lines.1.wait_timeout(lines, Duration::from_millis(5)).unwrap());
+        }
+    }
+
     /// Waits for `count` lines of that event.
     pub(crate) fn wait_event(&self, event: &str, count: usize) {
         self.wait_log(event, |lines| events(lines, event).count() >= count);

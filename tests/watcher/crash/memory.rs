@@ -1,0 +1,106 @@
+//! What the state file ever held: a table beside the program's own, kept by a trigger within the very transactions
+//! that write tickets. So a test can tell what was durable at any moment, although rows are replaced.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::harness::Bench;
+
+const REMEMBER: &str = "
+    CREATE TABLE history (
+        id INTEGER PRIMARY KEY,
+        ticket TEXT NOT NULL, token TEXT NOT NULL, state TEXT NOT NULL, finished_at INTEGER,
+        file_token TEXT, error_kind TEXT, error_job_status INTEGER, polls INTEGER NOT NULL,
+        announced INTEGER NOT NULL
+    ) STRICT;
+    CREATE TRIGGER remember AFTER INSERT ON tickets BEGIN
+        INSERT INTO history VALUES (NULL, NEW.ticket, NEW.token, NEW.state, NEW.finished_at,
+            NEW.file_token, NEW.error_kind, NEW.error_job_status, NEW.polls, NEW.announced);
+    END;";
+
+/// A verdict, as the state file has it and the log says it. The moment tells two of one ticket apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Verdict {
+    pub(super) ticket: String,
+    pub(super) token: String,
+    pub(super) state: String,
+    /// Milliseconds since the Unix epoch.
+    pub(super) finished_at: i64,
+    pub(super) file_token: Option<String>,
+    pub(super) error_kind: Option<String>,
+    pub(super) error_job_status: Option<i64>,
+}
+
+/// A row that was committed once.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) ticket: String,
+    pub(super) token: String,
+    pub(super) polls: u32,
+    pub(super) announced: bool,
+    /// None while the ticket is pending.
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// Rows in the order of their commits, and the queries that the state file counts.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) rows: Vec<Row>,
+    pub(super) queries: u32,
+}
+
+impl Memory {
+    /// Lets the state file remember from now on. Nobody may have it open.
+    pub(super) fn begin(bench: &Bench) {
+        let connection = Connection::open(bench.path("state.db")).unwrap();
+        connection.execute_batch(REMEMBER).unwrap();
+        connection.close().unwrap();
+    }
+
+    /// Reads what was added since the last time from the state file of a dead process, by a copy: the next process
+    /// is to find what that one left. What was there once must be there still.
+    pub(super) fn read(&mut self, bench: &Bench) {
+        let copy = tempfile::tempdir().unwrap();
+        for file in ["state.db", "state.db-wal"] {
+            if bench.path(file).exists() {
+                fs::copy(bench.path(file), copy.path().join(file)).unwrap();
+            }
+        }
+        self.read_from(&copy.path().join("state.db"));
+    }
+
+    fn read_from(&mut self, path: &Path) {
+        let connection = Connection::open(path).unwrap();
+        let whole: String = connection.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
+        assert_eq!(whole, "ok", "the state file is damaged");
+        let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, u32>(0)).unwrap();
+        let (known, count) = (self.rows.len(), number("SELECT count(*) FROM history") as usize);
+        let sql = "SELECT ticket, token, state, finished_at, file_token, error_kind, error_job_status, polls,
+            announced FROM history WHERE id > ? ORDER BY id";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([i64::try_from(known).unwrap()], read_row).unwrap();
+        self.rows.extend(rows.map(Result::unwrap));
+        assert!(self.rows.len() == count && count >= known, "rows that were committed are gone");
+        self.queries = number("SELECT coalesce(sum(requests), 0) FROM tallies");
+    }
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let (ticket, token, state): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let verdict = if state == "pending" {
+        None
+    } else {
+        Some(Verdict {
+            ticket: ticket.clone(),
+            token: token.clone(),
+            state,
+            finished_at: row.get(3)?,
+            file_token: row.get(4)?,
+            error_kind: row.get(5)?,
+            error_job_status: row.get(6)?,
+        })
+    };
+    Ok(Row { ticket, token, polls: row.get(7)?, announced: row.get(8)?, verdict })
+}

@@ -1,0 +1,170 @@
+//! Holds what dead processes said against what the state file held, and in the end both against the truth.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use export_simulator::{DEFAULT_APP_ID, Endpoint, Job, Life};
+use serde_json::Value;
+
+use super::lists::Lists;
+use super::memory::{Memory, Row, Verdict};
+use super::{PER, REQUESTS, is_verdict};
+use crate::harness::{Bench, Ended};
+
+/// What was committed and what was announced, so far.
+#[derive(Default)]
+pub(super) struct Oracle {
+    memory: Memory,
+    /// By how often each was announced.
+    on_stdout: BTreeMap<Verdict, usize>,
+    in_file: BTreeMap<Verdict, usize>,
+    /// Bytes of the log file that were read.
+    read: usize,
+}
+
+impl Oracle {
+    /// After each death. What a process announced was in the state file by then: with these very words, whatever
+    /// became of the ticket later. What is marked as announced was announced.
+    pub(super) fn judge(&mut self, bench: &Bench, ended: &Ended) {
+        self.memory.read(bench);
+        let added = self.lines_of_file(bench);
+        let committed: BTreeSet<_> = self.memory.rows.iter().filter_map(|row| row.verdict.as_ref()).collect();
+        for (said, lines) in [(&mut self.on_stdout, &ended.lines), (&mut self.in_file, &added)] {
+            for verdict in lines.iter().filter_map(verdict_of) {
+                assert!(committed.contains(&verdict), "announced and not in the state file: {verdict:?}");
+                *said.entry(verdict).or_default() += 1;
+            }
+        }
+        for verdict in
+            self.memory.rows.iter().filter(|row| row.announced).filter_map(|row| row.verdict.as_ref())
+        {
+            assert!(self.is_announced(verdict), "marked as announced, and never was: {verdict:?}");
+        }
+    }
+
+    /// Lines of the log file since the last time; a crash may have torn one.
+    fn lines_of_file(&mut self, bench: &Bench) -> Vec<Value> {
+        let text = fs::read(bench.path("events.jsonl")).unwrap_or_default();
+        let added = String::from_utf8_lossy(&text[self.read..]).into_owned();
+        self.read = text.len();
+        added.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    fn is_announced(&self, verdict: &Verdict) -> bool {
+        self.on_stdout.contains_key(verdict) && self.in_file.contains_key(verdict)
+    }
+
+    /// At the end, when nothing is pending. Each verdict that was ever durable was announced; no two of one life of
+    /// a ticket differ; and every ticket has what its job came to, or was removed as often as the lists dropped
+    /// it and no more.
+    pub(super) fn conclude(&self, bench: &Bench, lists: &Lists) {
+        let mut verdicts: BTreeMap<&str, Vec<&Verdict>> = BTreeMap::new();
+        for verdict in self.memory.rows.iter().filter_map(|row| row.verdict.as_ref()) {
+            assert!(self.is_announced(verdict), "never announced: {verdict:?}");
+            let of_ticket = verdicts.entry(&verdict.ticket).or_default();
+            if of_ticket.last() != Some(&verdict) {
+                of_ticket.push(verdict);
+            }
+        }
+        let jobs: BTreeMap<_, _> =
+            bench.sim.jobs().into_iter().map(|job| (job.ticket.clone(), job)).collect();
+        for ticket in lists.tickets() {
+            let verdicts = verdicts.remove(ticket).unwrap_or_default();
+            judge_lives(&verdicts, &jobs[ticket], lists.drops_of(ticket));
+            judge_end(verdicts.last().copied(), ticket, lists);
+        }
+        assert!(verdicts.is_empty(), "nobody listed {verdicts:?}");
+        self.judge_requests(bench);
+        let twice = |said: &BTreeMap<_, usize>| said.values().filter(|times| **times > 1).count();
+        let (stdout, file) = (twice(&self.on_stdout), twice(&self.in_file));
+        println!(
+            "{} verdicts; announced more than once: {stdout} on standard output, {file} in the log file",
+            self.on_stdout.len()
+        );
+    }
+
+    /// Not even a crash lets the budget be exceeded, and polls are counted together with what they changed.
+    fn judge_requests(&self, bench: &Bench) {
+        assert_eq!(bench.sim.throttled_count(), 0);
+        for endpoint in [Endpoint::Query, Endpoint::TenantToken] {
+            let most = bench.sim.max_in_window(DEFAULT_APP_ID, endpoint, PER);
+            assert!(most <= REQUESTS, "{most} requests in {PER:?}");
+        }
+        let (noted, sent) = (self.memory.queries as usize, bench.sim.count(Endpoint::Query));
+        let polls = polls(&self.memory.rows);
+        assert!((polls..=sent).contains(&noted), "{polls} polls by the rows, {noted} noted, {sent} sent");
+    }
+}
+
+/// A verdict's line; none if it says something else.
+fn verdict_of(line: &Value) -> Option<Verdict> {
+    Some(()).filter(|()| is_verdict(line))?;
+    let text = |field: &str| line[field].as_str().map(str::to_owned);
+    let finished_at: jiff::Timestamp = line["finished_at"].as_str().unwrap().parse().unwrap();
+    Some(Verdict {
+        ticket: text("ticket").unwrap(),
+        token: text("token").unwrap(),
+        state: text("state").unwrap(),
+        finished_at: finished_at.as_millisecond(),
+        file_token: text("file_token"),
+        error_kind: text("error.kind"),
+        error_job_status: line["error.job_status"].as_i64(),
+    })
+}
+
+/// A life ends once, and as its job did. A ticket that ended stays so, until its document's token is corrected; one
+/// that was removed may come back. No token is listed twice with another in between.
+fn judge_lives(verdicts: &[&Verdict], job: &Job, drops: usize) {
+    for (verdict, next) in verdicts.iter().zip(verdicts.iter().skip(1)) {
+        let is_new_life = verdict.state == "removed" || verdict.token != next.token;
+        assert!(is_new_life, "two verdicts of one life: {verdict:?}, {next:?}");
+    }
+    let (removed, ended): (Vec<_>, Vec<_>) = verdicts.iter().partition(|verdict| verdict.state == "removed");
+    assert!(removed.len() <= drops, "removed more often than the lists dropped it: {removed:?}");
+    for verdict in ended {
+        judge_fate(verdict, job);
+    }
+}
+
+fn judge_fate(verdict: &Verdict, job: &Job) {
+    let (file_token, status) = match job.life {
+        _ if verdict.token != job.token => {
+            assert_eq!(verdict.error_kind.as_deref(), Some("invalid_param"), "{verdict:?}");
+            (None, None)
+        }
+        Some(Life::Fails { job_status, .. }) => (None, Some(job_status)),
+        _ => (Some(job.file_token.as_str()), None),
+    };
+    assert_eq!(
+        (verdict.file_token.as_deref(), verdict.error_job_status),
+        (file_token, status),
+        "{verdict:?}"
+    );
+    let state = if file_token.is_some() { "completed" } else { "failed" };
+    assert_eq!(verdict.state, state, "{verdict:?}");
+}
+
+/// What is listed has ended, under the token that is listed; what is not has ended some time, or was removed.
+fn judge_end(last: Option<&Verdict>, ticket: &str, lists: &Lists) {
+    match (lists.token_of(ticket), last) {
+        (Some(token), Some(last)) => {
+            assert!(last.state != "removed" && last.token == token, "listed with {token}: {last:?}");
+        }
+        (Some(token), None) => panic!("{ticket} is listed with {token} and has no verdict"),
+        // One that came and went between two looks, or in a moment of which a crash left nothing.
+        (None, _) => {}
+    }
+}
+
+/// How many polls the rows know of, over all lives.
+fn polls(rows: &[Row]) -> usize {
+    let mut lives: BTreeMap<&str, (&Row, u32)> = BTreeMap::new();
+    for row in rows {
+        let (before, ended) = lives.remove(row.ticket.as_str()).unwrap_or((row, 0));
+        let is_same =
+            before.token == row.token && (before.verdict.is_none() || before.verdict == row.verdict);
+        let ended = if is_same { ended } else { ended + before.polls };
+        lives.insert(&row.ticket, (row, ended));
+    }
+    lives.values().map(|(row, ended)| (row.polls + ended) as usize).sum()
+}
