@@ -46,6 +46,12 @@ impl Comparison {
         self.named[index.place()] = true;
     }
 
+    /// Whether the list named the ticket at `index`.
+    #[must_use]
+    pub(super) fn is_named(&self, index: TicketIndex) -> bool {
+        self.named.get(index.place()).copied().unwrap_or(false)
+    }
+
     /// What becomes of the tickets that the list did not name, for the next `count` places; none once all were
     /// looked at. What is `kept` stays as it was.
     #[must_use]
@@ -55,10 +61,9 @@ impl Comparison {
         }
         let from = self.next;
         self.next = from.saturating_add(count);
-        let is_named = |index: TicketIndex| self.named.get(index.place()).copied().unwrap_or(false);
         let stays = |slot: &Slot| slot.record.unlisted_since.is_some() || kept.keeps(&slot.record);
         let gone = known.iter_from(from).take_while(|(index, _)| index.place() < self.next);
-        let gone = gone.filter(|(index, slot)| !is_named(*index) && !stays(slot));
+        let gone = gone.filter(|(index, slot)| !self.is_named(*index) && !stays(slot));
         Some(gone.map(|(index, slot)| Change::of_unnamed(index, slot.record.state)).collect())
     }
 }

@@ -50,7 +50,8 @@ impl Counts {
         self.0[state as usize] += 1;
     }
 
-    fn remove(&mut self, state: TicketState) {
+    /// Counts one ticket less in `state`.
+    pub(super) fn remove(&mut self, state: TicketState) {
         self.0[state as usize] -= 1;
     }
 }

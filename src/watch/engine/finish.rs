@@ -30,7 +30,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let saved = tokio::time::timeout(WRITE_WITHIN, self.write_rest()).await.unwrap_or(false);
         let outcome = Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
-            listed: self.tickets.listed(),
+            listed: self.listed(),
             paused: self.waiting(|app| Some((app.app.name.clone(), app.gate.pause()?.reason))),
             unreached: self.waiting(|app| app.is_degraded().then(|| app.app.name.clone())),
             saved,

@@ -12,7 +12,7 @@ use crate::watch::now::Now;
 use crate::watch::reconcile::{Change, Comparison};
 use crate::watch::report::{self, ListChanges};
 use crate::watch::step;
-use crate::watch::tickets::{Slot, TicketIndex};
+use crate::watch::tickets::{Counts, Slot, TicketIndex};
 
 /// Places that are looked through in one turn for tickets that left the list.
 const SWEEP: usize = 4096;
@@ -47,6 +47,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn take_part(&mut self, entries: Vec<WatchEntry>, now: Now) {
         let mut taking = self.taking.take().unwrap_or_default();
         for entry in entries {
+            self.forget_restart(&entry);
             if let Some(change) = taking.comparison.entry(&self.tickets, entry) {
                 self.carry_out(change, &mut taking, now);
             }
@@ -83,12 +84,31 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    fn list_taken(&self, taking: &Taking, now: Now) {
+    fn list_taken(&mut self, taking: &Taking, now: Now) {
+        let is_kept = |entry: &WatchEntry| {
+            let ticket = TicketRecord::new(entry.clone(), now.wall);
+            taking.kept.as_ref().is_some_and(|kept| kept.keeps(&ticket))
+        };
+        self.restarts.retain(|index, entry| taking.comparison.is_named(*index) || is_kept(entry));
         let mut counted = taking.counted;
-        counted.listed = self.tickets.listed().total();
-        counted.pending = self.tickets.listed().of(TicketState::Pending);
+        let listed = self.listed();
+        counted.listed = listed.total();
+        counted.pending = listed.of(TicketState::Pending);
         report::watchlist_loaded(&counted);
         self.meters.list_taken(taking.is_whole(), now.wall);
+    }
+
+    /// Counts of the tickets that a watch list names. Those that are to start over are pending: nothing is done
+    /// before they are.
+    pub(super) fn listed(&self) -> Counts {
+        let mut listed = self.tickets.listed();
+        for slot in self.restarts.keys().filter_map(|index| self.tickets.get(*index)) {
+            if slot.record.unlisted_since.is_none() {
+                listed.remove(slot.record.state);
+            }
+            listed.add(TicketState::Pending);
+        }
+        listed
     }
 
     fn carry_out(&mut self, change: Change, taking: &mut Taking, now: Now) {
@@ -99,7 +119,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
             Change::Restart(index, entry) => {
                 taking.counted.restarted += 1;
-                self.restart_ticket(index, entry, now);
+                if self.is_unannounced(index) {
+                    // Its row is all that a crash leaves of the verdict.
+                    self.restarts.insert(index, entry);
+                } else {
+                    self.restart_ticket(index, entry, now);
+                }
             }
             Change::Remove(index) => {
                 taking.counted.removed += 1;
@@ -166,6 +191,31 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             slot.clock_mark = active;
         });
         self.first_poll(index, now);
+    }
+
+    fn is_unannounced(&self, index: TicketIndex) -> bool {
+        self.tickets.get(index).is_some_and(|slot| slot.record.state.is_final() && !slot.record.announced)
+    }
+
+    /// What a list says of a ticket replaces what one before it said and could not be done yet.
+    fn forget_restart(&mut self, entry: &WatchEntry) {
+        if !self.restarts.is_empty()
+            && let Some(index) = self.tickets.find(&entry.key)
+        {
+            self.restarts.remove(&index);
+        }
+    }
+
+    /// Tickets whose verdicts are safely in the log may start over.
+    pub(super) fn restart_announced(&mut self, now: Now) {
+        let waiting = std::mem::take(&mut self.restarts);
+        for (index, entry) in waiting {
+            if self.is_unannounced(index) {
+                self.restarts.insert(index, entry);
+            } else {
+                self.restart_ticket(index, entry, now);
+            }
+        }
     }
 
     fn remove_ticket(&mut self, index: TicketIndex, now: Now) {

@@ -17,7 +17,7 @@ mod start;
 mod tests;
 mod writes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ use super::now::{Clock, Now};
 use super::outcome::{End, Outcome, WatchError};
 use super::report;
 use super::snapshot::Snapshot;
-use super::tickets::Tickets;
+use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{App, BudgetKey, Endpoint, Kept, Month, PauseEnd, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::{Backoff, Budget};
@@ -197,6 +197,8 @@ struct Engine<A, S, L> {
     ledger: Ledger,
     /// The watch list that is coming in.
     taking: Option<Taking>,
+    /// Tickets that start over, as a watch list wants it, once the verdict before is safely in the log.
+    restarts: BTreeMap<TicketIndex, WatchEntry>,
     commit: Option<JoinHandle<CommitEnd>>,
     settle: Option<JoinHandle<std::io::Result<()>>>,
     ping: Option<JoinHandle<Result<(), StoreError>>>,
@@ -265,6 +267,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             flights: HashMap::new(),
             ledger: Ledger::default(),
             taking: None,
+            restarts: BTreeMap::new(),
             commit: None,
             settle: None,
             ping: None,
@@ -406,8 +409,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if self.deadline.is_some_and(|deadline| deadline <= now.at) {
             return self.end(End::Deadline, now);
         }
-        // A list that is still coming in may bring more, and so does a request that has to wait.
-        if !self.settings.until_done || self.taking.is_some() || self.retry_waits {
+        // A list that is still coming in may bring more, and so does what has to wait for an announcement.
+        let more_to_come = self.taking.is_some() || self.retry_waits || !self.restarts.is_empty();
+        if !self.settings.until_done || more_to_come {
             return;
         }
         let pending = |place: &usize| self.tickets.pending_of(*place) > 0;

@@ -11,7 +11,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn show(&mut self, now: Now) {
         let apps = (0..self.apps.len()).map(|place| self.view_of(place, now)).collect();
         self.view.send_replace(Snapshot {
-            listed: self.tickets.listed(),
+            listed: self.listed(),
             apps,
             state_failing: self.ledger.is_failing(),
             unannounced: self.ledger.unannounced(),

@@ -40,7 +40,11 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn begin(&mut self, loaded: Loaded, list: WatchList) {
         let now = self.clock.now();
         let unannounced = self.restore_tickets(loaded.tickets, now);
-        let known = self.pending_by_budget();
+        let mut known = self.pending_by_budget();
+        // The process before may have come further with these: started them over, as a list or a retry wanted it.
+        for place in unannounced.iter().filter_map(|verdict| self.tickets.get(verdict.index)?.app) {
+            known[self.apps[place].budget] += 1;
+        }
         self.announce(unannounced);
         self.take_list(list, now);
         self.restore_denied();
@@ -50,7 +54,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if !loaded.clean {
             self.assume_unnoted(&known, now);
         }
-        let listed = self.tickets.listed();
+        let listed = self.listed();
         report::watcher_started(listed.total(), listed.of(TicketState::Pending));
     }
 

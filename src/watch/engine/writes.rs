@@ -115,6 +115,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                     self.mark_announced(&verdict, now);
                 }
                 CrashPoint::VerdictsMarked.pass();
+                self.restart_announced(now);
             }
             Ok(Err(_)) | Err(_) => self.ledger.settle_failed(now.at),
         }

@@ -7,6 +7,7 @@ mod fake_log;
 mod fakes;
 mod meters;
 mod pulse;
+mod restarts;
 mod retry;
 mod simulation;
 mod tickets;
