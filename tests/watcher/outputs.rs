@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use rusqlite::Connection;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::harness::Bench;
 
@@ -31,6 +33,21 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     found
+}
+
+/// A copy of the state file with its log, for a look that changes nothing: to open them moves the log into the file.
+/// It is sound, or the test fails.
+pub(crate) fn copy_of_state(bench: &Bench) -> (TempDir, Connection) {
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["state.db", "state.db-wal"] {
+        if bench.path(file).exists() {
+            fs::copy(bench.path(file), copy.path().join(file)).unwrap();
+        }
+    }
+    let connection = Connection::open(copy.path().join("state.db")).unwrap();
+    let verdict: String = connection.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok", "the state file is damaged");
+    (copy, connection)
 }
 
 /// The JSON objects of a text, one a line; anything else is an error.

@@ -1,12 +1,10 @@
 //! What the state file ever held: a table beside the program's own, kept by a trigger within the very transactions
 //! that write tickets. So a test can tell what was durable at any moment, although rows are replaced.
 
-use std::fs;
-use std::path::Path;
-
 use rusqlite::Connection;
 
 use crate::harness::Bench;
+use crate::outputs::copy_of_state;
 
 const REMEMBER: &str = "
     CREATE TABLE history (
@@ -62,19 +60,7 @@ impl Memory {
     /// Reads what was added since the last time from the state file of a dead process, by a copy: the next process
     /// is to find what that one left. What was there once must be there still.
     pub(super) fn read(&mut self, bench: &Bench) {
-        let copy = tempfile::tempdir().unwrap();
-        for file in ["state.db", "state.db-wal"] {
-            if bench.path(file).exists() {
-                fs::copy(bench.path(file), copy.path().join(file)).unwrap();
-            }
-        }
-        self.read_from(&copy.path().join("state.db"));
-    }
-
-    fn read_from(&mut self, path: &Path) {
-        let connection = Connection::open(path).unwrap();
-        let whole: String = connection.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
-        assert_eq!(whole, "ok", "the state file is damaged");
+        let (_copy, connection) = copy_of_state(bench);
         let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, u32>(0)).unwrap();
         let (known, count) = (self.rows.len(), number("SELECT count(*) FROM history") as usize);
         let sql = "SELECT ticket, token, state, finished_at, file_token, error_kind, error_job_status, polls,
