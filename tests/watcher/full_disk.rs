@@ -1,5 +1,5 @@
-//! A full disk below the state file, on a small file system of the test's own. Only root may mount one; as
-//! anybody else these tests say that they are left out.
+//! A full disk below the state file: on a small file system of the test's own, which only root may mount (as anybody
+//! else these tests say that they are left out), and by a limit to the size of files, which anybody may set.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use export_simulator::{Job, Life};
+use rustix::process::{Resource, Rlimit, prlimit};
 
 use crate::call::Call;
 use crate::harness::{Bench, PATIENCE, Running, events};
@@ -75,6 +76,11 @@ fn a_disk_that_fills_up_meanwhile() {
     running.wait_log("no announcement", |lines| events(lines, "ticket.completed").next().is_none());
 
     fs::remove_file(&filler).unwrap();
+    assert_made_up_for(running);
+}
+
+/// What the disk held up is announced, once; and the trouble was said once.
+fn assert_made_up_for(running: Running) {
     running.wait_event("ticket.completed", 1);
     running.wait_event("state.recovered", 1);
     let ended = running.stop();
@@ -83,6 +89,54 @@ fn a_disk_that_fills_up_meanwhile() {
     assert_eq!(ended.events("ticket.completed").len(), 1);
     let position = |event: &str| ended.lines.iter().position(|line| line["event"] == event);
     assert!(position("state.recovered") < position("ticket.completed"), "{}", ended.stdout);
+}
+
+/// The limit in force, as the kernel knows it: no file may grow beyond so many bytes.
+fn limit_files(running: &Running, bytes: Option<u64>) {
+    let limit = prlimit(Some(running.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None });
+    limit.unwrap();
+}
+
+/// The watcher after a line of the shell. Whoever goes beyond the limit gets a signal first, which is fatal if
+/// nobody ignores it.
+fn ignoring_the_signal(bench: &Bench, line: &str, arguments: &[&str]) -> Call {
+    bench.shell(&format!("trap '' XFSZ; {line} exec \"$0\" \"$@\""), "run", arguments)
+}
+
+/// The first promise above, by a limit of half a kilobyte.
+#[test]
+fn files_that_may_not_grow_at_the_start() {
+    let bench = Bench::new();
+    bench.jobs([Job::new("70", "doc70").succeeds_after(Duration::ZERO)]);
+    assert_eq!(bench.run().code, Some(0));
+    let (before, sent) = (fs::read(bench.path("state.db")).unwrap(), bench.sim.requests().len());
+    let ended = Running::of(ignoring_the_signal(&bench, "ulimit -S -f 1;", &["--until-done"])).wait();
+    assert_eq!(ended.code, Some(74), "{}", ended.stderr);
+    assert!(ended.stderr.contains("state.db; look at its disk (space"), "{}", ended.stderr);
+    assert!(fs::read(bench.path("state.db")).unwrap() == before);
+    assert_eq!((ended.events("watcher.started").len(), bench.sim.requests().len()), (0, sent));
+    assert_eq!(bench.run().code, Some(0));
+}
+
+/// The second, by a limit that is set while it runs and lifted again.
+#[test]
+fn files_that_may_not_grow_any_more() {
+    let bench = Bench::new();
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever), Job::new("71", "doc71").life(Life::Forever)]);
+    let running = Running::of(ignoring_the_signal(&bench, "", &[]));
+    running.wait_event("watcher.started", 1);
+    wait_polls(&bench, "70", 2);
+    // Below one page, so that no log that is begun anew has room for one.
+    limit_files(&running, Some(1000));
+    bench.sim.finish_job("71");
+    running.wait_event("state.failed", 1);
+    // Long enough for several tries, after which the connection is given up.
+    let so_far = bench.sim.polls_of("70").len();
+    wait_polls(&bench, "70", so_far + 6);
+    assert!(events(&running.log(), "ticket.completed").next().is_none());
+
+    limit_files(&running, None);
+    assert_made_up_for(running);
 }
 
 fn wait_polls(bench: &Bench, ticket: &str, count: usize) {
