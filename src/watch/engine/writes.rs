@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::{CommitEnd, Engine};
 use crate::crash_points::CrashPoint;
-use crate::domain::BudgetKey;
 use crate::feishu::ExportApi;
 use crate::store::{Batch, PauseRecord, Store, StoreError};
 use crate::watch::announce::Announcer;
@@ -38,12 +37,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    /// Whatever waits to be written, with the tallies that it changes.
+    /// Whatever waits to be written, with every tally: one a budget, and the releases that changed it may have grown
+    /// too old to be written while the state file failed.
     pub(super) fn next_batch(&mut self, now: Now) -> Batch {
         let mut batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now), now.at);
-        let has_news = |key: &BudgetKey| batch.released.iter().any(|release| release.budget == *key);
-        let news = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| has_news(&tally.budget));
-        batch.tallies = news.cloned().collect();
+        let tallies = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| tally.requests > 0);
+        batch.tallies = tallies.cloned().collect();
         let pauses = Some(self.pauses(now));
         if pauses != self.noted_pauses {
             batch.pauses.clone_from(&pauses);

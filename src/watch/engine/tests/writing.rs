@@ -28,6 +28,23 @@ async fn nothing_is_announced_that_is_not_committed() {
     assert!(bench.store.with(|kept| kept.rows.values().all(|row| row.announced)));
 }
 
+/// What was sent while the state file failed for longer than any budget remembers counts against the month's quota
+/// all the same, also if nothing is sent afterwards.
+#[tokio::test(start_paused = true)]
+async fn a_long_failure_hides_no_request_from_the_quota() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, completed()))).tickets("default", ["1", "2"]);
+    bench.settings.until_done = false;
+    bench.store.with(|kept| kept.fails = true);
+    let running = bench.start();
+    tokio::time::sleep(3 * MINUTE).await;
+    bench.store.with(|kept| kept.fails = false);
+    tokio::time::sleep(5 * SECOND).await;
+    let counted = bench.store.with(|kept| kept.tallies.values().map(|tally| tally.requests).sum::<u64>());
+    assert_eq!(counted, 2);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_end_without_a_writable_state_file_says_so() {
     let bench = Bench::new(FakeApi::new(|_, _| (SECOND, completed()))).tickets("default", ["1"]);
