@@ -76,10 +76,12 @@ impl Budget {
     }
 
     /// Holds up to `requests` more slots for one window: an earlier process may have sent that many
-    /// without leaving a note.
-    pub fn assume_sent(&mut self, now: Instant, requests: usize) {
-        for _ in 0..requests.min(self.room(now)) {
-            self.hold_until(now + self.per);
+    /// without leaving a note. So many of them may still be `on_their_way`, for as long as `within`: their
+    /// window begins no sooner than they arrive.
+    pub fn assume_sent(&mut self, now: Instant, requests: usize, on_their_way: usize, within: Duration) {
+        for number in 0..requests.min(self.room(now)) {
+            let arrived_by = if number < on_their_way { now + within } else { now };
+            self.hold_until(arrived_by + self.per);
         }
     }
 
@@ -122,6 +124,16 @@ mod tests {
         assert_eq!(budget.room(answered + PER), 1);
     }
 
+    /// Of requests that nobody noted, those that may arrive late hold their slots for longer.
+    #[test]
+    fn what_may_arrive_late_is_held_for_longer() {
+        let (start, late) = (Instant::now(), Duration::from_secs(15));
+        let mut budget = budget(10);
+        budget.assume_sent(start, 7, 4, late);
+        let rooms = [start, start + PER, start + PER + late].map(|now| budget.room(now));
+        assert_eq!(rooms, [3, 6, 10]);
+    }
+
     #[test]
     fn an_earlier_process_is_remembered() {
         let start = Instant::now();
@@ -132,7 +144,7 @@ mod tests {
         assert_eq!(budget.room(start), 1);
         let ages: Vec<_> = budget.held(start + Duration::from_secs(1)).collect();
         assert_eq!(ages, [Duration::from_secs(51), Duration::from_secs(1)]);
-        budget.assume_sent(start, 100);
+        budget.assume_sent(start, 100, 0, Duration::ZERO);
         assert_eq!(budget.room(start), 0);
         assert_eq!(budget.next_room(start), Some(start + Duration::from_secs(10)));
         assert_eq!(budget.room(start + PER), 3);

@@ -126,9 +126,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let each = usize::try_from(FLUSH_EVERY.as_nanos() / initial + 1).unwrap_or(usize::MAX);
         let tickets = std::iter::zip(known, self.pending_by_budget());
         let queries: Vec<_> = tickets.map(|(known, listed)| (known + listed).saturating_mul(each)).collect();
-        for (budget, queries) in self.budgets.iter_mut().zip(queries) {
-            budget.of(Endpoint::Query).assume_sent(now.at, queries);
-            budget.of(Endpoint::Token).assume_sent(now.at, TOKEN_REQUESTS_UNNOTED);
+        // What it had in flight outlives it, and may arrive as late as its answer was waited for.
+        let (in_flight, within) = (self.settings.max_in_flight.get(), self.settings.request_timeout);
+        for (place, (budget, queries)) in self.budgets.iter_mut().zip(queries).enumerate() {
+            let apps = self.apps.iter().filter(|app| app.budget == place).count();
+            let on_their_way = in_flight.saturating_mul(apps);
+            budget.of(Endpoint::Query).assume_sent(now.at, queries, on_their_way, within);
+            let tokens = TOKEN_REQUESTS_UNNOTED;
+            budget.of(Endpoint::Token).assume_sent(now.at, tokens, tokens, within);
         }
     }
 

@@ -84,7 +84,8 @@ impl Scene {
 
 fn empty_bench() -> Bench {
     let bench = Bench::with(Scenario::with_apps([default_app(REQUESTS, PER)]));
-    bench.configure("[log]\nfile = \"events.jsonl\"");
+    // So that what a dead process may have had in flight does not take up the whole budget of the next.
+    bench.configure("max_in_flight = 8\n[log]\nfile = \"events.jsonl\"");
     let limit = format!("rate_limit = {{ requests = {REQUESTS}, per = \"{}ms\" }}\n", PER.as_millis());
     bench.write("watcher.toml", &(bench.read("watcher.toml") + &limit));
     bench.reconfigure("[\"watchlist.toml\"]", WATCHLIST);
