@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Instant;
 
-use export_simulator::{DEFAULT_APP_ID, Endpoint, Job, Life};
+use export_simulator::{DEFAULT_APP_ID, Endpoint, Job, Life, Request};
 use serde_json::Value;
 
 use super::lists::Lists;
@@ -20,12 +21,15 @@ pub(super) struct Oracle {
     in_file: BTreeMap<Verdict, usize>,
     /// Bytes of the log file that were read.
     read: usize,
+    /// When each process had ended.
+    deaths: Vec<Instant>,
 }
 
 impl Oracle {
     /// After each death. What a process announced was in the state file by then: with these very words, whatever
     /// became of the ticket later. What is marked as announced was announced.
     pub(super) fn judge(&mut self, bench: &Bench, ended: &Ended) {
+        self.deaths.push(Instant::now());
         self.memory.read(bench);
         let added = self.lines_of_file(bench);
         let committed: BTreeSet<_> = self.memory.rows.iter().filter_map(|row| row.verdict.as_ref()).collect();
@@ -85,7 +89,9 @@ impl Oracle {
 
     /// Not even a crash lets the budget be exceeded, and polls are counted together with what they changed.
     fn judge_requests(&self, bench: &Bench) {
-        assert_eq!(bench.sim.throttled_count(), 0);
+        if let Some(refused) = bench.sim.requests().into_iter().find(|request| request.throttled) {
+            panic!("refused, by {:?}:\n{:#?}", self.deaths, around(bench, refused.arrived_at));
+        }
         for endpoint in [Endpoint::Query, Endpoint::TenantToken] {
             let most = bench.sim.max_in_window(DEFAULT_APP_ID, endpoint, PER);
             assert!(most <= REQUESTS, "{most} requests in {PER:?}");
@@ -94,6 +100,15 @@ impl Oracle {
         let polls = polls(&self.memory.rows);
         assert!((polls..=sent).contains(&noted), "{polls} polls by the rows, {noted} noted, {sent} sent");
     }
+}
+
+/// The requests of the window that ends with the one that arrived then, and a few more.
+fn around(bench: &Bench, arrived_at: Instant) -> Vec<Request> {
+    let near = |request: &Request| {
+        let apart = request.arrived_at.max(arrived_at) - request.arrived_at.min(arrived_at);
+        apart <= 2 * PER
+    };
+    bench.sim.requests().into_iter().filter(near).collect()
 }
 
 /// A verdict's line; none if it says something else.
