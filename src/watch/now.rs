@@ -33,15 +33,41 @@ impl Clock {
         Self(Arc::new(wall))
     }
 
-    /// This moment.
+    /// This moment. The wall comes first: should the thread be held up in between, a request that the state file
+    /// remembers seems to have ended later than it did, and its slot is held for longer rather than shorter.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { at: Instant::now(), wall: (self.0)() }
+        let wall = (self.0)();
+        Now { at: Instant::now(), wall }
     }
 }
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Promise 1: a thread that is held up while it reads the clocks frees no slot too early.
+    #[test]
+    fn the_wall_is_read_first() {
+        let read = Arc::new(Mutex::new(None));
+        let clock = Clock::with_wall({
+            let read = Arc::clone(&read);
+            move || {
+                std::thread::sleep(Duration::from_millis(1));
+                *read.lock().unwrap() = Some(Instant::now());
+                WallTime::from_millis(1)
+            }
+        });
+        let now = clock.now();
+        assert!(now.at >= read.lock().unwrap().unwrap());
     }
 }
