@@ -15,6 +15,8 @@ mod directives;
 mod document;
 mod durations;
 mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod load;
 mod lookout;
 mod pieces;

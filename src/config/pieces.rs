@@ -7,7 +7,7 @@ use super::problem::Position;
 use super::text_file::{Refusal, unreadable};
 
 /// A parsed text takes some twenty times its size, so a list is parsed in pieces of this many bytes.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 /// A piece that has no place to be cut is refused beyond this.
 pub(super) const PIECE_MAX: usize = 1 << 20;
 
@@ -23,6 +23,8 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// over several lines, which no key here takes.
 pub(super) struct Pieces<R> {
     source: R,
+    /// Bytes of a piece at least.
+    length: usize,
     /// What was read and not handed out.
     buffer: Vec<u8>,
     /// Lines that were handed out.
@@ -48,8 +50,9 @@ impl Piece {
 }
 
 impl<R: Read> Pieces<R> {
-    pub(super) const fn of(source: R) -> Self {
-        Self { source, buffer: Vec::new(), lines: 0, read: 0, is_at_end: false }
+    /// Pieces of [`PIECE`] bytes, but for tests that want more cuts.
+    pub(super) const fn of(source: R, length: usize) -> Self {
+        Self { source, length, buffer: Vec::new(), lines: 0, read: 0, is_at_end: false }
     }
 
     /// Bytes that were read so far, a byte order mark included.
@@ -74,7 +77,7 @@ impl<R: Read> Pieces<R> {
     /// Reads until there is a place to cut, or no more hope for one; says where to cut.
     fn fill(&mut self) -> Result<usize, Refusal> {
         loop {
-            if let Some(cut) = find_cut(&self.buffer) {
+            if let Some(cut) = find_cut(&self.buffer, self.length) {
                 return Ok(cut);
             }
             if self.is_at_end || self.buffer.len() > PIECE_MAX + CHARACTER_MAX {
@@ -111,8 +114,8 @@ impl<R: Read> Pieces<R> {
 }
 
 /// The start of the first line past a piece's length that begins with `[[`.
-fn find_cut(text: &[u8]) -> Option<usize> {
-    let from = PIECE.min(text.len());
+fn find_cut(text: &[u8], length: usize) -> Option<usize> {
+    let from = length.min(text.len());
     let ends =
         text[from..].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| from + at + 1);
     ends.into_iter().find(|start| {
@@ -152,7 +155,7 @@ mod tests {
     #[test]
     fn pieces_begin_at_headers_and_lose_nothing() {
         let text = list();
-        let pieces = all(Pieces::of(text.as_bytes())).unwrap();
+        let pieces = all(Pieces::of(text.as_bytes(), PIECE)).unwrap();
         assert!(pieces.len() > 1);
         let mut lines = 0;
         for piece in &pieces {
@@ -162,19 +165,19 @@ mod tests {
         }
         assert_eq!(pieces.iter().map(|piece| piece.text.as_str()).collect::<String>(), text);
         for at_once in [997, 65_537] {
-            assert_eq!(all(Pieces::of(Trickle(text.as_bytes(), at_once))).unwrap(), pieces);
+            assert_eq!(all(Pieces::of(Trickle(text.as_bytes(), at_once), PIECE)).unwrap(), pieces);
         }
     }
 
     #[test]
     fn a_byte_order_mark_is_no_text() {
         let text = format!("\u{feff}{}", list());
-        let mut pieces = Pieces::of(text.as_bytes());
+        let mut pieces = Pieces::of(text.as_bytes(), PIECE);
         assert!(pieces.next().unwrap().unwrap().text.starts_with("  [[ticket]]"));
         while pieces.next().unwrap().is_some() {}
         assert_eq!(pieces.bytes_read(), text.len() as u64);
-        assert_eq!(all(Pieces::of(&b""[..])).unwrap(), []);
-        assert_eq!(all(Pieces::of("\u{feff}".as_bytes())).unwrap(), []);
+        assert_eq!(all(Pieces::of(&b""[..], PIECE)).unwrap(), []);
+        assert_eq!(all(Pieces::of("\u{feff}".as_bytes(), PIECE)).unwrap(), []);
     }
 
     /// A file that is no text is refused at the byte where that shows, in whichever piece.
@@ -182,10 +185,12 @@ mod tests {
     fn what_is_no_text_is_refused_with_its_place() {
         let mut bytes = list().into_bytes();
         bytes.extend(b"x\xff\n[[ticket]]");
-        let Err(Refusal::NotUtf8(position)) = all(Pieces::of(&bytes[..])) else { panic!("taken") };
+        let Err(Refusal::NotUtf8(position)) = all(Pieces::of(&bytes[..], PIECE)) else { panic!("taken") };
         assert_eq!((position.line, position.column), (40_001, 2));
         // A character that the end of the file tears apart.
-        let Err(Refusal::NotUtf8(position)) = all(Pieces::of(&"ä".as_bytes()[..1])) else { panic!("taken") };
+        let Err(Refusal::NotUtf8(position)) = all(Pieces::of(&"ä".as_bytes()[..1], PIECE)) else {
+            panic!("taken")
+        };
         assert_eq!((position.line, position.column), (1, 1));
     }
 
@@ -194,7 +199,7 @@ mod tests {
     fn a_piece_without_a_cut_ends() {
         for start in ["", "x", "xx"] {
             let text = start.to_owned() + &"€".repeat(PIECE_MAX);
-            let mut pieces = Pieces::of(text.as_bytes());
+            let mut pieces = Pieces::of(text.as_bytes(), PIECE);
             let piece = pieces.next().unwrap().unwrap();
             assert!(piece.is_too_long() && piece.text.len() < 2 * PIECE_MAX);
         }

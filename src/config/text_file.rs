@@ -41,7 +41,11 @@ impl Forbidden {
 
 /// The whole file as text, without a byte order mark.
 pub(super) fn read(path: &Path, limit: u64, forbidden: &Forbidden) -> Result<String, Refusal> {
-    let bytes = read_bytes(path, limit, forbidden)?;
+    decode(read_bytes(path, limit, forbidden)?)
+}
+
+/// A file's bytes as text, without a byte order mark.
+pub(super) fn decode(bytes: Vec<u8>) -> Result<String, Refusal> {
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let mut bytes = error.into_bytes();

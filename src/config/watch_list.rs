@@ -17,7 +17,7 @@ use toml::de::DeValue;
 
 use super::document;
 use super::entry::{ENTRY_KEYS, Surroundings};
-use super::pieces::{Piece, Pieces};
+use super::pieces::{PIECE, Piece, Pieces};
 use super::problem::{Problem, shown, shown_path};
 use super::report::{FileReport, Found};
 use super::section::{Field, Origin, Section};
@@ -126,11 +126,23 @@ pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) ->
 }
 
 /// Checks one text as the only watch list.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[AppName]>, now: WallTime) -> Lists {
-    let mut reading = Reading::new(apps, now);
+    check_in_pieces(path, text.as_bytes(), apps, now, PIECE)
+}
+
+/// The same with a file of any bytes, parsed in pieces of that length.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn check_in_pieces(
+    path: &Arc<Path>,
+    bytes: &[u8],
+    apps: Option<&[AppName]>,
+    now: WallTime,
+    piece: usize,
+) -> Lists {
+    let mut reading = Reading { piece, ..Reading::new(apps, now) };
     let file = ListFile { path: Arc::clone(path), named_by: None };
-    match reading.read(&file, text.as_bytes()) {
+    match reading.read(&file, bytes) {
         Ok(content) => reading.add(&file, content, Treatment::Take),
         Err(refusal) => reading.refuse(&file, refusal, path, Treatment::Take),
     }
@@ -153,6 +165,8 @@ struct Reading<'t> {
     apps: Option<&'t [AppName]>,
     now: WallTime,
     places: Places,
+    /// Bytes of the pieces in which a file is parsed.
+    piece: usize,
     /// Bytes that were read.
     size: u64,
     lists: Lists,
@@ -171,13 +185,13 @@ struct Content {
 impl<'t> Reading<'t> {
     fn new(apps: Option<&'t [AppName]>, now: WallTime) -> Self {
         let lists = Lists { entries: large_vec(), ..Lists::default() };
-        Self { apps, now, places: Places::default(), size: 0, lists }
+        Self { apps, now, places: Places::default(), piece: PIECE, size: 0, lists }
     }
 
     /// Reads a whole file, and checks its entries until there are more mistakes than anybody wants to hear of.
     fn read(&mut self, file: &ListFile, source: impl Read) -> Result<Content, Refusal> {
         let left = SIZE_MAX - self.size;
-        let mut pieces = Pieces::of(source.take(left + 1));
+        let mut pieces = Pieces::of(source.take(left + 1), self.piece);
         let mut content = Content {
             first: self.lists.entries.len(),
             found: Found::default(),

@@ -70,7 +70,12 @@ pub(super) struct Reading {
 
 /// Reads and checks the file at `path`, an absolute path.
 pub(super) fn read(path: &Arc<Path>) -> Reading {
-    match text_file::read(path, SIZE_MAX, &Forbidden::default()) {
+    take(path, text_file::read(path, SIZE_MAX, &Forbidden::default()))
+}
+
+/// Checks what lay at `path`.
+pub(super) fn take(path: &Arc<Path>, content: Result<String, Refusal>) -> Reading {
+    match content {
         Ok(text) => check(path, &text),
         Err(refusal) => {
             let problems = vec![describe_refusal(path, refusal)];

@@ -13,7 +13,12 @@
 //!
 //! This module knows nothing of the rest of the program, so that the demo can use it too.
 
+#[cfg(test)]
+#[path = "../../../fuzzing/deceptive.rs"]
+mod deceptive;
 mod filter;
+#[cfg(test)]
+mod fuzzing;
 mod handle;
 pub(crate) mod harmless;
 mod json;
@@ -25,6 +30,9 @@ mod sink;
 mod text;
 mod writer;
 
+#[cfg(test)]
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
 #[cfg(test)]
 mod tests;
 

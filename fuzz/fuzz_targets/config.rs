@@ -1,0 +1,8 @@
+//! watcher.toml, as `feishu_export_watcher::fuzzing::config` has it.
+
+#![no_main]
+
+use feishu_export_watcher::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| fuzzing::config(bytes));
