@@ -7,9 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use toml::de::DeValue;
 
-use super::problem::{is_invisible, shown};
+use super::problem::shown;
 use super::section::{Field, Section};
-use crate::domain::{AppName, DOCUMENT_TOKEN_MAX, DocumentToken, TicketId, TicketKey, WallTime, WatchEntry};
+use crate::domain::{
+    AppName, DOCUMENT_TOKEN_MAX, DocumentToken, TicketId, TicketKey, WallTime, WatchEntry, is_deceptive,
+};
 
 pub(super) const ENTRY_KEYS: &[&str] = &["ticket", "token", "app", "created_at", "label"];
 
@@ -133,8 +135,8 @@ fn read_token(field: &Field<'_>) -> Option<DocumentToken> {
 }
 
 fn read_label<'d>(field: &Field<'d>) -> Option<&'d str> {
-    let is_good = |text: &str| text.chars().count() <= LABEL_MAX && !text.contains(is_invisible);
-    field.text_where("a text of at most 200 characters, without line ends and control characters", is_good)
+    let is_good = |text: &str| text.chars().count() <= LABEL_MAX && !text.contains(is_deceptive);
+    field.text_where("a text of at most 200 characters, without line ends and invisible characters", is_good)
 }
 
 fn list(apps: &[AppName]) -> String {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::domain::is_deceptive;
+
 /// Characters of foreign text that a message repeats at most.
 const SHOWN_MAX: usize = 60;
 
@@ -115,18 +117,9 @@ pub(super) fn shown_path(path: &Path) -> String {
 }
 
 fn harmless(character: char) -> impl Iterator<Item = char> {
-    let escaped = is_invisible(character).then(|| character.escape_unicode());
+    let escaped = is_deceptive(character).then(|| character.escape_unicode());
     let plain = escaped.is_none().then_some(character);
     escaped.into_iter().flatten().chain(plain)
-}
-
-/// Control characters, and those that turn the direction of the text around them.
-pub(super) fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-        )
 }
 
 #[cfg(test)]

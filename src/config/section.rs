@@ -10,9 +10,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::durations::Bounds;
-use super::problem::{Position, is_invisible, shown};
+use super::problem::{Position, shown};
 use super::report::FileReport;
-use crate::domain::near_miss;
+use crate::domain::{is_deceptive, near_miss};
 
 /// Where a table comes from: the report of its file, and the byte at which the parsed piece begins.
 #[derive(Clone, Copy)]
@@ -245,8 +245,8 @@ impl<'d> Field<'d> {
 
     /// A path; a relative one starts at `folder`.
     pub(super) fn path(&self, folder: &Path) -> Option<PathBuf> {
-        let expected = "a path, not empty and without control characters";
-        let plain = |text: &str| !text.is_empty() && !text.contains(is_invisible);
+        let expected = "a path, not empty and without invisible characters";
+        let plain = |text: &str| !text.is_empty() && !text.contains(is_deceptive);
         self.text_where(expected, plain).map(|text| folder.join(text))
     }
 

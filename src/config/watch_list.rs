@@ -126,7 +126,7 @@ pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) ->
 }
 
 /// Checks one text as the only watch list.
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(test)]
 pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[AppName]>, now: WallTime) -> Lists {
     check_in_pieces(path, text.as_bytes(), apps, now, PIECE)
 }

@@ -5,6 +5,7 @@ mod advice;
 pub mod answers;
 mod app;
 mod causes;
+mod deceptive;
 pub mod event;
 mod failure;
 mod kept;
@@ -20,6 +21,7 @@ pub use app::{
     App, AppName, BaseUrl, BaseUrlError, BudgetKey, Credentials, Endpoint, RateLimit, SecretSource,
 };
 pub use causes::with_causes;
+pub use deceptive::is_deceptive;
 pub use failure::{ErrorKind, Failure};
 pub use kept::{Kept, TicketKeys};
 pub use large_vec::large_vec;

@@ -5,20 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a character moves the cursor, reorders or hides text, or takes no room on the screen.
-pub(crate) fn is_deceptive(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}'                        // soft hyphen
-            | '\u{61c}'                     // Arabic letter mark
-            | '\u{180e}'                    // Mongolian vowel separator
-            | '\u{200b}'..='\u{200f}'       // zero-width space and joiners, direction marks
-            | '\u{2028}'..='\u{202e}'       // line and paragraph separators, embeddings, overrides
-            | '\u{2060}'..='\u{206f}'       // word joiner, invisible operators, isolates
-            | '\u{feff}'                    // byte order mark
-            | '\u{fff9}'..='\u{fffb}'       // interlinear annotation
-            | '\u{e0000}'..='\u{e007f}') // tags
-}
+use feishu_export_watcher::domain::is_deceptive;
 
 /// The text with every deceptive character written as `\u{…}`.
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
@@ -82,9 +69,6 @@ mod tests {
         assert_eq!(harmless("a\u{9b}31m\u{7f}\r\n\t"), "a\\u{9b}31m\\u{7f}\\u{d}\\u{a}\\u{9}");
         assert_eq!(harmless("gpj\u{202e}.exe"), "gpj\\u{202e}.exe");
         assert_eq!(harmless_but("a\tb\n", &['\t']), "a\tb\\u{a}");
-        for character in ['\u{61c}', '\u{200b}', '\u{200e}', '\u{2028}', '\u{2029}', '\u{2066}', '\u{2069}'] {
-            assert!(is_deceptive(character), "{character:?}");
-        }
     }
 
     #[test]

@@ -45,8 +45,8 @@ mod tests {
     use proptest::prelude::*;
     use tracing::Level;
 
-    use super::super::harmless::is_deceptive;
     use super::*;
+    use feishu_export_watcher::domain::is_deceptive;
 
     fn record(message: &str, value: &str) -> Record {
         Record {

@@ -87,8 +87,8 @@ mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
 
-    use super::super::harmless::is_deceptive;
     use super::*;
+    use feishu_export_watcher::domain::is_deceptive;
 
     fn record(message: &str, value: &str) -> Record {
         Record {

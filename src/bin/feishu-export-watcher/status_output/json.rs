@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use feishu_export_watcher::domain::{TicketRecord, WallTime};
+use feishu_export_watcher::domain::{TicketRecord, WallTime, is_deceptive};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use super::apps::AppStatus;
 use super::view::{TicketView, Time};
 use super::{Report, Summary};
-use crate::log::harmless::{is_deceptive, push_json_escape};
+use crate::log::harmless::push_json_escape;
 
 /// The number that changes if a script would have to.
 const SCHEMA: u32 = 1;

@@ -155,13 +155,12 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use feishu_export_watcher::AppReport;
-    use feishu_export_watcher::domain::{AppName, PauseReason};
+    use feishu_export_watcher::domain::{AppName, PauseReason, is_deceptive};
     use proptest::prelude::*;
 
     use super::super::fixtures::{self, app_reports, odd_text, tickets};
     use super::super::{Format, Summary, print};
     use super::*;
-    use crate::log::harmless::is_deceptive;
     use crate::terminal::Screen;
 
     fn printed(report: &Report<'_>) -> String {
