@@ -1,6 +1,7 @@
 //! Files that would be used for two things: what the watcher writes must be nothing that it, or anybody,
 //! reads for something else.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
@@ -23,7 +24,7 @@ fn beside_state(path: &Path) -> [PathBuf; BESIDE_STATE.len()] {
     BESIDE_STATE.map(|suffix| beside(path, suffix))
 }
 
-/// One problem for each file that is written and has another use as well.
+/// One problem for each file that is written and each other use it has.
 pub(super) fn find(config: &Config) -> Vec<Problem> {
     let state = beside_state(&config.state.path);
     let log = config.log.file.as_deref();
@@ -45,6 +46,9 @@ pub(super) fn find(config: &Config) -> Vec<Problem> {
                 .map(|file| ("[log] file", file, "a watch list")),
         );
     }
+    // A list may name a file thousands of times.
+    let mut said = HashSet::new();
+    clashes.retain(|clash| said.insert(*clash));
     let problem = |(key, path, use_of): (&str, &Path, &str)| {
         let message = format!("{key}: {} is {use_of}, too; give each a file of its own", shown_path(path));
         Problem::error(&config.path, None, message)
@@ -74,6 +78,9 @@ pub(super) fn find_on_disk(config: &Config) -> Vec<Problem> {
         let same = state.iter().filter(|state| place.is(&Place::of(state)));
         clashes.extend(same.map(|state| ("[state] path", state, (path, *use_of))));
     }
+    // One file may have thousands of names.
+    let mut said = HashSet::new();
+    clashes.retain(|(key, path, (_, use_of))| said.insert((*key, *path, *use_of)));
     let problem = |(key, path, (other, use_of)): (&str, &PathBuf, (&PathBuf, &str))| {
         let message = format!(
             "{key}: {} is the same file as {}, which is {use_of}; give each a file of its own",
@@ -259,5 +266,21 @@ mod tests {
             assert!(found.iter().any(|problem| problem.contains(expected)), "{settings}: {found:?}");
         }
         assert!(problems("[log]\nfile = \"events.jsonl\"").is_empty());
+    }
+
+    /// Promise: however often a file names what it must not, and by however many names, that is said once.
+    #[test]
+    fn a_flood_of_clashes_is_said_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (names, paths) =
+            ("\"log\", \"?og\", ".repeat(500), "\"d/../log\", \"d/../d/../log\", ".repeat(500));
+        std::fs::create_dir(at("d")).unwrap();
+        std::fs::write(at("log"), "").unwrap();
+        let text = |list: &str| format!("watchlist = [{list}]\n[log]\nfile = \"log\"\n{APP}");
+        let by_name = watcher::check(&at("watcher.toml").into(), &text(&names));
+        assert_eq!(by_name.problems.len(), 1, "{:?}", by_name.problems);
+        let by_path = watcher::check(&at("watcher.toml").into(), &text(&paths));
+        assert_eq!(super::find_on_disk(&by_path.config.unwrap()).len(), 1);
     }
 }
