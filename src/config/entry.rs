@@ -82,6 +82,10 @@ impl Surroundings<'_> {
         let Ok(timestamp) = datetime.to_string().parse::<Timestamp>() else {
             return field.unfit(CREATED_AT);
         };
+        if timestamp < Timestamp::UNIX_EPOCH {
+            field.error(|| format!("`created_at` lies before 1970; expected {CREATED_AT}"));
+            return None;
+        }
         let created_at = WallTime::from(timestamp);
         if created_at > self.now + CLOCK_SKEW {
             field.warning(|| format!("`created_at` lies in the future; now is {}", self.now));

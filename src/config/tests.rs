@@ -240,6 +240,17 @@ fn moments_are_read_as_toml_writes_them() {
     }
 }
 
+/// Promise: a moment that RFC 3339 could not name once it is told in UTC is not taken, and so nowhere shown.
+#[test]
+fn moments_of_another_age_are_refused() {
+    for text in ["0000-01-01T00:00:00+23:59", "1969-12-31T23:59:59.999Z"] {
+        let list =
+            check_list(&format!("[[ticket]]\nticket = '1'\ntoken = 'd'\napp = 'other'\ncreated_at = {text}"));
+        let report = lines(&list.problems);
+        assert!(report.starts_with("list.toml:5:14: error: `created_at` lies before 1970; "), "{report}");
+    }
+}
+
 #[test]
 fn both_kinds_of_credentials_and_all_places_are_accepted() {
     let app = |key, value| {
