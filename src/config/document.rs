@@ -14,6 +14,9 @@ use super::report::FileReport;
 /// parser allows 80 of each *multiplied*, which overflows a thread's stack.
 const NESTING_MAX: usize = 16;
 
+/// Of a name that stands twice.
+pub(super) const TWICE: &str = "this name is given a second time; each key and each table may stand once";
+
 /// How the library's message begins where a key has no `=`.
 const KEYLESS: &str = "key with no value";
 
@@ -87,7 +90,7 @@ fn find_deep_nesting(text: &str) -> Option<usize> {
 /// A fixed text for each kind of message. Being `'static`, it can't hold anything from the file.
 fn in_own_words(message: &str) -> &'static str {
     const WORDS: [(&[&str], &str); 12] = [
-        (&["duplicate key"], "this name is given a second time; each key and each table may stand once"),
+        (&["duplicate key"], TWICE),
         (&["string values must be quoted"], "a text must stand between quotes"),
         (&[KEYLESS, "missing assignment"], "a key must be followed by `=` and a value"),
         (&["unclosed"], "a bracket is opened and never closed"),

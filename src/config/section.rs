@@ -183,6 +183,11 @@ impl<'d> Field<'d> {
         self.key
     }
 
+    /// The byte at which the value begins in the text that was parsed.
+    pub(super) fn start(&self) -> usize {
+        self.span.start
+    }
+
     /// Where the value stands.
     pub(super) fn position(&self) -> Position {
         self.origin.report.position(self.origin.offset + self.span.start)

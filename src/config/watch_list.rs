@@ -179,6 +179,9 @@ struct Content {
     found: Found,
     /// Its tickets, those included that other files list as well.
     keys: TicketKeys,
+    /// No other piece may follow: its list is an array in brackets of its own, which can't go on below a header. Only its
+    /// own piece shows that.
+    is_closed: bool,
     hasher: DefaultHasher,
 }
 
@@ -196,6 +199,7 @@ impl<'t> Reading<'t> {
             first: self.lists.entries.len(),
             found: Found::default(),
             keys: TicketKeys::default(),
+            is_closed: false,
             hasher: DefaultHasher::new(),
         };
         let read = self.read_pieces(file, &mut pieces, &mut content);
@@ -218,8 +222,9 @@ impl<'t> Reading<'t> {
         while let Some(piece) = pieces.next()? {
             content.hasher.write(piece.text.as_bytes());
             if is_wanted {
+                is_wanted = !content.is_closed;
                 self.read_piece(file, &piece, content);
-                is_wanted = !piece.is_too_long() && !content.found.is_full();
+                is_wanted &= !piece.is_too_long() && !content.found.is_full();
             }
         }
         Ok(())
@@ -228,9 +233,14 @@ impl<'t> Reading<'t> {
     fn read_piece(&mut self, file: &ListFile, piece: &Piece, content: &mut Content) {
         let found = std::mem::take(&mut content.found);
         let report = FileReport::of_piece(&file.path, &piece.text, piece.lines_before, found);
+        if content.is_closed {
+            report.syntax_error(0, document::TWICE);
+            content.found = report.into_found();
+            return;
+        }
         let surroundings = Surroundings { apps: self.apps, source: Arc::clone(&file.path), now: self.now };
         let mut lines = Lines { text: piece.text.as_bytes(), offset: 0, number: piece.lines_before + 1 };
-        read_entries(&report, piece, &surroundings, |entry, offset| {
+        content.is_closed = read_entries(&report, piece, &surroundings, |entry, offset| {
             content.keys.add(&entry.key);
             let entries = &mut self.lists.entries;
             if let Some((place, entry)) = self.places.add(entry, lines.number_at(offset), entries) {
@@ -384,18 +394,19 @@ impl Places {
     }
 }
 
-/// Hands every good entry of a piece to `take`, together with the byte at which it begins.
+/// Hands every good entry of a piece to `take`, together with the byte at which it begins. Says whether its list is an
+/// array in brackets of its own.
 fn read_entries(
     report: &FileReport<'_>,
     piece: &Piece,
     surroundings: &Surroundings<'_>,
     mut take: impl FnMut(WatchEntry, usize),
-) {
+) -> bool {
     if piece.is_too_long() {
         report.error(0, || {
             "more than 1 MiB without a line that begins with `[[ticket]]`; no watch list".to_owned()
         });
-        return;
+        return false;
     }
     let document = document::parse(report, 0, &piece.text);
     let root = Section::root(Origin { report, offset: 0 }, document.as_ref(), KEYS);
@@ -405,6 +416,7 @@ fn read_entries(
             take(entry, section.offset());
         }
     }
+    root.field("ticket").is_some_and(|field| !piece.text[field.start()..].starts_with("[["))
 }
 
 fn list_entries<'d>(root: &Section<'d>) -> Vec<Section<'d>> {
@@ -423,6 +435,23 @@ fn list_entries<'d>(root: &Section<'d>) -> Vec<Section<'d>> {
 mod tests {
     use super::*;
     use crate::config::pieces::PIECE_MAX;
+
+    /// Promise: a list that is bad as a whole is not good for being long.
+    #[test]
+    fn an_array_in_brackets_is_not_continued_in_the_next_piece() {
+        let header = "[[ticket]]\nticket = '2'\ntoken = 'b'\napp = 'a'\n";
+        let apps = [AppName::new("a")];
+        for array in ["ticket = []\n", "ticket = [{ ticket = '1', token = 'a' }]\n"] {
+            let text = format!("{array}{header}");
+            for piece in [1, PIECE] {
+                let path = Path::new("list.toml").into();
+                let now = WallTime::from_millis(1);
+                let lists = check_in_pieces(&path, text.as_bytes(), Some(&apps), now, piece);
+                let [problem] = &lists.problems[..] else { panic!("{:?}", lists.problems) };
+                assert!(problem.is_error(), "{problem}");
+            }
+        }
+    }
 
     #[test]
     fn what_cannot_be_cut_is_refused_before_it_is_parsed() {
