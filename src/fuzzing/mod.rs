@@ -4,18 +4,22 @@
 //! what each function asserts and what an input looks like.
 //!
 //! The surfaces of the library stand here. Those of the program stand beside what they test, because a library
-//! can't reach into it: `log/fuzzing.rs`.
+//! can't reach into it: `log/fuzzing.rs` and `server/fuzzing.rs`.
 
 mod answer;
 mod config;
 mod deceptive;
 mod decision_table;
 mod report;
+mod row;
 mod watch_list;
+mod words;
 
 pub use answer::answer;
 pub use config::config;
+pub use row::row;
 pub use watch_list::watch_list;
+pub use words::words;
 
 #[cfg(test)]
 #[path = "../../fuzz/replay.rs"]
@@ -42,5 +46,17 @@ mod tests {
     #[test]
     fn answer_inputs_replay() {
         replay("answer", super::answer);
+    }
+
+    /// Promise: whatever a row of the state file holds, it is read in full or named as damaged.
+    #[test]
+    fn row_inputs_replay() {
+        replay("row", super::row);
+    }
+
+    /// Promise: a duration, directives or a pattern of any text is refused, or means what its signs say.
+    #[test]
+    fn words_inputs_replay() {
+        replay("words", super::words);
     }
 }

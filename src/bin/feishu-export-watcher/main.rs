@@ -14,6 +14,9 @@ mod health;
 mod log;
 mod notify;
 mod progress;
+#[cfg(test)]
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
 mod retry;
 mod run;
 mod server;

@@ -31,9 +31,6 @@ mod text;
 mod writer;
 
 #[cfg(test)]
-#[path = "../../../../fuzz/replay.rs"]
-mod replay;
-#[cfg(test)]
 mod tests;
 
 pub(crate) use handle::LogHandle;

@@ -15,10 +15,10 @@ use super::fuzzing::log_text;
 use super::outlet::{Form, Outlets};
 use super::queue::Bounds;
 use super::record::Record;
-use super::replay::replay;
 use super::setup::start;
 use super::sink::{LogPlace, Sink};
 use super::{Format, LogHandle, LogSetup, build};
+use crate::replay::replay;
 
 const OWN: &str = "feishu_export_watcher::watch";
 

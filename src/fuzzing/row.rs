@@ -1,0 +1,71 @@
+//! A ticket's row in the state file. An input is a cell a line, in the order of the columns: nothing for NULL, digits
+//! for an integer, `~` and digits for a number with a fraction, `=` and a blob, else text. What is missing is as a
+//! ticket has it that was just listed.
+
+use rusqlite::types::Value;
+
+use crate::domain::TicketRecord;
+use crate::store::StoreError;
+use crate::store::fuzzing::{COLUMNS, read_row, write_and_read};
+
+/// Holds a row of any cells to what is promised of the state file.
+pub fn row(bytes: &[u8]) {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let cells = COLUMNS.map(|column| lines.next().map_or_else(|| usual(column), cell));
+    match read_row(&cells) {
+        Ok(tickets) => {
+            assert_eq!(tickets.len(), 1);
+            assert_shown(&tickets[0]);
+            let again = write_and_read(&tickets);
+            assert!(again.as_ref().is_ok_and(|again| *again == tickets), "{again:?} {tickets:?}");
+        }
+        Err(error) => {
+            let names_row =
+                matches!(&error, StoreError::NotAStateFile { reason, .. } if reason.contains("ticket"));
+            assert!(names_row, "{error:?}");
+        }
+    }
+}
+
+fn cell(line: &[u8]) -> Value {
+    let text = str::from_utf8(line).unwrap_or("=");
+    let integer = text.parse().map(Value::Integer);
+    match (text.as_bytes().first(), integer) {
+        (None, _) => Value::Null,
+        (_, Ok(integer)) => integer,
+        (Some(b'~'), _) => Value::Real(text[1..].parse().unwrap_or_default()),
+        (Some(b'='), _) => Value::Blob(line[1..].to_vec()),
+        _ => Value::Text(text.to_owned()),
+    }
+}
+
+fn usual(column: &str) -> Value {
+    match column {
+        "app" | "token" | "source" => Value::Text(column.to_owned()),
+        "ticket" => Value::Text("6933093124755412345".to_owned()),
+        "state" => Value::Text("pending".to_owned()),
+        "polls" | "first_seen_at" | "announced" | "attempt" | "unclear" | "unclear_since" => {
+            Value::Integer(1)
+        }
+        _ => Value::Null,
+    }
+}
+
+/// Every moment can be told.
+fn assert_shown(ticket: &TicketRecord) {
+    let moments = [
+        ticket.created_at,
+        Some(ticket.first_seen_at),
+        ticket.last_polled_at,
+        ticket.next_poll_at,
+        ticket.finished_at,
+        ticket.download_by,
+        ticket.unlisted_since,
+        ticket.progress.last_running_at,
+    ];
+    for moment in moments.into_iter().flatten() {
+        assert!(moment.to_string().ends_with('Z'));
+        let month = moment.month();
+        assert!(moment.next_month() >= moment || moment.next_month().month() >= month);
+    }
+}
