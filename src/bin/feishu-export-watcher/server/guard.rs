@@ -32,7 +32,9 @@ fn is_loopback_name(host: &HeaderValue) -> bool {
 fn names_loopback(authority: &Authority) -> bool {
     let host = authority.host();
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let is_plain = !authority.as_str().contains('@');
+    // Nothing but a port may follow: what comes before an `@`, or after a `]`, belongs to no host.
+    let rest = authority.as_str().strip_prefix(host);
+    let is_plain = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':') && !rest.contains('@'));
     is_plain && (host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback))
 }
 
@@ -76,6 +78,8 @@ mod tests {
             "",
             ":9464",
             "[::2]",
+            "[::1]evil.example",
+            "localhost:80@localhost",
             "::1",
             "a b",
             "é",
