@@ -11,8 +11,8 @@ use super::problem::{Position, Problem, Severity};
 /// Problems listed per file and severity; the rest is only counted.
 const LISTED_MAX: usize = 50;
 
-/// Lines from one mark to the next.
-const STRIDE: usize = 64;
+/// Bytes from one mark to the next.
+const STRIDE: usize = 512;
 
 /// The problems of one file, and the text they point into: all of it, or one piece after the other.
 pub(super) struct FileReport<'t> {
@@ -20,10 +20,30 @@ pub(super) struct FileReport<'t> {
     text: &'t str,
     /// Lines of the file before the text.
     lines_before: usize,
-    /// Byte offset of the first character of every [`STRIDE`]th line: a file may be nothing but line ends. A
-    /// large file without problems never needs it.
-    line_marks: OnceCell<Vec<usize>>,
+    /// The place of every [`STRIDE`]th byte: a file may be one line, or nothing but line ends, and every byte of it a
+    /// mistake. A large file without problems never needs them.
+    marks: OnceCell<Vec<Mark>>,
     found: RefCell<Found>,
+}
+
+/// A place in the file, counted from 0.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    line: usize,
+    /// Characters of the line that begin before it.
+    column: usize,
+}
+
+impl Mark {
+    /// The place after one more byte.
+    fn past(self, byte: u8) -> Self {
+        // Every byte of a character but its first is of this form.
+        let begins = byte & 0b1100_0000 != 0b1000_0000;
+        match byte {
+            b'\n' => Self { line: self.line + 1, column: 0 },
+            _ => Self { column: self.column + usize::from(begins), ..self },
+        }
+    }
 }
 
 /// What was found in a file so far.
@@ -84,7 +104,7 @@ impl<'t> FileReport<'t> {
     /// For the piece of a text that so many lines stand before, in which that much was found.
     pub(super) fn of_piece(path: &Arc<Path>, text: &'t str, lines_before: usize, found: Found) -> Self {
         let path = Arc::clone(path);
-        Self { path, text, lines_before, line_marks: OnceCell::new(), found: RefCell::new(found) }
+        Self { path, text, lines_before, marks: OnceCell::new(), found: RefCell::new(found) }
     }
 
     /// What was found up to now.
@@ -125,9 +145,8 @@ impl<'t> FileReport<'t> {
 
     /// Line and column of a byte offset.
     pub(super) fn position(&self, offset: usize) -> Position {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
-        let start = before.rfind('\n').map_or(0, |end| end + 1);
-        Position { line: self.line_index(offset) + 1, column: before[start..].chars().count() + 1 }
+        let Mark { line, column } = self.place(offset);
+        Position { line: line + 1, column: column + 1 }
     }
 
     /// The problems in the order of the text, each severity with a note on what was left out.
@@ -158,16 +177,27 @@ impl<'t> FileReport<'t> {
 
     /// Lines of the file before that byte's.
     fn line_index(&self, offset: usize) -> usize {
-        let marks = self.line_marks();
-        let mark = marks.partition_point(|start| *start <= offset).saturating_sub(1);
-        let since = &self.text.as_bytes()[marks[mark]..offset.min(self.text.len())];
-        self.lines_before + mark * STRIDE + since.iter().filter(|byte| **byte == b'\n').count()
+        self.place(offset).line
     }
 
-    fn line_marks(&self) -> &[usize] {
-        self.line_marks.get_or_init(|| {
-            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0).chain(ends.map(|(offset, _)| offset + 1)).step_by(STRIDE).collect()
+    /// The place of a byte; of one within a character, that of the character.
+    fn place(&self, offset: usize) -> Mark {
+        let offset = self.text.floor_char_boundary(offset);
+        let mark = offset / STRIDE;
+        let since = &self.text.as_bytes()[mark * STRIDE..offset];
+        since.iter().fold(self.marks()[mark], |place, byte| place.past(*byte))
+    }
+
+    fn marks(&self) -> &[Mark] {
+        self.marks.get_or_init(|| {
+            let start = Mark { line: self.lines_before, column: 0 };
+            let first = std::iter::once(start);
+            let blocks = self.text.as_bytes().chunks(STRIDE);
+            let ends = blocks.scan(start, |place, block| {
+                *place = block.iter().fold(*place, |place, byte| place.past(*byte));
+                Some(*place)
+            });
+            first.chain(ends).collect()
         })
     }
 }
@@ -187,11 +217,15 @@ mod tests {
         assert_eq!([at(0), at(2), at(3), at(7)], ["1:1", "1:3", "2:1", "2:3"]);
         assert_eq!([at(4), at(9), at(10), at(999)], ["2:1", "2:5", "3:1", "3:1"]);
         assert_eq!(FileReport::new(&path(), "").position(5).to_string(), "1:1");
-        let text = "ab\n".repeat(1000);
-        let report = FileReport::new(&path(), &text);
-        for offset in 0..=text.len() {
-            let expected = Position { line: offset / 3 + 1, column: offset % 3 + 1 };
-            assert_eq!(report.position(offset), expected, "{offset}");
+        for text in ["ab\n".repeat(1000), "äöx".repeat(1000), "報\n\r\n".repeat(300)] {
+            let report = FileReport::new(&path(), &text);
+            for offset in 0..=text.len() {
+                let before = &text[..text.floor_char_boundary(offset)];
+                let line = before.rsplit('\n').next().unwrap_or_default();
+                let expected =
+                    Position { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 };
+                assert_eq!(report.position(offset), expected, "{offset}");
+            }
         }
     }
 
