@@ -6,13 +6,16 @@ use std::time::Duration;
 use crate::LabelPattern;
 use crate::config::{parse_directives, parse_duration};
 
+/// Bytes of a label that counts; no watch list has longer ones.
+const LABEL_MAX: usize = 800;
+
 /// Holds what is made of typed text to what is promised of it.
 pub fn words(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (typed, label) = text.split_once('\n').unwrap_or((&text, ""));
     assert_duration(typed);
     assert_directives(typed);
-    assert_pattern(typed, label);
+    assert_pattern(typed, &label[..label.floor_char_boundary(LABEL_MAX)]);
 }
 
 /// What is read can be said in another way.
