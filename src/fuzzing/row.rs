@@ -4,7 +4,7 @@
 
 use rusqlite::types::Value;
 
-use crate::domain::TicketRecord;
+use crate::domain::{TicketRecord, WallTime};
 use crate::store::StoreError;
 use crate::store::fuzzing::{COLUMNS, read_row, write_and_read};
 
@@ -15,6 +15,7 @@ pub fn row(bytes: &[u8]) {
     match read_row(&cells) {
         Ok(tickets) => {
             assert_eq!(tickets.len(), 1);
+            assert_told(&tickets[0], &cells);
             assert_shown(&tickets[0]);
             let again = write_and_read(&tickets);
             assert!(again.as_ref().is_ok_and(|again| *again == tickets), "{again:?} {tickets:?}");
@@ -48,6 +49,34 @@ fn usual(column: &str) -> Value {
             Value::Integer(1)
         }
         _ => Value::Null,
+    }
+}
+
+/// What was read is what stands there, and nothing was guessed.
+fn assert_told(ticket: &TicketRecord, cells: &[Value; COLUMNS.len()]) {
+    let text = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.to_owned()));
+    let number = |number: Option<i64>| number.map_or(Value::Null, Value::Integer);
+    // The zeroth millisecond is stored as the first.
+    let time = |time: Option<WallTime>| number(time.map(WallTime::as_millis));
+    let error = ticket.error.as_ref();
+    for (column, told) in [
+        ("ticket", text(Some(ticket.key.ticket.as_str()))),
+        ("token", text(Some(ticket.token.as_str()))),
+        ("label", text(ticket.label.as_deref())),
+        ("created_at", time(ticket.created_at)),
+        ("state", text(Some(ticket.state.as_str()))),
+        ("job_status", number(ticket.job_status)),
+        ("polls", number(Some(ticket.polls.into()))),
+        ("download_by", time(ticket.download_by)),
+        ("error_kind", text(error.map(|error| error.kind.as_str()))),
+        ("attempt", number(Some(ticket.progress.attempt.into()))),
+        ("watched", number(ticket.progress.watched.and_then(|span| i64::try_from(span.as_millis()).ok()))),
+        ("last_running_at", time(ticket.progress.last_running_at)),
+    ] {
+        let place = COLUMNS.iter().position(|name| *name == column);
+        let cell = place.and_then(|place| cells.get(place));
+        let is_epoch = cell == Some(&Value::Integer(0)) && told == Value::Integer(1);
+        assert!(cell == Some(&told) || is_epoch, "{column}: {told:?} of {cell:?}");
     }
 }
 
