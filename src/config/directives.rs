@@ -23,6 +23,11 @@ pub fn parse_directives(directives: &str) -> Result<EnvFilter, String> {
     if let Some(word) = parts.iter().find(|part| is_no_level(part)) {
         return Err(format!("`{word}` is no level; {REMEDY}"));
     }
+    // Of no use either; and where two directives compare a field to the same text, the library, if it was built to
+    // check itself, panics.
+    if let Some(part) = parts.iter().find(|part| compares_fields(part)) {
+        return Err(format!("`{part}` compares a field of a span, and there are no spans; {REMEDY}"));
+    }
     EnvFilter::builder()
         // Comparing span fields by regular expression is of no use here and costs memory.
         .with_regex(false)
@@ -37,6 +42,12 @@ fn is_no_level(part: &str) -> bool {
         && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part))
 }
 
+/// Whether a part names the value of a field: `target[span{field=value}]=level`.
+fn compares_fields(part: &str) -> bool {
+    let fields = part.split_once('{').map_or("", |(_, rest)| rest);
+    fields.split('}').next().is_some_and(|fields| fields.contains('='))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +60,7 @@ mod tests {
             " warn , feishu_export_watcher::feishu=debug ",
             "hyper=trace,info",
             "feishu_export_watcher::watch=trace",
+            "[span{field}]=trace",
         ] {
             parse_directives(good).unwrap();
         }
@@ -62,6 +74,8 @@ mod tests {
             (" , ", "it says nothing"),
             ("info,verbose", "`verbose` is no level"),
             ("feishu_export_watcher=loud", "error parsing level filter"),
+            ("info,[{ticket=1}]=debug", "`[{ticket=1}]=debug` compares a field of a span"),
+            ("[a{b=c}]=info,[a{b=c}]=debug", "compares a field of a span"),
         ] {
             let message = parse_directives(bad).unwrap_err();
             assert!(message.contains(why), "{message}");
