@@ -39,6 +39,13 @@ pub fn answer(bytes: &[u8]) {
     assert_token(&answer, &input);
 }
 
+/// Whether the answer ends its ticket well.
+#[cfg(test)]
+pub(super) fn completes(bytes: &[u8]) -> bool {
+    let Some(Input { status, arrival, headers, body }) = Input::read(bytes) else { return false };
+    matches!(ASKER.of_query(status, &headers, body, arrival).verdict, Verdict::Completed(_))
+}
+
 impl<'b> Input<'b> {
     /// Nothing where there is no status that HTTP knows.
     fn read(bytes: &'b [u8]) -> Option<Self> {

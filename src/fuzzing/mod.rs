@@ -27,7 +27,40 @@ mod replay;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::replay::replay;
+    use crate::config::fuzzing::{read_config, read_list};
+    use crate::domain::{AppName, WallTime};
+
+    fn seed(name: &str) -> Vec<u8> {
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name)).unwrap()
+    }
+
+    /// Promise: inputs that are to be accepted are, so that the properties of what is accepted are looked at.
+    #[test]
+    fn good_inputs_are_accepted() {
+        let path = Path::new("/etc/watcher/watcher.toml").into();
+        for name in ["smallest", "every_key", "least_of_everything", "env_and_credential", "byte_order_mark"]
+        {
+            let reading = read_config(&path, &seed(&format!("config/{name}")));
+            assert!(reading.config.is_some(), "{name}: {:?}", reading.problems);
+        }
+        let apps = [AppName::new("default"), AppName::new("other")];
+        for (name, tickets) in
+            [("many", 40), ("inline_array", 2), ("label_200_characters", 1), ("same_twice", 1)]
+        {
+            let bytes = seed(&format!("watch_list/{name}"));
+            let reading = read_list(&bytes, Some(&apps), WallTime::from_millis(1), None);
+            assert_eq!(reading.entries.len(), tickets, "{name}: {:?}", reading.problems);
+        }
+        assert!(super::answer::completes(&seed("answer/job_0_with_a_file")));
+        assert!(!super::answer::completes(&seed("answer/job_0_without_a_file")));
+        for name in ["full", "fresh", "source_blob", "times_least", "state_pending"] {
+            assert!(super::row::is_read(&seed(&format!("row/{name}"))), "{name}");
+        }
+    }
 
     /// Promise: a `watcher.toml` of any bytes is refused at a place, without a word of its secrets, or within
     /// bounds.

@@ -1,6 +1,6 @@
 //! A ticket's row in the state file. An input is a cell a line, in the order of the columns: nothing for NULL, digits
-//! for an integer, `~` and digits for a number with a fraction, `=` and a blob, else text. What is missing is as a
-//! ticket has it that was just listed.
+//! for an integer, `~` and digits for a number with a fraction, `=` and a blob, `'` and a text; anything else is text,
+//! too. What is missing is as a ticket has it that was just listed.
 
 use rusqlite::types::Value;
 
@@ -10,8 +10,7 @@ use crate::store::fuzzing::{COLUMNS, read_row, write_and_read};
 
 /// Holds a row of any cells to what is promised of the state file.
 pub fn row(bytes: &[u8]) {
-    let mut lines = bytes.split(|byte| *byte == b'\n');
-    let cells = COLUMNS.map(|column| lines.next().map_or_else(|| usual(column), cell));
+    let cells = cells(bytes);
     match read_row(&cells) {
         Ok(tickets) => {
             assert_eq!(tickets.len(), 1);
@@ -28,6 +27,19 @@ pub fn row(bytes: &[u8]) {
     }
 }
 
+fn cells(bytes: &[u8]) -> [Value; COLUMNS.len()] {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    // Nothing is no line, not an empty one.
+    let mut lines = lines.skip(usize::from(bytes.is_empty()));
+    COLUMNS.map(|column| lines.next().map_or_else(|| usual(column), cell))
+}
+
+/// Whether the row is one that is read.
+#[cfg(test)]
+pub(super) fn is_read(bytes: &[u8]) -> bool {
+    read_row(&cells(bytes)).is_ok()
+}
+
 fn cell(line: &[u8]) -> Value {
     let text = str::from_utf8(line).unwrap_or("=");
     let integer = text.parse().map(Value::Integer);
@@ -35,6 +47,7 @@ fn cell(line: &[u8]) -> Value {
         (None, _) => Value::Null,
         (_, Ok(integer)) => integer,
         (Some(b'~'), _) => Value::Real(text[1..].parse().unwrap_or_default()),
+        (Some(b'\''), _) => Value::Text(text[1..].to_owned()),
         (Some(b'='), _) => Value::Blob(line[1..].to_vec()),
         _ => Value::Text(text.to_owned()),
     }
