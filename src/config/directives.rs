@@ -44,7 +44,9 @@ fn is_no_level(part: &str) -> bool {
 
 /// Whether a part names the value of a field: `target[span{field=value}]=level`.
 fn compares_fields(part: &str) -> bool {
-    let fields = part.split_once('{').map_or("", |(_, rest)| rest);
+    // A target may hold braces as well.
+    let span = part.split_once('[').map_or("", |(_, span)| span);
+    let fields = span.split_once('{').map_or("", |(_, fields)| fields);
     fields.split('}').next().is_some_and(|fields| fields.contains('='))
 }
 
@@ -76,6 +78,7 @@ mod tests {
             ("feishu_export_watcher=loud", "error parsing level filter"),
             ("info,[{ticket=1}]=debug", "`[{ticket=1}]=debug` compares a field of a span"),
             ("[a{b=c}]=info,[a{b=c}]=debug", "compares a field of a span"),
+            ("x{y}[a{b=c}]=info,x{y}[a{b=c}]=info", "compares a field of a span"),
         ] {
             let message = parse_directives(bad).unwrap_err();
             assert!(message.contains(why), "{message}");
