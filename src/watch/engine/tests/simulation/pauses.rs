@@ -14,8 +14,12 @@ use crate::domain::event::*;
 /// A ticket that may be polled is polled this often: the longest interval, and the longest life of a request.
 const POLLED_WITHIN: Duration = Duration::from_secs(60 + 20);
 
-/// After a start as many requests may be assumed as the process before could have sent: one window.
+/// As many requests as fill a window matter for so long.
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
+
+/// After a start as many may be assumed as the process before could have sent, those that it had on their way for as long
+/// as a request lives besides.
+const STARTED_AFTER: Duration = Duration::from_secs(60 + 15);
 
 /// Why an app's tickets are not polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,7 +135,7 @@ fn hindrances(world: &World, bench: &Bench, diary: &Diary) -> HashMap<String, Sp
     heard.end_all(Instant::now());
     for app in &world.apps {
         let spans = heard.over.entry(app.name.to_string()).or_default();
-        lives.iter().for_each(|(down, up)| spans.add(*down, *up + SETTLED_AFTER));
+        lives.iter().for_each(|(down, up)| spans.add(*down, *up + STARTED_AFTER));
     }
     heard.over
 }
