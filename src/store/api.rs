@@ -76,9 +76,32 @@ impl Batch {
     }
 }
 
+/// What a note of a request is known by: written again, after a commit of which it is not known how it went, it is the
+/// same note. No two of all that are kept at a time may share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleaseId(pub i64);
+
+impl ReleaseId {
+    /// The first of a process that starts at this moment. It has a million before they meet those of one that starts a
+    /// millisecond later.
+    #[must_use]
+    pub const fn first(start: WallTime) -> Self {
+        Self(start.as_millis() << 20)
+    }
+
+    /// Takes this one and leaves the next.
+    pub const fn take(&mut self) -> Self {
+        let taken = *self;
+        self.0 += 1;
+        taken
+    }
+}
+
 /// A request that was answered, or given up: its slot in the budget is held for one more window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
+    /// What this note is known by.
+    pub id: ReleaseId,
     /// The budget it was paid from.
     pub budget: BudgetKey,
     /// What was asked: the server counts each endpoint by itself.

@@ -32,7 +32,9 @@ mod sqlite;
 mod testing;
 mod writer;
 
-pub use api::{Batch, CommitError, Known, Loaded, PauseRecord, Release, Retry, RetryId, Store, Tally};
+pub use api::{
+    Batch, CommitError, Known, Loaded, PauseRecord, Release, ReleaseId, Retry, RetryId, Store, Tally,
+};
 pub use error::StoreError;
 pub use lock::{Holder, holder};
 pub use own_reader::{Reading, StateReader};

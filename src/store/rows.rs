@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, Row, params};
 
 use super::cells::{Cells, Shared, Source, millis, signed};
-use super::{Batch, Loaded, Release, RetryId, StoreError, Tally, pauses, retries};
+use super::{Batch, Loaded, Release, ReleaseId, RetryId, StoreError, Tally, pauses, retries};
 use crate::domain::{
     Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month, Progress, TicketId, TicketKey,
     TicketRecord, TicketState, WallTime, large_vec,
@@ -41,10 +41,12 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
             .prepare_cached("DELETE FROM requests WHERE released_at < ?")?
             .execute([before.as_millis()])?;
     }
-    let mut release = connection.prepare_cached("INSERT INTO requests VALUES (?, ?, ?)")?;
+    let mut release = connection.prepare_cached(
+        "INSERT OR REPLACE INTO requests (rowid, budget, endpoint, released_at) VALUES (?, ?, ?, ?)",
+    )?;
     for released in &batch.released {
-        let Release { budget, endpoint, at } = released;
-        release.execute((budget.as_str(), endpoint.as_str(), at.as_millis()))?;
+        let Release { id, budget, endpoint, at } = released;
+        release.execute((id.0, budget.as_str(), endpoint.as_str(), at.as_millis()))?;
     }
     let mut tally = connection.prepare_cached("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)")?;
     for Tally { budget, month, requests } in &batch.tallies {
@@ -168,11 +170,12 @@ pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(TicketSta
 }
 
 fn requests(connection: &Connection) -> rusqlite::Result<Vec<Release>> {
-    let mut statement = connection.prepare("SELECT budget, endpoint, released_at FROM requests")?;
+    let mut statement = connection.prepare("SELECT rowid, budget, endpoint, released_at FROM requests")?;
     statement
         .query_map((), |row| {
             let mut cells = Cells::of(row);
             Ok(Release {
+                id: ReleaseId(cells.next()?),
                 budget: BudgetKey::from(cells.next::<Box<str>>()?.as_ref()),
                 endpoint: cells.named(Endpoint::parse)?,
                 at: WallTime::from_millis(cells.next()?),
@@ -273,7 +276,7 @@ mod tests {
         let connection = database();
         let mut tickets = vec![testing::full("a"), testing::fresh("b"), testing::failed("c")];
         tickets[1].source = Arc::from(Path::new(OsStr::from_bytes(b"/lists/\xff.toml")));
-        let released = vec![testing::release(1), testing::release(1), testing::release(2)];
+        let released = vec![testing::release(1, 1), testing::release(2, 1), testing::release(3, 2)];
         let tallies = vec![testing::tally(11, 7), testing::tally(12, 3)];
         let batch =
             Batch { tickets: tickets.clone(), released: released.clone(), tallies, ..Batch::default() };
@@ -312,20 +315,21 @@ mod tests {
         let connection = database();
         let first = Batch {
             tickets: vec![testing::full("a"), testing::full("b")],
-            released: vec![testing::release(1), testing::release(2)],
+            released: vec![testing::release(1, 1), testing::release(2, 2)],
             ..Batch::default()
         };
         write(&connection, &first).unwrap();
         let second = Batch {
             tickets: vec![testing::fresh("a")],
             forgotten: vec![testing::fresh("b").key],
-            released_before: Some(testing::release(2).at),
+            released_before: Some(testing::release(2, 2).at),
+            released: vec![testing::release(2, 2)],
             ..Batch::default()
         };
         write(&connection, &second).unwrap();
         let loaded = all(&connection).unwrap();
         assert_eq!(loaded.tickets, vec![testing::fresh("a")]);
-        assert_eq!(loaded.released, vec![testing::release(2)]);
+        assert_eq!(loaded.released, vec![testing::release(2, 2)], "a note that is written twice is one");
     }
 
     /// Promise: what does not fit a field is damage and is said with its row, never a panic.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Batch, PauseRecord, Release, Tally};
+use super::{Batch, PauseRecord, Release, ReleaseId, Tally};
 use crate::domain::{
     AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month, PauseReason, Progress,
     TicketId, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
@@ -16,7 +16,7 @@ use crate::domain::{
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 
 pub(super) fn tally(month: i8, requests: u64) -> Tally {
-    Tally { budget: release(1).budget, month: Month::new(2026, month), requests }
+    Tally { budget: release(1, 1).budget, month: Month::new(2026, month), requests }
 }
 
 pub(super) fn fresh(ticket: &str) -> TicketRecord {
@@ -79,8 +79,9 @@ pub(super) fn failed(ticket: &str) -> TicketRecord {
     }
 }
 
-pub(super) fn release(seconds: u64) -> Release {
+pub(super) fn release(id: i64, seconds: u64) -> Release {
     Release {
+        id: ReleaseId(id),
         budget: BudgetKey::from("open.feishu.cn:443/cli_a"),
         endpoint: Endpoint::Query,
         at: NOW + Duration::from_secs(seconds),

@@ -239,6 +239,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{AppName, DocumentToken, TicketId, TicketState, WatchEntry};
+    use crate::store::ReleaseId;
 
     fn known() -> (Tickets, TicketIndex) {
         let mut tickets = Tickets::new(1);
@@ -374,6 +375,7 @@ mod tests {
     fn old_releases_are_not_piled_up() {
         let (start, (tickets, _)) = (Instant::now(), known());
         let release = |millis| Release {
+            id: ReleaseId(millis),
             budget: "h/a".into(),
             endpoint: crate::domain::Endpoint::Query,
             at: WallTime::from_millis(millis),

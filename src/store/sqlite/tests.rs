@@ -344,7 +344,7 @@ async fn files_of_all_versions_are_read() {
         let store = SqliteStore::open(&path).unwrap();
         let loaded = store.load().await.unwrap();
         assert_eq!(loaded.tickets, fixture_tickets());
-        assert_eq!(loaded.released, [testing::release(1)]);
+        assert_eq!(loaded.released, [testing::release(1, 1)]);
         assert_eq!(loaded.tallies.len(), usize::from(version >= 2));
         assert_eq!(loaded.retries.len(), usize::from(version >= 3));
         assert!(loaded.clean);
@@ -365,7 +365,7 @@ async fn write_the_fixture() {
     store.load().await.unwrap();
     let batch = Batch {
         tickets: fixture_tickets(),
-        released: vec![testing::release(1)],
+        released: vec![testing::release(1, 1)],
         tallies: vec![testing::tally(11, 7)],
         pauses: Some(vec![testing::pause()]),
         clean_stop: true,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::calls::{Call, CallEnd, Flight};
-use crate::domain::{AppName, Endpoint, ErrorKind, PauseEnd, PauseReason, TicketKey};
+use crate::domain::{AppName, Endpoint, ErrorKind, PauseEnd, PauseReason, TicketKey, WallTime};
 use crate::feishu::{Answer, Detail, ExportApi, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::{Release, Store};
 use crate::watch::access::Refusal;
@@ -47,6 +47,11 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// The request's slot is held for one more window from now on, here and in the state file.
     pub(super) fn release(&mut self, flight: &Flight, now: Now) {
+        self.release_as_of(flight, now.wall, now);
+    }
+
+    /// The same with a slot that the state file holds for one window from another moment on.
+    pub(super) fn release_as_of(&mut self, flight: &Flight, at: WallTime, now: Now) {
         let app = &mut self.apps[flight.app];
         let endpoint = flight.endpoint();
         if endpoint == Endpoint::Query {
@@ -60,7 +65,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if endpoint == Endpoint::Query {
             budget.count(now.wall.month());
         }
-        self.ledger.released(Release { budget: budget.key.clone(), endpoint, at: now.wall }, now.at);
+        self.ledger
+            .released(Release { id: self.releases.take(), budget: budget.key.clone(), endpoint, at }, now.at);
     }
 
     fn poll_ended(&mut self, flight: &Flight, answer: Answer, now: Now) {

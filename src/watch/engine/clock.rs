@@ -64,7 +64,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         for budget in &self.budgets {
             for (endpoint, slots) in [(Endpoint::Query, &budget.query), (Endpoint::Token, &budget.token)] {
                 for ago in slots.held(now.at) {
-                    let release = Release { budget: budget.key.clone(), endpoint, at: now.wall - ago };
+                    let (id, at) = (self.releases.take(), now.wall - ago);
+                    let release = Release { id, budget: budget.key.clone(), endpoint, at };
                     self.ledger.released(release, now.at);
                 }
             }

@@ -40,7 +40,7 @@ use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{App, BudgetKey, Endpoint, Kept, Month, PauseEnd, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::{Backoff, Budget};
-use crate::store::{CommitError, PauseRecord, Retry, RetryId, Store, StoreError, Tally};
+use crate::store::{CommitError, PauseRecord, ReleaseId, Retry, RetryId, Store, StoreError, Tally};
 
 /// After a stop, requests in flight may still end within this time.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -203,6 +203,8 @@ struct Engine<A, S, L> {
     settle: Option<JoinHandle<std::io::Result<()>>>,
     ping: Option<JoinHandle<Result<(), StoreError>>>,
     asking: Option<JoinHandle<Result<Vec<Retry>, StoreError>>>,
+    /// What the next note of a request is known by.
+    releases: ReleaseId,
     /// The last request that was taken up.
     retried: RetryId,
     /// One of those requests has to wait.
@@ -272,6 +274,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             settle: None,
             ping: None,
             asking: None,
+            releases: ReleaseId::first(now.wall),
             retried: RetryId::default(),
             retry_waits: false,
             noted_pauses: Some(Vec::new()),
