@@ -46,12 +46,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         apps.filter_map(|(_, app)| look(app)).collect()
     }
 
-    /// A request that is given up may have reached the server: its slot is held as if it had.
+    /// A request that is given up may still be on its way to the server: its slot is held as if it had been waited for.
     async fn give_up_calls(&mut self) {
         self.calls.shutdown().await;
         let now = self.clock.now();
         for flight in std::mem::take(&mut self.flights).into_values() {
-            self.release(&flight, now);
+            let waited = now.at.saturating_duration_since(flight.sent.at);
+            let left = self.settings.request_timeout.saturating_sub(waited);
+            self.release_as_of(&flight, now.wall + left, now);
         }
     }
 

@@ -97,12 +97,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    /// Holds the slots of requests whose windows are not over.
+    /// Holds the slots of requests whose windows are not over. The window of one that was given up may not even have
+    /// begun; one that seems to begin later than any request lives was noted by a clock that was set back since.
     fn restore_budgets(&mut self, released: &[Release], now: Now) {
         for release in released {
+            let ahead = release.at.since(now.wall).min(self.settings.request_timeout);
             let ago = now.wall.since(release.at).saturating_sub(CUT_OFF);
             if let Some(budget) = self.budgets.iter_mut().find(|budget| budget.key == release.budget) {
-                budget.of(release.endpoint).restore(now.at, ago);
+                budget.of(release.endpoint).restore(now.at + ahead, ago);
             }
         }
     }

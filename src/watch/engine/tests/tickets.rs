@@ -94,6 +94,24 @@ async fn the_budget_survives_a_crash_with_requests_on_their_way() {
     bench.api.assert_never_more_than(20);
 }
 
+/// Promise 1: a stop gives up requests that are on their way. They may still arrive, so that their windows begin when
+/// they would have been given up anyway.
+#[tokio::test(start_paused = true)]
+async fn the_budget_survives_a_stop_with_requests_on_their_way() {
+    let api = FakeApi::new(|_, nth| (if nth == 1 { SECOND * 14 } else { SECOND / 10 }, Verdict::Pending));
+    let mut bench = Bench::new(api).tickets("default", (0..20).map(|ticket| ticket.to_string()));
+    bench.apps = vec![app("default", 20)];
+    bench.settings.until_done = false;
+    for seconds in [3, 200] {
+        let running = bench.start();
+        tokio::time::sleep(SECOND * seconds).await;
+        running.stop.cancel();
+        running.outcome.await.unwrap();
+    }
+    assert!(bench.api.with(|remote| remote.polls.len()) > 60);
+    bench.api.assert_never_more_than(20);
+}
+
 /// Promise 5: whoever waits longest is next, and nobody is forgotten while there is budget.
 #[tokio::test(start_paused = true)]
 async fn nobody_goes_unpolled_while_budget_is_left() {
