@@ -77,12 +77,19 @@ impl Budget {
 
     /// Holds up to `requests` more slots for one window: an earlier process may have sent that many
     /// without leaving a note. So many of them may still be `on_their_way`, for as long as `within`: their
-    /// window begins no sooner than they arrive.
-    pub fn assume_sent(&mut self, now: Instant, requests: usize, on_their_way: usize, within: Duration) {
-        for number in 0..requests.min(self.room(now)) {
-            let arrived_by = if number < on_their_way { now + within } else { now };
-            self.hold_until(arrived_by + self.per);
-        }
+    /// window begins no sooner than they arrive. Returns of each that is held how long from now that is.
+    #[must_use]
+    pub fn assume_sent(
+        &mut self,
+        now: Instant,
+        requests: usize,
+        on_their_way: usize,
+        within: Duration,
+    ) -> Vec<Duration> {
+        let lateness = |number| if number < on_their_way { within } else { Duration::ZERO };
+        let late: Vec<_> = (0..requests.min(self.room(now))).map(lateness).collect();
+        late.iter().for_each(|late| self.hold_until(now + *late + self.per));
+        late
     }
 
     /// The length of the window.
@@ -129,7 +136,7 @@ mod tests {
     fn what_may_arrive_late_is_held_for_longer() {
         let (start, late) = (Instant::now(), Duration::from_secs(15));
         let mut budget = budget(10);
-        budget.assume_sent(start, 7, 4, late);
+        assert_eq!(budget.assume_sent(start, 7, 4, late).iter().filter(|held| **held == late).count(), 4);
         let rooms = [start, start + PER, start + PER + late].map(|now| budget.room(now));
         assert_eq!(rooms, [3, 6, 10]);
     }
@@ -144,7 +151,7 @@ mod tests {
         assert_eq!(budget.room(start), 1);
         let ages: Vec<_> = budget.held(start + Duration::from_secs(1)).collect();
         assert_eq!(ages, [Duration::from_secs(51), Duration::from_secs(1)]);
-        budget.assume_sent(start, 100, 0, Duration::ZERO);
+        assert!(!budget.assume_sent(start, 100, 0, Duration::ZERO).is_empty());
         assert_eq!(budget.room(start), 0);
         assert_eq!(budget.next_room(start), Some(start + Duration::from_secs(10)));
         assert_eq!(budget.room(start + PER), 3);

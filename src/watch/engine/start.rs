@@ -130,12 +130,29 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let queries: Vec<_> = tickets.map(|(known, listed)| (known + listed).saturating_mul(each)).collect();
         // What it had in flight outlives it, and may arrive as late as its answer was waited for.
         let (in_flight, within) = (self.settings.max_in_flight.get(), self.settings.request_timeout);
-        for (place, (budget, queries)) in self.budgets.iter_mut().zip(queries).enumerate() {
+        for (place, queries) in queries.into_iter().enumerate() {
             let apps = self.apps.iter().filter(|app| app.budget == place).count();
             let on_their_way = in_flight.saturating_mul(apps);
-            budget.of(Endpoint::Query).assume_sent(now.at, queries, on_their_way, within);
+            self.assume_sent(place, Endpoint::Query, queries, on_their_way, within, now);
             let tokens = TOKEN_REQUESTS_UNNOTED;
-            budget.of(Endpoint::Token).assume_sent(now.at, tokens, tokens, within);
+            self.assume_sent(place, Endpoint::Token, tokens, tokens, within, now);
+        }
+    }
+
+    /// What is assumed is noted as well: after a clean stop the next start assumes nothing.
+    fn assume_sent(
+        &mut self,
+        place: usize,
+        endpoint: Endpoint,
+        requests: usize,
+        on_their_way: usize,
+        within: Duration,
+        now: Now,
+    ) {
+        let budget = &mut self.budgets[place];
+        for late in budget.of(endpoint).assume_sent(now.at, requests, on_their_way, within) {
+            let (id, at) = (self.releases.take(), now.wall + late);
+            self.ledger.released(Release { id, budget: budget.key.clone(), endpoint, at }, now.at);
         }
     }
 

@@ -94,6 +94,26 @@ async fn the_budget_survives_a_crash_with_requests_on_their_way() {
     bench.api.assert_never_more_than(20);
 }
 
+/// Promise 1: what is assumed after a crash outlives a stop in good order, after which nothing is assumed.
+#[tokio::test(start_paused = true)]
+async fn the_budget_survives_a_crash_and_then_a_stop() {
+    let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Pending)))
+        .tickets("default", (0..200).map(|ticket| ticket.to_string()));
+    bench.settings.until_done = false;
+    let dying = bench.start();
+    tokio::time::sleep(3 * SECOND / 10).await;
+    dying.outcome.abort();
+    let _ = dying.outcome.await;
+    for seconds in [5, 200] {
+        let running = bench.start();
+        tokio::time::sleep(SECOND * seconds).await;
+        running.stop.cancel();
+        running.outcome.await.unwrap();
+    }
+    assert!(bench.api.with(|remote| remote.polls.len()) > 200);
+    bench.api.assert_never_more_than(100);
+}
+
 /// Promise 1: a stop gives up requests that are on their way. They may still arrive, so that their windows begin when
 /// they would have been given up anyway.
 #[tokio::test(start_paused = true)]
