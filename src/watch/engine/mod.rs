@@ -216,6 +216,8 @@ struct Engine<A, S, L> {
     deadline: Option<Instant>,
     purge_at: Instant,
     stuck_since: Option<Instant>,
+    /// Since when tickets wait to start over and no verdict was announced.
+    unannounced_since: Option<Instant>,
     ending: Option<Ending>,
 }
 
@@ -282,6 +284,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             store_answered_at: None,
             purge_at: now.at,
             stuck_since: None,
+            unannounced_since: None,
             ending: None,
         };
         for app in apps {
@@ -413,8 +416,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             return self.end(End::Deadline, now);
         }
         // A list that is still coming in may bring more, and so does what has to wait for an announcement.
-        let more_to_come = self.taking.is_some() || self.retry_waits || !self.restarts.is_empty();
-        if !self.settings.until_done || more_to_come {
+        if !self.settings.until_done || self.taking.is_some() || self.waits_for_announcement(now) {
             return;
         }
         let pending = |place: &usize| self.tickets.pending_of(*place) > 0;
@@ -427,6 +429,16 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         } else if now.at - *self.stuck_since.get_or_insert(now.at) >= STUCK_AFTER {
             self.end(End::Stuck, now);
         }
+    }
+
+    /// Whether a ticket starts over once the verdict before is announced. Where nothing can be announced for long,
+    /// that is left to the next start.
+    fn waits_for_announcement(&mut self, now: Now) -> bool {
+        if !self.retry_waits && self.restarts.is_empty() {
+            self.unannounced_since = None;
+            return false;
+        }
+        now.at - *self.unannounced_since.get_or_insert(now.at) < STUCK_AFTER
     }
 
     /// Whether the app is paused and only a person or the next month can end that.

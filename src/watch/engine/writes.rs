@@ -109,6 +109,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn settle_ended(&mut self, ended: Result<io::Result<()>, JoinError>, now: Now) {
         match ended {
             Ok(Ok(())) => {
+                self.unannounced_since = None;
                 CrashPoint::LinesSafe.pass();
                 for verdict in self.ledger.settled() {
                     self.mark_announced(&verdict, now);

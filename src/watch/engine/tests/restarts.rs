@@ -38,6 +38,24 @@ async fn a_verdict_is_announced_before_its_ticket_starts_over() {
     assert_eq!(bench.log.count(TICKET_COMPLETED), 3, "the first once by each process, and the second");
 }
 
+/// Where nothing can be announced for good, a batch ends all the same and leaves it to the next one.
+#[tokio::test(start_paused = true)]
+async fn a_batch_does_not_wait_for_a_log_that_is_gone() {
+    let mut bench = unannounced().await;
+    bench.entries = vec![corrected()];
+    let began = tokio::time::Instant::now();
+    let outcome = bench.run().await;
+    assert_eq!((&outcome.end, polls(&bench)), (&End::Done, 1));
+    assert!(
+        outcome.unannounced > 0 && began.elapsed() < 3 * MINUTE,
+        "{outcome:?} after {:?}",
+        began.elapsed()
+    );
+    bench.log.with(|log| log.fails = false);
+    assert_eq!(bench.run().await.end, End::Done);
+    assert_eq!((polls(&bench), bench.store.row("1").token.as_str()), (2, "corrected"));
+}
+
 /// Promise 4: so it is with a ticket that was removed and is listed again.
 #[tokio::test(start_paused = true)]
 async fn a_removal_is_announced_before_its_ticket_comes_back() {
