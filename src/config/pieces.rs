@@ -11,7 +11,8 @@ pub(super) const PIECE: usize = 64 << 10;
 /// A piece that has no place to be cut is refused beyond this.
 pub(super) const PIECE_MAX: usize = 1 << 20;
 
-/// Bytes of a character at most: so many more are read, lest a piece be short again without one that was torn.
+/// Bytes of a character at most. A piece that can't be cut may end within one, which then begins the next; it is too
+/// long all the same.
 const CHARACTER_MAX: usize = 4;
 
 /// How much is asked of a file at once.
@@ -27,6 +28,8 @@ pub(super) struct Pieces<R> {
     length: usize,
     /// What was read and not handed out.
     buffer: Vec<u8>,
+    /// No line that begins before this byte of it is a place to cut.
+    searched: usize,
     /// Lines that were handed out.
     lines: usize,
     /// Bytes that were read.
@@ -52,7 +55,7 @@ impl Piece {
 impl<R: Read> Pieces<R> {
     /// Pieces of [`PIECE`] bytes, but for tests that want more cuts.
     pub(super) const fn of(source: R, length: usize) -> Self {
-        Self { source, length, buffer: Vec::new(), lines: 0, read: 0, is_at_end: false }
+        Self { source, length, buffer: Vec::new(), searched: 0, lines: 0, read: 0, is_at_end: false }
     }
 
     /// Bytes that were read so far, a byte order mark included.
@@ -66,10 +69,11 @@ impl<R: Read> Pieces<R> {
         if length == 0 {
             return Ok(None);
         }
-        let rest = self.buffer.split_off(length);
+        let rest = self.buffer.split_off(self.whole_characters(length));
         let bytes = std::mem::replace(&mut self.buffer, rest);
+        self.searched = 0;
         let lines_before = self.lines;
-        let text = self.text(bytes, lines_before)?;
+        let text = into_text(bytes, lines_before)?;
         self.lines += text.bytes().filter(|byte| *byte == b'\n').count();
         Ok(Some(Piece { text, lines_before }))
     }
@@ -77,8 +81,9 @@ impl<R: Read> Pieces<R> {
     /// Reads until there is a place to cut, or no more hope for one; says where to cut.
     fn fill(&mut self) -> Result<usize, Refusal> {
         loop {
-            if let Some(cut) = find_cut(&self.buffer, self.length) {
-                return Ok(cut);
+            match find_cut(&self.buffer, self.searched.max(self.length)) {
+                Ok(cut) => return Ok(cut),
+                Err(searched) => self.searched = searched,
             }
             if self.is_at_end || self.buffer.len() > PIECE_MAX + CHARACTER_MAX {
                 return Ok(self.buffer.len());
@@ -99,29 +104,42 @@ impl<R: Read> Pieces<R> {
         Ok(())
     }
 
-    /// The bytes as text. Only where a piece was too long to be cut can its end tear a character apart; what remains of
-    /// it is still too long.
-    fn text(&self, bytes: Vec<u8>, lines_before: usize) -> Result<String, Refusal> {
-        String::from_utf8(bytes).or_else(|error| {
-            let fault = error.utf8_error();
-            let mut bytes = error.into_bytes();
-            let is_torn = fault.error_len().is_none() && !self.is_at_end;
-            bytes.truncate(fault.valid_up_to());
-            let before = String::from_utf8(bytes).unwrap_or_default();
-            if is_torn { Ok(before) } else { Err(Refusal::NotUtf8(Position::after(lines_before, &before))) }
-        })
+    /// How many of the first `length` bytes to hand out, lest a character be torn apart where more of it is to come.
+    fn whole_characters(&self, length: usize) -> usize {
+        let is_last = self.is_at_end && length == self.buffer.len();
+        match std::str::from_utf8(&self.buffer[..length]) {
+            Err(fault) if fault.error_len().is_none() && !is_last => fault.valid_up_to(),
+            _ => length,
+        }
     }
 }
 
-/// The start of the first line past a piece's length that begins with `[[`.
-fn find_cut(text: &[u8], length: usize) -> Option<usize> {
-    let from = length.min(text.len());
-    let ends =
-        text[from..].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| from + at + 1);
-    ends.into_iter().find(|start| {
-        let blanks = text[*start..].iter().take_while(|byte| b" \t".contains(byte)).count();
-        text[start + blanks..].starts_with(b"[[")
+fn into_text(bytes: Vec<u8>, lines_before: usize) -> Result<String, Refusal> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let mut bytes = error.into_bytes();
+        bytes.truncate(valid);
+        let before = String::from_utf8(bytes).unwrap_or_default();
+        Refusal::NotUtf8(Position::after(lines_before, &before))
     })
+}
+
+/// The start of the first line past `from` that begins with `[[`; or from where to look on once there is more text.
+fn find_cut(text: &[u8], from: usize) -> Result<usize, usize> {
+    let mut searched = from;
+    while let Some(end) = text.get(searched..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
+        let start = searched + end + 1;
+        let blanks = text[start..].iter().take_while(|byte| b" \t".contains(byte)).count();
+        if text[start + blanks..].starts_with(b"[[") {
+            return Ok(start);
+        }
+        if start + blanks + 2 > text.len() {
+            // More of this line may make it one.
+            return Err(searched);
+        }
+        searched = start;
+    }
+    Err(searched.max(text.len()))
 }
 
 #[cfg(test)]
@@ -202,6 +220,9 @@ mod tests {
             let mut pieces = Pieces::of(text.as_bytes(), PIECE);
             let piece = pieces.next().unwrap().unwrap();
             assert!(piece.is_too_long() && piece.text.len() < 2 * PIECE_MAX);
+            let rest = all(pieces).unwrap();
+            let rest: String = rest.iter().map(|piece| piece.text.as_str()).collect();
+            assert!(piece.text + &rest == text, "no byte is lost");
         }
     }
 }
