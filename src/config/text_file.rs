@@ -98,6 +98,12 @@ pub(super) fn open(path: &Path, forbidden: &Forbidden) -> Result<File, Refusal> 
     opened.map_err(|error| unreadable(&error))
 }
 
+/// What of an open file changes when its content does: its length, and when it was last written to.
+pub(super) fn state(file: &File) -> Result<(u64, [i64; 4]), Refusal> {
+    let found = file.metadata().map_err(|error| unreadable(&error))?;
+    Ok((found.len(), [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()]))
+}
+
 /// A file that can't be read for now.
 pub(super) fn unreadable(error: &io::Error) -> Refusal {
     Refusal::Unreadable(describe(error))

@@ -32,6 +32,9 @@ const KEYS: &[&str] = &["ticket"];
 /// Bytes of all watch lists together at most: some 400,000 tickets.
 const SIZE_MAX: u64 = 64 << 20;
 
+/// How often a file is read that changes meanwhile, before that is left to the next look.
+const TRIES: usize = 3;
+
 /// Entries that are handed out together.
 const PART: usize = 1000;
 
@@ -115,9 +118,7 @@ pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) ->
         if wanted == Treatment::Leave {
             continue;
         }
-        let content =
-            text_file::open(&file.path, &terms.forbidden).and_then(|opened| reading.read(file, opened));
-        match content {
+        match reading.read_at_rest(file, &terms.forbidden) {
             Ok(content) => reading.add(file, content, wanted),
             Err(refusal) => reading.refuse(file, refusal, terms.config_path, wanted),
         }
@@ -167,7 +168,7 @@ struct Reading<'t> {
     places: Places,
     /// Bytes of the pieces in which a file is parsed.
     piece: usize,
-    /// Bytes that were read.
+    /// Bytes of the files that were taken.
     size: u64,
     lists: Lists,
 }
@@ -182,6 +183,8 @@ struct Content {
     /// No other piece may follow: its list is an array in brackets of its own, which can't go on below a header. Only its
     /// own piece shows that.
     is_closed: bool,
+    /// Bytes that were read.
+    size: u64,
     hasher: DefaultHasher,
 }
 
@@ -189,6 +192,20 @@ impl<'t> Reading<'t> {
     fn new(apps: Option<&'t [AppName]>, now: WallTime) -> Self {
         let lists = Lists { entries: large_vec(), ..Lists::default() };
         Self { apps, now, places: Places::default(), piece: PIECE, size: 0, lists }
+    }
+
+    /// Reads a file that did not change meanwhile: half an old list and half a new one may look like a good one.
+    fn read_at_rest(&mut self, file: &ListFile, forbidden: &Forbidden) -> Result<Content, Refusal> {
+        for _ in 0..TRIES {
+            let opened = text_file::open(&file.path, forbidden)?;
+            let before = text_file::state(&opened)?;
+            let content = self.read(file, &opened)?;
+            if text_file::state(&opened)? == before {
+                return Ok(content);
+            }
+            self.places.forget_from(content.first, &mut self.lists.entries);
+        }
+        Err(Refusal::Unreadable("changes while it is read".to_owned()))
     }
 
     /// Reads a whole file, and checks its entries until there are more mistakes than anybody wants to hear of.
@@ -200,11 +217,12 @@ impl<'t> Reading<'t> {
             found: Found::default(),
             keys: TicketKeys::default(),
             is_closed: false,
+            size: 0,
             hasher: DefaultHasher::new(),
         };
         let read = self.read_pieces(file, &mut pieces, &mut content);
-        let is_too_large = pieces.bytes_read() > left;
-        self.size += pieces.bytes_read().min(left);
+        content.size = pieces.bytes_read();
+        let is_too_large = content.size > left;
         if read.is_err() || is_too_large {
             self.places.forget_from(content.first, &mut self.lists.entries);
         }
@@ -269,6 +287,7 @@ impl<'t> Reading<'t> {
         if is_bad {
             self.reject(file);
         } else {
+            self.size += content.size;
             lists.keys.insert(file.path.to_path_buf(), content.keys.packed());
         }
     }
@@ -433,6 +452,9 @@ fn list_entries<'d>(root: &Section<'d>) -> Vec<Section<'d>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::config::pieces::PIECE_MAX;
 
@@ -451,6 +473,55 @@ mod tests {
                 assert!(problem.is_error(), "{problem}");
             }
         }
+    }
+
+    /// Promise 6: a list that is written to while it is read is not taken for what it said halfway, and what was read of
+    /// it is forgotten.
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_left_to_the_next_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.toml");
+        let entry = |number| format!("[[ticket]]\nticket = '{number}'\ntoken = 'd'\n");
+        std::fs::write(&path, (0..5000).map(entry).collect::<String>()).unwrap();
+        let file = ListFile { path: path.as_path().into(), named_by: None };
+        let apps = [AppName::new("a")];
+        let mut reading = Reading::new(Some(&apps), WallTime::from_millis(1));
+        let is_over = AtomicBool::new(false);
+        let refusal = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let writer = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    writer.write_all_at(b"[", 0).unwrap();
+                }
+            });
+            let read = reading.read_at_rest(&file, &Forbidden::default());
+            is_over.store(true, Ordering::Relaxed);
+            read.err()
+        });
+        assert!(matches!(refusal, Some(Refusal::Unreadable(_))), "{refusal:?}");
+        assert!(reading.lists.entries.is_empty());
+        let content = reading.read_at_rest(&file, &Forbidden::default()).unwrap();
+        assert!(!content.found.has_errors() && reading.lists.entries.len() == 5000);
+    }
+
+    /// A file that is not taken takes none of the room for others.
+    #[test]
+    fn what_is_refused_leaves_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            ListFile { path: path.as_path().into(), named_by: None }
+        };
+        let apps = [AppName::new("a")];
+        let mut reading = Reading::new(Some(&apps), WallTime::from_millis(1));
+        let endless = std::fs::File::open("/dev/zero").unwrap();
+        let large = file("large.toml", b"");
+        assert!(matches!(reading.read(&large, endless), Err(Refusal::Unfit(_))));
+        let good = file("good.toml", b"[[ticket]]\nticket = '1'\ntoken = 'd'\n");
+        let content = reading.read_at_rest(&good, &Forbidden::default()).unwrap();
+        reading.add(&good, content, Treatment::Take);
+        assert_eq!((reading.lists.entries.len(), reading.size), (1, 36));
     }
 
     #[test]
