@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use self::cell::{Cell, PHASES, Phase, Said, THROTTLED_FOR, lines_of};
 use self::table::{Ill, Row, Verdict, rows};
+use crate::canaries::traced;
 use crate::harness::{Bench, PATIENCE, Running};
 
 /// Promises 2 and 3, cell by cell: each answer gets the verdict of its row, no throttle in force is cut short by it,
@@ -112,7 +113,8 @@ fn play(rows: Vec<Row>, request_timeout: &str) {
     bench.reconfigure("request_timeout = \"2s\"", &format!("request_timeout = \"{request_timeout}\""));
     bench.write("watchlist.toml", &list);
 
-    let run = bench.start(&["--until-done", "--log-level", "debug"]);
+    let level = if traced() { "trace" } else { "debug" };
+    let run = bench.start(&["--until-done", "--log-level", level]);
     strike(&bench, &run, &mut cells);
     let ended = run.wait();
     assert_eq!(ended.code, Some(10), "some jobs failed: {}", ended.stderr);

@@ -26,7 +26,7 @@ pub(super) enum Phase {
 pub(super) const PHASES: [Phase; 3] = [Phase::First, Phase::During, Phase::After];
 
 /// Longer than the watcher's own time limit for a request that hangs.
-pub(super) const THROTTLED_FOR: Duration = Duration::from_secs(6);
+pub(super) const THROTTLED_FOR: Duration = Duration::from_secs(10);
 
 /// A cell at work.
 #[derive(Debug)]
