@@ -21,7 +21,7 @@ const READ_AT_ONCE: usize = 16 << 10;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Cuts a text before lines that begin with `[[`. Within a value such a line can stand only in a text
-/// over several lines, which no key here takes.
+/// over several lines, which nobody needs here, and which is then said to be never closed.
 pub(super) struct Pieces<R> {
     source: R,
     /// Bytes of a piece at least.

@@ -29,8 +29,15 @@ use crate::domain::{AppName, TicketKeys, WallTime, WatchEntry, WatchList, large_
 
 const KEYS: &[&str] = &["ticket"];
 
-/// Bytes of all watch lists together at most: some 400,000 tickets.
+/// Bytes of all watch lists together at most.
 const SIZE_MAX: u64 = 64 << 20;
+
+/// Tickets of all watch lists together at most. So many are written to the state file within the time that a stop has.
+const TICKETS_MAX: usize = 400_000;
+
+/// Problems of all watch lists together that are told at most; the rest is counted. Ten thousand bad files would fill a disk
+/// with what is wrong with them.
+const TOLD_MAX: usize = 1000;
 
 /// How often a file is read that changes meanwhile, before that is left to the next look.
 const TRIES: usize = 3;
@@ -123,7 +130,7 @@ pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) ->
             Err(refusal) => reading.refuse(file, refusal, terms.config_path, wanted),
         }
     }
-    reading.lists
+    reading.into_lists(terms.config_path)
 }
 
 /// Checks one text as the only watch list.
@@ -170,6 +177,8 @@ struct Reading<'t> {
     piece: usize,
     /// Bytes of the files that were taken.
     size: u64,
+    /// Problems that nobody is told.
+    untold: usize,
     lists: Lists,
 }
 
@@ -191,7 +200,7 @@ struct Content {
 impl<'t> Reading<'t> {
     fn new(apps: Option<&'t [AppName]>, now: WallTime) -> Self {
         let lists = Lists { entries: large_vec(), ..Lists::default() };
-        Self { apps, now, places: Places::default(), piece: PIECE, size: 0, lists }
+        Self { apps, now, places: Places::default(), piece: PIECE, size: 0, untold: 0, lists }
     }
 
     /// Reads a file that did not change meanwhile: half an old list and half a new one may look like a good one.
@@ -244,6 +253,10 @@ impl<'t> Reading<'t> {
                 self.read_piece(file, &piece, content);
                 is_wanted &= !piece.is_too_long() && !content.found.is_full();
             }
+            if self.lists.entries.len() > TICKETS_MAX {
+                let message = format!("all watch lists together list more than {TICKETS_MAX} tickets");
+                return Err(Refusal::Unfit(message));
+            }
         }
         Ok(())
     }
@@ -282,8 +295,9 @@ impl<'t> Reading<'t> {
             lists.unfinished.insert(file.path.to_path_buf());
             return;
         }
-        lists.problems.extend(content.found.into_problems(&file.path));
         lists.contents.insert(file.path.to_path_buf(), content.hasher.finish());
+        self.tell(content.found.into_problems(&file.path));
+        let lists = &mut self.lists;
         if is_bad {
             self.reject(file);
         } else {
@@ -303,8 +317,24 @@ impl<'t> Reading<'t> {
         }
         let problem = refused_file(config_path, file, refusal);
         self.lists.contents.insert(path, hash(&problem.message));
-        self.lists.problems.push(problem);
+        self.tell(vec![problem]);
         self.reject(file);
+    }
+
+    /// Tells the problems of one more file, as far as there is room.
+    fn tell(&mut self, problems: Vec<Problem>) {
+        let room = TOLD_MAX.saturating_sub(self.lists.problems.len());
+        self.untold += problems.len().saturating_sub(room);
+        self.lists.problems.extend(problems.into_iter().take(room));
+    }
+
+    /// The lists, with a word on problems that were not told.
+    fn into_lists(mut self, config_path: &Arc<Path>) -> Lists {
+        if self.untold > 0 {
+            let message = format!("… and {} more problems of the watch lists", self.untold);
+            self.lists.problems.push(Problem::error(config_path, None, message));
+        }
+        self.lists
     }
 
     fn reject(&mut self, file: &ListFile) {
@@ -502,6 +532,34 @@ mod tests {
         assert!(reading.lists.entries.is_empty());
         let content = reading.read_at_rest(&file, &Forbidden::default()).unwrap();
         assert!(!content.found.has_errors() && reading.lists.entries.len() == 5000);
+    }
+
+    /// Promise: what many bad files have in common is not told of each for ever.
+    #[test]
+    fn a_flood_of_bad_files_is_counted() {
+        let path: Arc<Path> = Path::new("list.toml").into();
+        let mut reading = Reading::new(None, WallTime::from_millis(1));
+        for _ in 0..TOLD_MAX + 7 {
+            reading.tell(vec![Problem::error(&path, None, "bad")]);
+        }
+        let problems = reading.into_lists(&path).problems;
+        assert_eq!(problems.len(), TOLD_MAX + 1);
+        assert!(problems[TOLD_MAX].message.contains("7 more"), "{}", problems[TOLD_MAX]);
+    }
+
+    /// Promise: a list is bounded by what it costs to follow it, too.
+    #[test]
+    fn too_many_tickets_are_refused() {
+        let apps = [AppName::new("a")];
+        let entries = || (0..=TICKETS_MAX).map(|n| format!("[[ticket]]\nticket='{n}'\ntoken='d'\n"));
+        let text: String = entries().take(TICKETS_MAX).collect();
+        let path = Path::new("list.toml").into();
+        let now = WallTime::from_millis(1);
+        assert!(check(&path, &text, Some(&apps), now).problems.is_empty());
+        let text: String = entries().collect();
+        let lists = check(&path, &text, Some(&apps), now);
+        assert!(lists.problems[0].message.contains("more than 400000 tickets"), "{}", lists.problems[0]);
+        assert!(lists.entries.is_empty());
     }
 
     /// A file that is not taken takes none of the room for others.
