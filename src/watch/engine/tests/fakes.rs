@@ -231,6 +231,8 @@ pub(super) struct Memory {
     pub(super) slow: Vec<Duration>,
     /// How long the next commits take that go well.
     pub(super) late: Vec<Duration>,
+    /// Commits that have begun and not ended.
+    pub(super) under_way: usize,
     /// Commits are durable and are reported as failed.
     pub(super) lies: bool,
     /// Who opened it last: what an earlier process still has under way is lost with it.
@@ -269,7 +271,9 @@ impl Store for FakeStore {
 
     async fn commit(&self, batch: Batch) -> Result<(), Box<CommitError>> {
         let (slow, late, life) = self.with(|kept| (kept.slow.pop(), kept.late.pop(), kept.lives));
+        self.with(|kept| kept.under_way += 1);
         tokio::time::sleep(slow.or(late).unwrap_or(SECOND / 100)).await;
+        self.with(|kept| kept.under_way -= 1);
         self.with(|kept| {
             let failed = |batch| {
                 let (action, path) = ("write", "state.db".into());
