@@ -115,6 +115,7 @@ pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) ->
     let Expanded { files, problems, lost } = sources::expand(terms.config_path, terms.sources);
     let mut reading = Reading::new(terms.apps, terms.now);
     let lists = &mut reading.lists;
+    lists.entries = large_vec();
     lists.is_fatal = !problems.is_empty();
     let hidden = lost.iter().zip(&problems).map(|(pattern, why)| (pattern.into(), hash(&why.message)));
     lists.contents.extend(hidden);
@@ -199,7 +200,7 @@ struct Content {
 
 impl<'t> Reading<'t> {
     fn new(apps: Option<&'t [AppName]>, now: WallTime) -> Self {
-        let lists = Lists { entries: large_vec(), ..Lists::default() };
+        let lists = Lists::default();
         Self { apps, now, places: Places::default(), piece: PIECE, size: 0, untold: 0, lists }
     }
 
