@@ -182,7 +182,7 @@ impl Gate {
             }
             // Sent before the pause began: the reason in force is the newer one.
             Some(pause) if pause.reason.ended_by() != PauseEnd::Time && sent < pause.since => false,
-            None if self.is_over(sent) => false,
+            _ if self.is_over(sent) => false,
             // The server still counts: a fault found meanwhile must not shorten the wait.
             Some(pause) => {
                 let timed = pause.reason.ended_by() == PauseEnd::Time;
@@ -208,8 +208,9 @@ impl Gate {
         }
     }
 
-    /// A request sent at `sent` was accepted. Returns the pause that this ended.
-    pub(super) fn accepted(&mut self, sent: Instant) -> Option<Pause> {
+    /// A request sent at `sent` was accepted. Returns the pause that this ended; a throttle that goes on behind
+    /// it is then the pause in force.
+    pub(super) fn accepted(&mut self, sent: Instant, now: Now) -> Option<Pause> {
         match self.pause {
             None => {
                 self.throttles = 0;
@@ -218,6 +219,9 @@ impl Gate {
             Some(pause) if sent >= pause.since && pause.reason.ended_by() != PauseEnd::Time => {
                 self.pause = None;
                 self.open_since = Some(sent);
+                if let Some(end) = pause.counted_until.filter(|end| *end > now.at) {
+                    self.begin(PauseReason::RateLimited, end - now.at, now);
+                }
                 Some(pause)
             }
             Some(_) => None,

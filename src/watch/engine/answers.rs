@@ -116,7 +116,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             | Verdict::Postponed
             | Verdict::Unclear(
                 ErrorKind::NoFileToken | ErrorKind::UnknownJobStatus | ErrorKind::UnknownCode,
-            ) => self.accepted(flight, generation),
+            ) => self.accepted(flight, generation, now),
             Verdict::Retry { .. } | Verdict::Unclear(ErrorKind::MalformedAnswer) => {
                 self.call_failed(place, &answer.detail, now);
                 self.probe_lost(flight, now);
@@ -129,11 +129,17 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         false
     }
 
-    fn accepted(&mut self, flight: &Flight, generation: u64) {
+    fn accepted(&mut self, flight: &Flight, generation: u64, now: Now) {
         let app = &mut self.apps[flight.app];
         app.access.accepted(generation);
-        if let Some(pause) = app.gate.accepted(flight.sent.at) {
-            report::app_resumed(&app.app.name, Endpoint::Query.as_str(), &pause);
+        if let Some(over) = app.gate.accepted(flight.sent.at, now) {
+            match app.gate.pause() {
+                None => report::app_resumed(&app.app.name, Endpoint::Query.as_str(), &over),
+                Some(pause) => {
+                    app.meters.paused(pause.reason);
+                    report::app_paused(&app.app.name, Endpoint::Query.as_str(), pause, &Detail::default());
+                }
+            }
         }
         if app.call_answered() == Some(HealthChange::Recovered) {
             report::app_recovered(&app.app.name);
@@ -203,7 +209,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         match result {
             Ok(grant) => {
-                app.token_gate.accepted(flight.sent.at);
+                app.token_gate.accepted(flight.sent.at, now);
                 // A token that lies ready says nothing about the server.
                 if app.fetches_tokens() {
                     app.reached();

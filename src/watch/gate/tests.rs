@@ -60,8 +60,8 @@ fn only_an_accepted_answer_sent_since_ends_a_fault() {
     let (line, mut gate) = (Line::new(), Gate::default());
     let before = line.at(0).at;
     assert!(gate.fault(PauseReason::ScopeMissing, before, line.at(1)));
-    assert!(gate.accepted(before).is_none(), "sent before the pause");
-    assert_eq!(gate.accepted(line.at(3).at).unwrap().reason, PauseReason::ScopeMissing);
+    assert!(gate.accepted(before, line.at(2)).is_none(), "sent before the pause");
+    assert_eq!(gate.accepted(line.at(3).at, line.at(3)).unwrap().reason, PauseReason::ScopeMissing);
     assert_eq!(gate.passage(line.at(3).at), Passage::Open);
     assert!(!gate.fault(PauseReason::ScopeMissing, line.at(2).at, line.at(4)), "a late answer is old news");
     assert!(!gate.throttled(None, line.at(2).at, line.at(4)));
@@ -115,7 +115,7 @@ fn throttling_without_a_time_doubles_until_an_answer_is_accepted() {
     };
     let growing: Vec<_> = (0..6).map(|round| waited(&mut gate, line.at(round * 1000))).collect();
     assert_eq!(growing, [60, 120, 240, 480, 600, 600]);
-    gate.accepted(line.at(7000).at);
+    gate.accepted(line.at(7000).at, line.at(7000));
     assert_eq!(waited(&mut gate, line.at(8000)), 60);
 }
 
@@ -199,4 +199,27 @@ fn a_throttle_lasts_behind_a_fault() {
     probed.try_again(line.at(6));
     assert_eq!(probed.passage(line.at(6).at), Passage::Closed(Some(line.at(63).at)));
     assert_eq!(probed.passage(line.at(63).at), Passage::Probe);
+}
+
+/// A throttle that was named behind a fault outlasts it: the server counts on, whatever the probe brought.
+#[test]
+fn a_throttle_lasts_when_the_fault_before_it_ends() {
+    let (line, mut gate) = (Line::new(), Gate::default());
+    gate.fault(PauseReason::ScopeMissing, line.at(0).at, line.at(1));
+    gate.probe_sent();
+    gate.throttled(Some(60 * SECOND), line.at(0).at, line.at(4));
+    assert_eq!(gate.accepted(line.at(3).at, line.at(5)).unwrap().reason, PauseReason::ScopeMissing);
+    let shown = gate.pause().unwrap().view();
+    assert_eq!((shown.reason, shown.until), (PauseReason::RateLimited, Some(line.at(64).wall)));
+    gate.try_again(line.at(6));
+    assert!(!gate.fault(PauseReason::ScopeMissing, line.at(2).at, line.at(7)), "a late answer is old news");
+    assert_eq!(gate.passage(line.at(63).at), Passage::Closed(Some(line.at(64).at)));
+    assert_eq!(gate.expire(line.at(64).at).unwrap().reason, PauseReason::RateLimited);
+    assert_eq!(gate.passage(line.at(64).at), Passage::Open);
+
+    let mut late = Gate::default();
+    late.throttled(Some(60 * SECOND), line.at(0).at, line.at(0));
+    late.fault(PauseReason::ScopeMissing, line.at(0).at, line.at(1));
+    assert!(late.accepted(line.at(60).at, line.at(60)).is_some());
+    assert_eq!(late.passage(line.at(60).at), Passage::Open, "the server has counted to the end");
 }
