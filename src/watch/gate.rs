@@ -144,28 +144,18 @@ impl Gate {
         if self.pause.is_none() && self.is_over(sent) {
             return false;
         }
-        match &mut self.pause {
+        match self.pause {
             None => {
                 let wait = named.unwrap_or_else(|| self.next_throttle());
                 self.begin(PauseReason::RateLimited, wait, now);
                 true
             }
             Some(pause) => {
-                // A throttled probe was no use: the next one waits longer.
-                if pause.probing && sent >= pause.since {
-                    *pause = prolonged(*pause, now);
-                }
-                // A late answer can name a later end, but is no new offence.
-                let end = now.at + named.unwrap_or(Duration::ZERO);
-                if named.is_some() {
-                    pause.counted_until = Some(pause.not_counted(end));
-                }
-                if end > pause.next {
-                    pause.next = end;
-                    pause.next_wall = now.wall + (end - now.at);
-                    let timed = pause.reason.ended_by() == PauseEnd::Time;
-                    pause.until = timed.then_some(pause.next_wall).or(pause.until);
-                }
+                // A late answer can name a later end, but is no new offence; nor is one of the same volley.
+                let is_offence =
+                    pause.reason.ended_by() != PauseEnd::Time && sent >= pause.not_counted(pause.since);
+                let wait = named.or_else(|| is_offence.then(|| self.next_throttle()));
+                self.pause = Some(throttled(pause, wait, sent, now));
                 false
             }
         }
@@ -316,6 +306,24 @@ fn first_wait(reason: PauseReason, now: Now) -> Duration {
         PauseEnd::Quota => QUOTA_PROBE.min(now.wall.next_month().since(now.wall)).max(PROBE_FIRST),
         PauseEnd::Time | PauseEnd::Repair => PROBE_FIRST,
     }
+}
+
+/// The pause in force, after a request sent at `sent` was throttled, for that long if it is a new throttle or a
+/// named one.
+fn throttled(pause: Pause, wait: Option<Duration>, sent: Instant, now: Now) -> Pause {
+    // A throttled probe was no use: the next one waits longer.
+    let is_probe = pause.probing && sent >= pause.since;
+    let mut pause = if is_probe { prolonged(pause, now) } else { pause };
+    let Some(wait) = wait else { return pause };
+    let end = now.at + wait;
+    pause.counted_until = Some(pause.not_counted(end));
+    if end > pause.next {
+        pause.next = end;
+        pause.next_wall = now.wall + wait;
+        let timed = pause.reason.ended_by() == PauseEnd::Time;
+        pause.until = timed.then_some(pause.next_wall).or(pause.until);
+    }
+    pause
 }
 
 fn prolonged(pause: Pause, now: Now) -> Pause {

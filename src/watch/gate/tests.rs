@@ -133,7 +133,7 @@ fn a_throttled_probe_keeps_the_fault_and_waits_longer() {
     let mut broken = Gate::default();
     broken.fault(PauseReason::ScopeMissing, line.at(0).at, line.at(0));
     broken.probe_sent();
-    broken.throttled(None, line.at(2).at, line.at(2));
+    broken.throttled(Some(SECOND), line.at(2).at, line.at(2));
     assert_eq!(broken.passage(line.at(2).at), Passage::Closed(Some(line.at(6).at)), "no storm of probes");
     broken.probe_sent();
     broken.throttled(Some(90 * SECOND), line.at(6).at, line.at(6));
@@ -222,4 +222,29 @@ fn a_throttle_lasts_when_the_fault_before_it_ends() {
     late.fault(PauseReason::ScopeMissing, line.at(0).at, line.at(1));
     assert!(late.accepted(line.at(60).at, line.at(60)).is_some());
     assert_eq!(late.passage(line.at(60).at), Passage::Open, "the server has counted to the end");
+}
+
+/// A throttle without a named time lasts as long behind a fault as it would by itself, also after a hangup.
+#[test]
+fn a_throttle_without_a_time_lasts_behind_a_fault() {
+    let (line, mut gate) = (Line::new(), Gate::default());
+    gate.fault(PauseReason::ScopeMissing, line.at(0).at, line.at(1));
+    gate.throttled(None, line.at(0).at, line.at(2));
+    gate.try_again(line.at(2));
+    assert_eq!(gate.passage(line.at(2).at), Passage::Probe, "sent before the fault: it names nothing");
+    gate.probe_sent();
+    gate.throttled(None, line.at(2).at, line.at(3));
+    // Others with the same budget had polls in flight as well.
+    gate.throttled(None, line.at(2).at, line.at(4));
+    gate.try_again(line.at(5));
+    assert_eq!(gate.passage(line.at(5).at), Passage::Closed(Some(line.at(63).at)));
+    assert_eq!(gate.passage(line.at(63).at), Passage::Probe);
+    gate.probe_sent();
+    gate.throttled(None, line.at(63).at, line.at(64));
+    gate.try_again(line.at(65));
+    assert_eq!(gate.passage(line.at(65).at), Passage::Closed(Some(line.at(184).at)), "doubled");
+    gate.accepted(line.at(184).at, line.at(184));
+    gate.accepted(line.at(184).at, line.at(185));
+    gate.throttled(None, line.at(200).at, line.at(200));
+    assert_eq!(gate.pause().unwrap().next, line.at(260).at, "an accepted answer ends the doubling");
 }
