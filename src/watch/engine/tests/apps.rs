@@ -1,5 +1,7 @@
 //! Apps through the engine: whose fault is whose, and what each costs.
 
+use std::collections::HashMap;
+
 use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
@@ -367,4 +369,33 @@ async fn requests_are_counted_by_month() {
     let running = bench.start();
     tokio::time::sleep(MINUTE).await;
     assert!((1..sent).contains(&count(&running)), "{}", count(&running));
+}
+
+/// A throttle that was named behind a fault goes on when the fault is over, and is announced as what it is.
+#[tokio::test(start_paused = true)]
+async fn a_throttle_behind_a_fault_is_announced_when_the_fault_is_over() {
+    let api = FakeApi::new(|ticket, nth| match (ticket, nth) {
+        ("b", 1) => (10 * SECOND, Verdict::Throttled { reset: Some(MINUTE) }),
+        ("a", 1) => (SECOND, Verdict::AppFault(PauseReason::ScopeMissing)),
+        ("a", 2) => (20 * SECOND, Verdict::Pending),
+        _ => (SECOND, completed()),
+    });
+    let mut bench = Bench::new(api);
+    bench.apps = vec![app("a", 100), App { name: AppName::new("b"), ..app("a", 100) }];
+    bench = bench.tickets("a", ["a"]).tickets("b", ["b"]);
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(3 * MINUTE).await;
+    let sent: Vec<_> = bench.api.with(|remote| remote.polls.iter().map(|sent| sent.at).collect());
+    let gap = sent.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(gap >= MINUTE, "the server counted on: {gap:?}");
+    assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (3, 2));
+    assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 2);
+    let reasons = bench.log.with(|log| {
+        let of_a = |line: &&HashMap<String, String>| line.get("app").is_some_and(|app| app == "a");
+        log.lines.iter().filter(of_a).filter_map(|line| line.get("reason").cloned()).collect::<Vec<_>>()
+    });
+    assert_eq!(reasons, ["scope_missing", "rate_limited", "rate_limited"]);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
 }
