@@ -13,7 +13,9 @@ pub(super) fn shapes(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
     let hex = |digits: fn(&u8) -> String| bytes.iter().map(digits).collect();
     let percent = |set| utf8_percent_encode(secret, set).to_string();
+    let percent_lower = |set| utf8_percent_encode(secret, set).map(lower_digits).collect();
     let mut shapes = vec![percent(RESERVED), percent(NON_ALPHANUMERIC)];
+    shapes.extend([percent_lower(RESERVED), percent_lower(NON_ALPHANUMERIC)]);
     shapes.extend([hex(|byte| format!("{byte:02x}")), hex(|byte| format!("{byte:02X}"))]);
     for before in 0..3 {
         shapes.extend([base64(&STANDARD_NO_PAD, bytes, before), base64(&URL_SAFE_NO_PAD, bytes, before)]);
@@ -23,6 +25,12 @@ pub(super) fn shapes(secret: &str) -> Vec<String> {
     shapes.dedup();
     shapes.retain(|shape| shape != secret);
     shapes
+}
+
+/// A piece of a percent-encoded text, with the other digits that RFC 3986 allows. A bare `%` is no piece: it is
+/// encoded as well.
+fn lower_digits(piece: &str) -> String {
+    if piece.starts_with('%') { piece.to_ascii_lowercase() } else { piece.to_owned() }
 }
 
 /// The characters that the secret alone decides where it stands in a longer text, such as behind `Bearer `: its first
@@ -59,6 +67,20 @@ mod tests {
                     assert!(holds || encoded.contains(secret), "{text}: {encoded}");
                 }
             }
+        }
+    }
+
+    /// Promise 7: a URL may be written with upper or lower digits, and with all or only the needed ones encoded.
+    #[test]
+    fn a_secret_in_a_url_has_a_shape() {
+        let shapes = shapes("Ab+/=&-9%Z");
+        for url in [
+            "Ab%2B%2F%3D%26-9%25Z",
+            "Ab%2b%2f%3d%26-9%25Z",
+            "Ab%2B%2F%3D%26%2D9%25Z",
+            "Ab%2b%2f%3d%26%2d9%25Z",
+        ] {
+            assert!(shapes.contains(&url.to_owned()), "{url}");
         }
     }
 
