@@ -149,7 +149,10 @@ impl Site {
         };
         let url = query_url(&self.app.base_url, query.ticket.as_str(), query.token.as_str());
         match send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
-            Ok(received) => self.known.with(access_token, |secrets| judge::of_answer(&received, secrets)),
+            Ok(received) => {
+                let sent = Some((&self.app.name, access_token));
+                self.known.with(sent, |secrets| judge::of_answer(&received, secrets))
+            }
             Err(error) => unsent(of_send_error(&error), describe(error)),
         }
     }
@@ -167,7 +170,7 @@ impl Site {
         let url = endpoint_url(&self.app.base_url, access_token::PATH);
         let json = HeaderValue::from_static("application/json; charset=utf-8");
         match send(self.client.post(url).header(CONTENT_TYPE, json).body(body)).await {
-            Ok(received) => self.known.with("", |secrets| access_token::of_answer(&received, secrets)),
+            Ok(received) => self.known.with(None, |secrets| access_token::of_answer(&received, secrets)),
             Err(error) => trouble(TokenTrouble::Retry(ErrorKind::Network), describe(error)),
         }
     }

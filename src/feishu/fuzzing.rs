@@ -36,7 +36,8 @@ impl Asker {
     /// What an answer of query export task means.
     pub(crate) fn of_query(&self, status: u16, headers: &HeaderMap, body: &[u8], arrival: Arrival) -> Answer {
         let received = received(status, headers, body, arrival);
-        self.known().with(self.access_token, |secrets| judge::of_answer(&received, secrets))
+        let app = AppName::new("asker");
+        self.known().with(Some((&app, self.access_token)), |secrets| judge::of_answer(&received, secrets))
     }
 
     /// What an answer of the token endpoint means.
@@ -48,7 +49,7 @@ impl Asker {
         arrival: Arrival,
     ) -> TokenAnswer {
         let received = received(status, headers, body, arrival);
-        self.known().with("", |secrets| access_token::of_answer(&received, secrets))
+        self.known().with(None, |secrets| access_token::of_answer(&received, secrets))
     }
 }
 
