@@ -23,7 +23,7 @@ pub(super) const PATH: &str = "/open-apis/auth/v3/tenant_access_token/internal";
 const LIFE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Bytes of an access token at most; the newer ones (JWT) have some 4 KiB.
-const TOKEN_MAX: usize = 16 * 1024;
+pub(super) const TOKEN_MAX: usize = 16 * 1024;
 
 /// The body of the request. It holds the secret: nothing but the connection may see it.
 ///

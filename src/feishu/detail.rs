@@ -1,6 +1,7 @@
 //! What an answer said, brought into a shape that can be logged: texts chosen, secrets taken out,
 //! lengths cut. A server, or a proxy that repeats a request in its error page, may send anything.
 
+use super::access_token::TOKEN_MAX;
 use super::api::Detail;
 use super::body::{BODY_MAX, Body, Received};
 use super::wire::{Envelope, ErrorPart};
@@ -58,13 +59,49 @@ pub(super) fn quote(detail: Detail, received: &Received) -> Detail {
 
 /// Takes the secrets out of every text and cuts them, in this order: half a secret can't be found.
 pub(super) fn tidy(detail: Detail, secrets: &[&str]) -> Detail {
-    let tidied = |text: Option<Box<str>>, max| text.map(|text| cut(&hide(&text, secrets), max, "…").into());
+    let tidied = |text: Option<Box<str>>, max| text.map(|text| tidied(&text, max, secrets).into());
     Detail {
         message: tidied(detail.message, MESSAGE_MAX),
         log_id: tidied(detail.log_id, LOG_ID_MAX),
         remedy: tidied(detail.remedy, REMEDY_MAX),
         ..detail
     }
+}
+
+fn tidied(text: &str, max: usize, secrets: &[&str]) -> String {
+    match hide_in_front(text, max, secrets) {
+        Front::Whole(text) => cut(&hide_tokens(&text), max, "…"),
+        Front::Part(text) => cut(&hide_tokens(without_torn_word(&text)), max, "") + "…",
+    }
+}
+
+/// A text without secrets.
+pub(super) enum Front {
+    /// All of it.
+    Whole(String),
+    /// So much that usually more than is kept is left of it.
+    Part(String),
+}
+
+/// Takes the secrets themselves out of as much of a text as is needed to keep `max` characters: what a server sends
+/// may be long, and secrets may be many.
+pub(super) fn hide_in_front(text: &str, max: usize, secrets: &[&str]) -> Front {
+    // Twice the longest one: a part of it may hold short ones, in whose places something longer stands then.
+    let torn = 2 * secrets.iter().map(|secret| secret.len()).max().unwrap_or(0);
+    let end = text.floor_char_boundary(max * 4 + TOKEN_MAX + torn);
+    if end == text.len() {
+        return Front::Whole(hide_exactly(text, secrets));
+    }
+    let mut hidden = hide_exactly(&text[..end], secrets);
+    // Its end may hold the first part of a secret, which nobody finds.
+    hidden.truncate(hidden.floor_char_boundary(hidden.len().saturating_sub(torn)));
+    Front::Part(hidden)
+}
+
+/// Without the word at its end, which may be the first part of an access token; a longer one is none.
+fn without_torn_word(text: &str) -> &str {
+    let others = text.trim_end_matches(is_word_part);
+    if text.len() - others.len() > TOKEN_MAX { text } else { others }
 }
 
 /// The first `max` characters, and `mark` if there were more.
@@ -75,12 +112,8 @@ pub(super) fn cut(text: &str, max: usize, mark: &str) -> String {
     }
 }
 
-fn hide(text: &str, secrets: &[&str]) -> String {
-    hide_tokens(&hide_exactly(text, secrets))
-}
-
 /// Takes out the secrets themselves and nothing else: a file may be called as it likes.
-pub(super) fn hide_exactly(text: &str, secrets: &[&str]) -> String {
+fn hide_exactly(text: &str, secrets: &[&str]) -> String {
     found_in(text, secrets).fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
 }
 
@@ -92,12 +125,15 @@ pub(super) fn found_in<'s>(text: &str, secrets: &'s [&str]) -> impl Iterator<Ite
 /// Takes out what looks like an access token: a gateway may repeat one of another request, such as the
 /// one before or after a renewal.
 fn hide_tokens(text: &str) -> String {
-    let is_part = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-    let pieces = text.split_inclusive(|character| !is_part(character)).map(|piece| {
-        let word = piece.trim_end_matches(|character| !is_part(character));
+    let pieces = text.split_inclusive(|character| !is_word_part(character)).map(|piece| {
+        let word = piece.trim_end_matches(|character| !is_word_part(character));
         if is_token_like(word) { [HIDDEN, &piece[word.len()..]] } else { [piece, ""] }
     });
     pieces.flatten().collect()
+}
+
+fn is_word_part(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "-_.".contains(character)
 }
 
 /// Whether a word has the form of a tenant token (`t-`) or user token (`u-`), or of the newer ones (JWT).
@@ -211,12 +247,12 @@ mod tests {
             ["t-caecc734c2e3328a62489fe0648c", "u-6U1SbDiM6XIH2DcTCPyeub", "eyJhbGciOiJFUzI1NiJ9.e30.x"]
         {
             for text in ["T", "Bearer T", "access_token=T&x", "{\"token\":\"T\"}, T"] {
-                assert_eq!(hide(&text.replace('T', token), &[]), text.replace('T', HIDDEN), "{token}");
+                assert_eq!(hide_tokens(&text.replace('T', token)), text.replace('T', HIDDEN), "{token}");
             }
         }
         for harmless in ["", "t-shirt", "u-turns-are-forbidden-here", "2026112210000001AC1500", "报 t-1 。"]
         {
-            assert_eq!(hide(harmless, &[]), harmless);
+            assert_eq!(hide_tokens(harmless), harmless);
         }
     }
 
@@ -229,5 +265,22 @@ mod tests {
         assert!(!message(format!("{}{secret}", "x".repeat(295))).contains("t-0"));
         assert_eq!(message("语".repeat(1000)).chars().count(), MESSAGE_MAX + 1);
         assert_eq!(&*tidy(raw("a banana".into()), &["a"]).message.unwrap(), "a banana");
+    }
+
+    /// Promise 7: no part of a secret is left where a long text is cut, wherever in it the secret stands and however
+    /// short the text becomes without others.
+    #[test]
+    fn a_long_text_keeps_no_part_of_a_secret() {
+        let long = format!("s3cr{}", "/x".repeat(2500));
+        let token = format!("t-{}9", "abcdefgh".repeat(600));
+        for (secret, secrets) in [(&long, &[&*long, "another"][..]), (&token, &[])] {
+            for offset in 0..secret.len().min(40) {
+                let text = format!("{}{}", "-".repeat(offset) + " ", format!("{secret} ").repeat(300));
+                let shown = tidied(&text, MESSAGE_MAX, secrets);
+                assert!(!shown.contains("s3cr") && !shown.contains("t-a") && shown.ends_with('…'), "{shown}");
+            }
+        }
+        let one_word = tidied(&"x".repeat(BODY_MAX), MESSAGE_MAX, &[&long]);
+        assert_eq!(one_word, "x".repeat(MESSAGE_MAX) + "…", "a word that long is no token");
     }
 }

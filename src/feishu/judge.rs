@@ -4,7 +4,7 @@
 use super::api::Answer;
 use super::body::{Body, Received};
 use super::codes;
-use super::detail::{self, cut, found_in, hide_exactly};
+use super::detail::{self, Front, cut, found_in, hide_in_front};
 use super::lenient;
 use super::verdict::{Pace, Verdict};
 use super::wire::{Envelope, JobResult};
@@ -124,7 +124,8 @@ fn is_file_token(text: &str) -> bool {
 
 fn kept(text: Option<&str>, max: usize, secrets: &[&str]) -> Option<Box<str>> {
     let text = text.filter(|text| !text.is_empty())?;
-    Some(cut(&hide_exactly(text, secrets), max, "").into())
+    let (Front::Whole(front) | Front::Part(front)) = hide_in_front(text, max, secrets);
+    Some(cut(&front, max, "").into())
 }
 
 #[cfg(test)]
