@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, ClientBuilder, RequestBuilder, redirect, retry};
+use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 use thiserror::Error;
 
@@ -17,7 +18,7 @@ use super::api::{Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrou
 use super::body::{Received, describe};
 use super::detail;
 use super::judge;
-use super::known_secrets::KnownSecrets;
+use super::known_secrets::{Kind, KnownSecrets};
 use super::secret::{self, Purpose};
 use super::verdict::{Pace, Verdict};
 use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretSource, with_causes};
@@ -147,12 +148,10 @@ impl Site {
             let message = "access token holds characters that no request can carry".to_owned();
             return unsent(Verdict::TokenRejected, message);
         };
+        self.known.remember(&self.app.name, Kind::AccessToken, access_token);
         let url = query_url(&self.app.base_url, query.ticket.as_str(), query.token.as_str());
         match send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
-            Ok(received) => {
-                let sent = Some((&self.app.name, access_token));
-                self.known.with(sent, |secrets| judge::of_answer(&received, secrets))
-            }
+            Ok(received) => self.known.with(|secrets| judge::of_answer(&received, secrets)),
             Err(error) => unsent(of_send_error(&error), describe(error)),
         }
     }
@@ -162,7 +161,7 @@ impl Site {
             Ok(app_secret) => app_secret,
             Err(error) => return trouble(unreadable(), with_causes(&error)),
         };
-        self.known.remember(&self.app.name, &app_secret);
+        self.known.remember(&self.app.name, Kind::AppSecret, app_secret.expose_secret());
         let body = match access_token::request_body(&self.app.app_id, &app_secret) {
             Ok(body) => body,
             Err(error) => return trouble(unreadable(), with_causes(&error)),
@@ -170,7 +169,7 @@ impl Site {
         let url = endpoint_url(&self.app.base_url, access_token::PATH);
         let json = HeaderValue::from_static("application/json; charset=utf-8");
         match send(self.client.post(url).header(CONTENT_TYPE, json).body(body)).await {
-            Ok(received) => self.known.with(None, |secrets| access_token::of_answer(&received, secrets)),
+            Ok(received) => self.known.with(|secrets| access_token::of_answer(&received, secrets)),
             Err(error) => trouble(TokenTrouble::Retry(ErrorKind::Network), describe(error)),
         }
     }

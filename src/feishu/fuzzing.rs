@@ -5,7 +5,7 @@ use secrecy::zeroize::Zeroizing;
 
 use super::api::{Answer, TokenAnswer};
 use super::body::{BODY_MAX, Body, Headers, Received};
-use super::known_secrets::KnownSecrets;
+use super::known_secrets::{Kind, KnownSecrets};
 use super::{access_token, judge};
 use crate::domain::AppName;
 
@@ -28,7 +28,7 @@ impl Asker {
     fn known(&self) -> KnownSecrets {
         let known = KnownSecrets::default();
         for (number, secret) in self.app_secrets.iter().enumerate() {
-            known.remember(&AppName::new(&number.to_string()), &(*secret).into());
+            known.remember(&AppName::new(&number.to_string()), Kind::AppSecret, secret);
         }
         known
     }
@@ -36,8 +36,9 @@ impl Asker {
     /// What an answer of query export task means.
     pub(crate) fn of_query(&self, status: u16, headers: &HeaderMap, body: &[u8], arrival: Arrival) -> Answer {
         let received = received(status, headers, body, arrival);
-        let app = AppName::new("asker");
-        self.known().with(Some((&app, self.access_token)), |secrets| judge::of_answer(&received, secrets))
+        let known = self.known();
+        known.remember(&AppName::new("asker"), Kind::AccessToken, self.access_token);
+        known.with(|secrets| judge::of_answer(&received, secrets))
     }
 
     /// What an answer of the token endpoint means.
@@ -49,7 +50,7 @@ impl Asker {
         arrival: Arrival,
     ) -> TokenAnswer {
         let received = received(status, headers, body, arrival);
-        self.known().with(None, |secrets| access_token::of_answer(&received, secrets))
+        self.known().with(|secrets| access_token::of_answer(&received, secrets))
     }
 }
 

@@ -1,5 +1,5 @@
-//! The app secrets that were read lately, to be taken out of whatever a server says: it has seen them, and may
-//! repeat them in the answer to any request, encoded as well.
+//! The app secrets and access tokens that were used lately, to be taken out of whatever a server says: it has seen them,
+//! and may repeat them in the answer to any request, of any app, encoded as well.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -12,8 +12,8 @@ use super::detail::SECRET_MIN;
 use super::encoded::shapes;
 use crate::domain::AppName;
 
-/// Secrets remembered of an app: the one in use, and the one before, which stays good for a while where it was
-/// exchanged.
+/// Secrets of a kind that are remembered of an app: the one in use, and the one before, which stays good for a while where
+/// it was exchanged.
 const OF_APP: usize = 2;
 
 /// What must not be shown, of all apps: they may share a server.
@@ -22,11 +22,16 @@ pub(super) struct KnownSecrets(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    app_secrets: HashMap<AppName, Vec<Known>>,
-    /// All app secrets in every shape, the longest first. An answer is judged by a copy of the pointer.
+    of_apps: HashMap<(AppName, Kind), Vec<Known>>,
+    /// All of them in every shape, the longest first. An answer is judged by a copy of the pointer.
     all: Arc<Vec<Arc<SecretString>>>,
-    /// The access token that each app sent last: a token is sent with many requests, and its shapes are costly.
-    access_tokens: HashMap<AppName, Known>,
+}
+
+/// What a secret is to its app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    AppSecret,
+    AccessToken,
 }
 
 /// A secret, and what it looks like anywhere: itself and its shapes, the longest first.
@@ -59,42 +64,29 @@ fn longest_first(secrets: impl Iterator<Item = Arc<SecretString>>) -> Vec<Arc<Se
 }
 
 impl KnownSecrets {
-    /// The app's secret was read, and is about to be sent.
-    pub(super) fn remember(&self, app: &AppName, secret: &SecretString) {
-        let secret = secret.expose_secret();
-        let known = self.app_secret(app, secret).unwrap_or_else(|| Known::of(secret));
+    /// The app's secret, or an access token of its, is about to be sent.
+    pub(super) fn remember(&self, app: &AppName, kind: Kind, secret: &str) {
+        let key = (app.clone(), kind);
+        let earlier = self.lock().of_apps.get(&key).cloned().unwrap_or_default();
+        if earlier.first().is_some_and(|known| known.is(secret)) {
+            return;
+        }
+        // Made without the lock: others judge their answers meanwhile.
+        let known = earlier.into_iter().find(|known| known.is(secret)).unwrap_or_else(|| Known::of(secret));
         let mut remembered = self.lock();
-        let of_app = remembered.app_secrets.entry(app.clone()).or_default();
+        let of_app = remembered.of_apps.entry(key).or_default();
         of_app.retain(|other| !other.is(secret));
         of_app.truncate(OF_APP - 1);
         of_app.insert(0, known);
-        let all = remembered.app_secrets.values().flatten().flat_map(|known| known.looks.iter().cloned());
+        let all = remembered.of_apps.values().flatten().flat_map(|known| known.looks.iter().cloned());
         remembered.all = Arc::new(longest_first(all));
     }
 
-    /// Lends all of them in every shape, the longest first, and the access token that the app sent, if it sent one.
-    /// Nobody waits for those who use them.
-    pub(super) fn with<T>(&self, sent: Option<(&AppName, &str)>, use_them: impl FnOnce(&[&str]) -> T) -> T {
-        let token = sent.map(|(app, access_token)| self.access_token(app, access_token).looks);
+    /// Lends all of them in every shape, the longest first. Nobody waits for those who use them.
+    pub(super) fn with<T>(&self, use_them: impl FnOnce(&[&str]) -> T) -> T {
         let all = Arc::clone(&self.lock().all);
-        let token = token.iter().flat_map(|looks| looks.iter());
-        let mut secrets: Vec<_> = all.iter().chain(token).map(|secret| secret.expose_secret()).collect();
-        secrets.sort_by_key(|secret| Reverse(secret.len()));
+        let secrets: Vec<_> = all.iter().map(|secret| secret.expose_secret()).collect();
         use_them(&secrets)
-    }
-
-    fn app_secret(&self, app: &AppName, secret: &str) -> Option<Known> {
-        self.lock().app_secrets.get(app)?.iter().find(|known| known.is(secret)).cloned()
-    }
-
-    fn access_token(&self, app: &AppName, access_token: &str) -> Known {
-        if let Some(known) = self.lock().access_tokens.get(app).filter(|known| known.is(access_token)) {
-            return known.clone();
-        }
-        // Made without the lock: others judge their answers meanwhile.
-        let known = Known::of(access_token);
-        self.lock().access_tokens.insert(app.clone(), known.clone());
-        known
     }
 
     /// What it guards is whole after every line that changes it.
@@ -113,25 +105,30 @@ impl fmt::Debug for KnownSecrets {
 mod tests {
     use super::*;
 
-    /// Promise: the last two secrets of every app are known, however often they are read.
+    fn plain(known: &KnownSecrets, wanted: &[&str]) -> Vec<String> {
+        known.with(|all| {
+            assert!(all.is_sorted_by_key(|it| Reverse(it.len())));
+            all.iter().filter(|it| wanted.contains(it)).map(|&it| it.to_owned()).collect()
+        })
+    }
+
+    /// Promise: the last two secrets and access tokens of every app are known, however often they are used.
     #[test]
     fn the_last_two_of_an_app_are_known() {
-        let known = KnownSecrets::default();
+        let (known, app) = (KnownSecrets::default(), AppName::new("a"));
         for secret in ["first", "second", "second-2", "second", "second-2"] {
-            known.remember(&AppName::new("a"), &secret.into());
+            known.remember(&app, Kind::AppSecret, secret);
         }
-        known.remember(&AppName::new("b"), &"other".into());
-        let sent = AppName::new("a");
-        let all = known.with(Some((&sent, "t-1")), |secrets| {
-            secrets.iter().map(|&it| it.to_owned()).collect::<Vec<_>>()
-        });
-        let plain = ["second-2", "second", "other", "t-1"];
-        assert_eq!(all.iter().filter(|it| plain.contains(&it.as_str())).collect::<Vec<_>>(), plain);
-        assert!(all.is_sorted_by_key(|it| Reverse(it.len())));
-        assert!(
-            ["7365636f6e64", "c2Vjb25k", "dDE"].map(|shape| all.contains(&shape.to_owned()))
-                == [true, true, false]
-        );
+        known.remember(&AppName::new("b"), Kind::AppSecret, "other");
+        for token in ["t-one", "t-two0", "t-three"] {
+            known.remember(&app, Kind::AccessToken, token);
+        }
+        let wanted = ["second-2", "t-three", "second", "t-two0", "other", "first", "t-one"];
+        let mut found = plain(&known, &wanted);
+        found.sort();
+        assert_eq!(found, ["other", "second", "second-2", "t-three", "t-two0"]);
+        let shapes = ["7365636f6e64", "c2Vjb25k"];
+        assert_eq!(plain(&known, &shapes).len(), shapes.len());
         assert!(!format!("{known:?}").contains("second"));
     }
 
@@ -139,17 +136,15 @@ mod tests {
     #[test]
     fn shapes_are_made_once_and_lent_without_a_lock() {
         let (known, app) = (KnownSecrets::default(), AppName::new("a"));
-        known.remember(&app, &"hunter2".into());
         let places = || {
-            known.with(Some((&app, "t-c4nary")), |secrets| {
+            known.remember(&app, Kind::AppSecret, "hunter2");
+            known.remember(&app, Kind::AccessToken, "t-c4nary");
+            known.with(|secrets| {
                 assert!(known.0.try_lock().is_ok(), "another answer can be judged meanwhile");
                 secrets.iter().map(|secret| secret.as_ptr()).collect::<Vec<_>>()
             })
         };
         let first = places();
-        known.remember(&app, &"hunter2".into());
         assert!(first.len() > 10 && places() == first, "the very same texts");
-        let next = known.with(Some((&app, "t-another")), |secrets| secrets.contains(&"t-another"));
-        assert!(next && known.with(None, |secrets| !secrets.contains(&"t-another")));
     }
 }
