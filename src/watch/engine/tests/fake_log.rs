@@ -61,6 +61,20 @@ impl FakeLog {
     }
 }
 
+/// Whether the state file has the verdict of that line: this very one, not that of an earlier life of the ticket.
+fn is_durable(store: &FakeStore, line: &HashMap<String, String>) -> bool {
+    let row = store.row(&line["ticket"]);
+    let finished_at = row.finished_at.map(|at| at.to_string());
+    let kept = [
+        ("state", Some(row.state.as_str())),
+        ("token", Some(row.token.as_str())),
+        ("file_token", row.artefact.as_ref().map(|file| &*file.file_token)),
+        ("error.kind", row.error.as_ref().map(|error| error.kind.as_str())),
+        ("finished_at", finished_at.as_deref()),
+    ];
+    kept.into_iter().all(|(field, value)| line.get(field).map(String::as_str) == value)
+}
+
 impl Announcer for FakeLog {
     async fn settle(&self) -> io::Result<()> {
         tokio::time::sleep(SECOND / 100).await;
@@ -85,10 +99,9 @@ impl<S: tracing::Subscriber> Layer<S> for FakeLog {
         let is_verdict = event.metadata().target() == VERDICT_TARGET;
         self.with(|log| {
             if let Some(store) = log.durable.as_ref().filter(|_| is_verdict)
-                && let (ticket, state) = (&fields.0["ticket"], &fields.0["state"])
-                && store.state_of(ticket).as_str() != state
+                && !is_durable(store, &fields.0)
             {
-                log.not_durable.push(format!("{ticket} {state}"));
+                log.not_durable.push(format!("{:?}", fields.0));
             }
             log.lines.push(fields.0);
             log.times.push(Instant::now());
