@@ -75,7 +75,7 @@ impl Oracle {
         for ticket in lists.tickets() {
             let verdicts = verdicts.remove(ticket).unwrap_or_default();
             judge_lives(&verdicts, &jobs[ticket], lists.drops_of(ticket));
-            judge_end(verdicts.last().copied(), ticket, lists);
+            judge_end(self.memory.rows.iter().rfind(|row| row.ticket == ticket), ticket, lists);
         }
         assert!(verdicts.is_empty(), "nobody listed {verdicts:?}");
         self.judge_requests(bench);
@@ -159,15 +159,19 @@ fn judge_fate(verdict: &Verdict, job: &Job) {
     assert_eq!(verdict.state, state, "{verdict:?}");
 }
 
-/// What is listed has ended, under the token that is listed; what is not has ended some time, or was removed.
-fn judge_end(last: Option<&Verdict>, ticket: &str, lists: &Lists) {
-    match (lists.token_of(ticket), last) {
-        (Some(token), Some(last)) => {
+/// By the last row that was committed of a ticket: what is listed has ended, under the token that is listed; what is not
+/// has ended some time, or was removed.
+fn judge_end(last: Option<&Row>, ticket: &str, lists: &Lists) {
+    match (lists.token_of(ticket), last.map(|row| (row, &row.verdict))) {
+        (Some(token), Some((_, Some(last)))) => {
             assert!(last.state != "removed" && last.token == token, "listed with {token}: {last:?}");
         }
-        (Some(token), None) => panic!("{ticket} is listed with {token} and has no verdict"),
+        (Some(token), last) => panic!("{ticket} is listed with {token} and has no verdict: {last:?}"),
+        (None, Some((last, verdict))) => {
+            assert!(verdict.is_some(), "on no list, neither ended nor removed: {last:?}");
+        }
         // One that came and went between two looks, or in a moment of which a crash left nothing.
-        (None, _) => {}
+        (None, None) => {}
     }
 }
 
