@@ -4,75 +4,60 @@
 //! With it the process kills itself at the n-th passage of the point that the environment variable
 //! `FEISHU_EXPORT_WATCHER_CRASH_AT` names, as in `committed:3`.
 
-/// A moment between two steps of which a crash must leave either none, the first, or both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CrashPoint {
+/// The points with their names, from one table: none can be left out of [`CrashPoint::ALL`].
+macro_rules! crash_points {
+    ($($(#[$doc:meta])* $point:ident = $name:literal,)+) => {
+        /// A moment between two steps of which a crash must leave either none, the first, or both.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum CrashPoint {
+            $($(#[$doc])* $point,)+
+        }
+
+        impl CrashPoint {
+            /// All of them.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$point),+];
+
+            /// What the environment variable calls it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$point => $name,)+
+                }
+            }
+        }
+    };
+}
+
+crash_points! {
     /// A new state file is made, whole, and does not bear its name yet.
-    FileBuilt,
+    FileBuilt = "file-built",
     /// The state file was read, and marked as that of a running process.
-    StateLoaded,
+    StateLoaded = "state-loaded",
     /// A batch is about to be written.
-    BatchDue,
+    BatchDue = "batch-due",
     /// The rows of a batch are written and not committed.
-    RowsWritten,
+    RowsWritten = "rows-written",
     /// A batch is committed, and nobody knows yet.
-    Committed,
+    Committed = "committed",
     /// The engine knows that verdicts are committed, and has not announced them.
-    VerdictsDurable,
+    VerdictsDurable = "verdicts-durable",
     /// The lines of verdicts were handed to the log.
-    VerdictsLogged,
+    VerdictsLogged = "verdicts-logged",
     /// A sink of the log has written lines of verdicts, and not made them safe.
-    LinesWritten,
+    LinesWritten = "lines-written",
     /// The log said that lines of verdicts are safe; nobody has noted it.
-    LinesSafe,
+    LinesSafe = "lines-safe",
     /// Verdicts are marked as announced, in memory alone.
-    VerdictsMarked,
+    VerdictsMarked = "verdicts-marked",
     /// A part of a watch list is carried out, and the rest is still to come.
-    ListPartTaken,
+    ListPartTaken = "list-part-taken",
     /// All is written but the last batch, which says that the process ended in good order.
-    LastBatchDue,
+    LastBatchDue = "last-batch-due",
     /// The last batch is committed.
-    LastBatchDone,
+    LastBatchDone = "last-batch-done",
 }
 
 impl CrashPoint {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::FileBuilt,
-        Self::StateLoaded,
-        Self::BatchDue,
-        Self::RowsWritten,
-        Self::Committed,
-        Self::VerdictsDurable,
-        Self::VerdictsLogged,
-        Self::LinesWritten,
-        Self::LinesSafe,
-        Self::VerdictsMarked,
-        Self::ListPartTaken,
-        Self::LastBatchDue,
-        Self::LastBatchDone,
-    ];
-
-    /// What the environment variable calls it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::FileBuilt => "file-built",
-            Self::StateLoaded => "state-loaded",
-            Self::BatchDue => "batch-due",
-            Self::RowsWritten => "rows-written",
-            Self::Committed => "committed",
-            Self::VerdictsDurable => "verdicts-durable",
-            Self::VerdictsLogged => "verdicts-logged",
-            Self::LinesWritten => "lines-written",
-            Self::LinesSafe => "lines-safe",
-            Self::VerdictsMarked => "verdicts-marked",
-            Self::ListPartTaken => "list-part-taken",
-            Self::LastBatchDue => "last-batch-due",
-            Self::LastBatchDone => "last-batch-done",
-        }
-    }
-
     /// The process passes the point, or dies here.
     #[cfg(feature = "crash-points")]
     pub fn pass(self) {
@@ -113,9 +98,45 @@ mod armed {
     }
 
     fn wanted() -> Option<(CrashPoint, u32)> {
-        let text = std::env::var(VARIABLE).ok()?;
+        passage_of(&std::env::var(VARIABLE).ok()?)
+    }
+
+    fn passage_of(text: &str) -> Option<(CrashPoint, u32)> {
         let (name, passage) = text.split_once(':')?;
         let point = CrashPoint::ALL.into_iter().find(|point| point.name() == name)?;
         Some((point, passage.parse().ok()?))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// A test that names a point and a passage gets these: otherwise its process would live on.
+        #[test]
+        fn what_is_named_is_understood() {
+            for point in CrashPoint::ALL {
+                assert_eq!(passage_of(&format!("{}:3", point.name())), Some((point, 3)));
+            }
+            for text in ["", "committed", "committed:", ":3", "nowhere:3", "committed:-1"] {
+                assert_eq!(passage_of(text), None, "{text}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// A name means one point, and the number of a point is its place among all, as the count of passages takes it.
+    #[test]
+    fn names_and_numbers_are_unique() {
+        let names: HashSet<_> = CrashPoint::ALL.map(CrashPoint::name).into();
+        assert_eq!(names.len(), CrashPoint::ALL.len());
+        for (place, point) in CrashPoint::ALL.into_iter().enumerate() {
+            assert_eq!(point as usize, place, "{}", point.name());
+        }
     }
 }
