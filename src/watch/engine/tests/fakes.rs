@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
@@ -43,8 +43,6 @@ pub(super) struct Remote {
     pub(super) revoked: Vec<String>,
     /// The one document token that jobs were made with, should another one be refused.
     pub(super) document: Option<&'static str>,
-    /// Latencies pass on threads of their own, whatever the runtime does: for tests on real time.
-    pub(super) on_threads: bool,
     pub(super) polls: Vec<Sent>,
     /// When the server counted each poll: at its sending, at its answer, or halfway.
     arrivals: Vec<(String, Instant)>,
@@ -71,7 +69,6 @@ impl FakeApi {
             tokens: Box::new(|_, _| Ok(Some(7200))),
             revoked: Vec::new(),
             document: None,
-            on_threads: false,
             polls: Vec::new(),
             arrivals: Vec::new(),
             fetches: Vec::new(),
@@ -121,14 +118,6 @@ impl FakeApi {
 
     pub(super) fn polls_of(&self, ticket: &str) -> Vec<Sent> {
         self.with(|remote| remote.polls.iter().filter(|sent| sent.ticket == ticket).cloned().collect())
-    }
-
-    async fn pass(&self, latency: Duration) {
-        if self.with(|remote| remote.on_threads) {
-            tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await.unwrap();
-        } else {
-            tokio::time::sleep(latency).await;
-        }
     }
 
     fn nth(remote: &mut Remote, key: String) -> u32 {
@@ -184,7 +173,7 @@ impl ExportApi for FakeApi {
             remote.arrivals.push((query.app.to_string(), Instant::now() + on_the_way));
             (latency, verdict)
         });
-        self.pass(latency).await;
+        tokio::time::sleep(latency).await;
         self.with(|remote| remote.in_flight -= 1);
         assert_ne!(verdict, PANIC, "as the script wants it");
         let code = matches!(verdict, Verdict::Failed(ErrorKind::NoPermission)).then_some(1_069_902);
@@ -323,8 +312,8 @@ pub(super) struct Bench {
     began: Instant,
     /// Milliseconds by which the wall clock was set since.
     pub(super) shift: Arc<AtomicI64>,
-    /// Milliseconds for which the next look at the clock stops the loop, as a busy machine would.
-    pub(super) stall: Arc<AtomicU64>,
+    /// Milliseconds by which the wall clock goes on with each look at it, as on a busy machine.
+    pub(super) per_look: i64,
 }
 
 /// An engine at work.
@@ -357,7 +346,7 @@ impl Bench {
             meters: Meters::new().unwrap(),
             began: Instant::now(),
             shift: Arc::default(),
-            stall: Arc::default(),
+            per_look: 0,
         }
     }
 
@@ -371,14 +360,13 @@ impl Bench {
         let (commands, receiver) = mpsc::channel(8);
         let (view, watcher) = watch::channel(Snapshot::default());
         let stop = CancellationToken::new();
-        let (began, shift, stall) = (self.began, Arc::clone(&self.shift), Arc::clone(&self.stall));
+        let (began, shift, per_look) = (self.began, Arc::clone(&self.shift), self.per_look);
         let setup = Setup {
             apps: self.apps.clone(),
             list: WatchList { entries: self.entries.clone(), rejected: Vec::new() },
             settings: self.settings.clone(),
             clock: Clock::with_wall(move || {
-                std::thread::sleep(Duration::from_millis(stall.swap(0, Ordering::Relaxed)));
-                let shift = shift.load(Ordering::Relaxed);
+                let shift = shift.fetch_add(per_look, Ordering::Relaxed);
                 WallTime::from_millis((START + began.elapsed()).as_millis() + shift)
             }),
         };
