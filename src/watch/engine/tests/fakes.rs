@@ -227,6 +227,8 @@ pub(super) struct Memory {
     /// Who opened it last: what an earlier process still has under way is lost with it.
     lives: usize,
     pub(super) commits: usize,
+    /// When the batches that were written with a pending row of each ticket were made.
+    pub(super) pending: HashMap<String, Vec<Instant>>,
     /// Pings are not answered any more.
     pub(super) hangs: bool,
 }
@@ -259,6 +261,7 @@ impl Store for FakeStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), Box<CommitError>> {
+        let made = Instant::now();
         let (slow, late, life) = self.with(|kept| (kept.slow.pop(), kept.late.pop(), kept.lives));
         self.with(|kept| kept.under_way += 1);
         tokio::time::sleep(slow.or(late).unwrap_or(SECOND / 100)).await;
@@ -274,6 +277,9 @@ impl Store for FakeStore {
             }
             let unknown = kept.lies.then(|| batch.clone());
             kept.commits += 1;
+            for row in batch.tickets.iter().filter(|row| row.state == TicketState::Pending) {
+                kept.pending.entry(row.key.ticket.to_string()).or_default().push(made);
+            }
             kept.rows.retain(|key, _| !batch.forgotten.contains(key));
             kept.rows.extend(batch.tickets.into_iter().map(|record| (record.key.clone(), record)));
             kept.released.retain(|old| batch.released.iter().all(|new| new.id != old.id));

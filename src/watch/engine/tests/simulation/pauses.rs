@@ -43,11 +43,11 @@ impl Spans {
         self.0.push((from, to));
     }
 
-    /// How much of the time between lies outside of them.
-    fn left_of(&self, from: Instant, to: Instant) -> Duration {
-        let mut inside: Vec<_> = self
-            .0
-            .iter()
+    /// How much of the time between lies outside of these and those.
+    fn left_of(&self, others: &Self, from: Instant, to: Instant) -> Duration {
+        let mut inside: Vec<_> = [&self.0, &others.0]
+            .into_iter()
+            .flatten()
             .map(|(start, end)| (*start.max(&from), *end.min(&to)))
             .filter(|(a, b)| a < b)
             .collect();
@@ -140,23 +140,37 @@ fn hindrances(world: &World, bench: &Bench, diary: &Diary) -> HashMap<String, Sp
     heard.over
 }
 
+/// When there was nothing to ask of a ticket: from when it left the list until it was pending again. One that is back on
+/// the list starts over once the verdict that it was removed is announced, and state file and log may fail meanwhile.
+fn away(ticket: &str, bench: &Bench, diary: &Diary) -> Spans {
+    let off_the_list = diary.off_the_list.lock().unwrap();
+    let pending = bench.store.with(|kept| kept.pending.get(ticket).cloned().unwrap_or_default());
+    let mut away = Spans::default();
+    for (from, to) in off_the_list.get(ticket).into_iter().flat_map(|spans| &spans.0) {
+        let again = pending.iter().find(|made| *made >= to);
+        away.add(*from, *again.unwrap_or(to));
+    }
+    away
+}
+
 /// Promises 3 and 5, whatever goes wrong: a pause is announced once, and no ticket that may be polled goes unpolled for
-/// longer than the longest interval, a request's life, and one sweep over its app's tickets.
+/// longer than the longest interval, a request's life, and one sweep over its app's tickets; not before its first poll
+/// either.
 pub(super) fn never_forgotten(world: &World, bench: &Bench, diary: &Diary) {
     let hindrances = hindrances(world, bench, diary);
-    let off_the_list = diary.off_the_list.lock().unwrap();
     for app in &world.apps {
         let name = app.name.as_str();
         let tickets = world.jobs.keys().filter(|ticket| ticket.starts_with(name));
         let bound = POLLED_WITHIN + app.rate_limit.time_for(tickets.clone().count());
         for ticket in tickets {
-            for polls in bench.api.polls_of(ticket).windows(2).filter(|polls| !polls[0].is_final) {
-                let (from, to) = (polls[0].at, polls[1].at);
-                let was_gone =
-                    off_the_list.get(ticket).is_some_and(|gone| gone.left_of(from, to) < to - from);
-                let unpolled = hindrances[name].left_of(from, to);
+            let away = away(ticket, bench, diary);
+            let polls = bench.api.polls_of(ticket);
+            let next = polls.windows(2).filter(|polls| !polls[0].is_final);
+            let gaps = next.map(|polls| (polls[0].at, polls[1].at));
+            for (from, to) in gaps.chain([(diary.began, polls[0].at)]) {
+                let unpolled = hindrances[name].left_of(&away, from, to);
                 assert!(
-                    was_gone || unpolled <= bound,
+                    unpolled <= bound,
                     "{ticket} was not polled for {unpolled:?}, of {:?} from {:?} on",
                     to - from,
                     from - diary.began
