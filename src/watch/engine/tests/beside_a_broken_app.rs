@@ -140,8 +140,8 @@ async fn play((seed, budget): (u64, u32), wreck: Option<Wreck>, host: &str) -> L
     }
     running.stop.cancel();
     running.outcome.await.unwrap();
-    bench.api.assert_app_never_more_than("sound", usize::try_from(budget).unwrap(), &[]);
-    bench.api.assert_app_never_more_than("broken", 100, &[]);
+    bench.api.assert_apps_never_more_than(&["sound"], usize::try_from(budget).unwrap(), &[]);
+    bench.api.assert_apps_never_more_than(&["broken"], 100, &[]);
     judge(&bench, &jobs, wreck)
 }
 

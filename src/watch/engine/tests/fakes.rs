@@ -28,6 +28,9 @@ pub(super) const START: WallTime = WallTime::from_millis(1_795_341_600_000);
 /// No server can cause this verdict.
 pub(super) const PANIC: Verdict = Verdict::Unclear(ErrorKind::Network);
 
+/// How long the answer to a token request takes.
+const TOKEN_LATENCY: Duration = Duration::from_millis(100);
+
 type Script = dyn FnMut(&str, u32) -> (Duration, Verdict) + Send;
 type Tokens = dyn FnMut(&str, u32) -> Result<Option<u64>, TokenTrouble> + Send;
 
@@ -44,8 +47,8 @@ pub(super) struct Remote {
     /// The one document token that jobs were made with, should another one be refused.
     pub(super) document: Option<&'static str>,
     pub(super) polls: Vec<Sent>,
-    /// When the server counted each poll: at its sending, at its answer, or halfway.
-    arrivals: Vec<(String, Instant)>,
+    /// When the server counted each request of an app: at its sending, at its answer, or halfway.
+    arrivals: Vec<(String, Endpoint, Instant)>,
     pub(super) fetches: Vec<Sent>,
     pub(super) in_flight: usize,
     pub(super) most_in_flight: usize,
@@ -90,29 +93,25 @@ impl FakeApi {
         act(&mut self.0.lock().unwrap())
     }
 
-    /// Promise 1, as the server counts: by arrival.
+    /// Promise 1, as the server counts: by arrival, at each endpoint.
     pub(super) fn assert_never_more_than(&self, requests: usize) {
         self.assert_never_more(|_| true, requests, &[]);
     }
 
-    /// The same for one app of several, but for windows in which a process ended that had no time to write what it sent.
-    pub(super) fn assert_app_never_more_than(&self, app: &str, requests: usize, unwritten: &[Instant]) {
-        self.assert_never_more(|other| other == app, requests, unwritten);
+    /// The same for apps that share a budget, but for windows in which a process ended that had no time to write what it
+    /// sent.
+    pub(super) fn assert_apps_never_more_than(&self, apps: &[&str], requests: usize, unwritten: &[Instant]) {
+        self.assert_never_more(|app| apps.contains(&app), requests, unwritten);
     }
 
     fn assert_never_more(&self, is_meant: impl Fn(&str) -> bool, requests: usize, unwritten: &[Instant]) {
-        let arrived = self.with(|remote| {
-            let meant = remote.arrivals.iter().filter(|(app, _)| is_meant(app));
-            let mut arrived: Vec<_> = meant.map(|(_, at)| *at).collect();
+        for endpoint in [Endpoint::Query, Endpoint::Token] {
+            let mut arrived: Vec<_> = self.with(|remote| {
+                let meant = remote.arrivals.iter().filter(|(app, at, _)| is_meant(app) && *at == endpoint);
+                meant.map(|(_, _, at)| *at).collect()
+            });
             arrived.sort();
-            arrived
-        });
-        let windows = arrived.windows(requests + 1).map(|window| (window[0], window[requests]));
-        let known = windows.filter(|(from, to)| !unwritten.iter().any(|end| from <= end && end <= to));
-        let closest = known.min_by_key(|(from, to)| *to - *from);
-        if let Some((from, to)) = closest.filter(|(from, to)| *to - *from < MINUTE) {
-            let [since, until] = [from, to].map(|at| at - arrived[0]);
-            panic!("{} requests from {since:?} to {until:?} after the first", requests + 1);
+            assert_windows(&arrived, endpoint, requests, unwritten);
         }
     }
 
@@ -131,6 +130,8 @@ impl ExportApi for FakeApi {
     async fn access_token(&self, app: &AppName) -> TokenAnswer {
         let result = self.with(|remote| {
             let nth = Self::nth(remote, format!("token {app}"));
+            let on_the_way = TOKEN_LATENCY * u32::try_from(remote.fetches.len() % 3).unwrap() / 2;
+            remote.arrivals.push((app.to_string(), Endpoint::Token, Instant::now() + on_the_way));
             remote.fetches.push(Sent {
                 app: app.to_string(),
                 ticket: String::new(),
@@ -143,7 +144,7 @@ impl ExportApi for FakeApi {
                 expires_in: life.map(Duration::from_secs),
             })
         });
-        tokio::time::sleep(SECOND / 10).await;
+        tokio::time::sleep(TOKEN_LATENCY).await;
         TokenAnswer { result, detail: Detail::default() }
     }
 
@@ -170,7 +171,7 @@ impl ExportApi for FakeApi {
             remote.in_flight += 1;
             remote.most_in_flight = remote.most_in_flight.max(remote.in_flight);
             // Whatever becomes of the process that sent it.
-            remote.arrivals.push((query.app.to_string(), Instant::now() + on_the_way));
+            remote.arrivals.push((query.app.to_string(), Endpoint::Query, Instant::now() + on_the_way));
             (latency, verdict)
         });
         tokio::time::sleep(latency).await;
@@ -178,6 +179,16 @@ impl ExportApi for FakeApi {
         assert_ne!(verdict, PANIC, "as the script wants it");
         let code = matches!(verdict, Verdict::Failed(ErrorKind::NoPermission)).then_some(1_069_902);
         Answer { verdict, detail: Detail { code, ..Detail::default() } }
+    }
+}
+
+fn assert_windows(arrived: &[Instant], endpoint: Endpoint, requests: usize, unwritten: &[Instant]) {
+    let windows = arrived.windows(requests + 1).map(|window| (window[0], window[requests]));
+    let known = windows.filter(|(from, to)| !unwritten.iter().any(|end| from <= end && end <= to));
+    let closest = known.min_by_key(|(from, to)| *to - *from);
+    if let Some((from, to)) = closest.filter(|(from, to)| *to - *from < MINUTE) {
+        let [since, until] = [from, to].map(|at| at - arrived[0]);
+        panic!("{} requests ({endpoint:?}) from {since:?} to {until:?} after the first", requests + 1);
     }
 }
 

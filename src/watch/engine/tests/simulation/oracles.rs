@@ -10,10 +10,12 @@ use crate::domain::*;
 
 /// What must hold in every history.
 pub(super) fn judge(world: &World, bench: &Bench, lists: &Lists, unwritten: &[Instant], began: Instant) {
-    // Promise 1, as the server counts, through every stop and death of a process that could write.
+    // Promise 1, as the server counts, through every stop and death of a process that could write; apps that share a
+    // budget do so together.
     for app in &world.apps {
         let limit = usize::try_from(app.rate_limit.requests.get()).unwrap();
-        bench.api.assert_app_never_more_than(app.name.as_str(), limit, unwritten);
+        let together: Vec<_> = world.sharing_with(app).map(|app| app.name.as_str()).collect();
+        bench.api.assert_apps_never_more_than(&together, limit, unwritten);
     }
     // Promise 4: no line without a row, and no row without a line.
     assert_eq!(bench.log.with(|log| log.not_durable.clone()), Vec::<String>::new());
@@ -53,12 +55,11 @@ fn no_false_verdict(world: &World, bench: &Bench, lists: &Lists, began: Instant)
 }
 
 /// Promise 5: where nothing goes wrong, a file is found within the longest interval and the time that one sweep over
-/// its app's tickets takes.
+/// the tickets of its app's budget takes.
 fn found_in_time(world: &World, bench: &Bench, began: Instant) {
     for (ticket, job) in &world.jobs {
         let place: usize = ticket[3..4].parse().unwrap();
-        let open = world.jobs.keys().filter(|other| other.starts_with(&ticket[..4])).count();
-        let sweep = world.apps[place].rate_limit.time_for(open);
+        let sweep = world.sweep(&world.apps[place]);
         let found = bench.api.polls_of(ticket).last().unwrap().at - began;
         let late = found.saturating_sub(job.ends);
         assert!(late <= MINUTE * 11 / 10 + sweep + SECOND, "{ticket} was found after {late:?}");

@@ -154,15 +154,14 @@ fn away(ticket: &str, bench: &Bench, diary: &Diary) -> Spans {
 }
 
 /// Promises 3 and 5, whatever goes wrong: a pause is announced once, and no ticket that may be polled goes unpolled for
-/// longer than the longest interval, a request's life, and one sweep over its app's tickets; not before its first poll
+/// longer than the longest interval, a request's life, and one sweep over the tickets of its app's budget; not before its first poll
 /// either.
 pub(super) fn never_forgotten(world: &World, bench: &Bench, diary: &Diary) {
     let hindrances = hindrances(world, bench, diary);
     for app in &world.apps {
         let name = app.name.as_str();
-        let tickets = world.jobs.keys().filter(|ticket| ticket.starts_with(name));
-        let bound = POLLED_WITHIN + app.rate_limit.time_for(tickets.clone().count());
-        for ticket in tickets {
+        let bound = POLLED_WITHIN + world.sweep(app);
+        for ticket in world.jobs.keys().filter(|ticket| ticket.starts_with(name)) {
             let away = away(ticket, bench, diary);
             let polls = bench.api.polls_of(ticket);
             let next = polls.windows(2).filter(|polls| !polls[0].is_final);

@@ -53,7 +53,11 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let is_calm = seed.is_multiple_of(4);
         let count = rng.usize(1..=3);
-        let apps = (0..count).map(|number| app(&format!("app{number}"), rng.u32(10..=100))).collect();
+        let mut apps: Vec<_> =
+            (0..count).map(|number| app(&format!("app{number}"), rng.u32(10..=100))).collect();
+        if seed.is_multiple_of(3) {
+            share_budget(&mut apps);
+        }
         let jobs = (0..rng.usize(5..=80)).map(|number| {
             let of = rng.usize(..count);
             let seconds = 8.0 * (rng.f64() * 4.0 - 1.0).exp();
@@ -66,6 +70,19 @@ impl World {
         let token_troubles =
             (0..count).map(|_| if is_calm { Vec::new() } else { token_troubles(&mut rng) }).collect();
         Self { seed, rng, apps, jobs, troubles, token_troubles, is_calm }
+    }
+
+    /// The apps that send from the budget of that one, itself included.
+    pub(super) fn sharing_with(&self, app: &App) -> impl Iterator<Item = &App> {
+        let budget = app.budget_key();
+        self.apps.iter().filter(move |other| other.budget_key() == budget)
+    }
+
+    /// How long it takes to ask once for each ticket of the app's budget.
+    pub(super) fn sweep(&self, app: &App) -> Duration {
+        let together: Vec<_> = self.sharing_with(app).map(|app| app.name.as_str()).collect();
+        let tickets = self.jobs.keys().filter(|ticket| together.contains(&&ticket[..4])).count();
+        app.rate_limit.time_for(tickets)
     }
 
     /// The remote, with a mind of its own about latencies and passing faults.
@@ -97,6 +114,14 @@ impl World {
                 None => Ok(Some(if nth.is_multiple_of(2) { 300 } else { 7200 })),
             }
         })
+    }
+}
+
+/// The second app has another name for the first one's app id, with tickets, token and troubles of its own.
+fn share_budget(apps: &mut [App]) {
+    if let [first, second, ..] = apps {
+        second.app_id = first.app_id.clone();
+        second.rate_limit = first.rate_limit;
     }
 }
 
@@ -152,7 +177,13 @@ fn token_troubles(rng: &mut Rng) -> Vec<TokenStretch> {
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let budgets: Vec<_> = self.apps.iter().map(|app| app.rate_limit.requests).collect();
-        writeln!(f, "{} jobs, requests a minute: {budgets:?}, calm: {}", self.jobs.len(), self.is_calm)?;
+        let shared = self.sharing_with(&self.apps[0]).count();
+        writeln!(
+            f,
+            "{} jobs, requests a minute: {budgets:?} (of {shared} apps the first), calm: {}",
+            self.jobs.len(),
+            self.is_calm
+        )?;
         for (place, troubles) in self.troubles.iter().enumerate() {
             for Trouble { from, until, verdict } in troubles {
                 writeln!(f, "  app{place} from {from:?} to {until:?}: {:?}", verdict(*until - *from))?;
