@@ -141,14 +141,16 @@ fn hindrances(world: &World, bench: &Bench, diary: &Diary) -> HashMap<String, Sp
 }
 
 /// When there was nothing to ask of a ticket: from when it left the list until it was pending again. One that is back on
-/// the list starts over once the verdict that it was removed is announced, and state file and log may fail meanwhile.
+/// the list starts over once the verdict that it was removed is announced, and state file and log may fail meanwhile. One
+/// that is done within the same batch is never written as pending: then its poll tells.
 fn away(ticket: &str, bench: &Bench, diary: &Diary) -> Spans {
     let off_the_list = diary.off_the_list.lock().unwrap();
     let pending = bench.store.with(|kept| kept.pending.get(ticket).cloned().unwrap_or_default());
     let mut away = Spans::default();
     for (from, to) in off_the_list.get(ticket).into_iter().flat_map(|spans| &spans.0) {
-        let again = pending.iter().find(|made| *made >= to);
-        away.add(*from, *again.unwrap_or(to));
+        let again = pending.iter().copied().find(|made| made >= to);
+        let polled = || bench.api.polls_of(ticket).iter().map(|sent| sent.at).find(|at| at >= to);
+        away.add(*from, again.or_else(polled).unwrap_or(*to));
     }
     away
 }
