@@ -33,6 +33,12 @@ pub(crate) fn harmless_but<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
 /// parser turns back, so nothing is lost and a terminal that shows the raw line is not deceived.
 pub(crate) fn push_json_string(line: &mut String, text: &str) {
     line.push('"');
+    // Most texts are of this kind, and several stand in every line.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        line.push_str(text);
+        line.push('"');
+        return;
+    }
     for character in text.chars() {
         match character {
             '"' => line.push_str("\\\""),
