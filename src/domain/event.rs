@@ -34,6 +34,8 @@ pub const POLL_PANICKED: &str = "poll.panicked";
 pub const APP_PAUSED: &str = "app.paused";
 /// They are polled again.
 pub const APP_RESUMED: &str = "app.resumed";
+/// An app's tickets are refused, and seem to belong to another app.
+pub const APP_SUSPECTED: &str = "app.suspected";
 /// A run of failing polls begins.
 pub const APP_DEGRADED: &str = "app.degraded";
 /// It ended.

@@ -29,9 +29,9 @@ pub enum PauseReason {
     AccessPolicyDenied,
     /// The tenant's plan or licence does not include the call.
     PlanLimitReached,
-    /// No Feishu API answers at the base URL.
+    /// The API at the base URL does not know the request's path.
     WrongBaseUrl,
-    /// Every ticket is refused for want of permission: another app may have created the jobs.
+    /// Every ticket is refused, and none was ever answered: another app seems to have created the jobs.
     WrongIdentity,
 }
 
@@ -107,11 +107,11 @@ const TABLE: [Row; 13] = [
         "The tenant's plan or licence does not include the call, or not as often.",
         "the tenant's plan or licence does not include this call; ask its administrator for one that does"),
     row(PauseReason::WrongBaseUrl, "wrong_base_url", "no API at its base_url", Help::OnceMended,
-        "No Feishu API answers at base_url: it says 404, without the API's form of an answer.",
+        "The API at base_url does not know the request's path or method, or is not in service.",
         "in watcher.toml set base_url to https://open.feishu.cn or https://open.larksuite.com, whichever the app belongs to, then restart"),
     row(PauseReason::WrongIdentity, "wrong_identity", "its tickets belong to another app", Help::OnceMended,
-        "Ten tickets were refused for want of permission, and none was ever accepted. Only the app or user that created a job may query it, and that seems to be another one.",
-        "list these tickets under the app that created them, or give this app that one's identity; then send SIGHUP, and `feishu-export-watcher retry --failed --kind no_permission` for those that failed before"),
+        "Every open ticket was asked about, ten or more are refused (code 1069902), and this app id never got a proper answer. Only the app or user that created a job may query it, and that seems to be another one. The tickets stay pending and are asked again every five minutes.",
+        "list these tickets under the app that created them; or, if the documents are closed to this app, add it to them (… > More > Add document app), then send SIGHUP"),
 ];
 
 impl PauseReason {

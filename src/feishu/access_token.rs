@@ -48,7 +48,7 @@ pub(super) fn of_answer(received: &Received, secrets: &[&str]) -> TokenAnswer {
             TokenTrouble::Retry(ErrorKind::ServerError)
         }),
         Some((envelope, code)) if code != 0 => Err(of_code(received, code, envelope)),
-        _ => Err(of_status(received, envelope.as_ref())),
+        _ => Err(of_status(received)),
     };
     TokenAnswer { result, detail: detail::tidy(detail, secrets) }
 }
@@ -86,25 +86,23 @@ fn of_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTrouble 
         (M::App(reason), _) => TokenTrouble::AppFault(reason),
         (M::Failed(_) | M::TokenRejected, _) => TokenTrouble::AppFault(PauseReason::CredentialsRejected),
         // These statuses name a culprit of their own.
-        (M::Accepted | M::Unclear, 407 | 408 | 429) => of_status(received, Some(envelope)),
+        (M::Accepted | M::Unclear, 407 | 408 | 429) => of_status(received),
         // A code that nobody listed speaks against the credentials: nothing else in the request
         // could be wrong.
         (M::Accepted | M::Unclear, 200..=299 | 400..=499) => {
             TokenTrouble::AppFault(PauseReason::CredentialsRejected)
         }
-        (M::Accepted | M::Unclear, _) => of_status(received, Some(envelope)),
+        (M::Accepted | M::Unclear, _) => of_status(received),
     }
 }
 
 /// What the HTTP status says where the code says nothing.
-fn of_status(received: &Received, envelope: Option<&Envelope>) -> TokenTrouble {
-    let is_envelope = envelope.is_some_and(|envelope| envelope.code.is_some());
+fn of_status(received: &Received) -> TokenTrouble {
     match (received.status, &received.body) {
         (429, _) => TokenTrouble::Throttled { reset: received.headers.reset() },
         (500.., _) => TokenTrouble::Retry(ErrorKind::ServerError),
         (_, Body::Broken(_)) | (..200 | 300..400 | 407 | 408, _) => TokenTrouble::Retry(ErrorKind::Network),
-        (404, _) if !is_envelope => TokenTrouble::AppFault(PauseReason::WrongBaseUrl),
-        // Not what this endpoint says: a proxy's page, or an answer cut short on the way.
+        // Not an answer of this endpoint: a page of something in between, or one cut short on the way.
         _ => TokenTrouble::Retry(ErrorKind::ServerError),
     }
 }
@@ -195,7 +193,7 @@ mod tests {
             ("5xx that grants", 500, grant, TROUBLE),
             ("429 without code", 429, "", THROTTLED),
             ("429, other code", 429, unlisted, THROTTLED),
-            ("404, not JSON", 404, "404 page not found", TokenTrouble::AppFault(P::WrongBaseUrl)),
+            ("404, not JSON", 404, "404 page not found", TROUBLE),
             ("404, other code", 404, unlisted, REJECTED),
             ("200, not JSON", 200, "<html>", TROUBLE),
             ("200, empty", 200, "", TROUBLE),

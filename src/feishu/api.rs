@@ -106,6 +106,22 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether the endpoint answered as documented: code 0 with a `job_status`, whatever that is.
+    #[must_use]
+    pub fn is_proper(&self) -> bool {
+        let is_result = matches!(
+            self.verdict,
+            Verdict::Pending | Verdict::Completed(_) | Verdict::Failed(_) | Verdict::Unclear(_)
+        );
+        is_result && self.detail.code == Some(0) && self.detail.job_status.is_some()
+    }
+
+    /// Whether it is an envelope of the API, whatever its code.
+    #[must_use]
+    pub const fn is_envelope(&self) -> bool {
+        self.detail.code.is_some()
+    }
+
     /// A poll that brought nothing, for a reason on this side.
     #[must_use]
     pub fn lost(why: &str) -> Self {

@@ -6,10 +6,10 @@ use super::body::{Body, Received};
 use super::codes;
 use super::detail::{self, Front, cut, found_in, hide_in_front};
 use super::lenient;
-use super::verdict::{Pace, Verdict};
+use super::verdict::{Pace, Strange, Verdict};
 use super::wire::{Envelope, JobResult};
 use crate::domain::answers::{CodeMeaning, JobMeaning, job_status};
-use crate::domain::{Artefact, Endpoint, ErrorKind, PauseReason};
+use crate::domain::{Artefact, Endpoint, ErrorKind};
 
 /// Bytes of a file token at most. A longer one is none, and cut it would be worth nothing.
 const FILE_TOKEN_MAX: usize = 1024;
@@ -49,6 +49,7 @@ fn of_code(received: &Received, envelope: Option<&Envelope>, secrets: &[&str]) -
         |envelope: &Envelope| Some(codes::meaning(envelope.code?, &envelope.said(), Endpoint::Query));
     match envelope.and_then(meaning).unwrap_or(CodeMeaning::Unclear) {
         CodeMeaning::Accepted | CodeMeaning::Unclear => of_status(received, envelope, secrets),
+        CodeMeaning::Failed(ErrorKind::NoPermission) => Verdict::Refused,
         CodeMeaning::Failed(kind) => Verdict::Failed(kind),
         CodeMeaning::ServerTrouble => server_trouble(received),
         CodeMeaning::SlowDown => Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow },
@@ -65,18 +66,17 @@ fn of_status(received: &Received, envelope: Option<&Envelope>, secrets: &[&str])
     match received.status {
         200..=299 => match (code, envelope.and_then(Envelope::result)) {
             (Some(0), Some(result)) => of_result(result, secrets),
-            (None | Some(0), _) => Verdict::Unclear(ErrorKind::MalformedAnswer),
-            (Some(_), _) => Verdict::Unclear(ErrorKind::UnknownCode),
+            (Some(0), None) => Verdict::Strange(Strange::NoStatus),
+            (None, _) => Verdict::Strange(Strange::Page),
+            (Some(_), _) => Verdict::Strange(Strange::UnlistedCode),
         },
         // A 3xx is not followed, as credentials would go with it; like 407 and 408 it comes from
         // something in between and says nothing about the job.
         ..400 | 407 | 408 => Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual },
         401 => Verdict::TokenRejected,
-        404 if code.is_none() => Verdict::AppFault(PauseReason::WrongBaseUrl),
         429 => Verdict::Throttled { reset: received.headers.reset() },
-        // Without a code it is a page of something in between.
-        400..=499 if code.is_none() => Verdict::Unclear(ErrorKind::MalformedAnswer),
-        400..=499 => Verdict::Unclear(ErrorKind::UnknownCode),
+        400..=499 if code.is_none() => Verdict::Strange(Strange::Page),
+        400..=499 => Verdict::Strange(Strange::UnlistedCode),
         500.. => server_trouble(received),
     }
 }
@@ -89,7 +89,7 @@ fn server_trouble(received: &Received) -> Verdict {
 /// What the job's status says (query export task, `job_status`). A missing one is not "0, success".
 fn of_result(result: &JobResult, secrets: &[&str]) -> Verdict {
     let Some(number) = result.job_status else {
-        return Verdict::Unclear(ErrorKind::MalformedAnswer);
+        return Verdict::Strange(Strange::NoStatus);
     };
     match job_status(number).map(|row| row.meaning) {
         Some(JobMeaning::Done) => of_success(result, secrets),
@@ -135,6 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::PauseReason;
     use crate::domain::answers::code_of;
     use crate::feishu::body::Headers;
 
@@ -143,7 +144,9 @@ mod tests {
     const NETWORK: Verdict = Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual };
     const THROTTLED: Verdict = Verdict::Throttled { reset: None };
     const MALFORMED: Verdict = Verdict::Unclear(ErrorKind::MalformedAnswer);
-    const UNKNOWN_CODE: Verdict = Verdict::Unclear(ErrorKind::UnknownCode);
+    const PAGE: Verdict = Verdict::Strange(Strange::Page);
+    const NO_STATUS: Verdict = Verdict::Strange(Strange::NoStatus);
+    const UNLISTED: Verdict = Verdict::Strange(Strange::UnlistedCode);
 
     fn verdict(status: u16, body: impl AsRef<[u8]>) -> Verdict {
         of_answer(&Received::of(status, body), &[]).verdict
@@ -174,12 +177,12 @@ mod tests {
             ("0 and empty", r#"{"job_status":0,"file_token":"","job_error_msg":"success"}"#, no_file.clone()),
             ("0 and blank", r#"{"job_status":0,"file_token":" "}"#, no_file.clone()),
             ("0 and no text", r#"{"job_status":0,"file_token":5}"#, no_file),
-            ("absent", r#"{"file_token":"box","job_error_msg":"success"}"#, MALFORMED),
-            ("null", r#"{"job_status":null,"file_token":"box"}"#, MALFORMED),
-            ("not integral", r#"{"job_status":0.0,"file_token":"box"}"#, MALFORMED),
-            ("not a number", r#"{"job_status":"done","file_token":"box"}"#, MALFORMED),
-            ("no result", "null", MALFORMED),
-            ("result is a list", r#"[{"job_status":0}]"#, MALFORMED),
+            ("absent", r#"{"file_token":"box","job_error_msg":"success"}"#, NO_STATUS),
+            ("null", r#"{"job_status":null,"file_token":"box"}"#, NO_STATUS),
+            ("not integral", r#"{"job_status":0.0,"file_token":"box"}"#, NO_STATUS),
+            ("not a number", r#"{"job_status":"done","file_token":"box"}"#, NO_STATUS),
+            ("no result", "null", NO_STATUS),
+            ("result is a list", r#"[{"job_status":0}]"#, NO_STATUS),
             ("1", r#"{"job_status":1}"#, Verdict::Pending),
             ("2", r#"{"job_status":2,"job_error_msg":"x","extra":{}}"#, Verdict::Pending),
             ("3", r#"{"job_status":3}"#, Verdict::Failed(K::InternalError)),
@@ -206,7 +209,7 @@ mod tests {
         let fault = Verdict::AppFault;
         for (codes, msg, expected) in [
             (&[1_069_901][..], "internal error", TROUBLE),
-            (&[1_069_902], "no permission", failed(K::NoPermission)),
+            (&[1_069_902], "no permission", Verdict::Refused),
             (&[1_069_904], "invalid param", failed(K::InvalidParam)),
             (&[1_069_906], "docs deleted", failed(K::DocumentDeleted)),
             (&[1_069_914], "not exist", failed(K::DocumentNotFound)),
@@ -239,7 +242,7 @@ mod tests {
         }
         let inside = r#"{"code":9499,"msg":"","error":{"message":"too many request"}}"#;
         assert_eq!(verdict(400, inside), THROTTLED);
-        assert_eq!(verdict(400, r#"{"code":"1069902"}"#), failed(K::NoPermission));
+        assert_eq!(verdict(400, r#"{"code":"1069902"}"#), Verdict::Refused);
     }
 
     #[test]
@@ -251,17 +254,17 @@ mod tests {
             ("5xx, empty", &[500, 504], "", TROUBLE),
             ("5xx, other code", &[500, 502], unlisted, TROUBLE),
             ("5xx, code 0", &[500], r#"{"code":0,"data":{"result":{"job_status":3}}}"#, TROUBLE),
-            ("200, not JSON", &[200, 201], "<html>log in</html>", MALFORMED),
-            ("200, empty", &[200, 204], "", MALFORMED),
-            ("200, no envelope", &[200], "[]", MALFORMED),
-            ("200, no code", &[200], r#"{"data":{"result":{"job_status":0,"file_token":"x"}}}"#, MALFORMED),
-            ("200, no result", &[200], r#"{"code":0,"data":null}"#, MALFORMED),
-            ("200, other code", &[200, 202], unlisted, UNKNOWN_CODE),
-            ("4xx, other code", &[400, 403, 404, 410, 422], unlisted, UNKNOWN_CODE),
-            ("4xx, not JSON", &[400, 403, 405, 413], html, MALFORMED),
-            ("9499, other text", &[400], r#"{"code":9499,"msg":"bad request"}"#, UNKNOWN_CODE),
-            ("404, not JSON", &[404], "404 page not found", Verdict::AppFault(PauseReason::WrongBaseUrl)),
-            ("404, no envelope", &[404], r#"{"error":"x"}"#, Verdict::AppFault(PauseReason::WrongBaseUrl)),
+            ("200, not JSON", &[200, 201], "<html>log in</html>", PAGE),
+            ("200, empty", &[200, 204], "", PAGE),
+            ("200, no envelope", &[200], "[]", PAGE),
+            ("200, no code", &[200], r#"{"data":{"result":{"job_status":0,"file_token":"x"}}}"#, PAGE),
+            ("200, no result", &[200], r#"{"code":0,"data":null}"#, NO_STATUS),
+            ("200, other code", &[200, 202], unlisted, UNLISTED),
+            ("4xx, other code", &[400, 403, 404, 410, 422], unlisted, UNLISTED),
+            ("4xx, not JSON", &[400, 403, 404, 405, 413], html, PAGE),
+            ("4xx, empty", &[400, 403, 404], "", PAGE),
+            ("4xx, no envelope", &[400, 403, 404], r#"{"error":"x"}"#, PAGE),
+            ("9499, other text", &[400], r#"{"code":9499,"msg":"bad request"}"#, UNLISTED),
             ("401, no code", &[401], "", Verdict::TokenRejected),
             ("401, other code", &[401], unlisted, Verdict::TokenRejected),
             ("407 and 408", &[407, 408], html, NETWORK),
@@ -273,7 +276,8 @@ mod tests {
                 assert_eq!(verdict(*status, body), expected, "{row}: {status}");
             }
         }
-        assert_eq!(verdict(200, b"{\"code\":0,\"msg\":\"\xff\"}"), MALFORMED);
+        assert_eq!(verdict(200, b"{\"code\":0,\"msg\":\"\xff\"}"), PAGE);
+        assert_eq!(verdict(200, b"\x1f\x8b\x08\0gzip"), PAGE);
     }
 
     #[test]
@@ -288,7 +292,7 @@ mod tests {
         {
             assert_eq!(verdict(status, broken()), expected, "{status}");
         }
-        for (status, expected) in [(200, MALFORMED), (403, MALFORMED), (502, TROUBLE)] {
+        for (status, expected) in [(200, PAGE), (403, PAGE), (502, TROUBLE)] {
             assert_eq!(verdict(status, Body::TooLarge), expected, "{status}");
         }
     }
@@ -421,6 +425,7 @@ mod tests {
                     prop_assert!((200..300).contains(&status) && code == Some(0));
                     prop_assert_eq!(answer.detail.job_status, Some(0));
                 }
+                Verdict::Refused => prop_assert_eq!(code, Some(1_069_902)),
                 Verdict::Failed(kind) => {
                     let by_code = code.and_then(code_of).is_some_and(|row| row.meaning == CodeMeaning::Failed(kind));
                     let job = answer.detail.job_status.and_then(job_status);

@@ -26,4 +26,4 @@ mod wire;
 
 pub use api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
 pub use client::{ClientError, HttpExportApi};
-pub use verdict::{Pace, Verdict};
+pub use verdict::{Pace, Strange, Verdict};

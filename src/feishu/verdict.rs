@@ -11,10 +11,16 @@ pub enum Verdict {
     Pending,
     /// The job is done and names its file.
     Completed(Box<Artefact>),
-    /// The job, or the document, is past help.
+    /// The job failed, or the document can't be exported: waiting does not help.
     Failed(ErrorKind),
-    /// The answer can't be understood: fails the ticket only if it keeps coming.
+    /// The app may not read the document, or another app created the job (1069902). Which of them it is follows
+    /// from what the app's other tickets get.
+    Refused,
+    /// A proper answer (code 0 with a `job_status`) that is not a result: fails the ticket only if it keeps coming.
     Unclear(ErrorKind),
+    /// Not an answer that the API documents. It counts against the ticket only while the same endpoint answers
+    /// properly for others.
+    Strange(Strange),
     /// Trouble of this call that says nothing about the job.
     Retry {
         /// `network` or `server_error`.
@@ -34,6 +40,28 @@ pub enum Verdict {
     TokenRejected,
     /// The app's fault, never the ticket's.
     AppFault(PauseReason),
+}
+
+/// What makes an answer a strange one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strange {
+    /// It is not the API's JSON: a page of something in between, an empty body.
+    Page,
+    /// An envelope with a code that is not listed.
+    UnlistedCode,
+    /// An envelope with code 0 that names no `job_status`. The platform's own command line waits on.
+    NoStatus,
+}
+
+impl Strange {
+    /// The kind of trouble it shows as with its ticket.
+    #[must_use]
+    pub const fn kind(self) -> ErrorKind {
+        match self {
+            Self::Page | Self::NoStatus => ErrorKind::MalformedAnswer,
+            Self::UnlistedCode => ErrorKind::UnknownCode,
+        }
+    }
 }
 
 /// How soon to ask again after trouble.

@@ -40,7 +40,8 @@ impl Ruling {
             Verdict::Pending => Self::Running,
             Verdict::Completed(_) => Self::Done,
             Verdict::Failed(kind) => Self::Failed(*kind),
-            Verdict::Unclear(_) => Self::Unclear,
+            Verdict::Unclear(_) | Verdict::Strange(_) => Self::Unclear,
+            Verdict::Refused => Self::Failed(ErrorKind::NoPermission),
             Verdict::Retry { .. } | Verdict::Postponed => Self::Later,
             Verdict::Throttled { .. } => Self::Throttled,
             Verdict::TokenRejected => Self::Renew,
@@ -184,7 +185,6 @@ fn rule_code(code: i64, said: &Said) -> Option<Ruling> {
 fn rule_status(status: u16, said: &Said) -> Ruling {
     match (status, said.code) {
         (200..300, Some(0)) => rule_job(said),
-        (404, None) => Ruling::App(PauseReason::WrongBaseUrl),
         // Something in between; a redirect is not followed.
         (..200 | 300..400 | 407 | 408 | 500.., _) => Ruling::Later,
         (401, _) => Ruling::Renew,

@@ -55,6 +55,8 @@ pub struct Batch {
     pub released_before: Option<WallTime>,
     /// Requests of whole months as they now stand; each replaces the one of its budget and month.
     pub tallies: Vec<Tally>,
+    /// Budgets, that is hosts and app ids, under which a proper answer ever came.
+    pub proven: Vec<BudgetKey>,
     /// Every pause in force, if that changed.
     pub pauses: Option<Vec<PauseRecord>>,
     /// Retries up to this one are carried out.
@@ -169,6 +171,8 @@ pub struct Loaded {
     pub released: Vec<Release>,
     /// The newest month of every budget.
     pub tallies: Vec<Tally>,
+    /// Budgets under which a proper answer ever came.
+    pub proven: Vec<BudgetKey>,
     /// What was asked for by `retry` while nobody watched, the oldest first; all of it.
     pub retries: Vec<Retry>,
     /// Whether the last process ended in good order; true for a new file.

@@ -52,6 +52,10 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     for Tally { budget, month, requests } in &batch.tallies {
         tally.execute((budget.as_str(), month.number(), signed(*requests)))?;
     }
+    let mut proven = connection.prepare_cached("INSERT OR IGNORE INTO proven VALUES (?)")?;
+    for budget in &batch.proven {
+        proven.execute([budget.as_str()])?;
+    }
     if let Some(pauses) = &batch.pauses {
         pauses::write(connection, pauses)?;
     }
@@ -118,9 +122,10 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, Store
         .map_err(StoreError::reading(path))?;
     let released = requests(connection).map_err(StoreError::reading(path))?;
     let tallies = tallies(connection).map_err(StoreError::reading(path))?;
+    let proven = proven(connection).map_err(StoreError::reading(path))?;
     let retries =
         retries::read(connection, RetryId::default(), usize::MAX >> 1).map_err(StoreError::reading(path))?;
-    Ok(Loaded { tickets: tickets(connection, path)?, released, tallies, retries, clean })
+    Ok(Loaded { tickets: tickets(connection, path)?, released, tallies, proven, retries, clean })
 }
 
 /// Reads every ticket, ordered by app and ticket.
@@ -198,6 +203,11 @@ fn tallies(connection: &Connection) -> rusqlite::Result<Vec<Tally>> {
             })
         })?
         .collect()
+}
+
+fn proven(connection: &Connection) -> rusqlite::Result<Vec<BudgetKey>> {
+    let mut statement = connection.prepare("SELECT budget FROM proven ORDER BY budget")?;
+    statement.query_map((), |row| Ok(BudgetKey::from(row.get::<_, Box<str>>(0)?.as_ref())))?.collect()
 }
 
 /// The fields stand in the order of the columns; a struct's fields are evaluated as written.

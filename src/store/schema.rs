@@ -91,6 +91,11 @@ const MIGRATIONS: &[&str] = &[
         ticket TEXT NOT NULL
     ) STRICT;
 ",
+    "
+    CREATE TABLE proven (
+        budget TEXT PRIMARY KEY
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The version that this program reads and writes.

@@ -1,14 +1,14 @@
-//! What the engine knows of one app besides its tickets: queue, pauses, access token, health, clock.
+//! What the engine knows of one app besides its tickets: queues, pauses, access token, health, clock.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::access::Access;
-use super::gate::{Gate, Passage, Pause};
+use super::gate::{Gate, Pause};
 use super::meters::AppMeters;
 use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{App, Credentials, Endpoint, TicketState};
+use crate::domain::{App, Credentials, Endpoint, PauseEnd, TicketState};
 use crate::schedule::Queue;
 
 /// So many failing polls in a row …
@@ -23,9 +23,6 @@ const OUTAGE_IN_FLIGHT: usize = 4;
 /// A server that has never answered is reported sooner: most likely the address is wrong.
 const NEVER_REACHED: u32 = 2;
 
-/// So many tickets refused for want of permission, and none accepted ever, speak against the app.
-const WRONG_IDENTITY: u32 = 10;
-
 /// An app and everything that changes about it.
 #[derive(Debug)]
 pub(super) struct AppState {
@@ -35,6 +32,12 @@ pub(super) struct AppState {
     pub budget: usize,
     /// Tickets that wait, with the stamp that makes an entry void once it is outdated.
     pub queue: Queue<(TicketIndex, u64)>,
+    /// Refused tickets that wait: they are polled when nothing in `queue` is due.
+    pub refused: Queue<(TicketIndex, u64)>,
+    /// Since when its tickets seem to belong to another app. Nothing is held up by it.
+    pub suspected: Option<Pause>,
+    /// Sending of the last query that was answered properly.
+    pub proper_sent: Option<Instant>,
     /// Polls in flight.
     pub in_flight: usize,
     /// Whether the app's tickets may be polled.
@@ -51,9 +54,15 @@ pub(super) struct AppState {
     degraded: bool,
     /// Some request was answered in this life of the daemon.
     reached: bool,
-    /// An answer was accepted, now or in an earlier life: the identity is right.
-    proven: bool,
-    denied: u32,
+}
+
+/// A ticket that waits in line. Of two that are due, the lesser one is polled first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct InLine {
+    /// It was refused: others go first.
+    pub refused: bool,
+    /// When it is due.
+    pub due: Instant,
 }
 
 /// How a poll bears on the app's health.
@@ -73,6 +82,9 @@ impl AppState {
             app,
             budget,
             queue: Queue::default(),
+            refused: Queue::default(),
+            suspected: None,
+            proper_sent: None,
             in_flight: 0,
             gate: Gate::default(),
             token_gate: Gate::default(),
@@ -83,8 +95,6 @@ impl AppState {
             failing_since: None,
             degraded: false,
             reached: false,
-            proven: false,
-            denied: 0,
         }
     }
 
@@ -110,26 +120,34 @@ impl AppState {
         }
     }
 
-    /// The next ticket in line and when it is due. Void entries that came up are dropped.
-    pub(super) fn next_due(&mut self, tickets: &Tickets) -> Option<(Instant, TicketIndex)> {
-        loop {
-            let (due, &(index, stamp)) = self.queue.peek()?;
-            let waits = tickets
-                .get(index)
-                .is_some_and(|slot| slot.stamp == stamp && slot.record.state == TicketState::Pending);
-            if waits {
-                return Some((due, index));
-            }
-            self.queue.pop();
+    /// The next ticket in line. Void entries that came up are dropped.
+    pub(super) fn next_in_line(&mut self, tickets: &Tickets, now: Instant) -> Option<InLine> {
+        let waiting = first_of(&mut self.queue, tickets).map(|due| InLine { refused: false, due });
+        let refused = first_of(&mut self.refused, tickets).map(|due| InLine { refused: true, due });
+        match (waiting, refused) {
+            (Some(waiting), Some(refused)) if waiting.due > now && refused.due < waiting.due => Some(refused),
+            (waiting, refused) => waiting.or(refused),
         }
     }
 
-    /// The pauses that keep tickets from being polled. That no new access token is to be had does not, as long
-    /// as the one in use is good.
+    /// Takes out what [`next_in_line`](Self::next_in_line) found.
+    pub(super) fn pop(&mut self, next: InLine) -> Option<(TicketIndex, u64)> {
+        let queue = if next.refused { &mut self.refused } else { &mut self.queue };
+        queue.pop().map(|(_, ticket)| ticket)
+    }
+
+    /// The pauses that keep tickets from being polled, and the suspicion that keeps refused ones from failing. That
+    /// no new access token is to be had does not, as long as the one in use is good.
     pub(super) fn pauses(&self, now: Instant) -> impl Iterator<Item = (Endpoint, &Pause)> {
         let of_token = self.token_gate.pause().filter(|_| self.access.usable(now).is_none());
-        let query = self.gate.pause().map(|pause| (Endpoint::Query, pause));
+        let query = self.gate.pause().or(self.suspected.as_ref()).map(|pause| (Endpoint::Query, pause));
         query.into_iter().chain(of_token.map(|pause| (Endpoint::Token, pause)))
+    }
+
+    /// Whether polls wait for a person, or for the next month.
+    pub(super) fn is_broken(&self, now: Instant) -> bool {
+        let of_token = self.token_gate.pause().filter(|_| self.access.usable(now).is_none());
+        self.gate.pause().into_iter().chain(of_token).any(|pause| pause.reason.ended_by() != PauseEnd::Time)
     }
 
     /// How many polls may be in flight at once, given the configured number.
@@ -168,29 +186,6 @@ impl AppState {
         self.reached = true;
     }
 
-    /// An earlier life of the daemon saw so many tickets refused for want of permission.
-    pub(super) fn denied_before(&mut self, tickets: u32) {
-        self.denied = self.denied.saturating_add(tickets);
-    }
-
-    /// A ticket that was refused for want of permission is asked about again: it counts by what it is answered
-    /// now, and once.
-    pub(super) fn denied_no_more(&mut self) {
-        self.denied = self.denied.saturating_sub(1);
-    }
-
-    /// A ticket of this app was accepted: the app that asks is the one that created the job.
-    pub(super) fn identity_proven(&mut self) {
-        self.proven = true;
-    }
-
-    /// A ticket was refused for want of permission (1069902). Says whether so many were, and none ever
-    /// accepted, that the app rather than the documents must be wrong.
-    pub(super) fn denied(&mut self) -> bool {
-        self.denied = self.denied.saturating_add(1);
-        !self.proven && self.denied >= WRONG_IDENTITY
-    }
-
     /// How long the app has been at work, its pauses left out.
     #[must_use]
     pub(super) fn active(&self, now: Instant) -> Duration {
@@ -203,14 +198,19 @@ impl AppState {
         let runs = self.gate.pause().is_none() && has_token;
         self.clock.set(runs, now);
     }
+}
 
-    /// The earliest moment at which the main gate lets something through; none while a probe is out.
-    #[must_use]
-    pub(super) fn gate_opens(&self, now: Instant) -> Option<Instant> {
-        match self.gate.passage(now) {
-            Passage::Open | Passage::Probe => Some(now),
-            Passage::Closed(until) => until,
+/// When the first ticket of a queue is due.
+fn first_of(queue: &mut Queue<(TicketIndex, u64)>, tickets: &Tickets) -> Option<Instant> {
+    loop {
+        let (due, &(index, stamp)) = queue.peek()?;
+        let waits = tickets
+            .get(index)
+            .is_some_and(|slot| slot.stamp == stamp && slot.record.state == TicketState::Pending);
+        if waits {
+            return Some(due);
         }
+        queue.pop();
     }
 }
 

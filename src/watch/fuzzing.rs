@@ -24,7 +24,8 @@ pub(crate) fn first_state(answer: &Answer) -> TicketState {
     let source = Path::new("/etc/list.toml").into();
     let entry = WatchEntry { key, token, label: None, created_at: None, source };
     let mut ticket = TicketRecord::new(entry, NOON);
-    let poll = EndedPoll { answer, sent: NOON, now: NOON, watched: Duration::ZERO };
+    let poll =
+        EndedPoll { answer, sent: NOON, now: NOON, watched: Duration::ZERO, counts: false, proven: false };
     after_poll(&mut ticket, &poll, Duration::from_secs(7200));
     ticket.state
 }

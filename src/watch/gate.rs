@@ -62,6 +62,27 @@ pub(super) struct Pause {
 }
 
 impl Pause {
+    /// One that begins at `now` and is over, or next tried, after `wait`.
+    #[must_use]
+    pub(super) fn new(reason: PauseReason, wait: Duration, now: Now) -> Self {
+        let until = match reason.ended_by() {
+            PauseEnd::Time => Some(now.wall + wait),
+            PauseEnd::Quota => Some(now.wall.next_month()),
+            PauseEnd::Repair => None,
+        };
+        Self {
+            reason,
+            since: now.at,
+            since_wall: now.wall,
+            next: now.at + wait,
+            next_wall: now.wall + wait,
+            until,
+            counted_until: None,
+            wait,
+            probing: false,
+        }
+    }
+
     /// The moment, or the throttle's end if that is later.
     fn not_counted(&self, moment: Instant) -> Instant {
         self.counted_until.map_or(moment, |end| moment.max(end))
@@ -114,6 +135,15 @@ impl Gate {
             // A pause that time ends is lifted by `expire`; until then nothing passes.
             Some(pause) if pause.reason.ended_by() == PauseEnd::Time => Passage::Closed(Some(pause.next)),
             Some(_) => Passage::Probe,
+        }
+    }
+
+    /// The earliest moment at which something passes; none while a probe is on its way.
+    #[must_use]
+    pub(super) fn opens(&self, now: Instant) -> Option<Instant> {
+        match self.passage(now) {
+            Passage::Open | Passage::Probe => Some(now),
+            Passage::Closed(until) => until,
         }
     }
 
@@ -198,7 +228,7 @@ impl Gate {
         }
     }
 
-    /// A request sent at `sent` was accepted. Returns the pause that this ended; a throttle that goes on behind
+    /// A request sent at `sent` was accepted, or got another envelope of the API. Returns the pause that this ended; a throttle that goes on behind
     /// it is then the pause in force.
     pub(super) fn accepted(&mut self, sent: Instant, now: Now) -> Option<Pause> {
         match self.pause {
@@ -263,22 +293,7 @@ impl Gate {
     }
 
     fn begin(&mut self, reason: PauseReason, wait: Duration, now: Now) {
-        let until = match reason.ended_by() {
-            PauseEnd::Time => Some(now.wall + wait),
-            PauseEnd::Quota => Some(now.wall.next_month()),
-            PauseEnd::Repair => None,
-        };
-        self.pause = Some(Pause {
-            reason,
-            since: now.at,
-            since_wall: now.wall,
-            next: now.at + wait,
-            next_wall: now.wall + wait,
-            until,
-            counted_until: None,
-            wait,
-            probing: false,
-        });
+        self.pause = Some(Pause::new(reason, wait, now));
     }
 
     /// Whether a request sent then belongs to a pause that is over: its answer is old news.

@@ -15,6 +15,7 @@ pub(crate) mod fuzzing;
 mod gate;
 #[cfg(feature = "hold-up")]
 mod hold_up;
+mod judging;
 mod ledger;
 mod meters;
 mod now;

@@ -147,6 +147,8 @@ pub(super) fn poll_retry(key: &TicketKey, answer: &Answer, wait: Option<Duration
 fn trouble(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Retry { kind, .. } | Verdict::Unclear(kind) | Verdict::Failed(kind) => kind.as_str(),
+        Verdict::Strange(strange) => strange.kind().as_str(),
+        Verdict::Refused => ErrorKind::NoPermission.as_str(),
         Verdict::Postponed => ErrorKind::ServerError.as_str(),
         Verdict::Throttled { .. } => ErrorKind::Throttled.as_str(),
         Verdict::TokenRejected => ErrorKind::TokenRejected.as_str(),
@@ -212,6 +214,20 @@ pub(super) fn app_resumed(app: &AppName, endpoint: &str, pause: &Pause) {
     );
 }
 
+/// All that is left of an app's tickets is refused, and it never got a proper answer.
+pub(super) fn app_suspected(app: &AppName, refused: usize) {
+    let reason = PauseReason::WrongIdentity;
+    error!(
+        event = event::APP_SUSPECTED,
+        app = app.as_str(),
+        reason = reason.as_str(),
+        tickets = refused,
+        error.hint = reason.hint(),
+        "{refused} tickets of app {app} are refused and none was ever answered; they stay pending: {}",
+        reason.in_words()
+    );
+}
+
 /// A run of failing polls begins.
 pub(super) fn app_degraded(app: &AppName, detail: &Detail) {
     warn!(
@@ -221,7 +237,8 @@ pub(super) fn app_degraded(app: &AppName, detail: &Detail) {
         error.http_status = detail.http_status,
         error.message = detail.message.as_deref(),
         error.log_id = detail.log_id.as_deref(),
-        "requests of app {app} fail one after the other; they go on, its tickets stay pending"
+        "requests of app {app} fail one after the other; they go on, its tickets stay pending{}",
+        detail.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default()
     );
 }
 

@@ -1,17 +1,19 @@
 //! What becomes of a ticket after a poll: a pure function of ticket, answer and time.
 //!
 //! Only two things end a ticket at once: a final answer, and a code listed as permanent (promise 2).
-//! Trouble of the call never does; answers that can't be understood do when nothing else comes.
+//! Trouble of the call never does; answers that are no result do when nothing else comes, and refusals when the
+//! app is not to blame. Which of these count is decided in [`judging`](super::judging).
 
 use std::time::Duration;
 
+use super::judging::is_refused;
 use crate::domain::{Artefact, ErrorKind, Failure, TicketRecord, TicketState, WallTime};
-use crate::feishu::{Answer, Pace, Verdict};
+use crate::feishu::{Answer, Pace, Strange, Verdict};
 
 /// How long the exported file lives after the job's end (download exported file, 2024-06-14).
 pub const ARTEFACT_LIFE: Duration = Duration::from_secs(600);
 
-/// An answer that can't be understood fails a ticket after this many in a row …
+/// Answers that are no result and count against the ticket fail it after this many …
 pub(super) const UNCLEAR_ANSWERS: u32 = 10;
 
 /// … over at least this long.
@@ -29,6 +31,10 @@ pub(super) struct EndedPoll<'a> {
     /// How long the ticket has been watched since its first answer, this one included; pauses and the
     /// time the daemon was down left out.
     pub watched: Duration,
+    /// Whether a strange answer counts against the ticket.
+    pub counts: bool,
+    /// Whether the app is known to be the one that creates its jobs.
+    pub proven: bool,
 }
 
 /// When to ask again.
@@ -45,6 +51,8 @@ pub(super) enum Next {
         /// How soon at the earliest.
         pace: Pace,
     },
+    /// When the app's other tickets leave room, and not before [`REFUSED_WAIT`](super::judging::REFUSED_WAIT) is over.
+    LastInLine,
 }
 
 /// Takes what a poll brought into the ticket and says when to ask again.
@@ -52,7 +60,7 @@ pub(super) fn after_poll(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_u
     ticket.polls = ticket.polls.saturating_add(1);
     ticket.last_polled_at = Some(poll.sent);
     ticket.job_status = poll.answer.detail.job_status.or(ticket.job_status);
-    if ticket.progress.watched.is_some() || is_answer(&poll.answer.verdict) {
+    if ticket.progress.watched.is_some() || is_answer(poll) {
         ticket.progress.watched = Some(poll.watched);
     }
     match &poll.answer.verdict {
@@ -60,19 +68,22 @@ pub(super) fn after_poll(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_u
         Verdict::Failed(kind) => {
             finish(ticket, TicketState::Failed, Some(failure(*kind, poll.answer)), poll.now)
         }
+        Verdict::Refused => refused(ticket, poll),
         Verdict::Pending => running(ticket, poll, give_up_after),
         Verdict::Unclear(kind) => unclear(ticket, *kind, poll, give_up_after),
-        Verdict::Retry { kind, pace } => {
-            ticket.error = Some(failure(*kind, poll.answer));
-            again(ticket, *pace)
+        Verdict::Strange(strange) if poll.counts => unclear(ticket, strange.kind(), poll, give_up_after),
+        Verdict::Strange(Strange::NoStatus) => {
+            wait_on(ticket, ErrorKind::MalformedAnswer, Pace::Usual, poll, give_up_after)
         }
-        Verdict::Postponed => postponed(ticket, poll, give_up_after),
+        Verdict::Strange(strange) => trouble(ticket, strange.kind(), poll.answer, Pace::Usual),
+        Verdict::Retry { kind, pace } => trouble(ticket, *kind, poll.answer, *pace),
+        Verdict::Postponed => wait_on(ticket, ErrorKind::ServerError, Pace::Slow, poll, give_up_after),
         Verdict::Throttled { .. } => {
-            ticket.error = Some(failure(ErrorKind::Throttled, poll.answer));
+            note_trouble(ticket, ErrorKind::Throttled, poll.answer);
             Next::AtOnce
         }
         Verdict::TokenRejected => {
-            ticket.error = Some(failure(ErrorKind::TokenRejected, poll.answer));
+            note_trouble(ticket, ErrorKind::TokenRejected, poll.answer);
             Next::AtOnce
         }
         // The app's fault leaves no mark on the ticket (promise 3).
@@ -87,15 +98,14 @@ pub(super) fn remove(ticket: &mut TicketRecord, now: WallTime) {
 }
 
 /// Whether the server said something about the job, as opposed to about the call or the app.
-fn is_answer(verdict: &Verdict) -> bool {
-    matches!(
-        verdict,
-        Verdict::Pending
-            | Verdict::Postponed
-            | Verdict::Completed(_)
-            | Verdict::Failed(_)
-            | Verdict::Unclear(_)
-    )
+const fn is_answer(poll: &EndedPoll<'_>) -> bool {
+    match poll.answer.verdict {
+        Verdict::Retry { .. } | Verdict::Throttled { .. } | Verdict::TokenRejected | Verdict::AppFault(_) => {
+            false
+        }
+        Verdict::Strange(Strange::Page) => poll.counts,
+        _ => true,
+    }
 }
 
 fn running(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_up_after: Duration) -> Next {
@@ -119,25 +129,49 @@ fn unclear(
     }
     ticket.progress.unclear = ticket.progress.unclear.saturating_add(1);
     let lasting = poll.watched.saturating_sub(ticket.progress.unclear_since) >= UNCLEAR_FOR;
-    let error = Some(failure(kind, poll.answer));
     if ticket.progress.unclear >= UNCLEAR_ANSWERS && lasting {
-        return finish(ticket, TicketState::Failed, error, poll.now);
+        return finish(ticket, TicketState::Failed, Some(failure(kind, poll.answer)), poll.now);
     }
-    if poll.watched >= give_up_after {
-        return finish(ticket, TicketState::TimedOut, error, poll.now);
-    }
-    ticket.error = error;
-    again(ticket, Pace::Usual)
+    wait_on(ticket, kind, Pace::Usual, poll, give_up_after)
 }
 
-/// The server answers, and nothing but its data moving back would help: bounded like a job that runs.
-fn postponed(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_up_after: Duration) -> Next {
-    let error = Some(failure(ErrorKind::ServerError, poll.answer));
+/// An answer that leaves open how the job is doing: bounded like a job that runs.
+fn wait_on(
+    ticket: &mut TicketRecord,
+    kind: ErrorKind,
+    pace: Pace,
+    poll: &EndedPoll<'_>,
+    give_up_after: Duration,
+) -> Next {
+    let error = Some(failure(kind, poll.answer));
     if poll.watched >= give_up_after {
         return finish(ticket, TicketState::TimedOut, error, poll.now);
     }
     ticket.error = error;
-    again(ticket, Pace::Slow)
+    again(ticket, pace)
+}
+
+fn refused(ticket: &mut TicketRecord, poll: &EndedPoll<'_>) -> Next {
+    ticket.error = Some(failure(ErrorKind::NoPermission, poll.answer));
+    if poll.proven { fail_refused(ticket, poll.now) } else { Next::LastInLine }
+}
+
+/// The app is not to blame for the refusal: it is the ticket's verdict.
+pub(super) fn fail_refused(ticket: &mut TicketRecord, now: WallTime) -> Next {
+    let error = ticket.error.take();
+    finish(ticket, TicketState::Failed, error, now)
+}
+
+fn trouble(ticket: &mut TicketRecord, kind: ErrorKind, answer: &Answer, pace: Pace) -> Next {
+    note_trouble(ticket, kind, answer);
+    again(ticket, pace)
+}
+
+/// A refusal stays noted: it is what the ticket fails for in the end.
+fn note_trouble(ticket: &mut TicketRecord, kind: ErrorKind, answer: &Answer) {
+    if !is_refused(ticket) {
+        ticket.error = Some(failure(kind, answer));
+    }
 }
 
 fn again(ticket: &mut TicketRecord, pace: Pace) -> Next {
@@ -211,12 +245,24 @@ mod tests {
     }
 
     fn answer(verdict: Verdict) -> Answer {
-        Answer { verdict, detail: Detail::default() }
+        let code = matches!(verdict, Verdict::Refused).then_some(1_069_902);
+        Answer { verdict, detail: Detail { code, ..Detail::default() } }
     }
 
     fn poll(ticket: &mut TicketRecord, verdict: Verdict, watched: Duration) -> Next {
+        poll_as(ticket, verdict, watched, false, false)
+    }
+
+    fn poll_as(
+        ticket: &mut TicketRecord,
+        verdict: Verdict,
+        watched: Duration,
+        counts: bool,
+        proven: bool,
+    ) -> Next {
         let answer = answer(verdict);
-        let poll = EndedPoll { answer: &answer, sent: seconds(10), now: seconds(11), watched };
+        let poll =
+            EndedPoll { answer: &answer, sent: seconds(10), now: seconds(11), watched, counts, proven };
         after_poll(ticket, &poll, GIVE_UP)
     }
 
@@ -247,6 +293,59 @@ mod tests {
         assert_eq!(ticket.state, TicketState::Pending);
         assert_eq!(ticket.polls, 5000);
         assert_eq!(ticket.progress.watched, None, "no answer, no clock");
+    }
+
+    /// Promise 2: what does not count against the ticket never decides it, however often and long it comes, and what
+    /// is not the API's JSON does not even start its clock.
+    #[test]
+    fn strange_answers_that_do_not_count_never_fail_a_ticket() {
+        for strange in [Strange::Page, Strange::UnlistedCode] {
+            let mut ticket = ticket();
+            for round in 0..1000u32 {
+                let next = poll(&mut ticket, Verdict::Strange(strange), round * MINUTE);
+                assert_ne!(next, Next::Final, "{strange:?}");
+            }
+            assert_eq!(ticket.error.as_ref().unwrap().kind, strange.kind());
+            assert_eq!(ticket.progress.watched.is_some(), strange == Strange::UnlistedCode);
+        }
+    }
+
+    #[test]
+    fn strange_answers_that_count_fail_the_ticket_after_ten_over_five_minutes() {
+        for strange in [Strange::Page, Strange::UnlistedCode, Strange::NoStatus] {
+            let strange_poll = |ticket: &mut TicketRecord, round: u32| {
+                poll_as(ticket, Verdict::Strange(strange), round * MINUTE, true, true)
+            };
+            let mut ticket = ticket();
+            for round in 0..9 {
+                assert_ne!(strange_poll(&mut ticket, round), Next::Final, "{strange:?}");
+                poll(&mut ticket, Verdict::Strange(Strange::Page), round * MINUTE);
+            }
+            assert_eq!(strange_poll(&mut ticket, 9), Next::Final);
+            assert_eq!(ticket.error.unwrap().kind, strange.kind());
+        }
+    }
+
+    /// Code 0 without a `job_status` is waited on, as the platform's own command line does, but not for ever.
+    #[test]
+    fn an_answer_without_a_status_is_bounded_by_give_up_after_alone() {
+        let mut ticket = ticket();
+        let no_status = || Verdict::Strange(Strange::NoStatus);
+        for round in 0..100 {
+            assert_ne!(poll(&mut ticket, no_status(), round * MINUTE), Next::Final);
+        }
+        assert_eq!(poll(&mut ticket, no_status(), GIVE_UP), Next::Final);
+        assert_eq!(ticket.state, TicketState::TimedOut);
+    }
+
+    #[test]
+    fn a_refusal_waits_until_the_app_is_proven() {
+        let mut ticket = ticket();
+        assert_eq!(poll(&mut ticket, Verdict::Refused, GIVE_UP), Next::LastInLine);
+        poll(&mut ticket, trouble(), GIVE_UP);
+        assert!(is_refused(&ticket), "trouble does not take the refusal away");
+        assert_eq!(poll_as(&mut ticket, Verdict::Refused, GIVE_UP, false, true), Next::Final);
+        assert_eq!(ticket.error.unwrap().kind, ErrorKind::NoPermission);
     }
 
     #[test]

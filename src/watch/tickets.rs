@@ -8,7 +8,9 @@ use std::iter::Sum;
 use std::time::Duration;
 
 use hashbrown::HashTable;
+use tokio::time::Instant;
 
+use super::judging::Standing;
 use crate::domain::{TicketKey, TicketRecord, TicketState};
 
 /// The place of a ticket, stable for its life.
@@ -26,6 +28,8 @@ pub(super) struct Slot {
     pub stamp: u64,
     /// What the app's clock said when `watched` was last brought up to date.
     pub clock_mark: Duration,
+    /// Sending of the last request that was answered strangely, if no proper answer came since.
+    pub strange_at: Option<Instant>,
 }
 
 /// How many tickets are in each state.
@@ -84,6 +88,7 @@ pub(super) struct Tickets {
     hasher: RandomState,
     listed: Counts,
     by_app: Vec<Counts>,
+    open_by_app: Vec<Open>,
     stamps: u64,
 }
 
@@ -91,7 +96,11 @@ impl Tickets {
     /// None yet, for that many apps.
     #[must_use]
     pub(super) fn new(apps: usize) -> Self {
-        Self { by_app: vec![Counts::default(); apps], ..Self::default() }
+        Self {
+            by_app: vec![Counts::default(); apps],
+            open_by_app: vec![Open::default(); apps],
+            ..Self::default()
+        }
     }
 
     /// The slot at `index`; none if the ticket was forgotten.
@@ -114,8 +123,8 @@ impl Tickets {
         app: Option<usize>,
         clock_mark: Duration,
     ) -> TicketIndex {
-        let slot = Slot { record, app, stamp: self.next_stamp(), clock_mark };
-        self.count(&slot, Counts::add);
+        let slot = Slot { record, app, stamp: self.next_stamp(), clock_mark, strange_at: None };
+        self.count(&slot, Counts::add, 1);
         let hash = self.hasher.hash_one(&slot.record.key);
         let index = match self.free.pop() {
             Some(place) => {
@@ -137,9 +146,9 @@ impl Tickets {
     /// Changes a ticket in place; the counts follow.
     pub(super) fn change<T>(&mut self, index: TicketIndex, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
         let mut slot = self.slots.get_mut(index.0 as usize)?.take()?;
-        self.count(&slot, Counts::remove);
+        self.count(&slot, Counts::remove, -1);
         let result = change(&mut slot);
-        self.count(&slot, Counts::add);
+        self.count(&slot, Counts::add, 1);
         self.slots[index.0 as usize] = Some(slot);
         Some(result)
     }
@@ -153,7 +162,7 @@ impl Tickets {
     /// Drops a ticket for good.
     pub(super) fn forget(&mut self, index: TicketIndex) -> Option<TicketKey> {
         let slot = self.slots.get_mut(index.0 as usize)?.take()?;
-        self.count(&slot, Counts::remove);
+        self.count(&slot, Counts::remove, -1);
         if let Ok(entry) =
             self.by_key.find_entry(self.hasher.hash_one(&slot.record.key), |other| *other == index)
         {
@@ -192,19 +201,48 @@ impl Tickets {
         self.known_of(app).of(TicketState::Pending)
     }
 
+    /// The open tickets of the app at that place that wait for a first word, or for a judgement.
+    #[must_use]
+    pub(super) fn open_of(&self, app: usize) -> Open {
+        self.open_by_app.get(app).copied().unwrap_or_default()
+    }
+
     /// Counts of all tickets of the app at that place, listed or not.
     #[must_use]
     pub(super) fn known_of(&self, app: usize) -> Counts {
         self.by_app.get(app).copied().unwrap_or_default()
     }
 
-    fn count(&mut self, slot: &Slot, change: fn(&mut Counts, TicketState)) {
+    fn count(&mut self, slot: &Slot, change: fn(&mut Counts, TicketState), by: isize) {
         if slot.record.unlisted_since.is_none() {
             change(&mut self.listed, slot.record.state);
         }
         if let Some(counts) = slot.app.and_then(|app| self.by_app.get_mut(app)) {
             change(counts, slot.record.state);
         }
+        if let Some(open) = slot.app.and_then(|app| self.open_by_app.get_mut(app)) {
+            open.change(Standing::from_record(&slot.record), by);
+        }
+    }
+}
+
+/// Open tickets of one app by what the server said of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Open {
+    /// The server has not said anything about them yet.
+    pub unasked: usize,
+    /// It refused them and said nothing else since.
+    pub refused: usize,
+}
+
+impl Open {
+    fn change(&mut self, standing: Option<Standing>, by: isize) {
+        let count = match standing {
+            Some(Standing::Unasked) => &mut self.unasked,
+            Some(Standing::Refused) => &mut self.refused,
+            Some(Standing::Asked) | None => return,
+        };
+        *count = count.saturating_add_signed(by);
     }
 }
 

@@ -125,7 +125,7 @@ async fn a_body_is_read_to_the_limit_and_no_further() {
     let endless = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();
     for head in [limit.into_bytes(), chunked, endless] {
         let answer = ask(vec![Reply::Flood(head)]).await;
-        assert_eq!(answer.verdict, Verdict::Unclear(ErrorKind::MalformedAnswer));
+        assert_eq!(answer.verdict, Verdict::Strange(crate::feishu::Strange::Page));
         assert!(answer.detail.message.unwrap().contains("longer than"));
     }
     let padded = format!("{RUNNING}{}", " ".repeat(BODY_MAX - RUNNING.len()));
@@ -279,7 +279,7 @@ async fn a_server_that_repeats_the_secret_in_a_query_does_not_get_it_into_the_lo
     assert_eq!(answer.detail.remedy.as_deref(), Some("see https://x/[hidden]"));
     let Verdict::Completed(file) = api.query(poll("1")).await.verdict else { panic!("not done") };
     assert_eq!(file.file_name.as_deref(), Some("[hidden].pdf"));
-    assert_eq!(api.query(poll("1")).await.verdict, Verdict::Unclear(ErrorKind::MalformedAnswer));
+    assert_eq!(api.query(poll("1")).await.verdict, Verdict::Strange(crate::feishu::Strange::Page));
     let page = api.query(poll("1")).await.detail.message.unwrap();
     assert!(page.ends_with("<p>[hidden]</p>") && !format!("{api:?}").contains("hunter2"), "{page}");
 }

@@ -8,19 +8,17 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::calls::{Call, CallEnd, Flight};
-use crate::domain::{AppName, Endpoint, ErrorKind, PauseEnd, PauseReason, TicketKey, WallTime};
+use crate::domain::{AppName, Endpoint, PauseEnd, PauseReason, TicketKey, WallTime};
 use crate::feishu::{Answer, Detail, ExportApi, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::{Release, Store};
 use crate::watch::access::Refusal;
 use crate::watch::announce::Announcer;
 use crate::watch::app_state::HealthChange;
+use crate::watch::judging::{Evidence, REFUSED_WAIT, counts};
 use crate::watch::now::Now;
 use crate::watch::report;
 use crate::watch::step::{EndedPoll, Next, after_poll};
 use crate::watch::tickets::TicketIndex;
-
-/// No permission on the document: the one code that also says "another app created this job".
-pub(super) const NO_PERMISSION: i64 = 1_069_902;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn call_ended(&mut self, ended: Result<(Id, CallEnd), JoinError>, now: Now) {
@@ -71,7 +69,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     fn poll_ended(&mut self, flight: &Flight, answer: Answer, now: Now) {
         let Call::Poll { index, stamp, generation, due } = flight.call else { return };
-        let answer = self.weigh_identity(flight.app, answer);
         let took = now.at.saturating_duration_since(flight.sent.at);
         self.apps[flight.app].meters.poll_ended(&answer.verdict, took);
         let paused_now = self.tell_app(flight, generation, &answer, now);
@@ -91,58 +88,61 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.settings.backoff.interval(polls, self.rng.f64())
     }
 
-    /// A refusal for want of permission is the document's, unless the app gets nothing else: then the
-    /// jobs were created by another one, and no ticket is to blame.
-    fn weigh_identity(&mut self, place: usize, answer: Answer) -> Answer {
-        let app = &mut self.apps[place];
-        let denied = answer.detail.code == Some(NO_PERMISSION);
-        match &answer.verdict {
-            Verdict::Failed(_) if denied && app.denied() => {
-                return Answer { verdict: Verdict::AppFault(PauseReason::WrongIdentity), ..answer };
-            }
-            Verdict::Pending | Verdict::Completed(_) | Verdict::Failed(_) if !denied => app.identity_proven(),
-            _ => {}
-        }
-        answer
-    }
-
     /// Says whether the answer began a pause by the app's fault.
     fn tell_app(&mut self, flight: &Flight, generation: u64, answer: &Answer, now: Now) -> bool {
-        let place = flight.app;
         match answer.verdict {
-            Verdict::Pending
-            | Verdict::Completed(_)
-            | Verdict::Failed(_)
-            | Verdict::Postponed
-            | Verdict::Unclear(
-                ErrorKind::NoFileToken | ErrorKind::UnknownJobStatus | ErrorKind::UnknownCode,
-            ) => self.accepted(flight, generation, now),
-            Verdict::Retry { .. } | Verdict::Unclear(ErrorKind::MalformedAnswer) => {
-                self.call_failed(place, &answer.detail, now);
-                self.probe_lost(flight, now);
-            }
-            Verdict::Unclear(_) => self.probe_lost(flight, now),
             Verdict::Throttled { reset } => self.throttled(flight, reset, &answer.detail, now),
             Verdict::TokenRejected => return self.token_rejected(flight, generation, &answer.detail, now),
             Verdict::AppFault(reason) => return self.app_fault(flight, reason, &answer.detail, now),
+            Verdict::Retry { .. } | Verdict::Strange(_) => {
+                self.envelope_arrived(flight, generation, answer, now);
+                self.call_failed(flight.app, &answer.detail, now);
+            }
+            Verdict::Pending
+            | Verdict::Completed(_)
+            | Verdict::Failed(_)
+            | Verdict::Refused
+            | Verdict::Postponed
+            | Verdict::Unclear(_) => {
+                self.envelope_arrived(flight, generation, answer, now);
+                self.call_answered(flight, answer, now);
+            }
         }
         false
     }
 
-    fn accepted(&mut self, flight: &Flight, generation: u64, now: Now) {
-        let app = &mut self.apps[flight.app];
-        app.access.accepted(generation);
-        if let Some(over) = app.gate.accepted(flight.sent.at, now) {
-            match app.gate.pause() {
-                None => report::app_resumed(&app.app.name, Endpoint::Query.as_str(), &over),
-                Some(pause) => {
-                    app.meters.paused(pause.reason);
-                    report::app_paused(&app.app.name, Endpoint::Query.as_str(), pause, &Detail::default());
-                }
-            }
+    /// An envelope of the API that is not about app or access token shows that neither stands in the way, whatever it
+    /// says of the ticket. What is not the API's shows nothing.
+    fn envelope_arrived(&mut self, flight: &Flight, generation: u64, answer: &Answer, now: Now) {
+        if answer.is_envelope() {
+            self.apps[flight.app].access.accepted(generation);
+            self.gate_accepted(flight, now);
         }
+        self.probe_lost(flight, now);
+    }
+
+    fn call_answered(&mut self, flight: &Flight, answer: &Answer, now: Now) {
+        let app = &mut self.apps[flight.app];
         if app.call_answered() == Some(HealthChange::Recovered) {
             report::app_recovered(&app.app.name);
+        }
+        if answer.is_proper() {
+            app.proper_sent = app.proper_sent.max(Some(flight.sent.at));
+            self.prove_identity(self.apps[flight.app].budget, now);
+        }
+    }
+
+    /// The endpoint that was asked no longer gives the reason of its pause.
+    fn gate_accepted(&mut self, flight: &Flight, now: Now) {
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
+        let gate = app.gate_of(endpoint);
+        let Some(over) = gate.accepted(flight.sent.at, now) else { return };
+        match gate.pause().copied() {
+            None => report::app_resumed(&app.app.name, endpoint.as_str(), &over),
+            Some(pause) => {
+                app.meters.paused(pause.reason);
+                report::app_paused(&app.app.name, endpoint.as_str(), &pause, &Detail::default());
+            }
         }
     }
 
@@ -155,7 +155,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     fn probe_lost(&mut self, flight: &Flight, now: Now) {
         if flight.probe {
-            self.apps[flight.app].gate.probe_lost(now);
+            self.apps[flight.app].gate_of(flight.endpoint()).probe_lost(now);
         }
     }
 
@@ -191,11 +191,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     fn app_fault(&mut self, flight: &Flight, reason: PauseReason, detail: &Detail, now: Now) -> bool {
-        let app = &mut self.apps[flight.app];
-        let is_news = app.gate.fault(reason, flight.sent.at, now);
-        if is_news && let Some(pause) = app.gate.pause() {
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
+        let gate = app.gate_of(endpoint);
+        let is_news = gate.fault(reason, flight.sent.at, now);
+        if is_news && let Some(pause) = gate.pause().copied() {
             app.meters.paused(pause.reason);
-            report::app_paused(&app.app.name, flight.endpoint().as_str(), pause, detail);
+            report::app_paused(&app.app.name, endpoint.as_str(), &pause, detail);
         }
         is_news
     }
@@ -209,7 +210,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         match result {
             Ok(grant) => {
-                app.token_gate.accepted(flight.sent.at, now);
                 // A token that lies ready says nothing about the server.
                 if app.fetches_tokens() {
                     app.reached();
@@ -220,13 +220,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 if is_new {
                     report::token_refreshed(&name, life);
                 }
-                if flight.probe {
-                    app.gate.probe_prepared();
-                }
+                self.gate_accepted(flight, now);
             }
             Err(TokenTrouble::Retry(kind)) => {
                 report::token_retry(&name, kind.as_str(), &detail);
                 app.access.fetch_failed(now.at);
+                if detail.code.is_some() {
+                    self.gate_accepted(flight, now);
+                }
                 self.call_failed(flight.app, &detail, now);
                 self.probe_lost(flight, now);
             }
@@ -260,11 +261,17 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     ) {
         let active = self.active_of(index, now);
         let give_up_after = self.settings.give_up_after;
+        let (counts, proven) = (self.counts(index, flight.app, answer), self.is_proven(flight.app));
         let next = self.tickets.change(index, |slot| {
             let since = active.saturating_sub(slot.clock_mark);
             let watched = slot.record.progress.watched.map_or(Duration::ZERO, |watched| watched + since);
             slot.clock_mark = active;
-            let poll = EndedPoll { answer, sent: flight.sent.wall, now: now.wall, watched };
+            slot.strange_at = match answer.verdict {
+                Verdict::Strange(_) => Some(flight.sent.at),
+                _ if answer.is_proper() => None,
+                _ => slot.strange_at,
+            };
+            let poll = EndedPoll { answer, sent: flight.sent.wall, now: now.wall, watched, counts, proven };
             after_poll(&mut slot.record, &poll, give_up_after)
         });
         match next {
@@ -272,7 +279,21 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Some(Next::Final) => self.decided(index, now),
             Some(Next::AtOnce) => self.ask_in_line(index, key, due, answer, now),
             Some(Next::After { attempt, pace }) => self.ask_later(index, key, attempt, pace, answer, now),
+            Some(Next::LastInLine) => self.ask_after(index, key, REFUSED_WAIT, answer, now),
         }
+    }
+
+    /// Whether the answer is a strange one that counts against its ticket.
+    fn counts(&self, index: TicketIndex, place: usize, answer: &Answer) -> bool {
+        let (Verdict::Strange(strange), Some(slot)) = (&answer.verdict, self.tickets.get(index)) else {
+            return false;
+        };
+        let evidence = Evidence {
+            strange_before: slot.strange_at,
+            proper_sent: self.apps[place].proper_sent,
+            alone: self.tickets.pending_of(place) == 1,
+        };
+        counts(*strange, evidence)
     }
 
     /// When the ticket's turn comes is the app's affair. It keeps its place in line, unless it met the
@@ -306,6 +327,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Pace::Slow => usual.max(backoff.longest()),
             Pace::After(named) => usual.max(named.min(backoff.longest())),
         };
+        self.ask_after(index, key, wait, answer, now);
+    }
+
+    fn ask_after(&mut self, index: TicketIndex, key: &TicketKey, wait: Duration, answer: &Answer, now: Now) {
         self.tickets.change(index, |slot| slot.record.next_poll_at = Some(now.wall + wait));
         self.enqueue(index, now.at + wait);
         self.ledger.changed(index, now.at);

@@ -9,7 +9,9 @@ use crate::domain::{Endpoint, PauseEnd, TicketState};
 use crate::feishu::{Answer, ExportApi, Query, TokenAnswer};
 use crate::store::Store;
 use crate::watch::announce::Announcer;
+use crate::watch::app_state::InLine;
 use crate::watch::gate::{Gate, Passage};
+use crate::watch::judging::is_refused;
 use crate::watch::now::Now;
 use crate::watch::report;
 use crate::watch::tickets::TicketIndex;
@@ -65,8 +67,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             self.start_fetch(place, now);
         }
         for budget in 0..self.budgets.len() {
-            while let Some(place) = self.next_app(budget, now.at) {
-                self.start_poll(place, now);
+            while let Some((next, place)) = self.next_app(budget, now.at) {
+                self.start_poll(place, next, now);
             }
         }
     }
@@ -83,7 +85,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn enqueue(&mut self, index: TicketIndex, due: Instant) {
         let Some(slot) = self.tickets.get(index) else { return };
         if let (TicketState::Pending, Some(place)) = (slot.record.state, slot.app) {
-            self.apps[place].queue.push(due, (index, slot.stamp));
+            let app = &mut self.apps[place];
+            let queue = if is_refused(&slot.record) { &mut app.refused } else { &mut app.queue };
+            queue.push(due, (index, slot.stamp));
         }
     }
 
@@ -99,20 +103,19 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn next_call_of(&mut self, place: usize, now: Instant) -> Option<Instant> {
         let most = self.settings.max_in_flight.get();
         let app = self.apps.get_mut(place)?;
-        let (due, _) = app.next_due(&self.tickets)?;
+        let next = app.next_in_line(&self.tickets, now)?;
         if app.in_flight >= app.in_flight_max(most) {
             return None;
         }
-        let opens = app.gate_opens(now)?.max(due);
+        let opens = app.gate.opens(now)?.max(next.due);
         let budget = &self.budgets[app.budget];
         if app.access.usable(now).is_some() {
             return Some(opens.max(budget.query.next_room(now)?));
         }
-        let wanted = opens.max(app.access.fetch_due(now)?);
+        let wanted = opens.max(app.access.fetch_due(now)?).max(app.token_gate.opens(now)?);
         if !app.fetches_tokens() {
             return Some(wanted);
         }
-        let Passage::Open = app.token_gate.passage(now) else { return None };
         Some(wanted.max(budget.token.next_room(now)?))
     }
 
@@ -130,25 +133,26 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// nothing to poll asks for nothing.
     fn start_fetch(&mut self, place: usize, now: Now) {
         let app = &mut self.apps[place];
-        let passage = app.gate.passage(now.at);
         let is_due = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now.at);
+        let passage = app.token_gate.passage(now.at);
         if matches!(passage, Passage::Closed(_))
+            || matches!(app.gate.passage(now.at), Passage::Closed(_))
             || !is_due(app.access.fetch_due(now.at))
-            || !is_due(app.next_due(&self.tickets).map(|(due, _)| due))
+            || !is_due(app.next_in_line(&self.tickets, now.at).map(|next| next.due))
         {
             return;
         }
         if app.fetches_tokens() {
             let budget = &mut self.budgets[app.budget].token;
-            if app.token_gate.passage(now.at) != Passage::Open || budget.room(now.at) == 0 {
+            if budget.room(now.at) == 0 {
                 return;
             }
             budget.take(now.at);
             app.meters.request_sent(Endpoint::Token);
         }
-        let probe = passage == Passage::Probe && app.access.usable(now.at).is_none();
+        let probe = passage == Passage::Probe;
         if probe {
-            app.gate.probe_sent();
+            app.token_gate.probe_sent();
         }
         app.access.fetch_started();
         let (api, name, limit) = (self.api.clone(), app.app.name.clone(), self.call_limit());
@@ -159,8 +163,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.flights.insert(id, Flight { app: place, sent: now, call: Call::Token, probe });
     }
 
-    /// The app that may send from the budget and whose next ticket has waited longest.
-    fn next_app(&mut self, budget: usize, now: Instant) -> Option<usize> {
+    /// The app that may send from the budget and whose next ticket has waited longest, with that ticket's turn.
+    fn next_app(&mut self, budget: usize, now: Instant) -> Option<(InLine, usize)> {
         if self.budgets[budget].query.room(now) == 0 {
             return None;
         }
@@ -171,15 +175,16 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let may_send = !matches!(app.gate.passage(now), Passage::Closed(_))
                 && app.in_flight < app.in_flight_max(most)
                 && app.access.usable(now).is_some();
-            let (due, _) = app.next_due(tickets).filter(|_| may_send)?;
-            (due <= now).then_some((due, place))
+            let next = app.next_in_line(tickets, now).filter(|_| may_send)?;
+            (next.due <= now).then_some((next, place))
         });
-        due.min().map(|(_, place)| place)
+        due.min()
     }
 
-    fn start_poll(&mut self, place: usize, now: Now) {
+    fn start_poll(&mut self, place: usize, next: InLine, now: Now) {
         let app = &mut self.apps[place];
-        let Some((due, (index, stamp))) = app.queue.pop() else { return };
+        let Some((index, stamp)) = app.pop(next) else { return };
+        let due = next.due;
         let Some(((token, generation), slot)) = app.access.usable(now.at).zip(self.tickets.get(index)) else {
             return;
         };

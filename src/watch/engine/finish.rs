@@ -27,11 +27,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         // Whatever is not announced by then is counted below and announced by the next start.
         let _ = tokio::time::timeout(ANNOUNCE_WITHIN, self.announce_all()).await;
         self.show(self.clock.now());
+        let now = self.clock.now().at;
         let saved = tokio::time::timeout(WRITE_WITHIN, self.write_rest()).await.unwrap_or(false);
         let outcome = Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
             listed: self.listed(),
-            paused: self.waiting(|app| Some((app.app.name.clone(), app.gate.pause()?.reason))),
+            paused: self.waiting(|app| Some((app.app.name.clone(), app.pauses(now).next()?.1.reason))),
             unreached: self.waiting(|app| app.is_degraded().then(|| app.app.name.clone())),
             saved,
             unannounced: self.ledger.unannounced(),

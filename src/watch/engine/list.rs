@@ -2,7 +2,6 @@
 //! parts, with turns of the loop in between, so that it holds up no poll.
 
 use super::Engine;
-use super::start::is_denied;
 use crate::crash_points::CrashPoint;
 use crate::domain::{AppName, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
@@ -178,10 +177,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     pub(super) fn restart_ticket(&mut self, index: TicketIndex, entry: WatchEntry, now: Now) {
-        let denied = self.tickets.get(index).filter(|slot| is_denied(&slot.record));
-        if let Some(app) = denied.and_then(|slot| slot.app).and_then(|place| self.apps.get_mut(place)) {
-            app.denied_no_more();
-        }
         let active = self.active_of(index, now);
         let stamp = self.tickets.next_stamp();
         self.alter(index, now, |slot| {
@@ -189,6 +184,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             slot.record = TicketRecord { first_seen_at, ..TicketRecord::new(entry, now.wall) };
             slot.stamp = stamp;
             slot.clock_mark = active;
+            slot.strange_at = None;
         });
         self.first_poll(index, now);
     }

@@ -2,13 +2,14 @@
 //!
 //! The rooms beside this one hold the engine's acts by subject: [`start`] (what the state file knew),
 //! [`list`] (a watch list is taken), [`retry`] (ended tickets are polled again), [`calls`] (requests go
-//! out), [`answers`] (answers come in), [`writes`] (state file and log), [`show`] (what is shown outside),
-//! [`finish`] (the end).
+//! out), [`answers`] (answers come in), [`identity`] (refused tickets), [`writes`] (state file and log), [`show`]
+//! (what is shown outside), [`finish`] (the end).
 
 mod answers;
 mod calls;
 mod clock;
 mod finish;
+mod identity;
 mod list;
 mod retry;
 mod show;
@@ -37,7 +38,7 @@ use super::outcome::{End, Outcome, WatchError};
 use super::report;
 use super::snapshot::Snapshot;
 use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{App, BudgetKey, Endpoint, Kept, Month, PauseEnd, WatchEntry, WatchList};
+use crate::domain::{App, BudgetKey, Endpoint, Kept, Month, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::{Backoff, Budget};
 use crate::store::{CommitError, PauseRecord, ReleaseId, Retry, RetryId, Store, StoreError, Tally};
@@ -147,6 +148,8 @@ struct AppBudget {
     token: Budget,
     /// Queries of this month; requests for tokens do not count against the platform's quota.
     tally: Tally,
+    /// A proper answer came under this host and app id, now or in an earlier life: it creates its jobs itself.
+    proven: bool,
 }
 
 impl AppBudget {
@@ -324,6 +327,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         if self.ending.is_none() {
             self.sweep(now);
+            self.judge_refused(now);
             self.start_calls(now);
         }
         self.pulse(now);
@@ -401,9 +405,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// Paused apps are tried again, ready-made tokens read again.
     fn try_again(&mut self, now: Now) {
-        for app in &mut self.apps {
+        for place in 0..self.apps.len() {
+            let app = &mut self.apps[place];
             app.gate.try_again(now);
+            app.token_gate.try_again(now);
             app.access.read_again(now.at);
+            self.try_refused_again(place, now);
         }
     }
 
@@ -424,7 +431,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if open.is_empty() {
             return self.end(End::Done, now);
         }
-        if !open.iter().all(|place| self.is_broken(*place)) {
+        let is_stuck = |place: &usize| self.apps[*place].is_broken(now.at) || self.is_only_refused(*place);
+        if !open.iter().all(is_stuck) {
             self.stuck_since = None;
         } else if now.at - *self.stuck_since.get_or_insert(now.at) >= STUCK_AFTER {
             self.end(End::Stuck, now);
@@ -439,12 +447,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             return false;
         }
         now.at - *self.unannounced_since.get_or_insert(now.at) < STUCK_AFTER
-    }
-
-    /// Whether the app is paused and only a person or the next month can end that.
-    fn is_broken(&self, place: usize) -> bool {
-        let pause = self.apps.get(place).and_then(|app| app.gate.pause());
-        pause.is_some_and(|pause| pause.reason.ended_by() != PauseEnd::Time)
     }
 
     fn end(&mut self, end: End, now: Now) {

@@ -27,7 +27,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             name: app.app.name.clone(),
             pending: self.tickets.pending_of(place),
             known: self.tickets.known_of(place),
-            next_due: app.next_due(&self.tickets).map(|(due, _)| due),
+            next_due: app.next_in_line(&self.tickets, now.at).map(|next| next.due),
             token_ends_at: app.access.ends_at(),
             pause: app.pauses(now.at).next().map(|(_, pause)| pause.view()),
             degraded: app.is_degraded(),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::answers::NO_PERMISSION;
 use super::{AppBudget, Engine};
 use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchList};
 use crate::feishu::ExportApi;
@@ -28,7 +27,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let budget = shared.unwrap_or_else(|| {
             let fresh = || Budget::new(app.rate_limit);
             let tally = Tally { budget: key.clone(), month: now.wall.month(), requests: 0 };
-            self.budgets.push(AppBudget { key, query: fresh(), token: fresh(), tally });
+            self.budgets.push(AppBudget { key, query: fresh(), token: fresh(), tally, proven: false });
             self.budgets.len() - 1
         });
         let meters = self.meters.of_app(&app.name);
@@ -47,10 +46,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         self.announce(unannounced);
         self.take_list(list, now);
-        self.restore_denied();
         self.retry(loaded.retries, now);
         self.restore_budgets(&loaded.released, now);
         self.restore_tallies(loaded.tallies);
+        self.restore_identities(&loaded.proven);
         if !loaded.clean {
             self.assume_unnoted(&known, now);
         }
@@ -67,10 +66,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let due = self.due_of(&record, now);
             let verdict = (record.state.is_final() && !record.announced).then(|| record.clone());
             let pending = record.state == TicketState::Pending;
-            let proven = record.state == TicketState::Completed || record.progress.last_running_at.is_some();
-            if let Some(app) = app.and_then(|place| self.apps.get_mut(place)).filter(|_| proven) {
-                app.identity_proven();
-            }
             let index = self.tickets.insert(record, app, Duration::ZERO);
             if pending {
                 self.enqueue(index, due);
@@ -86,15 +81,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn due_of(&self, record: &TicketRecord, now: Now) -> tokio::time::Instant {
         let planned = record.next_poll_at.unwrap_or(now.wall).since(now.wall);
         now.at + planned.min(self.settings.backoff.longest())
-    }
-
-    /// Listed tickets that an earlier run saw refused for want of permission speak against their app.
-    fn restore_denied(&mut self) {
-        for (_, slot) in self.tickets.iter().filter(|(_, slot)| is_denied(&slot.record)) {
-            if let Some(app) = slot.app.and_then(|place| self.apps.get_mut(place)) {
-                app.denied_before(1);
-            }
-        }
     }
 
     /// Holds the slots of requests whose windows are not over. The window of one that was given up may not even have
@@ -170,10 +156,4 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let millis = i64::try_from((longest + CUT_OFF).as_millis()).unwrap_or(i64::MAX);
         WallTime::from_millis(now.wall.as_millis().saturating_sub(millis))
     }
-}
-
-/// Whether the ticket failed for want of permission and is still listed: it speaks against the app.
-pub(super) fn is_denied(record: &TicketRecord) -> bool {
-    let code = record.error.as_deref().and_then(|error| error.code);
-    record.state == TicketState::Failed && code == Some(NO_PERMISSION) && record.unlisted_since.is_none()
 }

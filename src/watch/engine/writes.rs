@@ -43,6 +43,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let mut batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now), now.at);
         let tallies = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| tally.requests > 0);
         batch.tallies = tallies.cloned().collect();
+        let proven = self.budgets.iter().filter(|budget| budget.proven);
+        batch.proven = proven.map(|budget| budget.key.clone()).collect();
         let pauses = Some(self.pauses(now));
         if pauses != self.noted_pauses {
             batch.pauses.clone_from(&pauses);

@@ -52,8 +52,8 @@ impl PollResult {
         match verdict {
             Verdict::Pending => Self::Pending,
             Verdict::Completed(_) => Self::Completed,
-            Verdict::Failed(_) => Self::Failed,
-            Verdict::Unclear(_) => Self::Unclear,
+            Verdict::Failed(_) | Verdict::Refused => Self::Failed,
+            Verdict::Unclear(_) | Verdict::Strange(_) => Self::Unclear,
             Verdict::Postponed => Self::Postponed,
             Verdict::Retry { kind: ErrorKind::Network, .. } => Self::Network,
             Verdict::Retry { .. } => Self::ServerError,

@@ -2,6 +2,7 @@
 //! request that is to meet it.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use export_simulator::{
@@ -112,6 +113,7 @@ impl Cell {
         let is_subject = ticket == self.ticket();
         match self.expected {
             Verdict::Failed(kind) if is_subject => ("failed", Some(kind)),
+            Verdict::Refused if is_subject => ("failed", Some("no_permission")),
             _ if is_subject && self.fails() => ("failed", Some("document_too_large")),
             _ => ("completed", None),
         }
@@ -214,7 +216,7 @@ impl Cell {
             other => Target::endpoint(other).of_app(&id),
         };
         match &self.ill {
-            Ill::Fault(fault) => drop(sim.fault(next, 1, fault.clone())),
+            Ill::Fault(fault) => drop(sim.fault(next, self.times(), fault.clone())),
             Ill::Trouble(trouble) => sim.set_trouble(&id, trouble.clone()),
             Ill::Full(style) if self.endpoint == Endpoint::TenantToken => {
                 sim.fault(next, 1, refusal_of(*style));
@@ -226,6 +228,11 @@ impl Cell {
             Ill::Running(shape) => sim.set_running_shape(&id, *shape),
             Ill::Success(shape) => sim.set_success_shape(&id, *shape),
         }
+    }
+
+    /// Which of its next requests meet the fault. A refused ticket may be polled again before it is judged.
+    fn times(&self) -> RangeInclusive<u64> {
+        if self.expected == Verdict::Refused { 1..=u64::MAX } else { 1..=1 }
     }
 
     /// All is well again, and the job comes to its end.
@@ -266,6 +273,7 @@ impl Cell {
                 "malformed_answer" | "no_file_token" | "unknown_job_status" | "unknown_code" => {
                     Verdict::Unclear(kind)
                 }
+                "no_permission" => Verdict::Refused,
                 "throttled" => Verdict::Throttled,
                 "token_rejected" if !is_rejected => panic!("not said aloud: {line}"),
                 "token_rejected" if self.expected == Verdict::RejectedTwice => {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use export_simulator::{Fault, RunningShape, SuccessShape, ThrottleStyle, Trouble};
 
 use self::Verdict::{
-    Failed, Fault as AppFault, Granted, Pending, RejectedTwice, Retry, Throttled, TokenRejected, Truth,
-    Unclear,
+    Failed, Fault as AppFault, Granted, Pending, Refused, RejectedTwice, Retry, Throttled, TokenRejected,
+    Truth, Unclear,
 };
 
 /// What befalls a request.
@@ -34,6 +34,8 @@ pub(super) enum Verdict {
     Pending,
     /// The ticket failed, with that kind.
     Failed(&'static str),
+    /// No permission, and not clear yet whether the document or the app is the cause.
+    Refused,
     /// Asked again; a bounded number of times.
     Unclear(&'static str),
     /// Asked again, without end.
@@ -88,7 +90,6 @@ const UNKNOWN_CODE: Phases = [Unclear("unknown_code"); 3];
 const NO_FILE: Phases = [Unclear("no_file_token"); 3];
 const CREDENTIALS: Phases = [AppFault("credentials_rejected"); 3];
 const UNAVAILABLE: Phases = [AppFault("app_unavailable"); 3];
-const WRONG_URL: Phases = [AppFault("wrong_base_url"); 3];
 
 /// Everything.
 pub(super) fn rows() -> Vec<Row> {
@@ -127,7 +128,7 @@ fn pages() -> Vec<Row> {
         fault(Fault::Empty { status: 500 }, SERVER, SERVER),
         fault(Fault::Html { status: 200 }, MALFORMED, SERVER),
         fault(Fault::Html { status: 403 }, MALFORMED, SERVER),
-        fault(Fault::Html { status: 404 }, WRONG_URL, WRONG_URL),
+        fault(Fault::Html { status: 404 }, MALFORMED, SERVER),
         fault(Fault::Html { status: 502 }, SERVER, SERVER),
         fault(Fault::Unavailable { retry_after: None }, SERVER, SERVER),
         fault(Fault::Unavailable { retry_after: Some(1) }, SERVER, SERVER),
@@ -135,7 +136,7 @@ fn pages() -> Vec<Row> {
         fault(huge(true), MALFORMED, SERVER),
         fault(redirect(302), NETWORK, NETWORK),
         fault(redirect(307), NETWORK, NETWORK),
-        fault(Fault::PageNotFound, WRONG_URL, WRONG_URL),
+        fault(Fault::PageNotFound, MALFORMED, SERVER),
     ]
 }
 
@@ -156,7 +157,8 @@ fn codes() -> Vec<Row> {
         row(400, 4711, UNKNOWN_CODE, CREDENTIALS),
         said(400, 9499, "Bad request", UNKNOWN_CODE, CREDENTIALS),
         // The document's, or the job's.
-        row(403, 1_069_902, [Failed("no_permission"); 3], CREDENTIALS),
+        // Noted first, and judged as soon as every ticket was asked.
+        row(403, 1_069_902, [Refused; 3], CREDENTIALS),
         row(400, 1_069_904, [Failed("invalid_param"); 3], CREDENTIALS),
         row(410, 1_069_906, [Failed("document_deleted"); 3], CREDENTIALS),
         row(404, 1_069_914, [Failed("document_not_found"); 3], CREDENTIALS),

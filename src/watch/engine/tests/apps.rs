@@ -191,23 +191,6 @@ async fn a_hangup_tries_a_paused_app_at_once() {
     running.outcome.await.unwrap();
 }
 
-/// An app that gets nothing but "no permission" is not the one that created the jobs.
-#[tokio::test(start_paused = true)]
-async fn refusals_without_exception_are_the_apps_fault() {
-    let bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Failed(ErrorKind::NoPermission))))
-        .tickets("default", (0..100).map(|ticket| ticket.to_string()));
-    let outcome = bench.run().await;
-    assert_eq!((outcome.end, outcome.paused[0].1), (End::Stuck, PauseReason::WrongIdentity));
-    assert_eq!(outcome.listed.of(TicketState::Failed), 9);
-
-    let mixed = FakeApi::new(|ticket, _| {
-        (SECOND / 10, if ticket == "0" { completed() } else { Verdict::Failed(ErrorKind::NoPermission) })
-    });
-    let bench = Bench::new(mixed).tickets("default", (0..100).map(|ticket| ticket.to_string()));
-    let outcome = bench.run().await;
-    assert_eq!((outcome.end, outcome.listed.of(TicketState::Failed)), (End::Done, 99));
-}
-
 /// An app whose server hangs uses its own places, not those of the others.
 #[tokio::test(start_paused = true)]
 async fn a_hanging_app_starves_nobody() {
@@ -266,19 +249,6 @@ async fn a_refused_renewal_waits_for_the_old_token_to_end() {
     assert!(fetches <= 20, "{fetches} token requests");
 }
 
-/// Refusals for want of permission are remembered through restarts: a wrong app must not fail nine more
-/// tickets with every run.
-#[tokio::test(start_paused = true)]
-async fn a_wrong_app_does_not_fail_nine_more_with_every_restart() {
-    let bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Failed(ErrorKind::NoPermission))))
-        .tickets("default", (0..100).map(|ticket| ticket.to_string()));
-    for _ in 0..3 {
-        let outcome = bench.run().await;
-        assert_eq!(outcome.end, End::Stuck);
-        assert_eq!(outcome.listed.of(TicketState::Failed), 9);
-    }
-}
-
 /// Slow answers of the volley in which a fault was found neither prolong nor repeat its pause.
 #[tokio::test(start_paused = true)]
 async fn late_answers_do_not_pause_anew() {
@@ -291,10 +261,10 @@ async fn late_answers_do_not_pause_anew() {
     assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (1, 1));
 }
 
-/// An answer that is only strange, or asks to come back, still shows that the app is mended.
+/// An envelope that is only strange, or asks to come back, still shows that the cause of the pause is gone.
 #[tokio::test(start_paused = true)]
 async fn strange_answers_end_a_pause_too() {
-    for strange in [Verdict::Postponed, Verdict::Unclear(ErrorKind::UnknownCode)] {
+    for strange in [Verdict::Postponed, Verdict::Strange(Strange::NoStatus)] {
         let api = FakeApi::new(move |_, nth| {
             (SECOND, if nth == 1 { Verdict::AppFault(PauseReason::IpNotAllowed) } else { strange.clone() })
         });

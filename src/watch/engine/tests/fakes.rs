@@ -28,6 +28,9 @@ pub(super) const START: WallTime = WallTime::from_millis(1_795_341_600_000);
 /// No server can cause this verdict.
 pub(super) const PANIC: Verdict = Verdict::Unclear(ErrorKind::Network);
 
+/// What is not the API's, such as a login page.
+pub(super) const PAGE: Verdict = Verdict::Strange(Strange::Page);
+
 /// How long the answer to a token request takes.
 const TOKEN_LATENCY: Duration = Duration::from_millis(100);
 
@@ -46,6 +49,8 @@ pub(super) struct Remote {
     pub(super) revoked: Vec<String>,
     /// The one document token that jobs were made with, should another one be refused.
     pub(super) document: Option<&'static str>,
+    /// Trouble of the server comes as an envelope of the API, as 1069901 does.
+    pub(super) envelopes_on_trouble: bool,
     pub(super) polls: Vec<Sent>,
     /// When the server counted each request of an app: at its sending, at its answer, or halfway.
     arrivals: Vec<(String, Endpoint, Instant)>,
@@ -72,6 +77,7 @@ impl FakeApi {
             tokens: Box::new(|_, _| Ok(Some(7200))),
             revoked: Vec::new(),
             document: None,
+            envelopes_on_trouble: false,
             polls: Vec::new(),
             arrivals: Vec::new(),
             fetches: Vec::new(),
@@ -177,9 +183,28 @@ impl ExportApi for FakeApi {
         tokio::time::sleep(latency).await;
         self.with(|remote| remote.in_flight -= 1);
         assert_ne!(verdict, PANIC, "as the script wants it");
-        let code = matches!(verdict, Verdict::Failed(ErrorKind::NoPermission)).then_some(1_069_902);
-        Answer { verdict, detail: Detail { code, ..Detail::default() } }
+        let mut detail = detail_of(&verdict);
+        if self.with(|remote| remote.envelopes_on_trouble) && verdict == trouble() {
+            detail.code = Some(1_069_901);
+        }
+        Answer { verdict, detail }
     }
+}
+
+/// What comes with such a verdict from a real server.
+fn detail_of(verdict: &Verdict) -> Detail {
+    let (code, job_status) = match verdict {
+        Verdict::Completed(_) => (Some(0), Some(0)),
+        Verdict::Pending => (Some(0), Some(2)),
+        Verdict::Failed(_) => (Some(0), Some(3)),
+        Verdict::Unclear(_) => (Some(0), Some(77)),
+        Verdict::Refused => (Some(1_069_902), None),
+        Verdict::Postponed => (Some(600), None),
+        Verdict::Strange(Strange::UnlistedCode) => (Some(4711), None),
+        Verdict::Strange(Strange::NoStatus) => (Some(0), None),
+        _ => (None, None),
+    };
+    Detail { code, job_status, ..Detail::default() }
 }
 
 fn assert_windows(arrived: &[Instant], endpoint: Endpoint, requests: usize, unwritten: &[Instant]) {
@@ -223,6 +248,7 @@ pub(super) struct Memory {
     pub(super) released: Vec<Release>,
     /// By budget.
     pub(super) tallies: HashMap<String, Tally>,
+    pub(super) proven: Vec<BudgetKey>,
     pub(super) pauses: Vec<PauseRecord>,
     pub(super) retries: Vec<Retry>,
     pub(super) dirty: bool,
@@ -266,8 +292,9 @@ impl Store for FakeStore {
             let mut tickets: Vec<_> = kept.rows.values().cloned().collect();
             tickets.sort_by(|a, b| a.key.cmp(&b.key));
             let tallies = kept.tallies.values().cloned().collect();
-            let (released, retries) = (kept.released.clone(), kept.retries.clone());
-            Loaded { tickets, released, tallies, retries, clean }
+            let (released, retries, proven) =
+                (kept.released.clone(), kept.retries.clone(), kept.proven.clone());
+            Loaded { tickets, released, tallies, proven, retries, clean }
         }))
     }
 
@@ -297,6 +324,7 @@ impl Store for FakeStore {
             kept.released.extend(batch.released);
             kept.tallies
                 .extend(batch.tallies.into_iter().map(|tally| (tally.budget.as_str().to_owned(), tally)));
+            kept.proven = batch.proven;
             kept.pauses = batch.pauses.unwrap_or_else(|| std::mem::take(&mut kept.pauses));
             kept.retries.retain(|retry| batch.retried.is_none_or(|last| retry.id > last));
             kept.dirty &= !batch.clean_stop;

@@ -106,7 +106,7 @@ async fn ends_are_counted_by_outcome() {
         let verdict = match ticket {
             "done" => completed(),
             "large" => Verdict::Failed(ErrorKind::DocumentTooLarge),
-            "strange" => Verdict::Unclear(ErrorKind::UnknownCode),
+            "strange" => Verdict::Strange(Strange::UnlistedCode),
             "moved" => Verdict::Postponed,
             "left" => trouble(),
             _ => Verdict::Pending,

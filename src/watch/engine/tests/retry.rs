@@ -157,7 +157,7 @@ async fn pauses_are_in_the_state_file() {
 /// against its app more than once.
 #[tokio::test(start_paused = true)]
 async fn a_ticket_that_is_refused_again_counts_once() {
-    let api = FakeApi::new(|_, _| (SECOND / 10, Verdict::Failed(ErrorKind::NoPermission)));
+    let api = FakeApi::new(|_, _| (SECOND / 10, Verdict::Refused));
     let mut bench = Bench::new(api).tickets("default", ["1"]);
     bench.settings.until_done = false;
     let running = bench.start();
@@ -167,7 +167,7 @@ async fn a_ticket_that_is_refused_again_counts_once() {
     }
     tokio::time::sleep(5 * SECOND).await;
     assert_eq!(bench.log.count(TICKET_FAILED), 16);
-    assert_eq!(bench.log.count(APP_PAUSED), 0);
+    assert_eq!(bench.log.count(APP_SUSPECTED), 0);
     running.stop.cancel();
     running.outcome.await.unwrap();
 }

@@ -101,7 +101,7 @@ impl World {
             match rng.u32(..100) {
                 0..4 if passing => (SECOND.mul_f64(15.0 * rng.f64()), network()),
                 4..8 if passing => (latency, trouble_of_server()),
-                8 if passing => (latency, Verdict::Unclear(ErrorKind::MalformedAnswer)),
+                8 if passing => (latency, Verdict::Strange(Strange::Page)),
                 9 if passing => (latency, PANIC),
                 _ => (latency, answer(&jobs, ticket, now)),
             }
