@@ -1,20 +1,26 @@
 //! The whole engine through long, seeded histories: slow and broken servers, throttles, revoked tokens, used-up
 //! quotas, lists that change, state files and logs that fail, stops and deaths. One seed is one history;
-//! `SIMULATION_SEEDS=5000 cargo test simulation` plays more of them than usual, `SIMULATION_SEED=17` one.
+//! `SIMULATION_SEEDS=5000 cargo test simulation` plays more of them than usual, `SIMULATION_SEEDS=5000..9000` these, and
+//! `SIMULATION_SEED=17` one.
 //!
-//! What must hold in each of them is asked at its end, and some of it at every line of the log.
+//! What must hold in each of them is asked at its end, and some of it at every line of the log. Histories that once went
+//! wrong are written out in [`scripts`], so that they are asked again whatever the generator comes to draw.
 
+mod course;
 mod lists;
 mod oracles;
 mod pauses;
+mod scripts;
 mod world;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::course::{Course, Disturbance};
 use self::lists::{Lists, RIGHT};
 use self::oracles::judge;
 use self::pauses::{Spans, never_forgotten};
@@ -84,7 +90,7 @@ impl Diary {
 /// If the history goes wrong: shows its seed, what its world was like, all that was done to it, and the last lines of
 /// its log.
 struct Witness {
-    seed: u64,
+    name: String,
     world: String,
     diary: Diary,
     log: FakeLog,
@@ -94,12 +100,7 @@ impl Drop for Witness {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let since = |at: &Instant| (*at - self.diary.began).as_secs_f64();
-            eprintln!(
-                "SIMULATION_SEED={} goes wrong at {:.3} s; {}",
-                self.seed,
-                since(&Instant::now()),
-                self.world
-            );
+            eprintln!("{} goes wrong at {:.3} s; {}", self.name, since(&Instant::now()), self.world);
             for (at, what) in self.diary.entries.lock().unwrap().iter() {
                 eprintln!("  {:>10.3} s {what}", since(at));
             }
@@ -113,32 +114,37 @@ impl Drop for Witness {
     }
 }
 
-async fn play(seed: u64) {
-    let mut world = World::new(seed);
+/// Plays a history to its end and asks whether it kept every promise.
+async fn play(name: &str, world: World, mut lists: Lists, mut course: Course) {
     let mut bench = Bench::new(world.api());
     bench.apps.clone_from(&world.apps);
-    bench.settings.seed = seed;
+    bench.settings.seed = world.seed;
     bench.settings.until_done = false;
     bench.settings.give_up_after = ALL_DONE_WITHIN;
     bench.log.hold_against(&bench.store);
     let diary = Diary::begin();
-    let _witness = Witness { seed, world: world.to_string(), diary: diary.clone(), log: bench.log.clone() };
+    let _witness = Witness {
+        name: name.to_owned(),
+        world: world.to_string(),
+        diary: diary.clone(),
+        log: bench.log.clone(),
+    };
     let began = diary.began;
-    let mut lists = Lists::of(&mut world);
     bench.entries = lists.entries();
     bench.api.with(|remote| remote.document = Some(RIGHT));
     let mut running = bench.start();
-    while began.elapsed() < CALM_AFTER {
-        tokio::time::sleep(SECOND.mul_f64(240.0 * world.rng.f64())).await;
-        if !world.is_calm {
-            running = disturb(&mut world, &mut bench, running, &mut lists, &diary).await;
+    while let Some((wait, disturbance)) = course.next(began.elapsed()) {
+        tokio::time::sleep(wait).await;
+        if let Some(disturbance) = disturbance {
+            running = disturb(disturbance, &mut bench, running, &mut lists, &diary).await;
         }
     }
     diary.note("everything works again");
     make_good(&bench, &running, &mut lists, &diary).await;
     let is_open = |view: &Snapshot| view.turned_at.is_none() || view.listed.of(TicketState::Pending) > 0;
-    // A commit may hang for minutes.
-    let is_unwritten = || bench.store.with(|kept| kept.rows.values().any(|row| !row.announced));
+    // A commit may hang for minutes, and until it ends the rows are those of before.
+    let is_unwritten =
+        || bench.store.with(|kept| kept.under_way > 0 || kept.rows.values().any(|row| !row.announced));
     while is_open(&running.view.borrow()) || is_unwritten() {
         assert!(began.elapsed() < ALL_DONE_WITHIN, "tickets were forgotten");
         tokio::time::sleep(10 * SECOND).await;
@@ -154,81 +160,49 @@ async fn play(seed: u64) {
 
 /// One more thing happens.
 async fn disturb(
-    world: &mut World,
+    disturbance: Disturbance,
     bench: &mut Bench,
     running: Running,
     lists: &mut Lists,
     diary: &Diary,
 ) -> Running {
-    match world.rng.u32(..11) {
-        0 => {
-            diary.note("the list changes");
+    diary.note(format!("{disturbance:?}"));
+    match disturbance {
+        Disturbance::List(edits) => {
             let before = lists.gone.clone();
-            lists.change(&mut world.rng);
+            lists.change(edits);
             diary.back_on_the_list(&before, lists);
             bench.entries = lists.entries();
             running.take_list(bench.entries.clone()).await;
         }
-        1 => {
-            let fails = bench.store.with(|kept| {
-                kept.fails = !kept.fails;
-                kept.fails
-            });
-            diary.note(format!("state file fails: {fails}"));
-        }
-        2 => {
-            let fails = bench.log.with(|log| {
-                log.fails = !log.fails;
-                log.fails
-            });
-            diary.note(format!("log fails: {fails}"));
-        }
-        3 => {
-            let slow = SECOND * world.rng.u32(1..20);
-            diary.note(format!("the next commit fails after {slow:?}"));
-            bench.store.with(|kept| kept.slow = vec![slow]);
-        }
-        4 => {
-            let used = bench.api.with(|remote| remote.polls.last().map(|sent| sent.access_token.clone()));
-            diary.note(format!("revoked: {used:?}"));
-            bench.api.with(|remote| remote.revoked.extend(used));
-        }
-        5 => {
-            diary.note("stop and restart");
+        Disturbance::StateFailsOrNot => bench.store.with(|kept| kept.fails = !kept.fails),
+        Disturbance::LogFailsOrNot => bench.log.with(|log| log.fails = !log.fails),
+        Disturbance::CommitFails(slow) => bench.store.with(|kept| kept.slow = vec![slow]),
+        Disturbance::CommitHangs(late) => bench.store.with(|kept| kept.late = vec![late]),
+        Disturbance::CommitsLieOrNot => bench.store.with(|kept| kept.lies = !kept.lies),
+        Disturbance::Revoked => bench.api.with(|remote| {
+            let used = remote.polls.last().map(|sent| sent.access_token.clone());
+            remote.revoked.extend(used);
+        }),
+        Disturbance::Stop => {
             let_write(bench).await;
             return diary.restart(bench, stop(running)).await;
         }
-        6 => {
-            diary.note("death and restart");
+        Disturbance::Death => {
             let_write(bench).await;
             return diary.restart(bench, kill(running)).await;
         }
-        7 => {
-            let late = SECOND * world.rng.u32(20..400);
-            diary.note(format!("the next commit hangs for {late:?}"));
-            bench.store.with(|kept| kept.late = vec![late]);
-        }
-        8 => {
-            let lies = bench.store.with(|kept| {
-                kept.lies = !kept.lies;
-                kept.lies
-            });
-            diary.note(format!("commits that go well are said to fail: {lies}"));
-        }
-        9 => {
-            let is_death = world.rng.bool();
-            diary.note(format!("restart whatever the state file does, by death: {is_death}"));
-            let running = match is_death {
-                true => diary.restart(bench, kill(running)).await,
-                false => diary.restart(bench, stop(running)).await,
-            };
+        Disturbance::StopAtOnce => {
+            let running = diary.restart(bench, stop(running)).await;
             diary.unwritten.lock().unwrap().push(Instant::now());
             return running;
         }
-        _ => {
-            diary.note("hangup");
-            drop(running.commands.send(Command::TryAgain).await);
+        Disturbance::DeathAtOnce => {
+            let running = diary.restart(bench, kill(running)).await;
+            diary.unwritten.lock().unwrap().push(Instant::now());
+            return running;
         }
+        Disturbance::Hangup => drop(running.commands.send(Command::TryAgain).await),
     }
     running
 }
@@ -280,17 +254,28 @@ async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists, diary: &
     let _ = running.commands.send(Command::TryAgain).await;
 }
 
+/// The seeds to play: the one or those that are asked for, else the usual ones.
+fn seeds() -> Range<u64> {
+    let number = |text: &str| text.parse::<u64>().expect("a number");
+    let asked = |name| std::env::var(name).ok();
+    if let Some(seed) = asked("SIMULATION_SEED") {
+        return number(&seed)..number(&seed) + 1;
+    }
+    match asked("SIMULATION_SEEDS").as_deref().map(|text| text.split_once("..").unwrap_or(("0", text))) {
+        Some((from, to)) => number(from)..number(to),
+        None => 0..SEEDS,
+    }
+}
+
 /// All promises at once, through many histories.
 #[test]
 fn every_history_keeps_the_promises() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("SIMULATION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS),
-    };
     quiet_scripted_panics();
-    for seed in seeds {
+    for seed in seeds() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-        runtime.unwrap().block_on(play(seed));
+        let mut world = World::drawn(seed);
+        let lists = Lists::drawn(&mut world);
+        let course = Course::drawn(&mut world);
+        runtime.unwrap().block_on(play(&format!("SIMULATION_SEED={seed}"), world, lists, course));
     }
 }

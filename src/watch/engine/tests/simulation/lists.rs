@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fastrand::Rng;
 use tokio::time::Instant;
 
 use super::super::fakes::*;
@@ -15,6 +14,28 @@ pub(super) const RIGHT: &str = "doc";
 
 /// A document token that somebody mistyped.
 const MISTYPED: &str = "dog";
+
+/// What becomes of a ticket's entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    /// It leaves the list, or comes back.
+    InOrOut,
+    /// It names another document.
+    Mistyped,
+    /// It names its own document.
+    Corrected,
+    /// It gets a label.
+    Labelled(u8),
+    /// It moves to another file.
+    Moved(u8),
+}
+
+/// A change of one entry.
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    pub(super) ticket: String,
+    pub(super) change: Change,
+}
 
 /// What the list says, and what it said before.
 #[derive(Default)]
@@ -29,17 +50,24 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Every ticket; unless all is calm, some are mistyped.
-    pub(super) fn of(world: &mut World) -> Self {
-        let mut tickets: Vec<_> = world.jobs.keys().cloned().collect();
-        tickets.sort();
-        let mut lists = Self::default();
-        for ticket in tickets {
-            lists.words.insert(ticket.clone(), entry(&ticket[..4], &ticket));
+    /// Every ticket, with its own document.
+    pub(super) fn of(world: &World) -> Self {
+        let tickets = world.tickets();
+        let words = |ticket: &String| (ticket.clone(), entry(&ticket[..4], ticket));
+        Self {
+            words: tickets.iter().map(words).collect(),
+            listed: tickets.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The same; unless all is calm, some are mistyped.
+    pub(super) fn drawn(world: &mut World) -> Self {
+        let mut lists = Self::of(world);
+        for ticket in world.tickets() {
             if !world.is_calm && world.rng.u32(..20) == 0 {
                 lists.mistype(&ticket);
             }
-            lists.listed.insert(ticket);
         }
         lists
     }
@@ -56,39 +84,45 @@ impl Lists {
         &self.words[ticket]
     }
 
-    fn mistype(&mut self, ticket: &str) {
+    /// Somebody mistyped the ticket's document.
+    pub(super) fn mistype(&mut self, ticket: &str) {
         self.mistyped.insert(ticket.to_owned());
-        self.words.get_mut(ticket).unwrap().token = document(MISTYPED);
+        self.name_document(ticket, MISTYPED);
     }
 
-    /// Some tickets leave the list, some that left it come back, and some are listed with other words or in another
-    /// file: a corrected token, or one that is mistyped, a label, a move.
-    pub(super) fn change(&mut self, rng: &mut Rng) {
-        let mut all: Vec<_> = self.words.keys().cloned().collect();
-        all.sort();
-        for ticket in all {
-            match rng.u32(..20) {
-                0 | 1 if self.listed.remove(&ticket) => drop(self.gone.insert(ticket, Instant::now())),
-                0 | 1 if self.gone.remove(&ticket).is_some() => drop(self.listed.insert(ticket)),
-                2 => self.mistype(&ticket),
-                3..6 => self.words.get_mut(&ticket).unwrap().token = document(RIGHT),
-                6 => {
-                    self.words.get_mut(&ticket).unwrap().label = Some(format!("label {}", rng.u8(..)).into())
+    fn name_document(&mut self, ticket: &str, token: &str) {
+        self.words.get_mut(ticket).unwrap().token = document(token);
+    }
+
+    /// The list is written anew.
+    pub(super) fn change(&mut self, edits: Vec<Edit>) {
+        for Edit { ticket, change } in edits {
+            match change {
+                Change::InOrOut if self.listed.remove(&ticket) => {
+                    self.gone.insert(ticket, Instant::now());
                 }
-                7 => {
-                    let file = format!("list-{}.toml", rng.u8(..3));
+                Change::InOrOut => {
+                    self.gone.remove(&ticket);
+                    self.listed.insert(ticket);
+                }
+                Change::Mistyped => self.mistype(&ticket),
+                Change::Corrected => self.name_document(&ticket, RIGHT),
+                Change::Labelled(number) => {
+                    self.words.get_mut(&ticket).unwrap().label = Some(format!("label {number}").into());
+                }
+                Change::Moved(number) => {
+                    let file = format!("list-{number}.toml");
                     self.words.get_mut(&ticket).unwrap().source = std::path::Path::new(&file).into();
                 }
-                _ => {}
             }
         }
     }
 
     /// Every ticket is listed, with its own token.
     pub(super) fn make_good(&mut self) {
-        for (ticket, words) in &mut self.words {
-            words.token = document(RIGHT);
-            self.listed.insert(ticket.clone());
+        for ticket in self.words.keys().cloned().collect::<Vec<_>>() {
+            self.name_document(&ticket, RIGHT);
+            self.listed.insert(ticket);
         }
         self.gone.clear();
     }

@@ -37,7 +37,7 @@ pub(super) struct TokenStretch {
 
 /// Everything that one seed decides.
 pub(super) struct World {
-    seed: u64,
+    pub(super) seed: u64,
     pub(super) rng: Rng,
     pub(super) apps: Vec<App>,
     pub(super) jobs: HashMap<String, Job>,
@@ -46,10 +46,12 @@ pub(super) struct World {
     token_troubles: Vec<Vec<TokenStretch>>,
     /// Nothing goes wrong at all: then files must be found in time.
     pub(super) is_calm: bool,
+    /// Polls take as long as they are drawn to, and some of them fail.
+    is_moody: bool,
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn drawn(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let is_calm = seed.is_multiple_of(4);
         let count = rng.usize(1..=3);
@@ -69,7 +71,30 @@ impl World {
         let troubles = (0..count).map(|_| if is_calm { Vec::new() } else { troubles(&mut rng) }).collect();
         let token_troubles =
             (0..count).map(|_| if is_calm { Vec::new() } else { token_troubles(&mut rng) }).collect();
-        Self { seed, rng, apps, jobs, troubles, token_troubles, is_calm }
+        Self { seed, rng, apps, jobs, troubles, token_troubles, is_calm, is_moody: true }
+    }
+
+    /// Nothing is left to chance, and nothing goes wrong with the remote: these apps, and jobs that end well, at these
+    /// moments.
+    pub(super) fn written<const N: usize>(apps: Vec<App>, jobs: [(&str, Duration); N]) -> Self {
+        let job = |(ticket, ends): (&str, _)| (ticket.to_owned(), Job { ends, succeeds: true });
+        Self {
+            seed: 0,
+            rng: Rng::with_seed(0),
+            jobs: jobs.into_iter().map(job).collect(),
+            troubles: vec![Vec::new(); apps.len()],
+            token_troubles: vec![Vec::new(); apps.len()],
+            apps,
+            is_calm: false,
+            is_moody: false,
+        }
+    }
+
+    /// Every ticket, in order.
+    pub(super) fn tickets(&self) -> Vec<String> {
+        let mut tickets: Vec<_> = self.jobs.keys().cloned().collect();
+        tickets.sort();
+        tickets
     }
 
     /// The apps that send from the budget of that one, itself included.
@@ -88,16 +113,17 @@ impl World {
     /// The remote, with a mind of its own about latencies and passing faults.
     pub(super) fn api(&self) -> FakeApi {
         let mut rng = Rng::with_seed(self.seed ^ 0x5eed);
-        let (jobs, troubles, is_calm) = (self.jobs.clone(), self.troubles.clone(), self.is_calm);
+        let (jobs, troubles) = (self.jobs.clone(), self.troubles.clone());
+        let (is_calm, is_moody) = (self.is_calm, self.is_moody);
         let (token_troubles, began) = (self.token_troubles.clone(), tokio::time::Instant::now());
         FakeApi::new(move |ticket, _| {
             let now = began.elapsed();
             let place: usize = ticket[3..4].parse().unwrap();
-            let latency = SECOND.mul_f64(0.02 + 0.2 * rng.f64());
+            let latency = if is_moody { SECOND.mul_f64(0.02 + 0.2 * rng.f64()) } else { SECOND / 10 };
             if let Some(trouble) = troubles[place].iter().find(|it| it.from <= now && now < it.until) {
                 return (latency, (trouble.verdict)(trouble.until - now));
             }
-            let passing = !is_calm && now < CALM_AFTER;
+            let passing = is_moody && !is_calm && now < CALM_AFTER;
             match rng.u32(..100) {
                 0..4 if passing => (SECOND.mul_f64(15.0 * rng.f64()), network()),
                 4..8 if passing => (latency, trouble_of_server()),
