@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{AppBudget, Engine};
 use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchList};
 use crate::feishu::ExportApi;
@@ -76,11 +78,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         unannounced
     }
 
-    /// When a ticket from the state file is due: as it was planned, but neither in the past nor, should
-    /// the wall clock have been set back, far ahead.
-    fn due_of(&self, record: &TicketRecord, now: Now) -> tokio::time::Instant {
-        let planned = record.next_poll_at.unwrap_or(now.wall).since(now.wall);
-        now.at + planned.min(self.settings.backoff.longest())
+    /// When a ticket from the state file is due: as it was planned, but, should the wall clock have been set back, not
+    /// far ahead. One that is overdue keeps its place in line: were all of them due now, restarts could keep the last
+    /// ones from ever being asked.
+    fn due_of(&self, record: &TicketRecord, now: Now) -> Instant {
+        let planned = record.next_poll_at.unwrap_or(now.wall);
+        let ahead = planned.since(now.wall).min(self.settings.backoff.longest());
+        // Some systems know no moment before their own start.
+        now.at.checked_sub(now.wall.since(planned)).map_or(now.at, |due| due + ahead)
     }
 
     /// Holds the slots of requests whose windows are not over. The window of one that was given up may not even have

@@ -4,8 +4,20 @@
 use super::super::fakes::*;
 use super::course::{Course, Disturbance};
 use super::lists::{Change, Edit, Lists};
-use super::play;
 use super::world::World;
+use super::{CALM_AFTER, play};
+
+/// Eight tickets in the order of their keys, and two requests a minute: from the first poll to the last is three minutes,
+/// and no ticket may wait for longer than 320 s, which is one sweep of 240 s, the longest interval and a request's life. The
+/// jobs end when all is well again.
+const TICKETS: [&str; 8] = ["app0-0", "app0-1", "app0-2", "app0-3", "app1-4", "app1-5", "app1-6", "app1-7"];
+
+/// Two apps that share one budget.
+fn eight_tickets() -> World {
+    let mut apps = vec![app("app0", 2), app("app1", 2)];
+    apps[1].app_id = apps[0].app_id.clone();
+    World::written(apps, TICKETS.map(|ticket| (ticket, CALM_AFTER)))
+}
 
 fn edit(ticket: &str, change: Change) -> Disturbance {
     Disturbance::List(vec![Edit { ticket: ticket.to_owned(), change }])
@@ -13,6 +25,24 @@ fn edit(ticket: &str, change: Change) -> Disturbance {
 
 async fn play_written<const N: usize>(world: World, lists: Lists, things: [(u32, Disturbance); N]) {
     play("a written history", world, lists, Course::written(things)).await;
+}
+
+/// Promise 5: a process goes on with the line where the one before it stopped. It used to begin with the first ticket
+/// again, so that restarts could keep the last ones from ever being asked: the engine was wrong. Seed 3039, and in part
+/// 2442.
+#[tokio::test(start_paused = true)]
+async fn the_line_outlasts_restarts() {
+    let world = eight_tickets();
+    let lists = Lists::of(&world);
+    play_written(world, lists, [(130, Disturbance::Stop), (250, Disturbance::Stop)]).await;
+}
+
+/// The same where the process dies, so that the next one also holds back for what it may have sent.
+#[tokio::test(start_paused = true)]
+async fn the_line_outlasts_deaths() {
+    let world = eight_tickets();
+    let lists = Lists::of(&world);
+    play_written(world, lists, [(130, Disturbance::Death), (250, Disturbance::Death)]).await;
 }
 
 /// Promise 4 lets a stop give up a commit that hangs, as long as it says so. The history used to end while one hung that
