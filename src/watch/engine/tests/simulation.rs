@@ -155,7 +155,7 @@ async fn play(name: &str, world: World, mut lists: Lists, mut course: Course) {
     assert!(outcome.saved && outcome.unannounced == 0);
     let unwritten = diary.unwritten.lock().unwrap().clone();
     judge(&world, &bench, &lists, &unwritten, began);
-    never_forgotten(&world, &bench, &diary);
+    never_forgotten(&world, &bench, &lists, &diary);
 }
 
 /// One more thing happens.

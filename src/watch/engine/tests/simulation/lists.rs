@@ -45,6 +45,8 @@ pub(super) struct Lists {
     pub(super) gone: HashMap<String, Instant>,
     /// The words of each ticket, as they were listed last.
     words: HashMap<String, WatchEntry>,
+    /// When a listed ticket got another document token, and started over.
+    pub(super) started_over: HashMap<String, Vec<Instant>>,
     /// Tickets that were ever listed with a document token which is not theirs.
     pub(super) mistyped: HashSet<String>,
 }
@@ -91,7 +93,11 @@ impl Lists {
     }
 
     fn name_document(&mut self, ticket: &str, token: &str) {
-        self.words.get_mut(ticket).unwrap().token = document(token);
+        let words = self.words.get_mut(ticket).unwrap();
+        let before = std::mem::replace(&mut words.token, document(token));
+        if before != words.token && self.listed.contains(ticket) {
+            self.started_over.entry(ticket.to_owned()).or_default().push(Instant::now());
+        }
     }
 
     /// The list is written anew.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::super::fakes::*;
 use super::Diary;
+use super::lists::Lists;
 use super::world::World;
 use crate::domain::event::*;
 
@@ -155,10 +156,17 @@ fn away(ticket: &str, bench: &Bench, diary: &Diary) -> Spans {
     away
 }
 
+/// The time between, cut at the moments that lie in it.
+fn split((from, to): (Instant, Instant), at: &[Instant]) -> Vec<(Instant, Instant)> {
+    let inside = at.iter().copied().filter(|moment| from < *moment && *moment < to);
+    let moments: Vec<_> = [from].into_iter().chain(inside).chain([to]).collect();
+    moments.windows(2).map(|pair| (pair[0], pair[1])).collect()
+}
+
 /// Promises 3 and 5, whatever goes wrong: a pause is announced once, and no ticket that may be polled goes unpolled for
 /// longer than the longest interval, a request's life, and one sweep over the tickets of its app's budget; not before its first poll
-/// either.
-pub(super) fn never_forgotten(world: &World, bench: &Bench, diary: &Diary) {
+/// either. A ticket that a list gives another document starts over, and its wait begins anew.
+pub(super) fn never_forgotten(world: &World, bench: &Bench, lists: &Lists, diary: &Diary) {
     let hindrances = hindrances(world, bench, diary);
     for app in &world.apps {
         let name = app.name.as_str();
@@ -168,7 +176,9 @@ pub(super) fn never_forgotten(world: &World, bench: &Bench, diary: &Diary) {
             let polls = bench.api.polls_of(ticket);
             let next = polls.windows(2).filter(|polls| !polls[0].is_final);
             let gaps = next.map(|polls| (polls[0].at, polls[1].at));
-            for (from, to) in gaps.chain([(diary.began, polls[0].at)]) {
+            let anew = lists.started_over.get(ticket).map_or(&[][..], Vec::as_slice);
+            let waits = gaps.chain([(diary.began, polls[0].at)]).flat_map(|gap| split(gap, anew));
+            for (from, to) in waits {
                 let unpolled = hindrances[name].left_of(&away, from, to);
                 assert!(
                     unpolled <= bound,

@@ -45,6 +45,18 @@ async fn the_line_outlasts_deaths() {
     play_written(world, lists, [(130, Disturbance::Death), (250, Disturbance::Death)]).await;
 }
 
+/// Promise 5 counts from the correction on: a ticket that a list starts over with another document is a new one, and due
+/// behind those that wait already. It used to be held against the wait for the mistyped one as well: the oracle was wrong.
+/// Seeds 823, 2067, 2285, 2442, 2806 and 2886.
+#[tokio::test(start_paused = true)]
+async fn a_corrected_ticket_waits_anew() {
+    let world = eight_tickets();
+    let mut lists = Lists::of(&world);
+    lists.mistype("app1-7");
+    // Its turn would have come at 180 s.
+    play_written(world, lists, [(175, edit("app1-7", Change::Corrected))]).await;
+}
+
 /// Promise 4 lets a stop give up a commit that hangs, as long as it says so. The history used to end while one hung that
 /// had begun before all was well, because until then the rows are those of before, and its verdicts announced: the test was
 /// wrong. Seed 2869.
