@@ -259,6 +259,8 @@ pub(super) struct Memory {
     pub(super) late: Vec<Duration>,
     /// Commits that have begun and not ended.
     pub(super) under_way: usize,
+    /// When the first batch was made since the last one that is durable, if there is one.
+    pub(super) unwritten_since: Option<Instant>,
     /// Commits are durable and are reported as failed.
     pub(super) lies: bool,
     /// Who opened it last: what an earlier process still has under way is lost with it.
@@ -301,7 +303,10 @@ impl Store for FakeStore {
     async fn commit(&self, batch: Batch) -> Result<(), Box<CommitError>> {
         let made = Instant::now();
         let (slow, late, life) = self.with(|kept| (kept.slow.pop(), kept.late.pop(), kept.lives));
-        self.with(|kept| kept.under_way += 1);
+        self.with(|kept| {
+            kept.under_way += 1;
+            kept.unwritten_since.get_or_insert(made);
+        });
         tokio::time::sleep(slow.or(late).unwrap_or(SECOND / 100)).await;
         self.with(|kept| kept.under_way -= 1);
         self.with(|kept| {
@@ -315,6 +320,7 @@ impl Store for FakeStore {
             }
             let unknown = kept.lies.then(|| batch.clone());
             kept.commits += 1;
+            kept.unwritten_since = None;
             for row in batch.tickets.iter().filter(|row| row.state == TicketState::Pending) {
                 kept.pending.entry(row.key.ticket.to_string()).or_default().push(made);
             }

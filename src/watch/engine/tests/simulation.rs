@@ -39,6 +39,9 @@ const CALM_AFTER: Duration = Duration::from_secs(30 * 60);
 /// probed every hour.
 const ALL_DONE_WITHIN: Duration = Duration::from_secs(6 * 3600);
 
+/// What a process does is in a state file that works after so long: batches wait a second for company.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
+
 /// Log lines that are shown of a history that went wrong.
 const SHOWN: usize = 40;
 
@@ -51,6 +54,8 @@ struct Diary {
     unwritten: Arc<Mutex<Vec<Instant>>>,
     /// When a process ended, and when the next one began.
     lives: Arc<Mutex<Vec<(Instant, Instant)>>>,
+    /// When a process began whose state file knew nothing of what the one before it did last.
+    without_memory: Arc<Mutex<Vec<Instant>>>,
     /// When each ticket was on no list.
     off_the_list: Arc<Mutex<HashMap<String, Spans>>>,
 }
@@ -62,6 +67,7 @@ impl Diary {
             entries: Arc::default(),
             unwritten: Arc::default(),
             lives: Arc::default(),
+            without_memory: Arc::default(),
             off_the_list: Arc::default(),
         }
     }
@@ -70,7 +76,11 @@ impl Diary {
     async fn restart(&self, bench: &Bench, end: impl Future<Output = ()>) -> Running {
         let down = Instant::now();
         end.await;
-        self.lives.lock().unwrap().push((down, Instant::now()));
+        let up = Instant::now();
+        self.lives.lock().unwrap().push((down, up));
+        if bench.store.with(|kept| kept.unwritten_since.is_some_and(|since| down > since + WRITTEN_WITHIN)) {
+            self.without_memory.lock().unwrap().push(up);
+        }
         bench.start()
     }
 

@@ -156,6 +156,15 @@ fn away(ticket: &str, bench: &Bench, diary: &Diary) -> Spans {
     away
 }
 
+/// When a wait begins anew without a poll: when a list gives the ticket another document, so that it starts over, and when
+/// a process begins that can't know the place in line that the one before it came to.
+fn begun_anew(ticket: &str, lists: &Lists, diary: &Diary) -> Vec<Instant> {
+    let mut anew = lists.started_over.get(ticket).cloned().unwrap_or_default();
+    anew.extend(diary.without_memory.lock().unwrap().iter());
+    anew.sort();
+    anew
+}
+
 /// The time between, cut at the moments that lie in it.
 fn split((from, to): (Instant, Instant), at: &[Instant]) -> Vec<(Instant, Instant)> {
     let inside = at.iter().copied().filter(|moment| from < *moment && *moment < to);
@@ -165,7 +174,7 @@ fn split((from, to): (Instant, Instant), at: &[Instant]) -> Vec<(Instant, Instan
 
 /// Promises 3 and 5, whatever goes wrong: a pause is announced once, and no ticket that may be polled goes unpolled for
 /// longer than the longest interval, a request's life, and one sweep over the tickets of its app's budget; not before its first poll
-/// either. A ticket that a list gives another document starts over, and its wait begins anew.
+/// either.
 pub(super) fn never_forgotten(world: &World, bench: &Bench, lists: &Lists, diary: &Diary) {
     let hindrances = hindrances(world, bench, diary);
     for app in &world.apps {
@@ -176,8 +185,8 @@ pub(super) fn never_forgotten(world: &World, bench: &Bench, lists: &Lists, diary
             let polls = bench.api.polls_of(ticket);
             let next = polls.windows(2).filter(|polls| !polls[0].is_final);
             let gaps = next.map(|polls| (polls[0].at, polls[1].at));
-            let anew = lists.started_over.get(ticket).map_or(&[][..], Vec::as_slice);
-            let waits = gaps.chain([(diary.began, polls[0].at)]).flat_map(|gap| split(gap, anew));
+            let anew = begun_anew(ticket, lists, diary);
+            let waits = gaps.chain([(diary.began, polls[0].at)]).flat_map(|gap| split(gap, &anew));
             for (from, to) in waits {
                 let unpolled = hindrances[name].left_of(&away, from, to);
                 assert!(

@@ -57,6 +57,17 @@ async fn a_corrected_ticket_waits_anew() {
     play_written(world, lists, [(175, edit("app1-7", Change::Corrected))]).await;
 }
 
+/// Promise 5 reaches as far as the state file does: a process that finds nothing in it of what the one before it did must
+/// ask in the old order again, and the wait begins with it. The oracle was wrong. Seeds 801 and 3003.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_could_not_be_written_begins_anew() {
+    let world = eight_tickets();
+    let lists = Lists::of(&world);
+    let things =
+        [(1, Disturbance::StateFailsOrNot), (130, Disturbance::StopAtOnce), (250, Disturbance::StopAtOnce)];
+    play_written(world, lists, things).await;
+}
+
 /// Promise 4 lets a stop give up a commit that hangs, as long as it says so. The history used to end while one hung that
 /// had begun before all was well, because until then the rows are those of before, and its verdicts announced: the test was
 /// wrong. Seed 2869.
