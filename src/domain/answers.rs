@@ -109,7 +109,7 @@ pub static JOB_STATUSES: [JobStatus; 12] = {
 };
 
 /// Every known `code`, by number.
-pub static CODES: [Code; 60] = {
+pub static CODES: [Code; 75] = {
     use CodeMeaning::{
         Accepted, App, Failed, Postponed, ServerTrouble, SlowDown, Throttled, TokenRejected, Unclear,
     };
@@ -119,6 +119,7 @@ pub static CODES: [Code; 60] = {
         code(0, "success", Accepted),
         // Hybrid deployments; comes with HTTP 200.
         code(600, "the data is elsewhere for now, ask again later", Postponed),
+        code(1002, "failed: the document was deleted", Failed(K::DocumentDeleted)),
         code(1500, "internal error", SlowDown),
         code(1642, "internal error, the session was not updated", SlowDown),
         code(1663, "internal error", SlowDown),
@@ -132,8 +133,9 @@ pub static CODES: [Code; 60] = {
         token_code(10_005, "app or tenant not authorised", App(P::CredentialsRejected)),
         token_code(10_012, "no app access token to be had", App(P::CredentialsRejected)),
         token_code(10_013, "no tenant access token to be had", App(P::CredentialsRejected)),
-        // Documented as the former, seen as the latter.
-        token_code(10_014, "app disabled, or app id unknown", App(P::CredentialsRejected)),
+        // Documented as the first, seen as the others: the last for a wrong secret, the second also for an app of the
+        // other platform.
+        token_code(10_014, "app disabled, app id unknown, or app secret wrong", App(P::CredentialsRejected)),
         token_code(10_015, "wrong app secret", App(P::CredentialsRejected)),
         code(10_101, "internal error", SlowDown),
         code(10_105, "internal error, the user was not found", SlowDown),
@@ -142,6 +144,7 @@ pub static CODES: [Code; 60] = {
         code(20_006, "user access token expired (an older service)", TokenRejected),
         token_code(20_009, "app not installed in the tenant", App(P::AppUnavailable)),
         code(20_013, "tenant access token invalid (an older service)", TokenRejected),
+        code(20_014, "app access token invalid (an older service)", TokenRejected),
         token_code(20_048, "app does not exist", App(P::CredentialsRejected)),
         token_code(20_050, "internal error", ServerTrouble),
         token_code(20_069, "app disabled", App(P::AppUnavailable)),
@@ -149,8 +152,11 @@ pub static CODES: [Code; 60] = {
         token_code(20_072, "service unavailable for now", ServerTrouble),
         code(21_000, "the access policy wants the user to pass a challenge", App(P::AccessPolicyDenied)),
         code(21_001, "blocked by the access policy", App(P::AccessPolicyDenied)),
+        code(30_005, "interface is offline", App(P::WrongBaseUrl)),
         code(55_001, "internal error, ask less often", SlowDown),
         code(90_217, "too many requests", Throttled),
+        code(96_402, "timeout", ServerTrouble),
+        code(1_000_003, "internal service error", ServerTrouble),
         code(1_000_004, "rate limit of the method", Throttled),
         code(1_000_005, "rate limit of the app", Throttled),
         code(1_061_045, "the resource is in use, ask again", SlowDown),
@@ -163,6 +169,9 @@ pub static CODES: [Code; 60] = {
         code(1_069_923, "too many requests", Throttled),
         code(90_003_087, "usage limit of the plan reached", App(P::PlanLimitReached)),
         code(90_003_088, "not part of the organisation's plan any more", App(P::PlanLimitReached)),
+        // A path and a method that every host of the platform knows: another host, or a deployment without exports.
+        code(99_991_201, "no such path", App(P::WrongBaseUrl)),
+        code(99_991_301, "no such method at this path", App(P::WrongBaseUrl)),
         code(99_991_400, "request frequency limit", Throttled),
         // Next to the rate limit's number, but none.
         code(99_991_401, "the app's settings deny this IP address", App(P::IpNotAllowed)),
@@ -177,12 +186,27 @@ pub static CODES: [Code; 60] = {
         code(99_991_665, "tenant access token invalid", TokenRejected),
         code(99_991_668, "user access token invalid or expired", TokenRejected)
             .or(Wording::NotSupported, App(P::TokenTypeUnsupported)),
+        code(99_991_669, "refresh token of the user invalid", App(P::UserAuthorizationNeeded)),
+        code(99_991_670, "SSO access token invalid", TokenRejected),
         code(99_991_671, "access token starts neither with t- nor with u-", TokenRejected),
         code(99_991_672, "the app lacks the API scope", App(P::ScopeMissing)),
         code(99_991_673, "app not available in the tenant", App(P::AppUnavailable)),
+        code(99_991_674, "kind of user not supported", App(P::TokenTypeUnsupported)),
+        // The request names no user: the access token does.
+        code(99_991_675, "user of the access token can't be read", TokenRejected),
         code(99_991_676, "the access token lacks the permission", App(P::ScopeMissing)),
         code(99_991_677, "user access token expired", TokenRejected),
         code(99_991_679, "the user has not granted the API scope", App(P::UserAuthorizationNeeded)),
+        code(99_991_681, "authentication failed at a third party, see the message", TokenRejected),
+        code(99_991_692, "authentication failed, see the message", TokenRejected),
+        // The same for every ticket would be the watcher's own fault; for one it is the ticket or its token.
+        code(99_992_402, "field validation failed", Failed(K::InvalidParam)),
+        // Seen at the endpoint of long connections.
+        code(
+            1_000_040_351,
+            "incorrect domain name: the app belongs to the other platform",
+            App(P::WrongBaseUrl),
+        ),
     ]
 };
 
@@ -325,12 +349,75 @@ mod tests {
             assert!(job_status(number).is_some(), "{number}");
         }
         for number in [
-            0, 600, 1500, 1642, 1663, 1668, 2200, 4001, 5000, 9499, 10_003, 10_005, 10_014, 10_015, 10_101,
-            10_105, 20_002, 20_005, 20_006, 20_009, 20_013, 20_048, 20_050, 20_069, 20_070, 20_072, 21_000,
-            21_001, 55_001, 1_069_901, 1_069_902, 1_069_904, 1_069_906, 1_069_914, 1_069_918, 1_069_923,
-            90_003_087, 90_003_088, 99_991_400, 99_991_401, 99_991_403, 99_991_543, 99_991_661, 99_991_662,
-            99_991_663, 99_991_664, 99_991_665, 99_991_668, 99_991_671, 99_991_672, 99_991_673, 99_991_676,
-            99_991_677, 99_991_679,
+            0,
+            600,
+            1002,
+            1500,
+            1642,
+            1663,
+            1668,
+            2200,
+            4001,
+            5000,
+            9499,
+            10_003,
+            10_005,
+            10_014,
+            10_015,
+            10_101,
+            10_105,
+            20_002,
+            20_005,
+            20_006,
+            20_009,
+            20_013,
+            20_048,
+            20_050,
+            20_069,
+            20_070,
+            20_072,
+            21_000,
+            21_001,
+            55_001,
+            1_069_901,
+            1_069_902,
+            1_069_904,
+            1_069_906,
+            1_069_914,
+            1_069_918,
+            1_069_923,
+            90_003_087,
+            90_003_088,
+            99_991_400,
+            99_991_401,
+            99_991_403,
+            99_991_543,
+            99_991_661,
+            99_991_662,
+            99_991_663,
+            99_991_664,
+            99_991_665,
+            99_991_668,
+            99_991_671,
+            99_991_672,
+            99_991_673,
+            99_991_676,
+            99_991_677,
+            99_991_679,
+            20_014,
+            30_005,
+            96_402,
+            1_000_003,
+            99_991_201,
+            99_991_301,
+            99_991_669,
+            99_991_670,
+            99_991_674,
+            99_991_675,
+            99_991_681,
+            99_991_692,
+            99_992_402,
+            1_000_040_351,
         ] {
             assert!(code_of(number).is_some(), "{number}");
         }

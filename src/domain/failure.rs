@@ -20,7 +20,7 @@ pub enum ErrorKind {
     BlockNoPermission,
     /// Job status 110, code 1069902.
     NoPermission,
-    /// Job status 111, code 1069906.
+    /// Job status 111, codes 1069906 and 1002.
     DocumentDeleted,
     /// Job status 122.
     CopyInProgress,
@@ -28,7 +28,7 @@ pub enum ErrorKind {
     DocumentNotFound,
     /// Job status 6000.
     TooManyImages,
-    /// Code 1069904.
+    /// Codes 1069904 and 99992402.
     InvalidParam,
     /// Code 1069918.
     TypeMismatch,

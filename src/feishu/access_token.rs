@@ -169,6 +169,7 @@ mod tests {
             (&[20_009, 20_069, 99_991_662, 99_991_673], TokenTrouble::AppFault(P::AppUnavailable)),
             (&[99_991_401], TokenTrouble::AppFault(P::IpNotAllowed)),
             (&[99_991_403], TokenTrouble::AppFault(P::QuotaExhausted)),
+            (&[30_005, 99_991_201, 99_991_301], TokenTrouble::AppFault(P::WrongBaseUrl)),
             (&[20_050, 20_072, 2200, 5000, 1_069_901], TROUBLE),
             (&[99_991_400], THROTTLED),
         ] {

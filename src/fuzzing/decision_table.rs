@@ -1,4 +1,4 @@
-//! The reference's decision table for a poller (section 7), written down a second time and in its own words: what
+//! The reference's decision table for a poller (sections 7 and 10), written down a second time and in its own words: what
 //! the program makes of an answer is held against it. It shares neither tables nor parser with the program.
 
 use serde_json::Value;
@@ -159,23 +159,26 @@ fn rule_code(code: i64, said: &Said) -> Option<Ruling> {
     use {ErrorKind as K, PauseReason as P};
     Some(match code {
         1_069_902 => Ruling::Failed(K::NoPermission),
-        1_069_904 => Ruling::Failed(K::InvalidParam),
-        1_069_906 => Ruling::Failed(K::DocumentDeleted),
+        1_069_904 | 99_992_402 => Ruling::Failed(K::InvalidParam),
+        1_069_906 | 1002 => Ruling::Failed(K::DocumentDeleted),
         1_069_914 => Ruling::Failed(K::DocumentNotFound),
         1_069_918 => Ruling::Failed(K::TypeMismatch),
-        1_069_901 | 600 => Ruling::Later,
+        1_069_901 | 600 | 96_402 | 1_000_003 => Ruling::Later,
         2200 | 5000 | 55_001 | 1500 | 1642 | 1663 | 1668 | 10_101 | 10_105 | 1_061_045 => Ruling::Later,
         1_069_923 | 99_991_400 | 90_217 | 1_000_004 | 1_000_005 => Ruling::Throttled,
         9499 if said.is_too_many() => Ruling::Throttled,
         99_991_403 => Ruling::App(P::QuotaExhausted),
         99_991_663 | 99_991_668 if said.is_worded("not support") => Ruling::App(P::TokenTypeUnsupported),
         99_991_663..=99_991_665 | 99_991_668 | 99_991_671 | 99_991_677 => Ruling::Renew,
-        20_005 | 20_006 | 20_013 | 4001 => Ruling::Renew,
+        20_005 | 20_006 | 20_013 | 20_014 | 4001 => Ruling::Renew,
+        99_991_670 | 99_991_675 | 99_991_681 | 99_991_692 => Ruling::Renew,
         99_991_661 => Ruling::App(P::CredentialsRejected),
         99_991_672 | 99_991_676 => Ruling::App(P::ScopeMissing),
-        99_991_679 => Ruling::App(P::UserAuthorizationNeeded),
+        99_991_674 => Ruling::App(P::TokenTypeUnsupported),
+        99_991_669 | 99_991_679 => Ruling::App(P::UserAuthorizationNeeded),
         99_991_662 | 99_991_673 => Ruling::App(P::AppUnavailable),
         99_991_401 => Ruling::App(P::IpNotAllowed),
+        30_005 | 99_991_201 | 99_991_301 | 1_000_040_351 => Ruling::App(P::WrongBaseUrl),
         21_000 | 21_001 => Ruling::App(P::AccessPolicyDenied),
         90_003_087 | 90_003_088 => Ruling::App(P::PlanLimitReached),
         _ => return None,

@@ -98,7 +98,7 @@ mod tests {
         for (said, advice) in [
             ("scope_mising", "did you mean scope_missing?"),
             ("No-Permission", "did you mean no_permission?"),
-            ("99991402", "did you mean 99991400, 99991401 or 99991403?"),
+            ("99991402", "did you mean 99991400, 99991401, 99991403 or 99992402?"),
             ("502", "if it is an HTTP status"),
             ("4711", "explain unknown_job_status unknown_code` says what to do"),
             ("timed_out", "that is a ticket's state"),
