@@ -4,7 +4,7 @@
 use super::access_token::TOKEN_MAX;
 use super::api::Detail;
 use super::body::{BODY_MAX, Body, Received};
-use super::wire::{Envelope, ErrorPart};
+use super::wire::{Envelope, ErrorPart, FieldViolation};
 
 /// Characters of a message that are kept.
 const MESSAGE_MAX: usize = 300;
@@ -152,14 +152,36 @@ fn message(received: &Received, envelope: Option<&Envelope>) -> Option<String> {
         }
         (Body::Whole(bytes), None) if bytes.is_empty() => Some("answer is empty".to_owned()),
         (Body::Whole(_), None) => Some("answer is not a JSON object".to_owned()),
-        (Body::Whole(_), Some(envelope)) => {
-            let more = envelope.error.as_ref().and_then(|error| filled(error.message.as_deref()));
-            match (filled(envelope.msg.as_deref()), more) {
-                (Some(msg), Some(more)) if !msg.contains(more) => Some(format!("{msg}: {more}")),
-                (msg, more) => msg.or(more).map(ToOwned::to_owned),
-            }
-        }
+        (Body::Whole(_), Some(envelope)) => envelope_message(envelope),
     }
+}
+
+/// `msg`, then `error.message` and the fields that the server refuses, where they add something.
+fn envelope_message(envelope: &Envelope) -> Option<String> {
+    let error = envelope.error.as_ref();
+    let more = error.and_then(|error| filled(error.message.as_deref()));
+    let message = match (filled(envelope.msg.as_deref()), more) {
+        (Some(msg), Some(more)) if !msg.contains(more) => Some(format!("{msg}: {more}")),
+        (msg, more) => msg.or(more).map(ToOwned::to_owned),
+    };
+    let fields = error.and_then(|error| refused_fields(&error.field_violations));
+    match (message, fields) {
+        (Some(message), Some(fields)) => Some(format!("{message}: {fields}")),
+        (message, fields) => message.or(fields),
+    }
+}
+
+/// Which parameters the server refuses and why. Not their values: it may be the credentials that it refuses.
+fn refused_fields(violations: &[FieldViolation]) -> Option<String> {
+    let shown = |violation: &FieldViolation| match (
+        filled(violation.field.as_deref()),
+        filled(violation.description.as_deref()),
+    ) {
+        (Some(field), Some(why)) => Some(format!("{field}: {why}")),
+        (field, why) => field.or(why).map(ToOwned::to_owned),
+    };
+    let shown: Vec<_> = violations.iter().filter_map(shown).collect();
+    (!shown.is_empty()).then(|| shown.join("; "))
 }
 
 /// The scopes that are missing and the first page that the server offers.
@@ -208,6 +230,12 @@ mod tests {
             (r#"{"msg":"a","error":{"message":"b"}}"#, Some("a: b")),
             (r#"{"msg":"it is a","error":{"message":"a"}}"#, Some("it is a")),
             (r#"{"msg":" ","error":{"message":"b"}}"#, Some("b")),
+            (
+                r#"{"msg":"a","error":{"field_violations":[{"field":"token","value":"v","description":"bad"},
+                    {"field":"ticket"},{"value":"v"},{"description":"c"}]}}"#,
+                Some("a: token: bad; ticket; c"),
+            ),
+            (r#"{"error":{"field_violations":[{"field":"token"}]}}"#, Some("token")),
             (r#"{"msg":"success","data":{"result":{"job_error_msg":"x"}}}"#, Some("x")),
             (r#"{"msg":"success","data":{"result":{"job_error_msg":""}}}"#, None),
             (r#"{"msg":"success","data":{"result":{"job_error_msg":"success"}}}"#, None),

@@ -64,6 +64,8 @@ pub(super) struct ErrorPart {
     #[serde(deserialize_with = "lenient")]
     pub(super) permission_violations: Vec<PermissionViolation>,
     #[serde(deserialize_with = "lenient")]
+    pub(super) field_violations: Vec<FieldViolation>,
+    #[serde(deserialize_with = "lenient")]
     pub(super) helps: Vec<Help>,
     #[serde(deserialize_with = "lenient")]
     log_id: Option<Box<str>>,
@@ -81,6 +83,16 @@ pub(super) struct PermissionViolation {
     pub(super) subject: Option<Box<str>>,
     #[serde(deserialize_with = "lenient")]
     pub(super) url: Option<Box<str>>,
+}
+
+/// A parameter that the server refuses. The value that it repeats is not read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct FieldViolation {
+    #[serde(deserialize_with = "lenient")]
+    pub(super) field: Option<Box<str>>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) description: Option<Box<str>>,
 }
 
 /// A page that may help.
@@ -131,6 +143,7 @@ impl JsonObject for Data {}
 impl JsonObject for JobResult {}
 impl JsonObject for ErrorPart {}
 impl JsonObject for PermissionViolation {}
+impl JsonObject for FieldViolation {}
 impl JsonObject for Help {}
 impl JsonObject for TokenPart {}
 
