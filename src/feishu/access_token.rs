@@ -11,6 +11,7 @@ use super::body::{Body, Received};
 use super::codes;
 use super::detail;
 use super::lenient;
+use super::page;
 use super::secret::is_header_text;
 use super::wire::{Envelope, TokenPart};
 use crate::domain::answers::CodeMeaning;
@@ -42,6 +43,9 @@ pub(super) fn request_body(app_id: &str, app_secret: &SecretString) -> Result<Ve
 pub(super) fn of_answer(received: &Received, secrets: &[&str]) -> TokenAnswer {
     let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
     let mut detail = detail::of_answer(received, envelope.as_ref());
+    if envelope.is_none() && is_sure_to_hold_no_token(received) {
+        detail = page::quote(detail, received, secrets);
+    }
     let result = match envelope.as_ref().and_then(|envelope| Some((envelope, envelope.code?))) {
         Some((_, 0)) if is_success(received.status) => of_grant(received).map_err(|message| {
             detail.message = Some(message.into());
@@ -57,6 +61,12 @@ pub(super) fn of_answer(received: &Received, secrets: &[&str]) -> TokenAnswer {
 pub(super) fn trouble(trouble: TokenTrouble, message: String) -> TokenAnswer {
     let detail = Detail { message: Some(message.into()), ..Detail::default() };
     TokenAnswer { result: Err(trouble), detail: detail::tidy(detail, &[]) }
+}
+
+/// Whether a body can't be half an answer with an access token in it.
+fn is_sure_to_hold_no_token(received: &Received) -> bool {
+    let body = received.whole().unwrap_or_default();
+    body.trim_ascii_start().starts_with(b"<") || !body.contains(&b'{')
 }
 
 const fn is_success(status: u16) -> bool {
@@ -209,6 +219,21 @@ mod tests {
             assert!(!format!("{answer:?}").contains("t-hidden"), "{row}");
             assert_eq!(answer.result.unwrap_err(), expected, "{row}");
         }
+    }
+
+    /// Promise: a login page is quoted, and what may be half an answer with a token in it is not.
+    #[test]
+    fn a_page_is_quoted_and_half_an_answer_is_not() {
+        let half = r#" {"tenant_access_token":"any-t0ken","#;
+        for (body, expected) in [
+            ("\n<title>Sign in, hunter2</title>{", "answer is a web page: Sign in, [hidden]"),
+            ("404 page not found", "answer is not the API's JSON: 404 page not found"),
+            (half, "answer is not the API's JSON"),
+            (&format!("x{half}"), "answer is not the API's JSON"),
+        ] {
+            assert_eq!(answer(200, body).detail.message.as_deref(), Some(expected), "{body}");
+        }
+        assert_eq!(answer(200, r#"{"tenant_access_token":"any-t0ken"}"#).detail.message, None);
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(super) const SECRET_MIN: usize = 6;
 /// Words that begin like an access token and are shorter are none; true ones have twenty and more.
 const TOKEN_LIKE_MIN: usize = 18;
 
+/// A redirect would take the credentials along.
+pub(super) const REDIRECT: &str = "redirects are not followed";
+
 /// What stands where a secret stood.
 const HIDDEN: &str = "[hidden]";
 
@@ -45,18 +48,6 @@ fn is_empty_praise(text: &str) -> bool {
     ["success", "ok"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Adds what the body says to the message. Not for the token endpoint: half an answer of its may hold
-/// a token.
-pub(super) fn quote(detail: Detail, received: &Received) -> Detail {
-    let body = received.whole().map(String::from_utf8_lossy).unwrap_or_default();
-    match detail.message {
-        Some(message) if !body.trim().is_empty() => {
-            Detail { message: Some(format!("{message}: {}", body.trim()).into()), ..detail }
-        }
-        message => Detail { message, ..detail },
-    }
-}
-
 /// Takes the secrets out of every text and cuts them, in this order: half a secret can't be found.
 pub(super) fn tidy(detail: Detail, secrets: &[&str]) -> Detail {
     let tidied = |text: Option<Box<str>>, max| text.map(|text| tidied(&text, max, secrets).into());
@@ -73,6 +64,11 @@ fn tidied(text: &str, max: usize, secrets: &[&str]) -> String {
         Front::Whole(text) => cut(&hide_tokens(&text), max, "…"),
         Front::Part(text) => cut(&hide_tokens(without_torn_word(&text)), max, "") + "…",
     }
+}
+
+/// Takes the secrets out of a text of bearable length, and what looks like one.
+pub(super) fn hide(text: &str, secrets: &[&str]) -> String {
+    hide_tokens(&hide_exactly(text, secrets))
 }
 
 /// A text without secrets.
@@ -99,7 +95,7 @@ pub(super) fn hide_in_front(text: &str, max: usize, secrets: &[&str]) -> Front {
 }
 
 /// Without the word at its end, which may be the first part of an access token; a longer one is none.
-fn without_torn_word(text: &str) -> &str {
+pub(super) fn without_torn_word(text: &str) -> &str {
     let others = text.trim_end_matches(is_word_part);
     if text.len() - others.len() > TOKEN_MAX { text } else { others }
 }
@@ -147,11 +143,9 @@ fn message(received: &Received, envelope: Option<&Envelope>) -> Option<String> {
     match (&received.body, envelope) {
         (Body::Broken(cause), _) => Some(cause.clone()),
         (Body::TooLarge, _) => Some(format!("answer is longer than {BODY_MAX} bytes")),
-        (Body::Whole(_), None) if matches!(received.status, 300..=399) => {
-            Some("redirects are not followed".to_owned())
-        }
-        (Body::Whole(bytes), None) if bytes.is_empty() => Some("answer is empty".to_owned()),
-        (Body::Whole(_), None) => Some("answer is not a JSON object".to_owned()),
+        (Body::Whole(_), None) if matches!(received.status, 300..=399) => Some(REDIRECT.to_owned()),
+        (Body::Whole(bytes), None) if bytes.trim_ascii().is_empty() => Some("answer is empty".to_owned()),
+        (Body::Whole(_), None) => Some("answer is not the API's JSON".to_owned()),
         (Body::Whole(_), Some(envelope)) => envelope_message(envelope),
     }
 }
@@ -182,6 +176,16 @@ fn refused_fields(violations: &[FieldViolation]) -> Option<String> {
     };
     let shown: Vec<_> = violations.iter().filter_map(shown).collect();
     (!shown.is_empty()).then(|| shown.join("; "))
+}
+
+/// What an envelope lacks that should say how a job stands.
+pub(super) fn shortcoming(envelope: &Envelope) -> &'static str {
+    match (envelope.code, envelope.result()) {
+        (None, _) => "answer has no code",
+        (Some(_), None) => "answer has no data.result",
+        (Some(_), Some(result)) if result.job_status.is_none() => "answer has no job_status",
+        (Some(_), Some(_)) => "answer has a file_token that no download can carry",
+    }
 }
 
 /// The scopes that are missing and the first page that the server offers.
@@ -241,7 +245,7 @@ mod tests {
             (r#"{"msg":"success","data":{"result":{"job_error_msg":"success"}}}"#, None),
             (r#"{"code":5}"#, None),
             ("", Some("answer is empty")),
-            ("<html>", Some("answer is not a JSON object")),
+            ("<html>", Some("answer is not the API's JSON")),
         ] {
             assert_eq!(detail(body).message.as_deref(), expected, "{body}");
         }

@@ -6,6 +6,7 @@ use super::body::{Body, Received};
 use super::codes;
 use super::detail::{self, Front, cut, found_in, hide_in_front};
 use super::lenient;
+use super::page;
 use super::verdict::{Pace, Strange, Verdict};
 use super::wire::{Envelope, JobResult};
 use crate::domain::answers::{CodeMeaning, JobMeaning, job_status};
@@ -29,8 +30,13 @@ pub(super) fn of_answer(received: &Received, secrets: &[&str]) -> Answer {
         Body::Whole(_) | Body::TooLarge => of_code(received, envelope.as_ref(), secrets),
     };
     let mut detail = detail::of_answer(received, envelope.as_ref());
-    if envelope.is_none() {
-        detail = detail::quote(detail, received);
+    match &envelope {
+        Some(envelope) if envelope.code.is_some() => {
+            if verdict == Verdict::Unclear(ErrorKind::MalformedAnswer) {
+                detail.message.get_or_insert_with(|| detail::shortcoming(envelope).into());
+            }
+        }
+        _ => detail = page::quote(detail, received, secrets),
     }
     Answer { verdict, detail: detail::tidy(detail, secrets) }
 }
@@ -380,12 +386,42 @@ mod tests {
     #[test]
     fn a_page_that_is_no_answer_is_quoted() {
         let secret = "t-0123456789";
-        let page = format!("{secret} {}", "x".repeat(1000));
-        let message = of_answer(&Received::of(403, page), &[secret]).detail.message.unwrap();
-        assert!(message.starts_with("answer is not a JSON object: [hidden] xxx"), "{message}");
-        assert_eq!(message.chars().count(), 301);
-        let empty = of_answer(&Received::of(302, ""), &[secret]).detail.message.unwrap();
-        assert_eq!(&*empty, "redirects are not followed");
+        let message = |status, body: &str| {
+            of_answer(&Received::of(status, body), &[secret]).detail.message.unwrap().into_string()
+        };
+        for (status, body, expected) in [
+            (403, "t-0123456789 xx", "answer is not the API's JSON: [hidden] xx"),
+            (200, "<title>Sign in</title>", "answer is a web page: Sign in"),
+            (404, r#"{"message":"no Route"}"#, r#"answer is not the API's JSON: {"message":"no Route"}"#),
+            (200, r#"{"msg":"ok"}"#, r#"answer is not the API's JSON: {"msg":"ok"}"#),
+            (302, "", "redirects are not followed"),
+            (302, "<p>moved", "redirects are not followed; answer is a web page: moved"),
+            (403, " \n", "answer is empty"),
+        ] {
+            assert_eq!(message(status, body), expected, "{body}");
+        }
+    }
+
+    /// Promise: people learn what is missing in an answer that says no more than "success".
+    #[test]
+    fn a_malformed_answer_has_a_message() {
+        for (data, expected) in [
+            ("null", "answer has no data.result"),
+            (r#"{"result":{"file_token":"box"}}"#, "answer has no job_status"),
+            (
+                r#"{"result":{"job_status":0,"file_token":"a/b"}}"#,
+                "answer has a file_token that no download can carry",
+            ),
+            (r#"{"result":{"job_error_msg":"what?"}}"#, "what?"),
+        ] {
+            let body = format!(r#"{{"code":0,"msg":"success","data":{data}}}"#);
+            let answer = of_answer(&Received::of(200, body), &[]);
+            assert_eq!(
+                (answer.verdict, answer.detail.message.as_deref()),
+                (MALFORMED, Some(expected)),
+                "{data}"
+            );
+        }
     }
 
     /// Answers that look right in part, which arbitrary bytes never do.

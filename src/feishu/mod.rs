@@ -2,7 +2,7 @@
 //!
 //! A call goes one way through the files: `client` sends what `address`, `secret` and `access_token`
 //! give it, `body` receives, `wire` reads (by `lenient`'s rules), and `verdict` (for tokens `access_token`) says what it means
-//! by the table in `codes`, with the words that `detail` chose. Nothing here waits or repeats, and nothing is
+//! by the table in `codes`, with the words that `detail` chose, or `page` where the API did not answer. Nothing here waits or repeats, and nothing is
 //! remembered but the secrets that must not be shown (`known_secrets`, in the shapes of `encoded`).
 
 mod access_token;
@@ -18,6 +18,7 @@ pub(crate) mod fuzzing;
 mod judge;
 mod known_secrets;
 mod lenient;
+mod page;
 mod secret;
 #[cfg(test)]
 mod test_server;
