@@ -109,7 +109,7 @@ const TABLE: [Row; 19] = [
         "export again; or have the server asked once more with `feishu-export-watcher retry TICKET`"),
     row(ErrorKind::MalformedAnswer, "malformed_answer", OnceMended, No,
         "The answer is not one of the export API: a page of a proxy, of a captive portal or of a firewall, or a result without its status. It counts against the ticket only while other tickets of the app are answered properly; ten such answers over at least five minutes fail it.",
-        "look for a proxy or a captive portal between this machine and base_url; then `feishu-export-watcher retry --failed --kind malformed_answer`"),
+        "if error.code is there, give error.log_id to the platform's support; else look for a proxy or a captive portal between this machine and base_url; then `feishu-export-watcher retry --failed --kind malformed_answer`"),
     row(ErrorKind::UnknownJobStatus, "unknown_job_status", Maybe, Maybe,
         "The server names a job status that its documentation does not. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
         "give error.log_id to the platform's support, or export again"),
@@ -129,6 +129,12 @@ const TABLE: [Row; 19] = [
         "The access token was refused. A new one is fetched or read; if that is refused as well, the app is paused (credentials_rejected).",
         "polling goes on by itself, with a new access token"),
 ];
+
+/// What to do about an answer of the API that lacks what it is for.
+const HALF_ANSWER: &str = "give error.log_id to the platform's support; then `feishu-export-watcher retry --failed --kind malformed_answer`, or export again";
+
+/// What to do where something else answered.
+const NO_ANSWER: &str = "look for a proxy or a captive portal between this machine and base_url; then `feishu-export-watcher retry --failed --kind malformed_answer`";
 
 impl ErrorKind {
     /// Every kind.
@@ -195,12 +201,32 @@ impl Failure {
     pub const fn of(kind: ErrorKind) -> Self {
         Self { kind, code: None, job_status: None, http_status: None, message: None, log_id: None }
     }
+
+    /// What to do about it. An answer with a code came from the API, one without from something in between.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match (self.kind, self.code) {
+            (ErrorKind::MalformedAnswer, Some(_)) => HALF_ANSWER,
+            (ErrorKind::MalformedAnswer, None) => NO_ANSWER,
+            (kind, _) => kind.hint(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::advice::assert_told;
+
+    /// Promise: nobody looks for a captive portal where the API answered.
+    #[test]
+    fn a_portal_is_looked_for_where_no_answer_came() {
+        let hint = |kind, code| Failure { code, ..Failure::of(kind) }.hint();
+        assert!(hint(ErrorKind::MalformedAnswer, None).contains("captive portal"));
+        let half = hint(ErrorKind::MalformedAnswer, Some(0));
+        assert!(!half.contains("portal") && half.contains("log_id"), "{half}");
+        assert_eq!(hint(ErrorKind::UnknownCode, Some(7)), ErrorKind::UnknownCode.hint());
+    }
 
     /// Promise: every kind is explained, and says what to do.
     #[test]

@@ -57,7 +57,7 @@ pub(super) fn verdict(ticket: &TicketRecord) {
         error.job_status = error.and_then(|error| error.job_status),
         error.http_status = error.and_then(|error| error.http_status),
         error.message = error.and_then(|error| error.message.as_deref()),
-        error.hint = error.map(|error| error.kind.hint()),
+        error.hint = error.map(Failure::hint),
         error.log_id = error.and_then(|error| error.log_id.as_deref()),
         "{message}"
     );

@@ -82,7 +82,7 @@ impl<'a> From<&'a Failure> for ErrorView<'a> {
             job_status: failure.job_status,
             http_status: failure.http_status,
             message: failure.message.as_deref(),
-            hint: failure.kind.hint(),
+            hint: failure.hint(),
             log_id: failure.log_id.as_deref(),
         }
     }
