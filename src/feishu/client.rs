@@ -19,6 +19,7 @@ use super::body::{Received, describe};
 use super::detail;
 use super::judge;
 use super::known_secrets::{Kind, KnownSecrets};
+use super::platform::suggest_other;
 use super::secret::{self, Purpose};
 use super::verdict::{Pace, Verdict};
 use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretSource, with_causes};
@@ -151,7 +152,10 @@ impl Site {
         self.known.remember(&self.app.name, Kind::AccessToken, access_token);
         let url = query_url(&self.app.base_url, query.ticket.as_str(), query.token.as_str());
         match send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
-            Ok(received) => self.known.with(|secrets| judge::of_answer(&received, secrets)),
+            Ok(received) => {
+                let answer = self.known.with(|secrets| judge::of_answer(&received, secrets));
+                Answer { detail: suggest_other(answer.detail, &self.app.base_url), ..answer }
+            }
             Err(error) => unsent(of_send_error(&error), describe(error)),
         }
     }
@@ -169,7 +173,10 @@ impl Site {
         let url = endpoint_url(&self.app.base_url, access_token::PATH);
         let json = HeaderValue::from_static("application/json; charset=utf-8");
         match send(self.client.post(url).header(CONTENT_TYPE, json).body(body)).await {
-            Ok(received) => self.known.with(|secrets| access_token::of_answer(&received, secrets)),
+            Ok(received) => {
+                let answer = self.known.with(|secrets| access_token::of_answer(&received, secrets));
+                TokenAnswer { detail: suggest_other(answer.detail, &self.app.base_url), ..answer }
+            }
             Err(error) => trouble(TokenTrouble::Retry(ErrorKind::Network), describe(error)),
         }
     }

@@ -19,6 +19,7 @@ mod judge;
 mod known_secrets;
 mod lenient;
 mod page;
+mod platform;
 mod secret;
 #[cfg(test)]
 mod test_server;
