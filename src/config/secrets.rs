@@ -11,23 +11,23 @@ use super::load::forbidden;
 use super::problem::{Problem, shown_path};
 use super::settings::Config;
 use super::text_file::{self, Forbidden, Refusal};
-use crate::domain::{App, Credentials, SecretSource};
+use crate::domain::{App, Credentials, SecretPurpose, SecretSource, secret_text};
 
 /// Bytes of a secret file at most.
 const SIZE_MAX: u64 = 64 << 10;
 
-/// Looks at the secret of every app: it can be read, it is one line of printable characters, and others on this
-/// machine can't read its file (a warning). Reads files and the environment; sends nothing and keeps nothing.
+/// Looks at the secret of every app: it can be read, it is what a run takes for a secret, and others on this machine
+/// can't read its file (a warning). Reads files and the environment; sends nothing and keeps nothing.
 #[must_use]
 pub fn check_secrets(config: &Config) -> Vec<Problem> {
     let forbidden = forbidden(config);
     let check = |(app, position): (&App, _)| {
-        let (key, source) = match &app.credentials {
-            Credentials::AppSecret(source) => ("app_secret", source),
-            Credentials::AccessToken(source) => ("access_token", source),
+        let (key, source, purpose) = match &app.credentials {
+            Credentials::AppSecret(source) => ("app_secret", source, SecretPurpose::AppSecret),
+            Credentials::AccessToken(source) => ("access_token", source, SecretPurpose::AccessToken),
         };
         let name = |message: String| format!("{key} of app `{}`: {source}: {message}", app.name);
-        let error = check_source(source, &forbidden).err();
+        let error = check_source(source, purpose, &forbidden).err();
         let error = error.map(|message| Problem::error(&config.path, Some(position), name(message)));
         let warning = find_file(source).ok().flatten().and_then(|path| check_mode(&path));
         let warning = warning.map(|message| Problem::warning(&config.path, Some(position), name(message)));
@@ -37,15 +37,14 @@ pub fn check_secrets(config: &Config) -> Vec<Problem> {
     config.apps.iter().zip(places).flat_map(check).flatten().collect()
 }
 
-fn check_source(source: &SecretSource, forbidden: &Forbidden) -> Result<(), String> {
+fn check_source(source: &SecretSource, purpose: SecretPurpose, forbidden: &Forbidden) -> Result<(), String> {
     let secret = match (source, find_file(source)?) {
         (_, Some(path)) => read_file(&path, forbidden)?,
-        (SecretSource::Env(name), None) => {
-            env::var_os(name).ok_or("is not set")?.into_string().map_err(|_| "is not UTF-8")?.into_bytes()
-        }
+        (SecretSource::Env(name), None) => env::var_os(name).ok_or("is not set")?.into_encoded_bytes(),
         (_, None) => Vec::new(),
     };
-    check_content(&SecretBox::new(secret.into_boxed_slice()))
+    let secret = SecretBox::new(secret.into_boxed_slice());
+    secret_text(secret.expose_secret(), purpose).map(|_| ()).map_err(|fault| fault.to_string())
 }
 
 /// The file that holds the secret, if it is in one.
@@ -68,20 +67,6 @@ fn read_file(path: &Path, forbidden: &Forbidden) -> Result<Vec<u8>, String> {
         Refusal::Unreadable(message) | Refusal::Unfit(message) => message,
         Refusal::NotUtf8(_) => "is not UTF-8".to_owned(),
     })
-}
-
-fn check_content(secret: &SecretBox<[u8]>) -> Result<(), String> {
-    let bytes = secret.expose_secret();
-    let content = |byte: &u8| !matches!(byte, b'\n' | b'\r');
-    let line = &bytes[..bytes.iter().rposition(content).map_or(0, |last| last + 1)];
-    if line.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    // It travels in a header or a JSON text; anything else in it is a mistake of copying.
-    if !line.iter().all(u8::is_ascii_graphic) {
-        return Err("expected one line of letters, digits and signs, without spaces".to_owned());
-    }
-    Ok(())
 }
 
 #[cfg(unix)]

@@ -123,7 +123,7 @@ pub enum Credentials {
 /// Where a secret lies. Reading it is left to the one who needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
-    /// A file whose trailing line end does not count.
+    /// A file, read as text.
     File(PathBuf),
     /// An environment variable.
     Env(String),

@@ -13,6 +13,7 @@ mod large_vec;
 mod month;
 mod near_miss;
 mod pause;
+mod secret_text;
 mod ticket;
 mod wall_time;
 
@@ -28,6 +29,7 @@ pub use large_vec::large_vec;
 pub use month::Month;
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
+pub use secret_text::{SecretFault, SecretPurpose, secret_text};
 pub use ticket::{
     Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, Progress, TicketId, TicketKey, TicketRecord, TicketState,
     WatchEntry, WatchList,

@@ -20,9 +20,11 @@ use super::detail;
 use super::judge;
 use super::known_secrets::{Kind, KnownSecrets};
 use super::platform::suggest_other;
-use super::secret::{self, Purpose};
+use super::secret;
 use super::verdict::{Pace, Verdict};
-use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretSource, with_causes};
+use crate::domain::{
+    App, AppName, Credentials, ErrorKind, PauseReason, SecretPurpose, SecretSource, with_causes,
+};
 
 /// Name and version, by which the platform's support can tell our requests.
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -161,7 +163,7 @@ impl Site {
     }
 
     async fn fetch_token(&self, source: &SecretSource) -> TokenAnswer {
-        let app_secret = match secret::read(source, Purpose::AppSecret).await {
+        let app_secret = match secret::read(source, SecretPurpose::AppSecret).await {
             Ok(app_secret) => app_secret,
             Err(error) => return trouble(unreadable(), with_causes(&error)),
         };
@@ -184,7 +186,7 @@ impl Site {
 
 /// A token that lies ready costs no request.
 async fn read_token(source: &SecretSource) -> TokenAnswer {
-    match secret::read(source, Purpose::AccessToken).await {
+    match secret::read(source, SecretPurpose::AccessToken).await {
         Ok(token) => TokenAnswer {
             result: Ok(Grant { token: token.into(), expires_in: None }),
             detail: Detail::default(),

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use thiserror::Error;
 
-use crate::domain::SecretSource;
+use crate::domain::{SecretFault, SecretPurpose as Purpose, SecretSource, secret_text};
 
 /// Bytes of a secret's file at most. True ones have fewer than five thousand.
 const SECRET_MAX: u64 = 64 * 1024;
@@ -43,27 +43,12 @@ pub(super) enum SecretError {
     /// The name of a credential leads elsewhere.
     #[error("{place} is not a plain name")]
     CredentialName { place: SecretSource },
-    /// Not text.
-    #[error("{place} does not hold UTF-8 text")]
-    NotText { place: SecretSource },
-    /// Nothing there.
-    #[error("{place} is empty")]
-    Empty { place: SecretSource },
-    /// It can't stand in an HTTP header: a second line, a control character, a letter beyond ASCII.
-    #[error("{place} holds characters that an access token can't have (more than one line?)")]
-    NotHeaderText { place: SecretSource },
+    /// What lies there is no secret.
+    #[error("{place} {fault}")]
+    Unfit { place: SecretSource, fault: SecretFault },
     /// The reading thread is gone.
     #[error("failed to read {place}: the reading was given up")]
     GivenUp { place: SecretSource },
-}
-
-/// What a secret is for, and so what it may be made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// The app secret: any text.
-    AppSecret,
-    /// An access token: what an HTTP header may hold.
-    AccessToken,
 }
 
 /// Reads a secret, off the threads that serve the network.
@@ -94,15 +79,9 @@ fn read_with(
         }
         SecretSource::Credential(name) => read_file(&credential_path(name, source, env)?, source)?,
     };
-    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::NotText { place: place() })?;
-    let text = text.trim_end_matches(['\r', '\n']);
-    if text.trim().is_empty() {
-        return Err(SecretError::Empty { place: place() });
-    }
-    if purpose == Purpose::AccessToken && !is_header_text(text) {
-        return Err(SecretError::NotHeaderText { place: place() });
-    }
-    Ok(text.into())
+    let secret =
+        secret_text(&bytes, purpose).map_err(|fault| SecretError::Unfit { place: place(), fault })?;
+    Ok(secret.into())
 }
 
 fn credential_path(
@@ -152,33 +131,25 @@ mod tests {
         read_with(&SecretSource::File(path), purpose, NO_ENV).map(|secret| secret.expose_secret().to_owned())
     }
 
-    #[test]
-    fn the_line_end_does_not_count() {
-        for content in ["hunter2", "hunter2\n", "hunter2\r\n"] {
-            assert_eq!(read_bytes(content.as_bytes(), Purpose::AppSecret).unwrap(), "hunter2");
-        }
-        assert_eq!(read_bytes(b" a b \n", Purpose::AppSecret).unwrap(), " a b ");
-        assert_eq!(read_bytes("pässwort".as_bytes(), Purpose::AppSecret).unwrap(), "pässwort");
-    }
-
+    /// Promise: what is no secret is refused with its place and the reason, and never shown.
     #[test]
     fn what_is_no_secret_is_refused_without_being_shown() {
         let long = vec![b'x'; 64 * 1024 + 1];
         for (content, purpose, expected) in [
-            (&b""[..], Purpose::AppSecret, "is empty"),
-            (b" \r\n\n", Purpose::AppSecret, "is empty"),
-            (b"\xffhunter2", Purpose::AppSecret, "UTF-8"),
-            (&long, Purpose::AppSecret, "longer than 65536 bytes"),
-            (b"t-hunter2\nsecond", Purpose::AccessToken, "more than one line"),
-            ("t-hunter2ä".as_bytes(), Purpose::AccessToken, "characters"),
+            (&b" \r\n"[..], Purpose::AppSecret, "is empty"),
+            (b"\xffhunter2", Purpose::AppSecret, "is not UTF-8"),
+            (&long, Purpose::AppSecret, "is longer than 65536 bytes"),
+            (b"'hunter2'", Purpose::AppSecret, "stands in quotes"),
+            (b"Bearer t-hunter2\n", Purpose::AccessToken, "begins with `Bearer `"),
+            (b"t-hunter2\nsecond", Purpose::AccessToken, "is not one line"),
         ] {
             let error = read_bytes(content, purpose).unwrap_err();
             let (text, debug) = (error.to_string(), format!("{error:?}"));
-            assert!(text.contains(expected), "{text}");
-            assert!(text.starts_with("file /"), "{text}");
+            assert!(text.starts_with("file /") && text.contains(&format!(" {expected}")), "{text}");
             assert!(!text.contains("hunter2") && !debug.contains("hunter2"));
         }
         assert!(read_bytes(&long[1..], Purpose::AppSecret).is_ok());
+        assert_eq!(read_bytes(b" hunter2 \r\n", Purpose::AppSecret).unwrap(), "hunter2");
     }
 
     #[test]
@@ -222,7 +193,7 @@ mod tests {
         for source in [SecretSource::Env("SECRET".into()), SecretSource::Credential("app".into())] {
             assert_eq!(read(source).unwrap().expose_secret(), "hunter2");
         }
-        assert!(matches!(read(SecretSource::Env("EMPTY".into())), Err(SecretError::Empty { .. })));
+        assert!(matches!(read(SecretSource::Env("EMPTY".into())), Err(SecretError::Unfit { .. })));
         assert!(matches!(read(SecretSource::Env("OTHER".into())), Err(SecretError::NotSet { .. })));
         for name in ["", ".", "..", "../app", "/etc/passwd", "a/b"] {
             let error = read(SecretSource::Credential(name.into())).unwrap_err();

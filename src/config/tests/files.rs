@@ -170,14 +170,15 @@ fn secrets_are_looked_at_but_never_shown() {
     assert_eq!(report(), format!("{place}no such file\n"));
     for (content, message) in [
         ("\n", "is empty"),
-        ("CANARY CANARY", "expected one line of letters, digits and signs, without spaces"),
-        ("CANARY\nCANARY\n", "expected one line of letters, digits and signs, without spaces"),
+        ("CANARY CANARY", "is not one line of letters, digits and signs without blanks"),
+        ("CANARY\nCANARY\n", "is not one line of letters, digits and signs without blanks"),
+        ("'CANARY'", "stands in quotes; leave them out"),
     ] {
         folder.write("secret", content);
         make_private(&folder.path("secret"));
         assert_eq!(report(), format!("{place}{message}\n"));
     }
-    folder.write("secret", "CANARY\r\n");
+    folder.write("secret", " CANARY \r\n");
     assert_eq!(report(), "");
 }
 

@@ -301,7 +301,7 @@ async fn a_secret_is_read_anew_for_every_token() {
     assert!(message.starts_with(&format!("failed to read file {}: ", path.display())), "{message}");
     assert!(server.requests().is_empty());
 
-    for secret in ["first-\"quoted\"", SECRET] {
+    for secret in ["first-\"quoted\"-2", SECRET] {
         std::fs::write(&path, format!("{secret}\n")).unwrap();
         let answer = api.access_token(&name).await;
         assert!(!format!("{answer:?}").contains("hunter2"));
