@@ -7,11 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use toml::de::DeValue;
 
+use super::document_token::{self, TOKEN, is_placeholder};
 use super::problem::shown;
 use super::section::{Field, Section};
-use crate::domain::{
-    AppName, DOCUMENT_TOKEN_MAX, DocumentToken, TicketId, TicketKey, WallTime, WatchEntry, is_deceptive,
-};
+use crate::domain::{AppName, TicketId, TicketKey, WallTime, WatchEntry, is_deceptive};
 
 pub(super) const ENTRY_KEYS: &[&str] = &["ticket", "token", "app", "created_at", "label"];
 
@@ -23,7 +22,6 @@ const LABEL_MAX: usize = 200;
 const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
 const TICKET: &str = "the job's id as a text in quotes, such as \"6933093124755412345\"";
-const TOKEN: &str = "the source document's token, 1 to 27 letters and digits in quotes";
 const CREATED_AT: &str = "a date and time with offset and without quotes, such as 2026-11-22T10:00:00Z";
 
 /// What the entries of one file are checked against.
@@ -39,7 +37,7 @@ impl Surroundings<'_> {
     pub(super) fn read(&self, section: &Section<'_>) -> Option<WatchEntry> {
         section.finish();
         let ticket = section.required("ticket", TICKET).and_then(|field| read_ticket(&field));
-        let token = section.required("token", TOKEN).and_then(|field| read_token(&field));
+        let token = section.required("token", TOKEN).and_then(|field| document_token::read(&field));
         let app = self.read_app(section);
         let created_at = optional(section.field("created_at"), |field| self.read_created_at(field));
         let label = optional(section.field("label"), read_label);
@@ -113,6 +111,10 @@ fn read_ticket<'d>(field: &Field<'d>) -> Option<&'d str> {
         }
         return field.unexpected(TICKET);
     };
+    if is_placeholder(text) {
+        field.error(|| format!("`ticket` is a placeholder; expected {TICKET}"));
+        return None;
+    }
     // It becomes one segment of the request's path and must not turn into two, or into none.
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/\\?#%".contains(&byte);
     let is_good = (1..=TICKET_MAX).contains(&text.len()) && text.bytes().all(is_plain);
@@ -120,22 +122,6 @@ fn read_ticket<'d>(field: &Field<'d>) -> Option<&'d str> {
         return Some(text);
     }
     field.unfit("1 to 128 letters, digits and the like, without spaces, such as \"6933093124755412345\"")
-}
-
-fn read_token(field: &Field<'_>) -> Option<DocumentToken> {
-    let text = field.text(TOKEN)?;
-    if text.contains('/') {
-        return field
-            .unfit("the document's token, not its URL; it is what follows the last `/`, up to a `?`");
-    }
-    let is_good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    match text.chars().count() {
-        length if length > DOCUMENT_TOKEN_MAX => {
-            field.error(|| format!("`token` has {length} characters; expected {TOKEN}"));
-            None
-        }
-        _ => DocumentToken::parse(text).filter(|_| is_good).or_else(|| field.unfit(TOKEN)),
-    }
 }
 
 fn read_label<'d>(field: &Field<'d>) -> Option<&'d str> {

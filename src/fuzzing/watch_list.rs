@@ -39,8 +39,8 @@ fn assert_entries(entries: &[WatchEntry], apps: &[AppName]) {
         };
         assert!((1..=128).contains(&ticket.len()) && is_segment(ticket), "{ticket:?}");
         assert!(ticket != "." && ticket != "..");
-        assert!((1..=27).contains(&token.len()), "{token:?}");
-        assert!(token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'), "{token:?}");
+        assert!((1..=64).contains(&token.len()), "{token:?}");
+        assert!(token.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#".contains(&byte)), "{token:?}");
         let label = entry.label.as_deref().unwrap_or_default();
         assert!(label.chars().count() <= 200 && !label.contains(is_deceptive), "{label:?}");
         assert!(apps.contains(&entry.key.app));
