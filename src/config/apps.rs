@@ -11,6 +11,7 @@ use toml::de::DeValue;
 use super::durations::Bounds;
 use super::problem::Position;
 use super::section::{Field, Section};
+use super::shipped;
 use crate::domain::{App, AppName, BaseUrl, BudgetKey, Credentials, RateLimit, SecretSource};
 
 pub(super) const APP_KEYS: &[&str] = &["base_url", "app_id", "app_secret", "access_token", "rate_limit"];
@@ -32,9 +33,6 @@ const WINDOW: Bounds = Bounds {
 };
 /// Characters of a name or an app id at most.
 const NAME_MAX: usize = 128;
-
-/// What the shipped files name for everybody to fill in.
-pub(super) const PLACEHOLDER: &str = "cli_a1b2c3d4e5f6g7h8";
 
 /// Where Feishu and Lark answer.
 const OFFICIAL: [&str; 2] = ["open.feishu.cn", "open.larksuite.com"];
@@ -135,7 +133,7 @@ fn is_app_id(text: &str) -> bool {
 
 fn check_app_id(section: &Section<'_>, app: &App) {
     // The simulator may well have an app of that name.
-    if &*app.app_id == PLACEHOLDER && !app.base_url.is_loopback() {
+    if &*app.app_id == shipped::APP_ID && !app.base_url.is_loopback() {
         section.warning_at(&["app_id"], || {
             "`app_id` is still that of the shipped example; put in the one that the developer console shows"
                 .to_owned()

@@ -8,6 +8,7 @@ use super::clashes;
 use super::lookout::{Lookout, Marks};
 use super::problem::{ConfigError, Problem};
 use super::settings::Config;
+use super::shipped;
 use super::text_file::{self, Forbidden};
 use super::watch_list::{self, Terms, Treatment};
 use super::watcher::{self, Reading};
@@ -111,7 +112,11 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     let is_usable = !lists.is_fatal && clashes.is_empty();
     problems.extend(clashes);
     match config {
-        Some(config) if is_usable => Ok(Loaded { config, watch_list: lists.into_list(), problems, lookout }),
+        Some(config) if is_usable => {
+            let watch_list = lists.into_list();
+            problems.extend(shipped::find_tickets(&config, &watch_list.entries));
+            Ok(Loaded { config, watch_list, problems, lookout })
+        }
         _ => Err(ConfigError(problems)),
     }
 }

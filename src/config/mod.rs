@@ -27,6 +27,7 @@ mod secrets;
 mod section;
 mod server;
 mod settings;
+mod shipped;
 mod sources;
 mod state;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::problem::Problem;
 use super::watch_list;
 use super::*;
-use super::{apps, entry, server, state, watcher};
+use super::{apps, entry, server, shipped, state, watcher};
 use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
 mod files;
@@ -67,7 +67,7 @@ fn bad_watch_lists_yield_their_reports() {
 
 #[test]
 fn the_shipped_files_are_in_order() {
-    let reading = check_watcher(&watcher::DEFAULTS.replace(apps::PLACEHOLDER, "cli_1"));
+    let reading = check_watcher(&watcher::DEFAULTS.replace(shipped::APP_ID, "cli_1"));
     assert_eq!(lines(&reading.problems), "");
     let config = reading.config.unwrap();
     assert_eq!(config.apps.len(), 1);
@@ -100,6 +100,23 @@ fn a_shipped_app_id_is_noticed() {
         let at_home = text.replace("\"https://open.feishu.cn\"", "\"http://127.0.0.1:8080\"");
         assert_eq!(lines(&check_watcher(&at_home).problems), "");
     }
+}
+
+/// Promise: whoever leaves the shipped tickets in the list is told, but not one who tries the files at home.
+#[test]
+fn shipped_tickets_are_noticed() {
+    let only = [AppName::new("default")];
+    let warnings = |base_url: &str, list: &str| {
+        let watcher = watcher::DEFAULTS.replace("https://open.feishu.cn", base_url);
+        let list = watch_list::check(&Path::new("list.toml").into(), list, Some(&only), now());
+        lines(&shipped::find_tickets(&check_watcher(&watcher).config.unwrap(), &list.into_list().entries))
+    };
+    let expected = ["6933093124755412345", "6933093124755412346"].map(|ticket| {
+        format!("list.toml: warning: ticket `{ticket}` is still that of the shipped example; list your own instead\n")
+    });
+    assert_eq!(warnings("https://open.larksuite.com", SHIPPED_LIST), expected.concat());
+    assert_eq!(warnings("http://127.0.0.1:8080", SHIPPED_LIST), "");
+    assert_eq!(warnings("https://open.feishu.cn", &SHIPPED_LIST.replace("693309", "693308")), "");
 }
 
 #[test]
