@@ -4,27 +4,18 @@
 
 use std::{
     io,
-    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 
-use axum::{
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
-};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
-
-/// Pause after a failed accept (too many open files, say), so that the loop does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 const WHOLE: u8 = 0;
 const CLOSE: u8 = 1;
@@ -46,37 +37,6 @@ impl Line {
     }
 }
 
-impl Connected<IncomingStream<'_, Loopback>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Loopback>) -> Self {
-        stream.io().line.clone()
-    }
-}
-
-/// The listening socket.
-pub(crate) struct Loopback(pub(crate) TcpListener);
-
-impl Listener for Loopback {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        loop {
-            match self.0.accept().await {
-                Ok((socket, peer)) => {
-                    // Without it, small answers wait for the client's acknowledgement; with an error they are late.
-                    let _ = socket.set_nodelay(true);
-                    return (Connection { socket, line: Line::default() }, peer);
-                }
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
 /// A socket that obeys its [`Line`].
 pub(crate) struct Connection {
     socket: TcpStream,
@@ -84,6 +44,18 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Takes over an accepted socket.
+    pub(crate) fn new(socket: TcpStream) -> Self {
+        // Without it, small answers wait for the client's acknowledgement; with an error they are late.
+        let _ = socket.set_nodelay(true);
+        Self { socket, line: Line::default() }
+    }
+
+    /// The handle by which a handler cuts this connection.
+    pub(crate) fn line(&self) -> Line {
+        self.line.clone()
+    }
+
     /// Fails if a handler has asked for it; dropping the socket after that does what was asked.
     fn check(&self) -> io::Result<()> {
         match self.line.0.load(Ordering::Acquire) {

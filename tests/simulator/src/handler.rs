@@ -1,15 +1,15 @@
 //! The way of one request: recorded and decided under the lock, then sent or spoilt without it.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, Response, header, request::Parts},
+    http::{HeaderMap, Request, Response, header, request::Parts},
 };
+use hyper::body::Incoming as RequestBody;
 use tokio::sync::Notify;
 
 use crate::{
@@ -130,14 +130,10 @@ fn note(world: &mut World, ordinal: u64, outcome: Outcome) {
 }
 
 /// Answers one request.
-pub(crate) async fn handle(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(line): ConnectInfo<Line>,
-    request: Request,
-) -> Response<Body> {
+pub(crate) async fn handle(shared: &Shared, line: &Line, request: Request<RequestBody>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = if parts.method == "POST" {
-        to_bytes(body, BODY_CAP).await.unwrap_or_default()
+        to_bytes(Body::new(body), BODY_CAP).await.unwrap_or_default()
     } else {
         Bytes::new()
     };
@@ -148,8 +144,8 @@ pub(crate) async fn handle(
     let Some(fault) = arrival.fault.take() else {
         return wire::whole(answer);
     };
-    let waiting = Waiting { shared: &shared, ordinal: arrival.ordinal, outcome: None };
-    let spoilt = wire::spoilt(fault, answer, &line, (&arrival.log_id(), place)).await;
+    let waiting = Waiting { shared, ordinal: arrival.ordinal, outcome: None };
+    let spoilt = wire::spoilt(fault, answer, line, (&arrival.log_id(), place)).await;
     waiting.answered(spoilt.outcome);
     spoilt.response
 }

@@ -3,19 +3,25 @@
 //! A thread apart keeps the simulator alive while a test blocks, and its clock real while a test pauses its own.
 
 use std::{
+    convert::Infallible,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
-use axum::{handler::Handler, serve::serve};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime, sync::oneshot};
 
 use crate::{
-    connection::{Line, Loopback},
+    connection::Connection,
     handler::{self, Shared},
 };
+
+/// Pause after a failed accept (too many open files, say), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A running server; dropping it stops it and waits until it is gone.
 #[derive(Debug)]
@@ -34,15 +40,13 @@ impl Server {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = {
             let _guard = runtime.enter();
-            Loopback(TcpListener::from_std(socket)?)
+            TcpListener::from_std(socket)?
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::Builder::new().name("export-simulator".to_owned()).spawn(move || {
-            let service = handler::handle.with_state(shared).into_make_service_with_connect_info::<Line>();
             runtime.block_on(async move {
                 tokio::select! {
-                    // Serving has no end of its own.
-                    _ = async { serve(listener, service).await } => {}
+                    () = serve(listener, shared) => {}
                     _ = stopped => {}
                 }
             });
@@ -54,6 +58,31 @@ impl Server {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+/// Accepts connections without end.
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                tokio::spawn(answer_requests(Connection::new(socket), Arc::clone(&shared)));
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn answer_requests(connection: Connection, shared: Arc<Shared>) {
+    let line = connection.line();
+    let service = service_fn(|request| {
+        let (shared, line) = (Arc::clone(&shared), line.clone());
+        async move { Ok::<_, Infallible>(handler::handle(&shared, &line, request).await) }
+    });
+    // The platform writes header names as `X-Tt-Logid`, and its Python SDK looks them up by case.
+    let mut protocol = http1::Builder::new();
+    protocol.title_case_headers(true);
+    // Cut connections are what faults ask for.
+    let _ = protocol.serve_connection(TokioIo::new(connection), service).await;
 }
 
 impl Drop for Server {

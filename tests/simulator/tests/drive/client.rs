@@ -41,10 +41,11 @@ impl Reply {
         self.json()["data"]["result"].clone()
     }
 
+    /// The header that is spelt exactly so, as SDKs that mind the case look it up.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (key, value) = line.split_once(": ")?;
-            key.eq_ignore_ascii_case(name).then_some(value)
+            (key == name).then_some(value)
         })
     }
 }
@@ -75,7 +76,7 @@ pub(crate) fn read(mut stream: TcpStream) -> io::Result<Reply> {
     let head = String::from_utf8_lossy(&bytes[..split]).into_owned();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let raw = bytes.split_off(split + 4);
-    let body = if head.contains("transfer-encoding: chunked") { unchunk(&raw) } else { raw };
+    let body = if head.contains("Transfer-Encoding: chunked") { unchunk(&raw) } else { raw };
     Ok(Reply { status, head, body })
 }
 

@@ -74,7 +74,7 @@ fn headers_of_a_download_follow_the_switches() {
         job
     });
     let reply = bench.get(&file);
-    assert_eq!((reply.header("content-length"), reply.header("content-disposition")), (Some("1000"), None));
+    assert_eq!((reply.header("Content-Length"), reply.header("Content-Disposition")), (Some("1000"), None));
     bench.simulator.switch(|switches| {
         switches.download.content_length = false;
         switches.download.range = true;
@@ -82,15 +82,15 @@ fn headers_of_a_download_follow_the_switches() {
         switches.download.disposition = Disposition::Extended;
     });
     let reply = bench.get(&file);
-    assert_eq!((reply.header("content-length"), reply.body.len()), (None, 500));
+    assert_eq!((reply.header("Content-Length"), reply.body.len()), (None, 500));
     assert!(
-        reply.header("content-disposition").unwrap().ends_with("filename*=UTF-8''%E5%91%A8%E6%8A%A5.docx")
+        reply.header("Content-Disposition").unwrap().ends_with("filename*=UTF-8''%E5%91%A8%E6%8A%A5.docx")
     );
     bench.simulator.switch(|switches| switches.download.disposition = Disposition::Filename);
-    assert!(bench.get(&file).header("content-disposition").unwrap().contains("filename=\"周报.docx\""));
+    assert!(bench.get(&file).header("Content-Disposition").unwrap().contains("filename=\"周报.docx\""));
     let bearer = format!("Bearer {}", bench.token);
     let headers = [("Authorization", bearer.as_str()), ("Range", "bytes=260-269")];
     let part = read(send(bench.simulator.address(), &format!("GET {file}"), &headers, "").unwrap()).unwrap();
-    assert_eq!((part.status, part.header("content-range")), (206, Some("bytes 260-269/500")));
+    assert_eq!((part.status, part.header("Content-Range")), (206, Some("bytes 260-269/500")));
     assert_eq!(part.body, (9..19).collect::<Vec<u8>>());
 }

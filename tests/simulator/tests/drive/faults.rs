@@ -47,7 +47,7 @@ fn answers_that_are_no_answers() {
     assert_eq!((reply.status, reply.body.len()), (200, 0));
     let reply = struck(Fault::Html { status: 502 }).unwrap();
     assert!(reply.status == 502 && reply.body.starts_with(b"<html>"));
-    assert_eq!(reply.header("content-type"), Some("text/html"));
+    assert_eq!(reply.header("Content-Type"), Some("text/html"));
     let reply = struck(Fault::PageNotFound).unwrap();
     assert_eq!((reply.status, &*reply.body), (404, &b"404 page not found"[..]));
     let raw = Fault::Raw { status: 504, content_type: "text/plain".to_owned(), body: "late".to_owned() };
@@ -57,25 +57,25 @@ fn answers_that_are_no_answers() {
 #[test]
 fn answers_with_headers() {
     let reply = struck(Fault::Unavailable { retry_after: Some(7) }).unwrap();
-    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("7")));
+    assert_eq!((reply.status, reply.header("Retry-After")), (503, Some("7")));
     let location = "http://127.0.0.1:1/elsewhere".to_owned();
     let reply = struck(Fault::Redirect { status: 302, location: location.clone() }).unwrap();
-    assert_eq!((reply.status, reply.header("location")), (302, Some(&*location)));
+    assert_eq!((reply.status, reply.header("Location")), (302, Some(&*location)));
     let headers = vec![("x-ogw-ratelimit-reset".to_owned(), "3".to_owned())];
     let reply =
         struck(Fault::Answer { status: 429, code: 99_991_400, msg: "wait".to_owned(), headers }).unwrap();
     assert_eq!(
-        (reply.status_and_code(), reply.header("x-ogw-ratelimit-reset")),
+        (reply.status_and_code(), reply.header("X-Ogw-Ratelimit-Reset")),
         ((429, 99_991_400), Some("3"))
     );
-    assert_eq!(reply.json()["error"]["log_id"].as_str(), reply.header("x-tt-logid"));
+    assert_eq!(reply.json()["error"]["log_id"].as_str(), reply.header("X-Tt-Logid"));
     assert_eq!(struck(Fault::answer(500, 1_069_901, "")).unwrap().json()["msg"], "internal error");
 }
 
 #[test]
 fn half_a_body_is_less_than_promised() {
     let reply = struck(Fault::HalfBody).unwrap();
-    let promised: usize = reply.header("content-length").unwrap().parse().unwrap();
+    let promised: usize = reply.header("Content-Length").unwrap().parse().unwrap();
     assert_eq!((reply.status, reply.body.len()), (200, promised / 2));
 }
 
@@ -92,9 +92,9 @@ fn slow_and_late_answers_are_true_ones() {
 #[test]
 fn a_huge_body_is_streamed_whole() {
     let reply = struck(Fault::Huge { bytes: 3_000_000, content_length: false }).unwrap();
-    assert_eq!((reply.header("content-length"), reply.body.len()), (None, 3_000_000));
+    assert_eq!((reply.header("Content-Length"), reply.body.len()), (None, 3_000_000));
     let reply = struck(Fault::Huge { bytes: 3_000_000, content_length: true }).unwrap();
-    assert_eq!((reply.header("content-length"), reply.body.len()), (Some("3000000"), 3_000_000));
+    assert_eq!((reply.header("Content-Length"), reply.body.len()), (Some("3000000"), 3_000_000));
 }
 
 #[test]

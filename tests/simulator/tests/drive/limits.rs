@@ -19,8 +19,8 @@ fn the_third_of_two_is_told_to_wait() {
     assert_eq!(statuses, [400, 400, 429]);
     let reply = bench.query();
     assert_eq!(reply.status_and_code(), (429, 99_991_400));
-    assert_eq!(reply.header("x-ogw-ratelimit-limit"), Some("2"));
-    let reset: u64 = reply.header("x-ogw-ratelimit-reset").unwrap().parse().unwrap();
+    assert_eq!(reply.header("X-Ogw-Ratelimit-Limit"), Some("2"));
+    let reset: u64 = reply.header("X-Ogw-Ratelimit-Reset").unwrap().parse().unwrap();
     assert!((50..=60).contains(&reset), "{reset}");
     assert_eq!(bench.simulator.throttled_count(), 2);
     assert_eq!(
@@ -66,7 +66,7 @@ fn refusals_take_every_form() {
         bench.simulator.set_rate_limit(APP, RateLimit::new(0, PER).style(style));
         let reply = bench.query();
         assert_eq!((reply.status, code.map(|_| reply.code())), (status, code));
-        assert_eq!(reply.header("x-ogw-ratelimit-reset"), Some("60"));
+        assert_eq!(reply.header("X-Ogw-Ratelimit-Reset"), Some("60"));
         if code == Some(9499) {
             assert_eq!(reply.json()["msg"], "too many request");
         }
@@ -74,10 +74,10 @@ fn refusals_take_every_form() {
     let mut odd = RateLimit::new(0, PER);
     odd.reset = Some("soon".to_owned());
     bench.simulator.set_rate_limit(APP, odd.clone());
-    assert_eq!(bench.query().header("x-ogw-ratelimit-reset"), Some("soon"));
+    assert_eq!(bench.query().header("X-Ogw-Ratelimit-Reset"), Some("soon"));
     odd.headers = false;
     bench.simulator.set_rate_limit(APP, odd);
-    assert_eq!(bench.query().header("x-ogw-ratelimit-reset"), None);
+    assert_eq!(bench.query().header("X-Ogw-Ratelimit-Reset"), None);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn headers_may_come_with_every_answer() {
     let mut limit = RateLimit::new(5, PER);
     limit.headers_always = true;
     let bench = bench(limit);
-    assert_eq!(bench.query().header("x-ogw-ratelimit-limit"), Some("5"));
+    assert_eq!(bench.query().header("X-Ogw-Ratelimit-Limit"), Some("5"));
 }
 
 #[test]

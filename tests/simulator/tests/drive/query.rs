@@ -229,16 +229,16 @@ fn an_app_may_have_shapes_of_its_own() {
 fn the_log_id_moves_by_switch() {
     let bench = Bench::new(Scenario::default());
     let reply = bench.query();
-    let log_id = reply.header("x-tt-logid").unwrap().to_owned();
+    let log_id = reply.header("X-Tt-Logid").unwrap().to_owned();
     assert_eq!(reply.json()["error"]["log_id"], log_id.as_str());
     bench.simulator.switch(|switches| {
         switches.answers.log_id = LogIdPlace::TopLevel;
         switches.answers.log_id_header = LogIdHeader::XRequestId;
     });
     let reply = bench.query();
-    assert_eq!(reply.header("x-request-id"), reply.json()["log_id"].as_str());
-    assert_ne!(reply.header("x-request-id"), Some(log_id.as_str()));
-    assert_eq!(reply.header("x-tt-logid"), None);
+    assert_eq!(reply.header("X-Request-Id"), reply.json()["log_id"].as_str());
+    assert_ne!(reply.header("X-Request-Id"), Some(log_id.as_str()));
+    assert_eq!(reply.header("X-Tt-Logid"), None);
 }
 
 #[test]
