@@ -1,4 +1,5 @@
-//! `POST /open-apis/drive/v1/export_tasks`: a new export job. Mirrors the page "创建导出任务".
+//! `POST /open-apis/drive/v1/export_tasks`: a new export job. Mirrors the page "创建导出任务"; slides and `base` are
+//! known from the official CLI alone.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -54,7 +55,9 @@ impl World {
 fn flaw_of(order: &Order) -> Option<i64> {
     let fits = match order.doc_type.as_str() {
         "doc" | "docx" => matches!(order.file_extension.as_str(), "docx" | "pdf"),
-        "sheet" | "bitable" => matches!(order.file_extension.as_str(), "xlsx" | "csv"),
+        "sheet" => matches!(order.file_extension.as_str(), "xlsx" | "csv"),
+        "bitable" => matches!(order.file_extension.as_str(), "xlsx" | "csv" | "base"),
+        "slides" => matches!(order.file_extension.as_str(), "pptx" | "pdf"),
         _ => return Some(1_069_904),
     };
     if !fits {
@@ -76,12 +79,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_documented_combinations_are_taken() {
-        for (doc_type, extension) in
-            [("doc", "pdf"), ("docx", "docx"), ("sheet", "xlsx"), ("bitable", "xlsx")]
-        {
+    fn only_the_known_combinations_are_taken() {
+        for (doc_type, extension) in [
+            ("doc", "pdf"),
+            ("docx", "docx"),
+            ("sheet", "xlsx"),
+            ("bitable", "xlsx"),
+            ("bitable", "base"),
+            ("slides", "pptx"),
+            ("slides", "pdf"),
+        ] {
             assert_eq!(flaw(doc_type, extension, "docbc", ""), None);
         }
+        assert_eq!(flaw("sheet", "base", "shtcn", ""), Some(1_069_918));
+        assert_eq!(flaw("slides", "docx", "sldcn", ""), Some(1_069_918));
         assert_eq!(flaw("sheet", "csv", "shtcn", "0b"), None);
         assert_eq!(flaw("sheet", "csv", "shtcn", ""), Some(1_069_904));
         assert_eq!(flaw("docx", "xlsx", "docbc", ""), Some(1_069_918));
