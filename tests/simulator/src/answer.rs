@@ -155,9 +155,7 @@ fn message_of(code: i64) -> &'static str {
     match code {
         600 => "data has been migrated, please try again later",
         9499 => "too many request",
-        10_003 => "invalid param",
         10_014 => "app id not exists",
-        10_015 => "app secret invalid",
         1_060_001 => "param is invalid",
         1_069_901 => "internal error",
         1_069_902 => "no permission",

@@ -23,7 +23,7 @@ impl<'a> Route<'a> {
     pub(crate) fn of(method: &Method, uri: &'a Uri) -> Self {
         let path = uri.path();
         match (method.as_str(), path.strip_prefix(EXPORT_TASKS)) {
-            ("POST", _) if path == TENANT_TOKEN => Self::TenantToken,
+            ("POST", _) if path.strip_suffix('/').unwrap_or(path) == TENANT_TOKEN => Self::TenantToken,
             ("POST", Some("")) => Self::Create,
             ("GET", Some(rest)) => Self::below_export_tasks(rest, uri.query()),
             _ => Self::Other,
@@ -88,6 +88,7 @@ mod tests {
     fn each_endpoint_is_found() {
         let cases = [
             ("POST", "/open-apis/auth/v3/tenant_access_token/internal", Route::TenantToken),
+            ("POST", "/open-apis/auth/v3/tenant_access_token/internal/", Route::TenantToken),
             ("POST", "/open-apis/drive/v1/export_tasks", Route::Create),
             ("GET", "/open-apis/drive/v1/export_tasks/69?token=doc", query("69", Some("doc"))),
             ("GET", "/open-apis/drive/v1/export_tasks/69?a=b&token=d%2Fc", query("69", Some("d/c"))),

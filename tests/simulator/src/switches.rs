@@ -164,7 +164,7 @@ impl Outcome {
 pub struct Tokens {
     /// HTTP status of its refusals: 200 as observed.
     pub refusal_status: u16,
-    /// Code for a wrong secret: 10015, or 10014.
+    /// Code for a wrong secret: 10014 as observed, or the documented 10015.
     pub wrong_secret_code: i64,
     /// Code for an app id that does not exist: 10014, or 99991543.
     pub unknown_app_code: i64,
@@ -176,7 +176,7 @@ impl Default for Tokens {
     fn default() -> Self {
         Self {
             refusal_status: 200,
-            wrong_secret_code: 10_015,
+            wrong_secret_code: 10_014,
             unknown_app_code: 10_014,
             reissue_revoked: false,
         }

@@ -30,19 +30,30 @@ impl Credentials {
     }
 }
 
+/// Whether it has the form that the console hands out.
+fn is_app_id(text: &str) -> bool {
+    let behind = text.strip_prefix("cli_").unwrap_or_default();
+    !behind.is_empty() && behind.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 impl World {
     /// Answers a request for a tenant token.
     pub(crate) fn tenant_token(&mut self, arrival: &Arrival, credentials: &Credentials) -> Answer {
         let switches = self.switches.tokens;
         let refuse = |code| self.refuse(arrival, Refusal::new(switches.refusal_status, code));
-        if credentials.app_id.is_empty() || credentials.app_secret.is_empty() {
-            return refuse(10_003);
+        let app = self.apps.get(&credentials.app_id);
+        let malformed = app.is_none() && !is_app_id(&credentials.app_id);
+        if malformed || credentials.app_secret.is_empty() {
+            // The one refusal of this endpoint that has `data`, and nothing in it.
+            let body = json!({"code": 10_003, "msg": "invalid param", "data": {}});
+            return Answer::json(switches.refusal_status, 10_003, body.to_string());
         }
-        let Some(app) = self.apps.get(&credentials.app_id) else {
+        let Some(app) = app else {
             return refuse(switches.unknown_app_code);
         };
         if app.settings.app_secret != credentials.app_secret {
-            return refuse(switches.wrong_secret_code);
+            let refusal = Refusal::new(switches.refusal_status, switches.wrong_secret_code);
+            return self.refuse(arrival, refusal.with_msg("app secret invalid"));
         }
         if app.settings.trouble == Some(Trouble::Disabled) {
             return refuse(10_014);

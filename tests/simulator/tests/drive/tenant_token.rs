@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use export_simulator::{App, DEFAULT_APP_SECRET, Scenario, Trouble};
 
+use serde_json::json;
+
 use crate::client::{APP, Bench};
 
 #[test]
@@ -23,7 +25,7 @@ fn a_token_is_handed_out_flat_and_works() {
 fn refusals_come_with_status_200_and_no_token() {
     let bench = Bench::new(Scenario::default());
     for (app_id, secret, code) in
-        [("", "x", 10_003), (APP, "", 10_003), ("cli_unknown", "x", 10_014), (APP, "wrong", 10_015)]
+        [("", "x", 10_003), (APP, "", 10_003), ("cli_unknown", "x", 10_014), (APP, "wrong", 10_014)]
     {
         let reply = bench.fetch_token(app_id, secret);
         assert_eq!(reply.status_and_code(), (200, code));
@@ -31,15 +33,39 @@ fn refusals_come_with_status_200_and_no_token() {
     }
     bench.simulator.switch(|switches| {
         switches.tokens.refusal_status = 400;
-        switches.tokens.wrong_secret_code = 10_014;
+        switches.tokens.wrong_secret_code = 10_015;
     });
-    assert_eq!(bench.fetch_token(APP, "wrong").status_and_code(), (400, 10_014));
+    assert_eq!(bench.fetch_token(APP, "wrong").status_and_code(), (400, 10_015));
     bench.simulator.set_secret(APP, "wrong");
     assert_eq!(bench.fetch_token(APP, "wrong").code(), 0);
     bench.simulator.set_trouble(APP, Trouble::Disabled);
     assert_eq!(bench.fetch_token(APP, "wrong").code(), 10_014);
     bench.simulator.set_trouble(APP, Trouble::IpNotAllowed);
     assert_eq!(bench.fetch_token(APP, "wrong").code(), 0, "the allow-list does not guard the token endpoint");
+}
+
+#[test]
+fn the_message_tells_the_two_meanings_of_10014_apart() {
+    let bench = Bench::new(Scenario::default());
+    assert_eq!(bench.fetch_token(APP, "wrong").json()["msg"], "app secret invalid");
+    assert_eq!(bench.fetch_token("cli_unknown", "x").json()["msg"], "app id not exists");
+}
+
+#[test]
+fn an_app_id_that_could_be_none_is_an_invalid_param_with_empty_data() {
+    let bench = Bench::new(Scenario::default());
+    for malformed in ["", "cli_", "a1b2c3d4e5f60001", "cli_a1b2 c3d4", "'cli_a1b2c3d4e5f60001'"] {
+        let body = bench.fetch_token(malformed, "x").json();
+        assert_eq!(body, json!({"code": 10_003, "msg": "invalid param", "data": {}}), "{malformed}");
+    }
+}
+
+#[test]
+fn the_path_may_end_in_a_slash() {
+    let bench = Bench::new(Scenario::default());
+    let body = json!({"app_id": APP, "app_secret": DEFAULT_APP_SECRET});
+    let path = "/open-apis/auth/v3/tenant_access_token/internal/";
+    assert_eq!(bench.post(path, &body).status_and_code(), (200, 0));
 }
 
 #[test]
