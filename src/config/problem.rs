@@ -68,7 +68,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn error(path: &Arc<Path>, position: Option<Position>, message: impl Into<String>) -> Self {
+    pub(crate) fn error(path: &Arc<Path>, position: Option<Position>, message: impl Into<String>) -> Self {
         // Most messages are made of harmless parts already; a library's may not be.
         let message = message.into().chars().flat_map(harmless).collect();
         Self { severity: Severity::Error, path: Arc::clone(path), position, message }

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, RequestBuilder, redirect, retry};
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
@@ -19,7 +19,9 @@ use super::body::{Received, describe};
 use super::detail;
 use super::judge;
 use super::known_secrets::{Kind, KnownSecrets};
+use super::network::{NetworkError, NetworkSettings};
 use super::platform::suggest_other;
+use super::proxy::{self, Proxy};
 use super::secret;
 use super::verdict::{Pace, Verdict};
 use crate::domain::{
@@ -38,8 +40,14 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Why there is no client.
 #[derive(Debug, Error)]
-#[error("failed to set up the HTTP client")]
-pub struct ClientError(#[source] reqwest::Error);
+pub enum ClientError {
+    /// The environment names something that can't be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The library refused.
+    #[error("failed to set up the HTTP client")]
+    Setup(#[from] reqwest::Error),
+}
 
 /// The export API over HTTP, for all apps. Clones share connections.
 #[derive(Clone)]
@@ -51,6 +59,8 @@ pub struct HttpExportApi {
 struct Site {
     app: App,
     client: Client,
+    proxy: Option<Proxy>,
+    request_timeout: Duration,
     known: Arc<KnownSecrets>,
 }
 
@@ -59,46 +69,50 @@ impl HttpExportApi {
     /// last byte of the answer. The proxy settings of the environment are read here.
     ///
     /// # Errors
-    /// Fails if TLS can't be set up, for instance where the system has no root certificates.
+    /// Fails if the environment names an unusable proxy, or if TLS can't be set up, for instance where the system has
+    /// no root certificates.
     pub fn new(apps: &[App], request_timeout: Duration) -> Result<Self, ClientError> {
-        Self::with(apps, request_timeout, |builder| builder)
+        Self::with(apps, request_timeout, &NetworkSettings::from_env(apps)?)
     }
 
-    /// The same with a last word on the client for remote hosts.
-    fn with(
-        apps: &[App],
-        request_timeout: Duration,
-        remote: impl Fn(ClientBuilder) -> ClientBuilder,
-    ) -> Result<Self, ClientError> {
-        let loopback = |app: &&App| app.base_url.is_loopback();
-        let plain = apps.iter().filter(loopback).all(|app| app.base_url.as_url().scheme() == "http");
-        // A client is built only if an app needs it: one for https fails without root certificates.
-        let near = apps.iter().find(loopback).map(|_| near_client(request_timeout, plain)).transpose()?;
-        let far = apps.iter().find(|app| !loopback(app));
-        let far = far
-            .map(|_| remote(builder(request_timeout).https_only(true)).build().map_err(ClientError))
-            .transpose()?;
+    fn with(apps: &[App], request_timeout: Duration, network: &NetworkSettings) -> Result<Self, ClientError> {
         let known = Arc::<KnownSecrets>::default();
-        let site = |app: &App| {
-            let client = if app.base_url.is_loopback() { near.clone() } else { far.clone() };
-            client.map(|client| {
-                (app.name.clone(), Site { app: app.clone(), client, known: Arc::clone(&known) })
-            })
-        };
-        Ok(Self { sites: Arc::new(apps.iter().filter_map(site).collect()) })
+        let mut clients = HashMap::<Way, Client>::new();
+        let mut sites = HashMap::new();
+        for app in apps {
+            let proxy = network.proxies.proxy_for(&app.base_url).cloned();
+            let way =
+                Way { is_https: app.base_url.as_url().scheme() == "https", is_proxied: proxy.is_some() };
+            let client = match clients.get(&way) {
+                Some(client) => client.clone(),
+                None => clients.entry(way).or_insert(client(way, request_timeout, proxy.as_ref())?).clone(),
+            };
+            let site = Site { app: app.clone(), client, proxy, request_timeout, known: Arc::clone(&known) };
+            sites.insert(app.name.clone(), site);
+        }
+        Ok(Self { sites: Arc::new(sites) })
     }
 }
 
-/// The client for this machine. No proxy comes between, whatever the environment says: it would
-/// see tokens that were meant to stay here.
-fn near_client(request_timeout: Duration, plain: bool) -> Result<Client, ClientError> {
-    let builder = builder(request_timeout).no_proxy();
-    // Without TLS the system's root certificates are not needed, and a bare container has none.
-    let builder = if plain { builder.tls_certs_only([]) } else { builder };
-    builder.build().map_err(ClientError)
+/// What hosts have in common that are reached by one client.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Way {
+    is_https: bool,
+    is_proxied: bool,
 }
 
-/// What both clients have in common.
+fn client(way: Way, request_timeout: Duration, proxy: Option<&Proxy>) -> reqwest::Result<Client> {
+    let builder = builder(request_timeout).https_only(way.is_https);
+    // Without TLS the system's root certificates are not needed, and a bare container has none.
+    let builder = if way.is_https { builder } else { builder.tls_certs_only([]) };
+    match proxy {
+        Some(proxy) => builder.proxy(proxy.to_client()?),
+        None => builder.no_proxy(),
+    }
+    .build()
+}
+
+/// What all clients have in common.
 ///
 /// One repetition can't be switched off here: where a pooled connection turns out to be closed before
 /// any byte of the request was written to it, hyper-util takes another connection. The server has not
@@ -109,6 +123,8 @@ fn builder(request_timeout: Duration) -> ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .user_agent(USER_AGENT)
+        // Without it a middlebox may compress its page.
+        .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
         .redirect(redirect::Policy::none())
         .referer(false)
         .retry(retry::never())
@@ -153,12 +169,12 @@ impl Site {
         };
         self.known.remember(&self.app.name, Kind::AccessToken, access_token);
         let url = query_url(&self.app.base_url, query.ticket.as_str(), query.token.as_str());
-        match send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
+        match self.send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
             Ok(received) => {
                 let answer = self.known.with(|secrets| judge::of_answer(&received, secrets));
                 Answer { detail: suggest_other(answer.detail, &self.app.base_url), ..answer }
             }
-            Err(error) => unsent(of_send_error(&error), describe(error)),
+            Err((verdict, message)) => unsent(verdict, message),
         }
     }
 
@@ -174,13 +190,35 @@ impl Site {
         };
         let url = endpoint_url(&self.app.base_url, access_token::PATH);
         let json = HeaderValue::from_static("application/json; charset=utf-8");
-        match send(self.client.post(url).header(CONTENT_TYPE, json).body(body)).await {
+        match self.send(self.client.post(url).header(CONTENT_TYPE, json).body(body)).await {
             Ok(received) => {
                 let answer = self.known.with(|secrets| access_token::of_answer(&received, secrets));
                 TokenAnswer { detail: suggest_other(answer.detail, &self.app.base_url), ..answer }
             }
-            Err(error) => trouble(TokenTrouble::Retry(ErrorKind::Network), describe(error)),
+            Err((_, message)) => trouble(TokenTrouble::Retry(ErrorKind::Network), message),
         }
+    }
+
+    /// The answer, or what it means that none came, and why.
+    async fn send(&self, request: RequestBuilder) -> Result<Received, (Verdict, String)> {
+        let began = Instant::now();
+        match request.send().await {
+            Ok(response) => Ok(Received::read(response).await),
+            Err(error) => {
+                let verdict = of_send_error(&error);
+                let left = self.request_timeout.saturating_sub(began.elapsed());
+                Err((verdict, self.explain(describe(error), left).await))
+            }
+        }
+    }
+
+    /// What the network layer reports, or the proxy's own words if it refused.
+    async fn explain(&self, message: String, within: Duration) -> String {
+        let Some(proxy) = self.proxy.as_ref().filter(|_| proxy::is_refusal(&message)) else {
+            return message;
+        };
+        let refusal = tokio::time::timeout(within, proxy.refusal(&self.app.base_url)).await;
+        refusal.ok().flatten().unwrap_or(message)
     }
 }
 
@@ -197,10 +235,6 @@ async fn read_token(source: &SecretSource) -> TokenAnswer {
 
 const fn unreadable() -> TokenTrouble {
     TokenTrouble::AppFault(PauseReason::SecretUnreadable)
-}
-
-async fn send(request: RequestBuilder) -> Result<Received, reqwest::Error> {
-    Ok(Received::read(request.send().await?).await)
 }
 
 /// The header's value, marked so that nothing prints it.

@@ -1,8 +1,9 @@
 //! The remote: what it is asked, how it is reached, what its answers mean.
 //!
 //! A call goes one way through the files: `client` sends what `address`, `secret` and `access_token`
-//! give it, `body` receives, `wire` reads (by `lenient`'s rules), and `verdict` (for tokens `access_token`) says what it means
-//! by the table in `codes`, with the words that `detail` chose, or `page` where the API did not answer. Nothing here waits or repeats, and nothing is
+//! give it by the way that `network` found, `body` receives, `wire` reads (by `lenient`'s rules), and `verdict` (for
+//! tokens `access_token`) says what it means by the table in `codes`, with the words that `detail` chose, or `page`
+//! where the API did not answer. Nothing here waits or repeats, and nothing is
 //! remembered but the secrets that must not be shown (`known_secrets`, in the shapes of `encoded`).
 
 mod access_token;
@@ -18,8 +19,10 @@ pub(crate) mod fuzzing;
 mod judge;
 mod known_secrets;
 mod lenient;
+mod network;
 mod page;
 mod platform;
+mod proxy;
 mod secret;
 #[cfg(test)]
 mod test_server;
@@ -28,4 +31,6 @@ mod wire;
 
 pub use api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
 pub use client::{ClientError, HttpExportApi};
+pub use network::{Connection, NetworkError, NetworkSettings};
+pub use proxy::ProxyError;
 pub use verdict::{Pace, Strange, Verdict};

@@ -10,6 +10,7 @@ use crate::config::{Config, Problem, check_secrets, load_all};
 use crate::domain::{
     App, BudgetKey, DocumentToken, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry, WatchList,
 };
+use crate::feishu::{Connection, NetworkSettings};
 use crate::store::read_only;
 use crate::watch::ARTEFACT_LIFE;
 
@@ -22,6 +23,9 @@ pub struct CheckReport {
     pub notes: Vec<String>,
     /// The configuration and its tickets, if they can be taken.
     pub accepted: Option<(Config, WatchList)>,
+    /// How the host of each app is reached, in the order of the configuration; empty if the environment does not allow
+    /// it.
+    pub connections: Vec<Connection>,
 }
 
 impl CheckReport {
@@ -38,17 +42,34 @@ impl CheckReport {
 pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     let mut loaded = match load_all(path, now) {
         Ok(loaded) => loaded,
-        Err(error) => return CheckReport { problems: error.0, notes: Vec::new(), accepted: None },
+        Err(error) => {
+            return CheckReport {
+                problems: error.0,
+                notes: Vec::new(),
+                accepted: None,
+                connections: Vec::new(),
+            };
+        }
     };
     if secrets {
         loaded.problems.extend(check_secrets(&loaded.config));
     }
+    let apps = &loaded.config.apps;
+    let connections = match NetworkSettings::from_env(apps) {
+        Ok(network) => apps.iter().map(|app| network.connection(app)).collect(),
+        Err(error) => {
+            let place = Path::new("environment").into();
+            loaded.problems.push(Problem::error(&place, None, error.to_string()));
+            Vec::new()
+        }
+    };
     let mut notes = slow_sweeps(&loaded.config, &loaded.watch_list);
     if loaded.watch_list.entries.is_empty() {
         notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
     }
     notes.extend(hindrances(&loaded.config).into_iter().map(|why| format!("a run would end at once: {why}")));
-    CheckReport { problems: loaded.problems, notes, accepted: Some((loaded.config, loaded.watch_list)) }
+    let accepted = Some((loaded.config, loaded.watch_list));
+    CheckReport { problems: loaded.problems, notes, accepted, connections }
 }
 
 /// What would end a run before it begins.

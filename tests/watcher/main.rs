@@ -27,6 +27,7 @@ mod http;
 mod live_list;
 mod log;
 mod metrics;
+mod network;
 mod notify;
 mod outputs;
 mod read_only;

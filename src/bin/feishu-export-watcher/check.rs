@@ -1,11 +1,13 @@
 //! `check`: what the front door found, printed.
 
 use std::io::{self, Write};
+use std::iter;
 use std::path::Path;
 
 use feishu_export_watcher::CheckReport;
 use feishu_export_watcher::config::{Config, WatchSourceKind};
 use feishu_export_watcher::domain::{Credentials, WallTime, WatchList};
+use feishu_export_watcher::feishu::Connection;
 
 use crate::args::CheckArguments;
 use crate::{complain, exit};
@@ -40,7 +42,8 @@ fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<bool> {
         writeln!(out, "warning: {note}")?;
     }
     if let Some((config, list)) = &report.accepted {
-        print_paths(config, list, out)?;
+        print_paths(config, out)?;
+        print_apps(config, list, &report.connections, out)?;
     }
     let errors = report.problems.iter().filter(|problem| problem.is_error()).count();
     let warnings = report.problems.len() - errors + report.notes.len();
@@ -59,7 +62,7 @@ fn made(path: &Path) -> String {
     format!("{}{}", path.display(), note.unwrap_or_default())
 }
 
-fn print_paths(config: &Config, list: &WatchList, out: &mut impl Write) -> io::Result<()> {
+fn print_paths(config: &Config, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "configuration  {}", config.path.display())?;
     writeln!(out, "state file     {}", made(&config.state.path))?;
     if let Some(file) = &config.log.file {
@@ -74,7 +77,17 @@ fn print_paths(config: &Config, list: &WatchList, out: &mut impl Write) -> io::R
             WatchSourceKind::Glob(pattern) => writeln!(out, "watch list     {pattern}")?,
         }
     }
-    for app in &config.apps {
+    Ok(())
+}
+
+fn print_apps(
+    config: &Config,
+    list: &WatchList,
+    connections: &[Connection],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let connections = connections.iter().map(Some).chain(iter::repeat(None));
+    for (app, connection) in config.apps.iter().zip(connections) {
         let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;
         let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).count();
         writeln!(
@@ -85,6 +98,9 @@ fn print_paths(config: &Config, list: &WatchList, out: &mut impl Write) -> io::R
             app.app_id,
             if tickets == 1 { "ticket" } else { "tickets" }
         )?;
+        if let Some(connection) = connection {
+            writeln!(out, "  proxy        {}", connection.proxy)?;
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use feishu_export_watcher::RunError;
 use feishu_export_watcher::domain::TicketState;
+use feishu_export_watcher::feishu::ClientError;
 use feishu_export_watcher::store::StoreError;
 use feishu_export_watcher::watch::{End, Outcome};
 
@@ -50,6 +51,7 @@ pub(crate) fn of_outcome(outcome: &Outcome, until_done: bool) -> u8 {
 pub(crate) fn of_error(error: &RunError) -> u8 {
     match error {
         RunError::Store(error) => of_store(error),
+        RunError::Client(ClientError::Network(_)) => CONFIG,
         _ => UNEXPECTED,
     }
 }

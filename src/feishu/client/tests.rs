@@ -1,12 +1,15 @@
 //! The client over loopback, in real time: what is on the wire, and what comes of every way to fail.
 
 use std::num::NonZeroU32;
-use std::time::Instant;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::domain::{BaseUrl, DocumentToken, RateLimit, TicketId};
 use crate::feishu::AccessToken;
 use crate::feishu::body::BODY_MAX;
+use crate::feishu::proxy::ProxySettings;
 use crate::feishu::test_server::{Reply, TestServer, http};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -69,11 +72,12 @@ async fn the_request_is_what_the_api_page_says() {
     for header in [
         "authorization: bearer t-hunter2".to_owned(),
         format!("user-agent: feishu-export-watcher/{}", env!("CARGO_PKG_VERSION")),
+        "accept-encoding: identity".to_owned(),
         format!("host: {}", server.address),
     ] {
         assert!(lines.contains(&header), "{header} in {lines:?}");
     }
-    for name in ["cookie", "accept-encoding", "referer", "content-length", "upgrade"] {
+    for name in ["cookie", "referer", "content-length", "upgrade"] {
         assert!(!lines.iter().any(|line| line.starts_with(&format!("{name}:"))), "{name}");
     }
 }
@@ -217,10 +221,8 @@ async fn a_proxy_stands_before_remote_hosts_only() {
     let mut remote = app("https://open.feishu.cn", nowhere());
     remote.name = AppName::new("remote");
     let apps = [app(&format!("http://{}", server.address), nowhere()), remote];
-    let proxied = |builder: ClientBuilder| {
-        builder.proxy(reqwest::Proxy::all(format!("http://u:hunter3@{}", proxy.address)).unwrap())
-    };
-    let api = HttpExportApi::with(&apps, TIMEOUT, proxied).unwrap();
+    let network = behind(format!("http://u:hunter3@{}", proxy.address));
+    let api = HttpExportApi::with(&apps, TIMEOUT, &network).unwrap();
     assert_eq!(api.query(poll("1")).await.verdict, Verdict::Pending);
     assert!(proxy.requests().is_empty());
     let answer = api.query(Query { app: AppName::new("remote"), ..poll("1") }).await;
@@ -228,6 +230,59 @@ async fn a_proxy_stands_before_remote_hosts_only() {
     assert!(proxy.requests()[0].starts_with("CONNECT open.feishu.cn:443 "));
     assert!(!proxy.requests()[0].contains("t-hunter2"));
     assert!(!format!("{api:?}{answer:?}").contains("hunter"));
+}
+
+/// Settings with one proxy for all remote hosts.
+fn behind(proxy: String) -> NetworkSettings {
+    let proxies = ProxySettings::read(|name| (name == "ALL_PROXY").then(|| proxy.clone().into()));
+    NetworkSettings { proxies: proxies.unwrap() }
+}
+
+#[tokio::test]
+async fn a_proxys_refusal_shows_its_status() {
+    for status in ["403 Forbidden", "407 Proxy Authentication Required", "502 Bad Gateway"] {
+        let page = http(status, "Connection: close\r\n", "<h1>hunter2</h1>");
+        let proxy = TestServer::start(vec![Reply::Close(page)]).await;
+        let network = behind(format!("http://u:hunter3@{}", proxy.address));
+        let api =
+            HttpExportApi::with(&[app("https://open.feishu.cn", nowhere())], TIMEOUT, &network).unwrap();
+        let answer = api.query(poll("1")).await;
+        assert_eq!(answer.verdict, NETWORK);
+        let refusal =
+            format!("proxy http://{} refuses to connect to open.feishu.cn:443: {status}", proxy.address);
+        assert_eq!(answer.detail.message.as_deref(), Some(&*refusal));
+        let requests = proxy.requests();
+        assert_eq!(requests.len(), 2);
+        for request in requests.iter().map(|request| request.to_ascii_lowercase()) {
+            assert!(request.starts_with("connect open.feishu.cn:443 "), "{request}");
+            assert!(request.contains("proxy-authorization: basic dtpodw50zxiz"), "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_socks_proxy_is_spoken_to() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let network = behind(format!("socks5h://{}", listener.local_addr().unwrap()));
+    let proxy = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut hello = [0; 3];
+        stream.read_exact(&mut hello).await.unwrap();
+        stream.write_all(&[5, 0]).await.unwrap();
+        let mut wish = [0; 5 + 14 + 2];
+        stream.read_exact(&mut wish).await.unwrap();
+        // Not allowed by the rules of the proxy.
+        stream.write_all(&[5, 2, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+        (hello, wish)
+    });
+    let api = HttpExportApi::with(&[app("https://open.feishu.cn", nowhere())], TIMEOUT, &network).unwrap();
+    let answer = api.query(poll("1")).await;
+    assert_eq!(answer.verdict, NETWORK);
+    let (hello, wish) = proxy.await.unwrap();
+    assert_eq!(hello, [5, 1, 0]);
+    assert_eq!(wish[..], *b"\x05\x01\0\x03\x0eopen.feishu.cn\x01\xbb");
+    let message = answer.detail.message.unwrap();
+    assert!(message.contains("SOCKS error"), "{message}");
 }
 
 #[tokio::test]

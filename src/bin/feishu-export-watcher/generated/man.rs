@@ -41,8 +41,8 @@ const FILES: [(&str, &str); 6] = [
 const ENVIRONMENT: [(&str, &str); 5] = [
     ("CREDENTIALS_DIRECTORY", "Where systemd puts the secrets that the configuration calls a credential."),
     (
-        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
-        "The proxy between this machine and the API, and what is reached without it.",
+        "HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+        "The proxy between this machine and the API (http, https, socks4, socks4a, socks5 or socks5h), and the hosts that are reached without it. The first that is not empty counts; each may be written in small letters.",
     ),
     ("NO_COLOR", "If it is set and not empty, the log on a terminal has no colours."),
     ("NOTIFY_SOCKET", "Where the service manager is told how things stand (Type=notify)."),

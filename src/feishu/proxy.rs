@@ -1,0 +1,260 @@
+//! The proxy that the environment names, and the hosts that are reached without it. A value that can't be used is an
+//! error: passed over in silence, it would send requests by a way that nothing shows.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use hyper::Request;
+use hyper::client::conn::http1;
+use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use url::Url;
+
+use crate::domain::BaseUrl;
+
+/// The variables that name a proxy, the first that is not empty counts. `HTTP_PROXY` is not among them: remote hosts
+/// are asked over https only.
+const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+const EXEMPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
+/// Where a SOCKS proxy listens that is named without a port.
+const SOCKS_PORT: u16 = 1080;
+
+/// A variable that names no proxy. Its value is not repeated: it may hold a password.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error(
+    "{variable}: {why}; expected a proxy such as http://HOST:PORT, https://HOST:PORT, socks5://HOST:PORT or \
+    socks5h://HOST:PORT"
+)]
+pub struct ProxyError {
+    variable: &'static str,
+    why: &'static str,
+}
+
+/// What the environment says about proxies.
+#[derive(Clone, Default)]
+pub(super) struct ProxySettings {
+    proxy: Option<Proxy>,
+    /// `NO_PROXY` as it stands.
+    exempt: String,
+}
+
+/// A proxy, perhaps with user name and password.
+#[derive(Clone)]
+pub(super) struct Proxy {
+    variable: &'static str,
+    url: Url,
+    intercept: Intercept,
+}
+
+impl ProxySettings {
+    /// Reads the variables by `lookup`.
+    pub(super) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, ProxyError> {
+        let first = |names: &[&'static str]| {
+            names.iter().find_map(|name| Some((*name, lookup(name).filter(|value| !value.is_empty())?)))
+        };
+        let proxy = first(&VARIABLES).map(|(variable, value)| Proxy::parse(variable, value)).transpose()?;
+        let exempt = first(&EXEMPTIONS).map(|(_, value)| value.to_string_lossy().into_owned());
+        Ok(Self { proxy, exempt: exempt.unwrap_or_default() })
+    }
+
+    /// The proxy between this machine and a host, if there is one.
+    pub(super) fn proxy_for(&self, base_url: &BaseUrl) -> Option<&Proxy> {
+        let proxy = self.proxy.as_ref().filter(|_| !base_url.is_loopback())?;
+        (!is_exempt(&self.exempt, base_url)).then_some(proxy)
+    }
+
+    /// The same in words, without user name and password.
+    pub(super) fn describe(&self, base_url: &BaseUrl) -> String {
+        match (self.proxy_for(base_url), &self.proxy) {
+            (Some(proxy), _) => format!("{proxy} (by {})", proxy.variable),
+            (None, Some(_)) if base_url.is_loopback() => "none (base_url is on this machine)".to_owned(),
+            (None, Some(_)) => "none (by NO_PROXY)".to_owned(),
+            (None, None) => "none".to_owned(),
+        }
+    }
+}
+
+impl Proxy {
+    fn parse(variable: &'static str, value: OsString) -> Result<Self, ProxyError> {
+        let error = |why| ProxyError { variable, why };
+        let text = value.into_string().map_err(|_| error("is not UTF-8"))?;
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte)) {
+            return Err(error("holds a quote, a blank or another character that no URL has"));
+        }
+        // Without a scheme it is an HTTP proxy, as for curl.
+        let text = if text.contains("://") { text } else { format!("http://{text}") };
+        let mut url = Url::parse(&text).map_err(|_| error("is not a URL"))?;
+        match url.scheme() {
+            "http" | "https" => {}
+            "socks4" | "socks4a" | "socks5" | "socks5h" => {
+                let port = url.port().unwrap_or(SOCKS_PORT);
+                url.set_port(Some(port)).map_err(|()| error("names no host"))?;
+            }
+            _ => return Err(error("has an unknown scheme")),
+        }
+        // What the client's library would not take either, it would pass over.
+        let matcher = Matcher::builder().all(url.as_str()).build();
+        let intercept = matcher.intercept(&ANYWHERE).ok_or_else(|| error("names no host"))?;
+        Ok(Self { variable, url, intercept })
+    }
+
+    /// For the client.
+    pub(super) fn to_client(&self) -> reqwest::Result<reqwest::Proxy> {
+        reqwest::Proxy::all(self.url.clone())
+    }
+
+    /// Asks once more for a way to the host and reports the status if that is refused: the client's library does not
+    /// say it. None if the proxy speaks something else, or agrees now.
+    pub(super) async fn refusal(&self, base_url: &BaseUrl) -> Option<String> {
+        let uri = self.intercept.uri();
+        if uri.scheme_str() != Some("http") {
+            return None;
+        }
+        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+        let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await.ok()?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+        let authority = base_url.authority();
+        let mut request = Request::connect(&authority).header(HOST, &authority).body(String::new()).ok()?;
+        if let Some(credentials) = self.intercept.basic_auth() {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, HeaderValue::clone(credentials));
+        }
+        let mut answer = std::pin::pin!(sender.send_request(request));
+        let answer = tokio::select! {
+            answer = &mut answer => answer,
+            _ = connection => answer.await,
+        };
+        let status = answer.ok()?.status();
+        (!status.is_success()).then(|| format!("proxy {self} refuses to connect to {authority}: {status}"))
+    }
+}
+
+/// Whether the client's words for an error mean that a proxy answered with a refusal.
+pub(super) fn is_refusal(message: &str) -> bool {
+    ["tunnel error: unsuccessful", "tunnel error: proxy authorization required"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+/// Scheme, host and port.
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.intercept.uri().to_string().trim_end_matches('/'))
+    }
+}
+
+/// Some host that nothing exempts.
+static ANYWHERE: std::sync::LazyLock<hyper::Uri> =
+    std::sync::LazyLock::new(|| hyper::Uri::from_static("https://open.feishu.cn"));
+
+/// Whether a list of exemptions names the host. Entries are those of the client's library (domains with all below,
+/// addresses, networks, `*`), and in addition `*.domain`, `host:port`, and blanks between entries.
+fn is_exempt(list: &str, base_url: &BaseUrl) -> bool {
+    let Ok(uri) = base_url.as_url().as_str().parse() else { return false };
+    let port = base_url.as_url().port_or_known_default();
+    let entries = list.split([',', ' ', '\t']).filter_map(|entry| without_port(entry, port));
+    let entries = entries.map(|entry| entry.strip_prefix("*.").unwrap_or(entry)).collect::<Vec<_>>();
+    let matcher = Matcher::builder().all("http://proxy.invalid").no(entries.join(",")).build();
+    matcher.intercept(&uri).is_none()
+}
+
+/// An entry without its port; none if that is another port than the host's.
+fn without_port(entry: &str, port: Option<u16>) -> Option<&str> {
+    let (host, number) = match entry.rsplit_once(':') {
+        // A bare IPv6 address has several colons, and none of them begins a port.
+        Some((host, number)) if !host.contains(':') || host.ends_with(']') => (host, Some(number)),
+        _ => (entry, None),
+    };
+    let fits = number.is_none_or(|number| number.parse().ok() == port);
+    fits.then(|| host.trim_start_matches('[').trim_end_matches(']'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)]) -> Result<ProxySettings, ProxyError> {
+        ProxySettings::read(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    fn in_force(variables: &[(&str, &str)]) -> String {
+        settings(variables).unwrap().describe(&BaseUrl::parse("https://open.feishu.cn").unwrap())
+    }
+
+    #[test]
+    fn the_first_variable_that_is_not_empty_counts() {
+        let all = ("ALL_PROXY", "socks5://10.0.0.1");
+        assert_eq!(in_force(&[]), "none");
+        assert_eq!(in_force(&[("HTTP_PROXY", "http://p:1")]), "none");
+        assert_eq!(in_force(&[all]), "socks5://10.0.0.1:1080 (by ALL_PROXY)");
+        assert_eq!(in_force(&[("HTTPS_PROXY", ""), all]), "socks5://10.0.0.1:1080 (by ALL_PROXY)");
+        assert_eq!(in_force(&[("https_proxy", "p.test:3128"), all]), "http://p.test:3128 (by https_proxy)");
+        assert_eq!(
+            in_force(&[("HTTPS_PROXY", "http://u:hunter2@p.test:1/")]),
+            "http://p.test:1 (by HTTPS_PROXY)"
+        );
+        for scheme in ["http", "https", "socks4", "socks4a", "socks5", "socks5h"] {
+            let url = format!("{scheme}://p.test:9");
+            assert_eq!(in_force(&[("ALL_PROXY", &url)]), format!("{url} (by ALL_PROXY)"));
+        }
+    }
+
+    #[test]
+    fn a_value_that_names_no_proxy_is_an_error_without_the_value() {
+        for bad in [
+            "\"http://hunter2\"",
+            "'http://hunter2:1'",
+            "http://hunter2:1 ",
+            " http://hunter2:1",
+            "http://hunter 2:1",
+            "ftp://hunter2:1",
+            "hunter2://p:1",
+            "http://",
+            "http://:3128",
+            "socks5://",
+            "socks5://:1080",
+            "http://hunter2:port",
+            "http://u:hunter2@",
+            "://hunter2",
+            "http://hunter2:1\n",
+        ] {
+            let Err(error) = settings(&[("https_proxy", bad)]) else { panic!("{bad:?} is taken") };
+            let text = error.to_string();
+            assert!(text.starts_with("https_proxy: ") && text.contains("socks5h://HOST:PORT"), "{text}");
+            assert!(!text.contains("hunter"), "{text}");
+        }
+    }
+
+    #[test]
+    fn exemptions_are_domains_addresses_and_what_is_at_a_port() {
+        let is_exempt = |list: &str, url: &str| is_exempt(list, &BaseUrl::parse(url).unwrap());
+        for list in [
+            "feishu.cn",
+            ".feishu.cn",
+            "*.feishu.cn",
+            "open.feishu.cn:443",
+            "*.feishu.cn:443",
+            "example.com, OPEN.feishu.cn",
+            "example.com open.feishu.cn",
+            "*",
+        ] {
+            assert!(is_exempt(list, "https://open.feishu.cn"), "{list}");
+        }
+        for list in
+            ["", "ishu.cn", "*.ishu.cn", "open.feishu.cn:8443", "feishu.cn:x", "larksuite.com", "10.0.0.0/8"]
+        {
+            assert!(!is_exempt(list, "https://open.feishu.cn"), "{list}");
+        }
+        assert!(is_exempt("open.feishu.cn:8443", "https://open.feishu.cn:8443"));
+        assert!(is_exempt("10.0.0.0/8", "https://10.1.2.3") && is_exempt("10.1.2.3:443", "https://10.1.2.3"));
+        for list in ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443", "2001:db8::/32"] {
+            assert!(is_exempt(list, "https://[2001:db8::1]"), "{list}");
+        }
+        assert!(!is_exempt("[2001:db8::1]:8443", "https://[2001:db8::1]"));
+    }
+}
