@@ -100,16 +100,23 @@ start_feishu() {
   "$target/debug/export-simulator" --scenario "$work/scenario.toml" >"$work/simulator.url" 2>"$work/simulator.log" &
   started+=($!)
   within 10 test -s "$work/simulator.url" || fail "the simulator starts"
-  local plain tls key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2)
-  plain=$(sed 's,.*:,,; s,/,,' "$work/simulator.url")
-  tls=$(free_port)
+  local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2)
+  plain_port=$(sed 's,.*:,,; s,/,,' "$work/simulator.url")
+  tls_port=$(free_port)
   openssl req -x509 "${key[@]}" -keyout "$work/ca.key" -out "$work/ca.pem" -subj "/CN=Tests" 2>/dev/null
   openssl req -x509 "${key[@]}" -keyout "$work/tls.key" -out "$work/tls.pem" -subj "/CN=$host" \
     -CA "$work/ca.pem" -CAkey "$work/ca.key" -addext "subjectAltName=DNS:$host" -addext basicConstraints=critical,CA:FALSE 2>/dev/null
-  socat "OPENSSL-LISTEN:$tls,bind=127.0.0.1,reuseaddr,fork,verify=0,cert=$work/tls.pem,key=$work/tls.key" \
-    "TCP:127.0.0.1:$plain" 2>"$work/socat.log" &
-  started+=($!)
-  within 10 is_open "$tls" || fail "TLS starts"
+  serve_tls 127.0.0.1
+  within 10 is_open "$tls_port" || fail "TLS starts"
   # shellcheck disable=SC2034 # for those who source this
-  base_url=https://$host:$tls
+  base_url=https://$host:$tls_port
+}
+
+# serve_tls ADDRESS: TLS before the simulator at that loopback address. Sets $tls to its process, which has one child for
+# each connection.
+serve_tls() {
+  socat "OPENSSL-LISTEN:$tls_port,bind=$1,reuseaddr,fork,verify=0,cert=$work/tls.pem,key=$work/tls.key" \
+    "TCP:127.0.0.1:$plain_port" 2>>"$work/socat.log" &
+  tls=$!
+  started+=("$tls")
 }
