@@ -164,6 +164,7 @@ fn app() -> App {
         base_url: BaseUrl::parse("https://open.feishu.cn").expect("this is the platform's address"),
         app_id: "cli_bench".into(),
         credentials: Credentials::AppSecret(SecretSource::Env("SECRET".into())),
+        ca_file: None,
         rate_limit: RateLimit {
             requests: std::num::NonZeroU32::new(100).expect("a hundred is not zero"),
             per: crate::server::WINDOW,

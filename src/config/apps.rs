@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::ca_file;
 use super::durations::Bounds;
 use super::problem::Position;
 use super::section::{Field, Section};
 use super::shipped;
 use crate::domain::{App, AppName, BaseUrl, BudgetKey, Credentials, RateLimit, SecretSource};
 
-pub(super) const APP_KEYS: &[&str] = &["base_url", "app_id", "app_secret", "access_token", "rate_limit"];
+pub(super) const APP_KEYS: &[&str] =
+    &["base_url", "app_id", "app_secret", "access_token", "ca_file", "rate_limit"];
 pub(super) const SOURCE_KEYS: &[&str] = &["file", "env", "credential"];
 pub(super) const RATE_LIMIT_KEYS: &[&str] = &["requests", "per"];
 
@@ -98,6 +100,10 @@ fn read_app(
     let base_url = section.required("base_url", HOSTS).and_then(|field| read_base_url(&field));
     let app_id = section.required("app_id", APP_ID).and_then(|field| field.text_where(APP_ID, is_app_id));
     let credentials = read_credentials(&section, folder);
+    let ca_file = match section.field("ca_file") {
+        Some(field) => ca_file::read(&field, folder).map(Some),
+        None => Some(None),
+    };
     let rate_limit = read_rate_limit(&section);
     let (credentials, position) = credentials?;
     let app = App {
@@ -105,6 +111,7 @@ fn read_app(
         base_url: base_url?,
         app_id: app_id?.into(),
         credentials,
+        ca_file: ca_file?,
         rate_limit: rate_limit?,
     };
     check_app_id(&section, &app);

@@ -156,6 +156,9 @@ fn read_files(config: &Config) -> Vec<(PathBuf, &'static str)> {
             files.push((path.clone(), "a secret"));
         }
     }
+    for file in config.apps.iter().filter_map(|app| app.ca_file.as_ref()) {
+        files.push((file.path.clone(), "a file of certificates"));
+    }
     files
 }
 

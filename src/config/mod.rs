@@ -10,6 +10,7 @@
 //! bounded, and no message repeats a value of `watcher.toml`, which may be a secret in the wrong place.
 
 mod apps;
+mod ca_file;
 mod clashes;
 mod directives;
 mod document;

@@ -46,8 +46,19 @@ pub struct App {
     pub app_id: Box<str>,
     /// How it proves who it is.
     pub credentials: Credentials,
+    /// Authorities that its host is trusted by, beside those of the system.
+    pub ca_file: Option<CaFile>,
     /// How many requests it may send, per API endpoint.
     pub rate_limit: RateLimit,
+}
+
+/// Certificates of authorities from a file, as it was when the configuration was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaFile {
+    /// Where they come from.
+    pub path: PathBuf,
+    /// The certificates in DER, at least one.
+    pub certificates: Vec<Vec<u8>>,
 }
 
 impl App {
@@ -283,6 +294,7 @@ mod tests {
             base_url: BaseUrl::parse(url).unwrap(),
             app_id: "cli_a".into(),
             credentials: Credentials::AppSecret(SecretSource::Env("S".into())),
+            ca_file: None,
             rate_limit: RateLimit { requests: NonZeroU32::MIN, per: Duration::from_secs(1) },
         };
         let key = app("https://open.feishu.cn").budget_key();

@@ -19,7 +19,7 @@ mod wall_time;
 
 pub use advice::{Advice, Help};
 pub use app::{
-    App, AppName, BaseUrl, BaseUrlError, BudgetKey, Credentials, Endpoint, RateLimit, SecretSource,
+    App, AppName, BaseUrl, BaseUrlError, BudgetKey, CaFile, Credentials, Endpoint, RateLimit, SecretSource,
 };
 pub use causes::with_causes;
 pub use deceptive::is_deceptive;

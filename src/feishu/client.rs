@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use super::network::{NetworkError, NetworkSettings};
 use super::platform::suggest_other;
 use super::proxy::{self, Proxy};
 use super::secret;
+use super::trust;
 use super::verdict::{Pace, Verdict};
 use crate::domain::{
     App, AppName, Credentials, ErrorKind, PauseReason, SecretPurpose, SecretSource, with_causes,
@@ -69,8 +71,7 @@ impl HttpExportApi {
     /// last byte of the answer. The proxy settings of the environment are read here.
     ///
     /// # Errors
-    /// Fails if the environment names an unusable proxy, or if TLS can't be set up, for instance where the system has
-    /// no root certificates.
+    /// Fails if the environment names an unusable proxy or no certificates, or if the system has none.
     pub fn new(apps: &[App], request_timeout: Duration) -> Result<Self, ClientError> {
         Self::with(apps, request_timeout, &NetworkSettings::from_env(apps)?)
     }
@@ -81,11 +82,18 @@ impl HttpExportApi {
         let mut sites = HashMap::new();
         for app in apps {
             let proxy = network.proxies.proxy_for(&app.base_url).cloned();
-            let way =
-                Way { is_https: app.base_url.as_url().scheme() == "https", is_proxied: proxy.is_some() };
+            let way = Way {
+                is_https: app.base_url.as_url().scheme() == "https",
+                is_proxied: proxy.is_some(),
+                ca_file: app.ca_file.as_ref().map(|file| file.path.clone()),
+            };
             let client = match clients.get(&way) {
                 Some(client) => client.clone(),
-                None => clients.entry(way).or_insert(client(way, request_timeout, proxy.as_ref())?).clone(),
+                None => {
+                    let client = client(app, request_timeout, network)?;
+                    clients.insert(way, client.clone());
+                    client
+                }
             };
             let site = Site { app: app.clone(), client, proxy, request_timeout, known: Arc::clone(&known) };
             sites.insert(app.name.clone(), site);
@@ -95,17 +103,23 @@ impl HttpExportApi {
 }
 
 /// What hosts have in common that are reached by one client.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 struct Way {
     is_https: bool,
     is_proxied: bool,
+    ca_file: Option<PathBuf>,
 }
 
-fn client(way: Way, request_timeout: Duration, proxy: Option<&Proxy>) -> reqwest::Result<Client> {
-    let builder = builder(request_timeout).https_only(way.is_https);
-    // Without TLS the system's root certificates are not needed, and a bare container has none.
-    let builder = if way.is_https { builder } else { builder.tls_certs_only([]) };
-    match proxy {
+fn client(app: &App, request_timeout: Duration, network: &NetworkSettings) -> reqwest::Result<Client> {
+    let builder = builder(request_timeout);
+    let builder = match network.trust.as_ref().filter(|_| app.base_url.as_url().scheme() == "https") {
+        Some(trust) => {
+            builder.https_only(true).tls_backend_preconfigured(trust.to_client(app.ca_file.as_ref()))
+        }
+        // Without TLS the system's authorities are not needed, and a bare container has none.
+        None => builder.tls_certs_only([]),
+    };
+    match network.proxies.proxy_for(&app.base_url) {
         Some(proxy) => builder.proxy(proxy.to_client()?),
         None => builder.no_proxy(),
     }
@@ -212,10 +226,10 @@ impl Site {
         }
     }
 
-    /// What the network layer reports, or the proxy's own words if it refused.
+    /// What the network layer reports and what helps, or the proxy's own words if it refused.
     async fn explain(&self, message: String, within: Duration) -> String {
         let Some(proxy) = self.proxy.as_ref().filter(|_| proxy::is_refusal(&message)) else {
-            return message;
+            return trust::with_hint(message);
         };
         let refusal = tokio::time::timeout(within, proxy.refusal(&self.app.base_url)).await;
         refusal.ok().flatten().unwrap_or(message)

@@ -26,6 +26,7 @@ mod proxy;
 mod secret;
 #[cfg(test)]
 mod test_server;
+mod trust;
 mod verdict;
 mod wire;
 
@@ -33,4 +34,5 @@ pub use api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer,
 pub use client::{ClientError, HttpExportApi};
 pub use network::{Connection, NetworkError, NetworkSettings};
 pub use proxy::ProxyError;
+pub use trust::TrustError;
 pub use verdict::{Pace, Strange, Verdict};

@@ -91,3 +91,44 @@ fn check_shows_the_proxy_of_each_app() {
         assert_eq!(proxies(&[("ALL_PROXY", socks), ("NO_PROXY", exempt)]), [shown, "none (by NO_PROXY)"]);
     }
 }
+
+/// Promise: a variable that leaves no authority to trust is refused by name, rather than every server.
+#[test]
+fn a_variable_that_leads_to_no_certificate_is_refused() {
+    let bench = remote_bench();
+    bench.write("empty.pem", "");
+    std::fs::create_dir(bench.path("folder")).unwrap();
+    let at = |name: &str| bench.path(name).display().to_string();
+    let (empty, folder, missing) = (at("empty.pem"), at("folder"), at("missing"));
+    for (name, value, why) in [
+        ("SSL_CERT_FILE", "", "is empty"),
+        ("SSL_CERT_FILE", &*missing, "failed to read PEM from file: No such file or directory"),
+        ("SSL_CERT_FILE", &*folder, "failed to read PEM from file: Is a directory"),
+        ("SSL_CERT_FILE", &*empty, "holds no certificate"),
+        ("SSL_CERT_DIR", "", "is empty"),
+        ("SSL_CERT_DIR", &*folder, "holds no certificate"),
+        ("SSL_CERT_DIR", &*missing, "opening directory: No such file or directory"),
+    ] {
+        assert_refused(&bench, &[(name, value)], &format!("{name}: {why}"));
+    }
+    let local = Bench::new();
+    local.list("watchlist.toml", [("70", "doc70")]);
+    assert_eq!(output(&local, "check", &[("SSL_CERT_FILE", "")]).status.code(), Some(0));
+}
+
+/// Promise: which authorities an app's host is trusted by can be seen before a request is sent.
+#[test]
+fn check_shows_the_trust_store_of_each_app() {
+    let bench = remote_bench();
+    let certificate = include_str!("../../src/feishu/testdata/ca.pem");
+    bench.write("ca.pem", certificate);
+    bench.write("own.pem", certificate);
+    let at = |name: &str| bench.path(name).display().to_string();
+    let said = stdout(&output(&bench, "check", &[("SSL_CERT_FILE", &at("ca.pem"))]));
+    assert!(said.contains(&format!("\n  trust store  SSL_CERT_FILE {} (1)\n", at("ca.pem"))), "{said}");
+    bench.reconfigure("app_id = ", "ca_file = \"own.pem\"\napp_id = ");
+    let said = stdout(&output(&bench, "check", &[("SSL_CERT_FILE", &at("ca.pem"))]));
+    let both =
+        format!("\n  trust store  SSL_CERT_FILE {} (1) and ca_file {} (1)\n", at("ca.pem"), at("own.pem"));
+    assert!(said.contains(&both), "{said}");
+}

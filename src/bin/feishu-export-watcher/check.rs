@@ -100,6 +100,7 @@ fn print_apps(
         )?;
         if let Some(connection) = connection {
             writeln!(out, "  proxy        {}", connection.proxy)?;
+            writeln!(out, "  trust store  {}", connection.trust_store)?;
         }
     }
     Ok(())

@@ -219,3 +219,35 @@ fn sources_are_shared_by_the_entries_of_a_file() {
     let list = load_all(&folder.path("watcher.toml"), now()).unwrap().watch_list;
     assert!(Arc::ptr_eq(&list.entries[0].source, &list.entries[1].source));
 }
+
+/// Promise: that a file of certificates is none is said with its place when it is read, not by the first connection.
+#[test]
+fn a_ca_file_is_read_with_the_configuration() {
+    const CERTIFICATE: &str = include_str!("../../feishu/testdata/ca.pem");
+    const KEY: &str = include_str!("../../feishu/testdata/ca.key");
+    let folder = Folder::new("['list.toml']");
+    folder.write("list.toml", "");
+    let text = fs::read_to_string(folder.path("watcher.toml")).unwrap();
+    folder.write("watcher.toml", format!("{text}ca_file = 'ca.pem'\n"));
+    folder.write("ca.pem", CERTIFICATE.repeat(2));
+    let ca_file = folder.config().apps.remove(0).ca_file.unwrap();
+    assert_eq!((ca_file.path, ca_file.certificates.len()), (folder.path("ca.pem"), 2));
+    let broken = CERTIFICATE.replace("MII", "AAA");
+    let torn = CERTIFICATE.replace("-----END", "-----AND");
+    for (content, expected) in [
+        ("", "holds no certificate; expected PEM"),
+        ("\u{30}\u{82}\u{1}", "holds no certificate; expected PEM"),
+        (KEY, "holds no certificate; expected PEM"),
+        (&broken, "holds a certificate that is broken"),
+        (&torn, "is not valid PEM"),
+    ] {
+        folder.write("ca.pem", content);
+        let report = folder.read().unwrap_err();
+        assert!(report.starts_with(&format!("watcher.toml:5:11: error: `ca_file`: {expected}")), "{report}");
+    }
+    fs::remove_file(folder.path("ca.pem")).unwrap();
+    let report = folder.read().unwrap_err();
+    assert!(report.starts_with("watcher.toml:5:11: error: `ca_file`: "), "{report}");
+    fs::create_dir(folder.path("ca.pem")).unwrap();
+    assert!(folder.read().unwrap_err().contains("`ca_file`: is a folder, not a file"));
+}

@@ -1,16 +1,23 @@
 //! The client over loopback, in real time: what is on the wire, and what comes of every way to fail.
 
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::Path;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::domain::{BaseUrl, DocumentToken, RateLimit, TicketId};
+use crate::domain::{BaseUrl, CaFile, DocumentToken, RateLimit, TicketId};
 use crate::feishu::AccessToken;
 use crate::feishu::body::BODY_MAX;
 use crate::feishu::proxy::ProxySettings;
 use crate::feishu::test_server::{Reply, TestServer, http};
+use crate::feishu::trust::TrustStore;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 const SECRET: &str = "s3cret-hunter2";
@@ -23,6 +30,7 @@ fn app(base_url: &str, credentials: Credentials) -> App {
         base_url: BaseUrl::parse(base_url).unwrap(),
         app_id: "cli_\"a\"".into(),
         credentials,
+        ca_file: None,
         rate_limit: RateLimit { requests: NonZeroU32::MIN, per: Duration::from_secs(1) },
     }
 }
@@ -192,6 +200,55 @@ async fn tls_trouble_is_the_networks_trouble() {
     assert_eq!(api.query(poll("1")).await.verdict, NETWORK);
 }
 
+/// A server of one connection with a certificate of `testdata/`, which has signed its own or by the authority there.
+async fn serve_tls(name: &str) -> SocketAddr {
+    let file = |suffix: &str| Path::new("src/feishu/testdata").join(format!("{name}.{suffix}"));
+    let certificate = CertificateDer::from_pem_file(file("pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config =
+        rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut connection = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+        let mut tls = rustls::Stream::new(&mut connection, &mut stream);
+        // Where the client does not trust it, nothing comes.
+        if tls.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
+            tls.write_all(&http("200 OK", "", RUNNING)).unwrap();
+            tls.flush().unwrap();
+        }
+    });
+    address
+}
+
+/// An authority's certificate of `testdata/`, as the configuration would have read it.
+fn ca_file() -> CaFile {
+    let certificate = CertificateDer::from_pem_file("src/feishu/testdata/ca.pem").unwrap();
+    CaFile { path: "ca.pem".into(), certificates: vec![certificate.to_vec()] }
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted_once_it_is_named() {
+    let answer = async |name: &str, ca_file: Option<CaFile>| {
+        let app = App { ca_file, ..app(&format!("https://{}", serve_tls(name).await), nowhere()) };
+        HttpExportApi::new(&[app], TIMEOUT).unwrap().query(poll("1")).await
+    };
+    assert_eq!(answer("server", Some(ca_file())).await.verdict, Verdict::Pending);
+    for (name, ca_file, error, hint) in [
+        ("server", None, "UnknownIssuer", "name it as ca_file of the app"),
+        ("ca", None, "CaUsedAsEndEntity", "give the server one with CA:FALSE"),
+        ("ca", Some(ca_file()), "CaUsedAsEndEntity", "give the server one with CA:FALSE"),
+    ] {
+        let answer = answer(name, ca_file).await;
+        assert_eq!(answer.verdict, NETWORK);
+        let message = answer.detail.message.unwrap();
+        assert!(message.contains(error) && message.contains(hint), "{message}");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_closed_while_idle_costs_no_second_request() {
     let reply = Reply::Close(http("200 OK", "Connection: keep-alive\r\n", RUNNING));
@@ -235,7 +292,7 @@ async fn a_proxy_stands_before_remote_hosts_only() {
 /// Settings with one proxy for all remote hosts.
 fn behind(proxy: String) -> NetworkSettings {
     let proxies = ProxySettings::read(|name| (name == "ALL_PROXY").then(|| proxy.clone().into()));
-    NetworkSettings { proxies: proxies.unwrap() }
+    NetworkSettings { proxies: proxies.unwrap(), trust: Some(TrustStore::read(|_| None).unwrap()) }
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 /// What the program reads from its environment, beside what its arguments name.
-const ENVIRONMENT: [(&str, &str); 5] = [
+const ENVIRONMENT: [(&str, &str); 6] = [
     ("CREDENTIALS_DIRECTORY", "Where systemd puts the secrets that the configuration calls a credential."),
     (
         "HTTPS_PROXY, ALL_PROXY, NO_PROXY",
@@ -46,6 +46,10 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ),
     ("NO_COLOR", "If it is set and not empty, the log on a terminal has no colours."),
     ("NOTIFY_SOCKET", "Where the service manager is told how things stand (Type=notify)."),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "A file, or folders parted by colons, with certificates of authorities (PEM), which are trusted in place of the system's.",
+    ),
     ("WATCHDOG_USEC, WATCHDOG_PID", "How often the service manager wants a sign of life."),
 ];
 

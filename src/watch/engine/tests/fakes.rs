@@ -453,6 +453,7 @@ pub(super) fn app(name: &str, requests: u32) -> App {
         base_url: BaseUrl::parse("https://open.feishu.cn").unwrap(),
         app_id: format!("cli_{name}").into(),
         credentials: Credentials::AppSecret(SecretSource::Env("SECRET".into())),
+        ca_file: None,
         rate_limit: RateLimit { requests: requests.try_into().unwrap(), per: MINUTE },
     }
 }
