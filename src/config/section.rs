@@ -14,6 +14,10 @@ use super::problem::{Position, shown};
 use super::report::FileReport;
 use crate::domain::{is_deceptive, near_miss};
 
+/// A shell expands `~`, this program does not: it would look for a folder of that name.
+const NO_HOME: &str = "a path without `~`, which is not expanded here; write the whole path, such as \"/home/…\", or \
+    \"./~…\" for a name that begins so";
+
 /// Where a table comes from: the report of its file, and the byte at which the parsed piece begins.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'d> {
@@ -248,11 +252,19 @@ impl<'d> Field<'d> {
         if accept(text) { Some(text) } else { self.unfit(expected) }
     }
 
-    /// A path; a relative one starts at `folder`.
+    /// The path of a file; a relative one starts at `folder`.
     pub(super) fn path(&self, folder: &Path) -> Option<PathBuf> {
         let expected = "a path, not empty and without invisible characters";
         let plain = |text: &str| !text.is_empty() && !text.contains(is_deceptive);
-        self.text_where(expected, plain).map(|text| folder.join(text))
+        let text = self.text_where(expected, plain)?;
+        if text.starts_with('~') {
+            return self.unfit(NO_HOME);
+        }
+        // `Path` drops a final `/` or `/.`, and the file would be made after all.
+        if matches!(text.rsplit('/').next(), Some("" | "." | "..")) {
+            return self.unfit("the path of a file, not of a folder");
+        }
+        Some(folder.join(text))
     }
 
     /// A duration such as "3s".

@@ -118,6 +118,8 @@ mod tests {
             "[state]\npth = \"/var/s.db\"",
             "[state]\npath = 7",
             "[state]\npath = \"\"",
+            "[state]\npath = \".\"",
+            "[state]\npath = \"state.db/\"",
             "[state\npath = \"/var/s.db\"",
             "[state]\npath \"/var/s.db\"",
             "[state]\npath = \"/var/s.db",
