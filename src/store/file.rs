@@ -34,10 +34,11 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(folder.join(name))
 }
 
-/// The one true path of the state file; none where there is no such file.
+/// The one true path of the state file; none where there is no such file. What is no file is refused here, before
+/// a lock is made beside it.
 pub(super) fn find(path: &Path) -> Result<Option<PathBuf>, StoreError> {
     match fs::canonicalize(path) {
-        Ok(real) => Ok(Some(real)),
+        Ok(real) => metadata(&real).map(|_| Some(real)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // To create a file at the far end of a dead link would hide that its volume is not there.
             match fs::symlink_metadata(path) {

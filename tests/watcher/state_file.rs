@@ -47,6 +47,39 @@ fn assert_unusable(bench: &Bench, reason: &str) {
     assert_eq!(bench.sim.requests().len(), sent);
 }
 
+/// Promise: a folder in the place of the state file is refused by every command with the same words, and nothing is left
+/// behind, no lock beside it either.
+#[test]
+fn a_folder_is_no_state_file() {
+    let bench = Bench::new();
+    bench.jobs([Job::new("70", "doc70")]);
+    fs::create_dir(bench.path("there")).unwrap();
+    let text = bench.read("watcher.toml");
+    let names = || {
+        let entries = fs::read_dir(bench.folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = names();
+    for (path, reason, code) in [
+        (".", "`path`: expected the path of a file, not of a folder", Some(78)),
+        ("state.db/", "`path`: expected the path of a file, not of a folder", Some(78)),
+        ("there", "it is a folder", UNUSABLE),
+    ] {
+        bench.write("watcher.toml", &text.replace("[poll]", &format!("[state]\npath = \"{path}\"\n[poll]")));
+        for (command, arguments) in
+            [("run", &["--until-done"][..]), ("status", &[]), ("retry", &["70"]), ("check", &[])]
+        {
+            let output = bench.output(command, arguments);
+            let said = stdout(&output) + &stderr(&output);
+            assert_eq!(said.matches(reason).count(), 1, "{command} {path}: {said}");
+            if command != "check" || code == Some(78) {
+                assert_eq!(output.status.code(), code, "{command} {path}: {said}");
+            }
+            assert_eq!(names(), before, "{command} {path}");
+        }
+    }
+}
+
 /// Promise 6: what lies in the state file's place and is none of ours is refused and left byte for byte as it
 /// was.
 #[test]
