@@ -168,7 +168,7 @@ async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {
     let (view, _watcher) = watch::channel(Snapshot::default());
     let options = RunOptions { until_done: true, deadline: Some(Duration::from_secs(60)) };
     let hooks = Hooks { stop, reload: requests, view, log: log.clone(), meters: Meters::new()? };
-    Watcher::open(loaded).await?.run(options, hooks).await?;
+    Watcher::open(loaded, options.until_done).await?.run(options, hooks).await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use super::lookout::{Lookout, Marks};
 use super::problem::{ConfigError, Problem};
 use super::settings::Config;
 use super::shipped;
+use super::sources::Absences;
 use super::text_file::{self, Forbidden};
 use super::watch_list::{self, Terms, Treatment};
 use super::watcher::{self, Reading};
@@ -21,7 +22,7 @@ pub struct Loaded {
     pub config: Config,
     /// The tickets, and the files that had to be left out.
     pub watch_list: WatchList,
-    /// What deserves a look: warnings, and the errors of files that were left out.
+    /// What deserves a look: warnings, and the errors of files and patterns that were left out.
     pub problems: Vec<Problem>,
     /// Who sees what changes in the lists from here on.
     pub lookout: Lookout,
@@ -97,10 +98,12 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     let path = resolve(path)?;
     let Reading { config, sources, app_names, mut problems, .. } = watcher::read(&path);
     // The look first: what changes while the files are read shows as changed at the next one.
-    let marks = Marks::take(&sources, &Marks::default());
+    let absences = Absences::default();
+    let marks = Marks::take(&sources, &Marks::default(), &absences);
     let terms = Terms {
         config_path: &path,
         sources: &sources,
+        absences: &absences,
         apps: app_names.as_deref(),
         forbidden: config.as_ref().map(forbidden).unwrap_or_default(),
         now,

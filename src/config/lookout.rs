@@ -16,7 +16,7 @@ use glob::Pattern;
 use super::load::forbidden;
 use super::problem::Problem;
 use super::settings::{Config, WatchSource, WatchSourceKind};
-use super::sources::{self, OPTIONS};
+use super::sources::{self, Absence, Absences, Lost, OPTIONS};
 use super::text_file;
 use super::watch_list::{self, Lists, Terms, Treatment};
 use crate::domain::{Kept, TicketKeys, WallTime};
@@ -50,6 +50,17 @@ pub struct ListNews {
     pub rejected: BTreeSet<PathBuf>,
 }
 
+/// What the tickets that were pending say of the patterns at a start.
+#[derive(Debug, Default)]
+pub struct Recalled {
+    /// Files of rejected patterns that pending tickets come from; these stay.
+    pub files: Vec<PathBuf>,
+    /// What is wrong and was not said when the lists were read.
+    pub problems: Vec<Problem>,
+    /// How many patterns are rejected.
+    pub lost: usize,
+}
+
 /// Keeps an eye on the watch lists of a configuration.
 #[derive(Debug)]
 pub struct Lookout {
@@ -66,6 +77,8 @@ pub struct Lookout {
     /// Times may be coarser than changes: what was just taken is read once more at the next look.
     unproven: bool,
     unsettled: Unsettled,
+    /// Patterns that match nothing.
+    absences: Absences,
     /// Bad files, and what is wrong, as far as it is said.
     rejected: BTreeSet<PathBuf>,
     unreadable: BTreeSet<PathBuf>,
@@ -83,6 +96,7 @@ impl Lookout {
             restless: HashMap::new(),
             unproven: true,
             unsettled: Unsettled::default(),
+            absences: Absences::default(),
             rejected: lists.rejected.iter().cloned().collect(),
             unreadable: lists.unreadable.clone(),
             said: lists.problems.iter().map(Problem::to_string).collect(),
@@ -91,9 +105,54 @@ impl Lookout {
         lookout
     }
 
-    /// Looks; blocks as long as the files do. None where there is nothing new.
-    pub fn look(&mut self, config: &Config, haste: Haste, now: WallTime) -> Option<ListNews> {
-        let marks = Marks::take(&config.watchlist, &self.taken);
+    /// Rejects the patterns of the start that match nothing, or can't be laid out, as far as pending tickets come
+    /// from their files; `pending` names those files, and none means that it can't be told. Blocks as long as
+    /// the files do.
+    pub fn recall(
+        &mut self,
+        config: &Config,
+        pending: impl FnOnce() -> Option<HashSet<PathBuf>>,
+    ) -> Recalled {
+        let mut recalled = Recalled::default();
+        let is_matched =
+            |pattern| sources::lay_out(pattern, &self.absences).is_ok_and(|paths| !paths.is_empty());
+        let unmatched: Vec<_> = patterns(config).filter(|(pattern, _)| !is_matched(pattern)).collect();
+        if unmatched.is_empty() {
+            return recalled;
+        }
+        let pending = pending().unwrap_or_default();
+        for (pattern, source) in unmatched {
+            let files: Vec<_> = matching(pending.iter().map(PathBuf::as_path), pattern).collect();
+            if !files.is_empty() {
+                self.absences.insert(pattern.to_owned(), Absence::Missed);
+            }
+            let Err(message) = sources::lay_out(pattern, &self.absences) else { continue };
+            self.contents.insert(pattern.into(), watch_list::hash(&message));
+            let hidden = files.iter().copied().chain([Path::new(pattern)]);
+            self.taken.0.extend(hidden.map(|path| (path.to_path_buf(), Mark::Hidden(message.clone()))));
+            recalled.files.extend(files.into_iter().map(Path::to_path_buf));
+            recalled.lost += 1;
+            let problem = Problem::error(&config.path, Some(source.position), message);
+            if self.said.insert(problem.to_string()) {
+                recalled.problems.push(problem);
+            }
+        }
+        self.seen = self.taken.clone();
+        recalled
+    }
+
+    /// Looks; blocks as long as the files do. None where there is nothing new. `pending` names the files that
+    /// pending tickets come from, and is asked where a pattern matches nothing any more; none means that it can't be
+    /// told.
+    pub fn look(
+        &mut self,
+        config: &Config,
+        haste: Haste,
+        now: WallTime,
+        pending: impl FnOnce() -> Option<HashSet<PathBuf>>,
+    ) -> Option<ListNews> {
+        self.judge_absences(config, haste, pending);
+        let marks = Marks::take(&config.watchlist, &self.taken, &self.absences);
         let before = std::mem::replace(&mut self.seen, marks);
         let changed = self.changed_since(&self.taken);
         match haste {
@@ -112,12 +171,46 @@ impl Lookout {
         let terms = Terms {
             config_path: &config.path,
             sources: &config.watchlist,
+            absences: &self.absences,
             apps: Some(&apps),
             forbidden,
             now,
         };
         let lists = watch_list::read(&terms, |path| self.treatment(path));
         self.news(lists, haste)
+    }
+
+    /// Which patterns that match nothing are missed. SIGHUP confirms them all.
+    fn judge_absences(
+        &mut self,
+        config: &Config,
+        haste: Haste,
+        pending: impl FnOnce() -> Option<HashSet<PathBuf>>,
+    ) {
+        let mut emptied = Vec::new();
+        for (pattern, _) in patterns(config) {
+            match sources::matches(pattern) {
+                Ok(paths) if !paths.is_empty() => drop(self.absences.remove(pattern)),
+                Ok(_) | Err(Lost::Absent(_)) if haste == Haste::AtOnce => {
+                    self.absences.insert(pattern.to_owned(), Absence::Confirmed);
+                }
+                Ok(_) if !self.absences.contains_key(pattern) => {
+                    emptied.extend(self.taken.matching(pattern).next().map(|_| pattern));
+                }
+                _ => {}
+            }
+        }
+        if emptied.is_empty() {
+            return;
+        }
+        let pending = pending();
+        let is_missed = |pattern: &&str| {
+            pending.as_ref().is_none_or(|pending| {
+                matching(pending.iter().map(PathBuf::as_path), pattern).next().is_some()
+            })
+        };
+        let missed = emptied.into_iter().filter(is_missed);
+        self.absences.extend(missed.map(|pattern| (pattern.to_owned(), Absence::Missed)));
     }
 
     /// Files that are not as they were at `earlier`, those that came or went included.
@@ -277,12 +370,12 @@ enum Mark {
 impl Marks {
     /// Looks at every file that the sources stand for. Where a pattern can't be laid out, the files that it
     /// matched in `known` are still there, but hidden.
-    pub(super) fn take(sources: &[WatchSource], known: &Self) -> Self {
+    pub(super) fn take(sources: &[WatchSource], known: &Self, absences: &Absences) -> Self {
         let mut marks = BTreeMap::new();
         for source in sources {
             match &source.kind {
                 WatchSourceKind::File(path) => drop(marks.insert(path.clone(), Mark::of(path))),
-                WatchSourceKind::Glob(pattern) => match sources::matches(pattern) {
+                WatchSourceKind::Glob(pattern) => match sources::lay_out(pattern, absences) {
                     Ok(paths) => marks.extend(paths.into_iter().map(|path| {
                         let mark = Mark::of(&path);
                         (path, mark)
@@ -308,12 +401,22 @@ impl Marks {
     }
 
     fn matching(&self, pattern: &str) -> impl Iterator<Item = &Path> {
-        let pattern = Pattern::new(pattern).ok();
-        let paths = self.0.keys().map(PathBuf::as_path);
-        paths.filter(move |path| {
-            pattern.as_ref().is_some_and(|pattern| pattern.matches_path_with(path, OPTIONS))
-        })
+        matching(self.0.keys().map(PathBuf::as_path), pattern)
     }
+}
+
+/// The patterns of a configuration, and where it names them.
+fn patterns(config: &Config) -> impl Iterator<Item = (&str, &WatchSource)> {
+    config.watchlist.iter().filter_map(|source| match &source.kind {
+        WatchSourceKind::Glob(pattern) => Some((pattern.as_str(), source)),
+        WatchSourceKind::File(_) => None,
+    })
+}
+
+/// Those of the paths that a pattern matches.
+fn matching<'p>(paths: impl Iterator<Item = &'p Path>, pattern: &str) -> impl Iterator<Item = &'p Path> {
+    let pattern = Pattern::new(pattern).ok();
+    paths.filter(move |path| pattern.as_ref().is_some_and(|pattern| pattern.matches_path_with(path, OPTIONS)))
 }
 
 impl Mark {

@@ -1,13 +1,13 @@
 //! From the entries of `watchlist` to the files they stand for: patterns laid out, each file once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
 use glob::{MatchOptions, Pattern};
 
-use super::problem::{Problem, shown, shown_path};
+use super::problem::{Problem, shown_path};
 use super::settings::{WatchSource, WatchSourceKind};
 use super::text_file;
 
@@ -40,9 +40,51 @@ pub(super) struct Expanded {
     pub(super) lost: Vec<String>,
 }
 
+/// Why a pattern can't be laid out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The folder before its first sign is not there: a mount that is late, or a folder that was moved away.
+    Absent(String),
+    /// There is something that can't be looked into.
+    Unreadable(String),
+}
+
+/// What is made of a pattern that matches nothing, by pattern. One that is not here matches nothing by right if
+/// its folder is there.
+pub(super) type Absences = HashMap<String, Absence>;
+
+/// How a pattern comes to match nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// Pending tickets were listed by its files: to take it for empty would remove them.
+    Missed,
+    /// SIGHUP confirmed that nothing is listed there.
+    Confirmed,
+}
+
+/// The files of a pattern, or why it is rejected.
+pub(super) fn lay_out(pattern: &str, absences: &Absences) -> Result<Vec<PathBuf>, String> {
+    const UNTIL: &str = "or SIGHUP confirms that nothing is listed there";
+    let rejected = |why: &str, until: &str| {
+        Err(format!(
+            "watch list {}: {why}; its pending tickets stay until {until}",
+            shown_path(pattern.as_ref())
+        ))
+    };
+    match (matches(pattern), absences.get(pattern)) {
+        (Ok(paths), Some(Absence::Missed)) if paths.is_empty() => {
+            rejected("matches no file any more", &format!("it does again, {UNTIL}"))
+        }
+        (Ok(paths), _) => Ok(paths),
+        (Err(Lost::Absent(_)), Some(Absence::Confirmed)) => Ok(Vec::new()),
+        (Err(Lost::Absent(why)), _) => rejected(&why, &format!("the folder is there, {UNTIL}")),
+        (Err(Lost::Unreadable(why)), _) => rejected(&why, "it can be read"),
+    }
+}
+
 /// Every file that the sources stand for, once each. Files named in full come first, whatever the order
 /// of the sources, so that in a conflict it is the file dropped into a folder that gives way.
-pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource]) -> Expanded {
+pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource], absences: &Absences) -> Expanded {
     let mut files = Vec::new();
     let (mut problems, mut lost) = (Vec::new(), Vec::new());
     for source in sources {
@@ -52,7 +94,7 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource]) -> Expand
     }
     for source in sources {
         if let WatchSourceKind::Glob(pattern) = &source.kind {
-            match matches(pattern) {
+            match lay_out(pattern, absences) {
                 Ok(paths) => {
                     files.extend(
                         paths.iter().map(|path| ListFile { path: path.as_path().into(), named_by: None }),
@@ -69,37 +111,41 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource]) -> Expand
 }
 
 /// What a pattern matches, sorted. What can't be looked into is an error: to take it for empty would remove
-/// every ticket in it. Only what is not there matches nothing.
+/// every ticket in it. Below the first sign of the pattern, what is not there matches nothing.
 ///
 /// Laid out by hand, one folder a component: the `glob` crate's own walk panics at names that are not
 /// UTF-8 and passes over folders that may not be entered.
-pub(super) fn matches(pattern: &str) -> Result<Vec<PathBuf>, String> {
+pub(super) fn matches(pattern: &str) -> Result<Vec<PathBuf>, Lost> {
     let mut paths = vec![PathBuf::new()];
+    let mut is_folder = true;
     for component in Path::new(pattern).components() {
         let mut next = Vec::new();
         for path in paths {
-            next.extend(step(path, component)?);
+            next.extend(step(path, component, is_folder)?);
             if next.len() > MATCHES_MAX {
-                return Err(format!("{}: matches more than {MATCHES_MAX} files", shown(pattern)));
+                return Err(Lost::Unreadable(format!("matches more than {MATCHES_MAX} files")));
             }
         }
         paths = next;
+        is_folder &= !is_pattern(&component.as_os_str().to_string_lossy());
     }
     paths.sort();
     Ok(paths)
 }
 
-/// The paths that one more component leads to.
-fn step(path: PathBuf, component: Component<'_>) -> Result<Vec<PathBuf>, String> {
+/// The paths that one more component leads to. Whether `path` is the folder that the pattern names in full, which
+/// has to be there.
+fn step(path: PathBuf, component: Component<'_>, is_folder: bool) -> Result<Vec<PathBuf>, Lost> {
+    let nothing = |path: &Path| if is_folder { Err(absent(path)) } else { Ok(Vec::new()) };
     let text = component.as_os_str().to_string_lossy();
     if !is_pattern(&text) || !matches!(component, Component::Normal(_)) {
         let next = path.join(component);
-        return Ok(if exists(&next)? { vec![next] } else { Vec::new() });
+        return if exists(&next)? { Ok(vec![next]) } else { nothing(&next) };
     }
-    let pattern = Pattern::new(&text).map_err(|error| error.to_string())?;
+    let pattern = Pattern::new(&text).map_err(|error| Lost::Unreadable(error.to_string()))?;
     let names = match fs::read_dir(&path) {
         Ok(entries) => entries,
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) if is_absent(&error) => return nothing(&path),
         Err(error) => return Err(refused(&path, &error)),
     };
     let mut found = Vec::new();
@@ -116,7 +162,7 @@ fn step(path: PathBuf, component: Component<'_>) -> Result<Vec<PathBuf>, String>
     Ok(found)
 }
 
-fn exists(path: &Path) -> Result<bool, String> {
+fn exists(path: &Path) -> Result<bool, Lost> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error) if is_absent(&error) => Ok(false),
@@ -130,8 +176,17 @@ fn is_absent(error: &io::Error) -> bool {
     endless || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn refused(path: &Path, error: &io::Error) -> String {
-    format!("{}: {}", shown_path(path), text_file::describe(error))
+fn absent(path: &Path) -> Lost {
+    let why = match (path.metadata(), path.symlink_metadata()) {
+        (Ok(_), _) => "is not a folder",
+        (Err(_), Ok(_)) => "is a link to nothing",
+        (Err(_), Err(_)) => "no such folder",
+    };
+    Lost::Absent(format!("{}: {why}", shown_path(path)))
+}
+
+fn refused(path: &Path, error: &io::Error) -> Lost {
+    Lost::Unreadable(format!("{}: {}", shown_path(path), text_file::describe(error)))
 }
 
 /// Whether a text holds any of the signs that make it a pattern.
@@ -183,21 +238,35 @@ mod tests {
         }
         assert_eq!(matches(pattern).unwrap().len(), MATCHES_MAX);
         fs::write(folder.path().join("more.toml"), "").unwrap();
-        assert!(matches(pattern).unwrap_err().ends_with("matches more than 10000 files"));
+        let many = Lost::Unreadable("matches more than 10000 files".to_owned());
+        assert_eq!(matches(pattern), Err(many));
     }
 
-    /// What is not there matches nothing; what can't be looked into is an error, never empty.
+    /// The folder that a pattern names has to be there, and to be looked into; what is not there below it matches
+    /// nothing.
     #[test]
-    fn absent_is_empty_and_unreadable_is_not() {
+    fn a_folder_is_never_taken_for_empty() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(names(folder.path(), "missing/*.toml").is_empty());
-        fs::write(folder.path().join("file"), "").unwrap();
-        assert!(names(folder.path(), "file/*.toml").is_empty());
-        std::os::unix::fs::symlink("self", folder.path().join("self")).unwrap();
-        assert!(names(folder.path(), "self/*.toml").is_empty(), "a link to itself leads nowhere");
-        assert!(names(folder.path(), "*/*.toml").is_empty());
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("empty")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        std::os::unix::fs::symlink("self", at("self")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        for below in ["empty/*.toml", "*/*.toml", "*/deeper/*.toml", "f*/list.toml"] {
+            assert!(names(folder.path(), below).is_empty(), "{below}");
+        }
+        for (pattern, expected) in [
+            ("missing/*.toml", "missing: no such folder"),
+            ("missing/deeper/*.toml", "missing: no such folder"),
+            ("file/*.toml", "file: is not a folder"),
+            ("self/*.toml", "self: is a link to nothing"),
+            ("dangling/*.toml", "dangling: is a link to nothing"),
+        ] {
+            let Err(Lost::Absent(why)) = matches(at(pattern).to_str().unwrap()) else { panic!("{pattern}") };
+            assert_eq!(why, at(expected).display().to_string());
+        }
         // Longer than any name may be: neither there nor absent.
-        let unreadable = folder.path().join("n".repeat(300)).join("*.toml");
-        assert!(matches(unreadable.to_str().unwrap()).is_err());
+        let unreadable = at(&"n".repeat(300)).join("*.toml");
+        assert!(matches!(matches(unreadable.to_str().unwrap()), Err(Lost::Unreadable(_))));
     }
 }

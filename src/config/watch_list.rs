@@ -22,7 +22,7 @@ use super::problem::{Problem, shown, shown_path};
 use super::report::{FileReport, Found};
 use super::section::{Field, Origin, Section};
 use super::settings::WatchSource;
-use super::sources::{self, Expanded, ListFile};
+use super::sources::{self, Absences, Expanded, ListFile};
 use super::text_file::{self, Forbidden, Refusal};
 use super::watcher::describe_refusal;
 use crate::domain::{AppName, TicketKeys, WallTime, WatchEntry, WatchList, large_vec};
@@ -62,7 +62,7 @@ pub struct Lists {
     pub(super) lost: Vec<String>,
     /// Everything that is wrong, and what deserves a look.
     pub(super) problems: Vec<Problem>,
-    /// Whether who starts has to refuse: a file named in full is bad, or a pattern could not be laid out.
+    /// Whether who starts has to refuse: a file named in full is bad.
     pub(super) is_fatal: bool,
     /// What each file held, or why it or its folder could not be read, as a hash.
     pub(super) contents: HashMap<PathBuf, u64>,
@@ -93,6 +93,8 @@ pub(super) struct Terms<'a> {
     /// Who names the sources.
     pub(super) config_path: &'a Arc<Path>,
     pub(super) sources: &'a [WatchSource],
+    /// What is made of patterns that match nothing.
+    pub(super) absences: &'a Absences,
     /// The apps that a ticket may name; none where they are not known.
     pub(super) apps: Option<&'a [AppName]>,
     pub(super) forbidden: Forbidden,
@@ -112,14 +114,18 @@ pub(super) enum Treatment {
 
 /// Reads and checks all watch lists.
 pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) -> Lists {
-    let Expanded { files, problems, lost } = sources::expand(terms.config_path, terms.sources);
+    let Expanded { files, problems, lost } =
+        sources::expand(terms.config_path, terms.sources, terms.absences);
     let mut reading = Reading::new(terms.apps, terms.now);
     let lists = &mut reading.lists;
     lists.entries = large_vec();
-    lists.is_fatal = !problems.is_empty();
-    let hidden = lost.iter().zip(&problems).map(|(pattern, why)| (pattern.into(), hash(&why.message)));
-    lists.contents.extend(hidden);
-    lists.problems = problems;
+    for (pattern, problem) in lost.iter().zip(problems) {
+        // A folder that is swapped for another may be gone for a moment.
+        if treatment(pattern.as_ref()) != Treatment::Leave {
+            lists.contents.insert(pattern.into(), hash(&problem.message));
+            lists.problems.push(problem);
+        }
+    }
     lists.lost = lost;
     for file in &files {
         let wanted = treatment(&file.path);
@@ -352,7 +358,7 @@ fn too_large(left: u64) -> Refusal {
     Refusal::Unfit(format!("all watch lists together are larger than {} MiB", SIZE_MAX >> 20))
 }
 
-fn hash(text: &str) -> u64 {
+pub(super) fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()

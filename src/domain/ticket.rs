@@ -94,7 +94,7 @@ pub struct WatchEntry {
 pub struct WatchList {
     /// The tickets, each key once, in the order of the files.
     pub entries: Vec<WatchEntry>,
-    /// Files that could not be taken: what they last listed stays as it was.
+    /// Files that could not be taken, or not be found: what they last listed stays as it was.
     pub rejected: Vec<PathBuf>,
 }
 

@@ -29,8 +29,8 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// Whether nothing is wrong. A run could begin with a bad file that only a pattern matched, and go on
-    /// without it; whoever checks wants to know.
+    /// Whether nothing is wrong. A run could begin with a bad file that only a pattern matched, or without the folder of a
+    /// pattern, and go on without it; whoever checks wants to know.
     #[must_use]
     pub fn is_fine(&self) -> bool {
         self.accepted.is_some() && !self.problems.iter().any(Problem::is_error)
@@ -63,8 +63,13 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
             Vec::new()
         }
     };
-    let mut notes = slow_sweeps(&loaded.config, &loaded.watch_list);
-    if loaded.watch_list.entries.is_empty() {
+    let known = read_only(&loaded.config.state.path).ok().flatten().unwrap_or_default().tickets;
+    let pending = known.iter().filter(|ticket| ticket.state == TicketState::Pending);
+    let files = pending.map(|ticket| ticket.source.to_path_buf()).collect();
+    let recalled = loaded.lookout.recall(&loaded.config, || Some(files));
+    loaded.problems.extend(recalled.problems);
+    let mut notes = slow_sweeps(&loaded.config, &loaded.watch_list, known);
+    if loaded.watch_list.entries.is_empty() && recalled.lost == 0 {
         notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
     }
     notes.extend(hindrances(&loaded.config).into_iter().map(|why| format!("a run would end at once: {why}")));
@@ -85,8 +90,8 @@ fn hindrances(config: &Config) -> Vec<String> {
 
 /// Says so where asking once about every open ticket takes longer than an exported file lives: some files
 /// will be gone before they are found. Apps that share a budget wait for each other.
-fn slow_sweeps(config: &Config, list: &WatchList) -> Vec<String> {
-    let ended = ended(config);
+fn slow_sweeps(config: &Config, list: &WatchList, known: Vec<TicketRecord>) -> Vec<String> {
+    let ended = ended(known);
     let is_open = |entry: &&WatchEntry| ended.get(&entry.key) != Some(&entry.token);
     let mut open: BTreeMap<BudgetKey, (Vec<&App>, usize)> = BTreeMap::new();
     for app in &config.apps {
@@ -112,10 +117,8 @@ fn slow_sweep(apps: &[&App], open: usize) -> Option<String> {
     })
 }
 
-/// Tickets that need no more polls, with their documents' tokens, as far as a state file can be read.
-/// Without one all are open; so are tickets that a run would begin anew.
-fn ended(config: &Config) -> HashMap<TicketKey, DocumentToken> {
-    let known = read_only(&config.state.path).ok().flatten().unwrap_or_default().tickets;
+/// Tickets that need no more polls, with their documents' tokens. Those that a run would begin anew are open.
+fn ended(known: Vec<TicketRecord>) -> HashMap<TicketKey, DocumentToken> {
     let stays = |ticket: &TicketRecord| ticket.state.is_final() && ticket.state != TicketState::Removed;
     known.into_iter().filter(stays).map(|ticket| (ticket.key, ticket.token)).collect()
 }

@@ -1,6 +1,8 @@
 //! The watch list while the watcher runs: looked at every few seconds and whenever somebody asks, handed to
 //! the engine where it changed.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc as channel};
 use std::thread;
 use std::time::Duration;
@@ -13,7 +15,8 @@ use super::list_report::{
 };
 use super::run::ReloadRequest;
 use crate::config::{Config, Haste, ListNews, Lookout, check_secrets, read_again};
-use crate::domain::{Kept, WallTime};
+use crate::domain::{Kept, TicketState, WallTime};
+use crate::store::{StateReader, StoreError};
 use crate::watch::{Command, Meters};
 
 /// How often the files are looked at.
@@ -42,11 +45,21 @@ impl LiveList {
     pub(super) fn new(
         config: Arc<Config>,
         lookout: Lookout,
+        state: StateReader,
         engine: mpsc::Sender<Command>,
         meters: Meters,
     ) -> Self {
         let (orders, received) = channel::channel();
-        let mut eyes = Eyes::new(Arc::clone(&config), lookout, engine.clone(), meters);
+        let config_seen = read_again(&config);
+        let mut eyes = Eyes {
+            config: Arc::clone(&config),
+            lookout,
+            state,
+            engine: engine.clone(),
+            meters,
+            config_said: config_seen.clone(),
+            config_seen,
+        };
         let looks = move || {
             for Order { haste, done } in received {
                 eyes.look(haste);
@@ -117,6 +130,7 @@ impl LiveList {
 struct Eyes {
     config: Arc<Config>,
     lookout: Lookout,
+    state: StateReader,
     engine: mpsc::Sender<Command>,
     meters: Meters,
     /// What `watcher.toml` held when it was last said to have changed, or at the start.
@@ -126,14 +140,10 @@ struct Eyes {
 }
 
 impl Eyes {
-    fn new(config: Arc<Config>, lookout: Lookout, engine: mpsc::Sender<Command>, meters: Meters) -> Self {
-        let now = read_again(&config);
-        Self { config, lookout, engine, meters, config_said: now.clone(), config_seen: now }
-    }
-
     fn look(&mut self, haste: Haste) {
         self.look_at_config(haste);
-        if let Some(news) = self.lookout.look(&self.config, haste, WallTime::now()) {
+        let pending = || files_of_pending(&self.state).ok();
+        if let Some(news) = self.lookout.look(&self.config, haste, WallTime::now(), pending) {
             let errors = news.problems.iter().filter(|problem| problem.is_error()).count();
             self.meters.lists_read(news.left_out, errors);
             hand_over(news, &self.engine);
@@ -151,6 +161,18 @@ impl Eyes {
         }
         self.config_seen = now;
     }
+}
+
+/// The files that listed the tickets which are pending by the state file.
+pub(super) fn files_of_pending(state: &StateReader) -> Result<HashSet<PathBuf>, StoreError> {
+    let mut files = HashSet::new();
+    state.begin()?.each_ticket(|ticket| {
+        if ticket.state == TicketState::Pending && !files.contains(&*ticket.source) {
+            files.insert(ticket.source.to_path_buf());
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(files)
 }
 
 /// Says what is wrong and hands the rest to the engine, in parts that it takes between polls.

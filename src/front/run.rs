@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch as watched};
 use tokio_util::sync::CancellationToken;
 
 use super::list_report::{report_config, report_problems};
-use super::live_list::LiveList;
-use crate::config::{Config, Loaded, Lookout, PollConfig, Problem, check_secrets};
+use super::live_list::{LiveList, files_of_pending};
+use crate::config::{Config, ConfigError, Loaded, Lookout, PollConfig, Problem, Recalled, check_secrets};
 use crate::domain::WatchList;
 use crate::feishu::{ClientError, HttpExportApi};
 use crate::store::{SqliteStore, StateReader, StoreError};
@@ -56,6 +56,9 @@ pub enum RunError {
     /// The state file can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// No watch list could be read, and the state file knows nothing to go on with either.
+    #[error(transparent)]
+    NothingListed(ConfigError),
     /// There is no way to send requests.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -80,23 +83,36 @@ pub struct Watcher {
     list: WatchList,
     problems: Vec<Problem>,
     lookout: Lookout,
+    recalled: Recalled,
     api: HttpExportApi,
     store: SqliteStore,
 }
 
 impl Watcher {
-    /// Opens the state file of a loaded configuration.
+    /// Opens the state file of a loaded configuration. Where a pattern for watch lists matches nothing, it goes on with
+    /// what the state file knows of it: a mount that is late must not end a service for good. A batch
+    /// (`until_done`) goes on with pending tickets only.
     ///
     /// # Errors
-    /// The state file or the client can't be set up.
-    pub async fn open(loaded: Loaded) -> Result<Self, RunError> {
-        let Loaded { config, watch_list: list, problems, lookout } = loaded;
-        let api = HttpExportApi::new(&config.apps, config.poll.request_timeout)?;
-        let path = config.state.path.clone();
+    /// The state file or the client can't be set up, or there is [nothing to go on with](RunError::NothingListed).
+    pub async fn open(loaded: Loaded, until_done: bool) -> Result<Self, RunError> {
+        let api = HttpExportApi::new(&loaded.config.apps, loaded.config.poll.request_timeout)?;
+        let open = tokio::task::spawn_blocking(move || Self::open_with(api, loaded, until_done));
+        open.await.map_err(RunError::Opening)?
+    }
+
+    fn open_with(api: HttpExportApi, loaded: Loaded, until_done: bool) -> Result<Self, RunError> {
+        let Loaded { config, watch_list: list, mut problems, mut lookout } = loaded;
         // The lock first: a second watcher must not get as far as to say anything about tickets.
-        let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path));
-        let store = open.await.map_err(RunError::Opening)??;
-        Ok(Self { config, list, problems, lookout, api, store })
+        let store = SqliteStore::open(&config.state.path)?;
+        let state = store.reader();
+        let mut recalled = lookout.recall(&config, || files_of_pending(&state).ok());
+        problems.append(&mut recalled.problems);
+        let is_listed = !list.entries.is_empty() || !recalled.files.is_empty();
+        if recalled.lost > 0 && !is_listed && (until_done || state.begin()?.counts()?.is_empty()) {
+            return Err(RunError::NothingListed(ConfigError(problems)));
+        }
+        Ok(Self { config, list, problems, lookout, recalled, api, store })
     }
 
     /// What the state file says, for others in this process; also while it runs.
@@ -110,9 +126,10 @@ impl Watcher {
     /// # Errors
     /// The state file can't be read. Nothing has been sent then.
     pub async fn run<L: Announcer>(self, options: RunOptions, hooks: Hooks<L>) -> Result<Outcome, RunError> {
-        let Self { config, list, problems, lookout, api, store } = self;
+        let Self { config, mut list, problems, lookout, recalled, api, store } = self;
         let config = Arc::new(config);
-        report_found(&config, problems, &list, &hooks.meters);
+        report_found(&config, problems, &list, recalled.lost, &hooks.meters);
+        list.rejected.extend(recalled.files);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let setup = Setup {
             apps: config.apps.clone(),
@@ -120,7 +137,7 @@ impl Watcher {
             settings: settings(&config, options),
             clock: Clock::system(),
         };
-        let live = LiveList::new(config, lookout, commands, hooks.meters.clone());
+        let live = LiveList::new(config, lookout, store.reader(), commands, hooks.meters.clone());
         let reloads = tokio::spawn(live.follow(hooks.reload));
         let controls =
             Controls { stop: hooks.stop, commands: receiver, view: hooks.view, meters: hooks.meters };
@@ -133,14 +150,22 @@ impl Watcher {
 }
 
 /// What the reading of configuration, lists and secrets gave cause to say.
-fn report_found(config: &Arc<Config>, problems: Vec<Problem>, list: &WatchList, meters: &Meters) {
+fn report_found(
+    config: &Arc<Config>,
+    problems: Vec<Problem>,
+    list: &WatchList,
+    lost: usize,
+    meters: &Meters,
+) {
+    // An error there of a configuration that was accepted is one of a pattern for watch lists.
     let (of_config, of_lists): (Vec<_>, Vec<_>) =
-        problems.into_iter().partition(|problem| *problem.path == *config.path);
+        problems.into_iter().partition(|problem| *problem.path == *config.path && !problem.is_error());
     report_config(&of_config);
     let looked_at = Arc::clone(config);
     // Nobody waits for it: a secret may lie on a mount that hangs.
     drop(tokio::task::spawn_blocking(move || report_open_secrets(&looked_at)));
-    meters.lists_read(list.rejected.len(), of_lists.iter().filter(|problem| problem.is_error()).count());
+    meters
+        .lists_read(list.rejected.len() + lost, of_lists.iter().filter(|problem| problem.is_error()).count());
     report_problems(&of_lists, &list.rejected.iter().cloned().collect());
 }
 

@@ -187,6 +187,7 @@ fn paths_are_shown_resolved_and_nothing_is_touched() {
     let head = "[state]\npath = \"deep/state.db\"\n[log]\nfile = \"events.jsonl\"\n[poll]";
     let lists = "[\"watchlist.toml\", \"watchlist.d/*.toml\"]";
     bench.write("watcher.toml", &text.replace("[poll]", head).replace("[\"watchlist.toml\"]", lists));
+    fs::create_dir(bench.path("watchlist.d")).unwrap();
     let before = files(bench.folder.path());
     let check = bench.output("check", &[]);
     assert_eq!((check.status.code(), stderr(&check).as_str()), (Some(0), ""));

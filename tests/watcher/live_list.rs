@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{Bench, PATIENCE, Running, events, resident_memory};
+use crate::outputs::stdout;
 
 const FOLDERS: &str = "[\"watchlist.toml\", \"lists/*.toml\"]";
 
@@ -85,6 +86,7 @@ fn swap_in(bench: &Bench, ticket: &str) {
 fn what_is_bad_is_kept_and_what_is_taken_out_is_removed() {
     let bench = bench(3);
     bench.list("lists/a.toml", [("2", "doc")]);
+    bench.list("lists/b.toml", [("1", "doc")]);
     let run = bench.start(&[]);
     polled(&bench, "2", 1);
     fs::remove_file(bench.path("watchlist.toml")).unwrap();
@@ -98,6 +100,105 @@ fn what_is_bad_is_kept_and_what_is_taken_out_is_removed() {
     let ended = run.stop();
     let removed = ended.events("ticket.removed");
     assert_eq!((removed.len(), &removed[0]["ticket"]), (1, &Value::from("2")));
+}
+
+/// Promise 6: a folder that vanishes, and one that is emptied, take no pending ticket away: that is said once, and the
+/// tickets are polled on. SIGHUP confirms that it is meant.
+#[test]
+fn a_folder_that_vanishes_is_asked_about() {
+    for lose in [
+        |bench: &Bench| fs::rename(bench.path("lists"), bench.path("away")).unwrap(),
+        |bench: &Bench| fs::remove_file(bench.path("lists/a.toml")).unwrap(),
+    ] {
+        let bench = bench(3);
+        bench.list("lists/a.toml", [("2", "doc")]);
+        let run = bench.start(&[]);
+        polled(&bench, "2", 1);
+        bench.wait_tickets("both", |tickets| tickets.len() == 2);
+        lose(&bench);
+        run.wait_event("watchlist.rejected", 1);
+        bench.list("watchlist.toml", [("1", "doc"), ("3", "doc")]);
+        let before = bench.sim.polls_of("2").len();
+        polled(&bench, "3", 1);
+        polled(&bench, "2", before + 2);
+        assert_eq!(rejected(&run).len(), 1, "{:#?}", rejected(&run));
+        assert!(rejected(&run)[0].contains("/lists/*.toml: "), "{:#?}", rejected(&run));
+        assert_eq!(events(&run.log(), "ticket.removed").count(), 0);
+        run.signal(Signal::HUP);
+        run.wait_event("ticket.removed", 1);
+        assert_eq!(run.stop().events("ticket.removed")[0]["ticket"], "2");
+    }
+}
+
+/// Promise 6: a mount that is late costs no ticket and ends no service: `check` says what is missing, and a run goes on
+/// with what the state file knows.
+#[test]
+fn a_folder_that_is_late_is_waited_for() {
+    for is_emptied in [false, true] {
+        let bench = bench(3);
+        bench.list("watchlist.toml", [("", ""); 0]);
+        bench.list("lists/a.toml", [("2", "doc")]);
+        let run = bench.start(&[]);
+        polled(&bench, "2", 1);
+        assert_eq!(run.stop().code, Some(0));
+        fs::rename(bench.path("lists"), bench.path("away")).unwrap();
+        let reason = if is_emptied {
+            fs::create_dir(bench.path("lists")).unwrap();
+            "matches no file any more"
+        } else {
+            "no such folder"
+        };
+        let check = bench.output("check", &[]);
+        let said = stdout(&check);
+        assert_eq!(check.status.code(), Some(78), "{said}");
+        assert_eq!(said.matches(reason).count(), 1, "{said}");
+        assert!(said.contains(&format!("{}:1:32: error: watch list ", bench.path("watcher.toml").display())));
+
+        let run = bench.start(&["--until-done"]);
+        let before = bench.sim.polls_of("2").len();
+        polled(&bench, "2", before + 1);
+        let _ = fs::remove_dir(bench.path("lists"));
+        fs::rename(bench.path("away"), bench.path("lists")).unwrap();
+        bench.list("lists/b.toml", [("3", "doc")]);
+        polled(&bench, "3", 1);
+        bench.sim.finish_job("2");
+        bench.sim.finish_job("3");
+        let ended = run.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(ended.events("ticket.completed").len(), 2);
+        let rejected = ended.events("watchlist.rejected");
+        assert!(
+            rejected.len() == 1 && rejected[0]["message"].as_str().unwrap().contains(reason),
+            "{rejected:#?}"
+        );
+        assert_eq!(ended.events("ticket.removed").len(), 0);
+    }
+}
+
+/// Where no list could be read and nothing is known, a service ends with the code of a bad configuration; a batch
+/// does so where nothing is pending.
+#[test]
+fn with_nothing_to_go_on_with_it_ends() {
+    let bench = bench(1);
+    fs::remove_dir(bench.path("lists")).unwrap();
+    bench.list("watchlist.toml", [("", ""); 0]);
+    for arguments in [&[][..], &["--until-done"]] {
+        let ended = bench.start(arguments).wait();
+        assert_eq!(ended.code, Some(78), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("/lists: no such folder") && ended.stdout.is_empty(),
+            "{}",
+            ended.stderr
+        );
+    }
+    bench.list("watchlist.toml", [("1", "doc")]);
+    bench.sim.finish_job("1");
+    assert_eq!(bench.run().code, Some(0), "something is listed");
+    bench.list("watchlist.toml", [("", ""); 0]);
+    assert_eq!(bench.run().code, Some(78), "a batch with nothing left");
+    let service = bench.start(&[]);
+    service.wait_event("watcher.started", 1);
+    assert_eq!(service.stop().code, Some(0));
 }
 
 /// Reloads leave nothing behind: once every thread that may read a list has had its turn, ten more reloads leave

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use feishu_export_watcher::config::{Config, Loaded, LogFormat, ServerConfig, load_all};
+use feishu_export_watcher::config::{Config, ConfigError, Loaded, LogFormat, ServerConfig, load_all};
 use feishu_export_watcher::domain::{TicketState, WallTime};
 use feishu_export_watcher::watch::{End, Meters, Outcome, Snapshot};
 use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
@@ -66,7 +66,7 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
     let state = loaded.config.state.path.clone();
     let wanted = loaded.config.server;
     let watcher = tokio::select! {
-        opened = Watcher::open(loaded) => opened.map_err(|error| refuse(&error))?,
+        opened = Watcher::open(loaded, options.until_done) => opened.map_err(|error| refuse(&error))?,
         // So may the state file, and a large one is looked through for damage.
         () = signals.stopped() => return Ok(code_of_stop),
     };
@@ -106,8 +106,18 @@ async fn listen(
     })
 }
 
+/// What is wrong with configuration or lists, so that nothing was started; returns the exit code.
+fn refuse_config(error: &ConfigError) -> u8 {
+    tell(&error.to_string());
+    tell("nothing was started; mend this and look again with `feishu-export-watcher check`");
+    exit::CONFIG
+}
+
 /// Why nothing was started, and its exit code.
 fn refuse(error: &RunError) -> u8 {
+    if let RunError::NothingListed(error) = error {
+        return refuse_config(error);
+    }
     complain(error);
     exit::of_error(error)
 }
@@ -116,11 +126,7 @@ async fn load(config: PathBuf) -> Result<Loaded, u8> {
     let read = tokio::task::spawn_blocking(move || load_all(&config, WallTime::now())).await;
     match read {
         Ok(Ok(loaded)) => Ok(loaded),
-        Ok(Err(error)) => {
-            tell(&error.to_string());
-            tell("nothing was started; mend this and look again with `feishu-export-watcher check`");
-            Err(exit::CONFIG)
-        }
+        Ok(Err(error)) => Err(refuse_config(&error)),
         Err(error) => {
             complain(&error);
             Err(exit::UNEXPECTED)

@@ -16,6 +16,8 @@ struct Bench {
     folder: TempDir,
     config: Config,
     lookout: Lookout,
+    /// Files that pending tickets come from, if that can be told.
+    pending: Option<HashSet<PathBuf>>,
     /// What the last news kept.
     kept: Kept,
 }
@@ -33,7 +35,8 @@ impl Bench {
             "[apps.a]\nbase_url = 'https://open.feishu.cn'\napp_id = 'cli_a1'\napp_secret = { file = 's' }\n";
         fs::write(&path, format!("watchlist = {watchlist}\n{app}")).unwrap();
         let Loaded { config, lookout, .. } = load_all(&path, NOW).unwrap();
-        let mut bench = Self { folder, config, lookout, kept: Kept::default() };
+        let mut bench =
+            Self { folder, config, lookout, pending: Some(HashSet::new()), kept: Kept::default() };
         // What was just read is read once more; from there on only news counts.
         assert!(bench.look().is_none());
         bench
@@ -52,7 +55,7 @@ impl Bench {
     }
 
     fn look_with(&mut self, haste: Haste) -> Option<News> {
-        let news = self.lookout.look(&self.config, haste, NOW)?;
+        let news = self.lookout.look(&self.config, haste, NOW, || self.pending.clone())?;
         self.kept = news.kept.clone();
         let short = |path: &Path| path.strip_prefix(self.folder.path()).unwrap().display().to_string();
         let mut kept: Vec<_> = news.kept.files.iter().map(|path| short(path)).collect();
@@ -191,7 +194,7 @@ fn a_change_that_no_mark_shows_is_found_by_its_content() {
     bench.write("list.toml", &tickets(&["2"]));
     assert_eq!((bench.look(), bench.look()), (None, news(&["2"])));
     bench.write("list.toml", &tickets(&["3"]));
-    bench.lookout.taken = Marks::take(&bench.config.watchlist, &Marks::default());
+    bench.lookout.taken = Marks::take(&bench.config.watchlist, &Marks::default(), &Absences::default());
     assert_eq!(bench.look(), news(&["3"]));
 }
 
@@ -245,8 +248,132 @@ fn files_of_a_folder_that_cannot_be_entered_are_kept() {
     assert_eq!(bench.look(), None);
     let found = bench.look().unwrap();
     assert_eq!((found.problems, found.tickets.len()), (1, 0));
-    assert!(found.kept.contains(&file.strip_prefix(bench.folder.path()).unwrap().display().to_string()));
+    let short = file.strip_prefix(bench.folder.path()).unwrap().display().to_string();
+    assert!(found.kept.contains(&short));
     assert_eq!((bench.look(), bench.look()), (None, None));
+    assert!(bench.look_with(Haste::AtOnce).unwrap().kept.contains(&short), "there may be something");
+}
+
+/// A way in which the folder of a pattern stops listing anything, and what is said of it.
+type Loss = (&'static str, fn(&Path), &'static str);
+
+const LOSSES: [Loss; 4] = [
+    ("moved away", |d| fs::rename(d, d.with_extension("away")).unwrap(), "/d: no such folder"),
+    (
+        "a file in its place",
+        |d| (fs::remove_dir_all(d).unwrap(), fs::write(d, "").unwrap()).1,
+        "/d: is not a folder",
+    ),
+    (
+        "a dangling link",
+        |d| (fs::remove_dir_all(d).unwrap(), symlink("none", d).unwrap()).1,
+        "/d: is a link to nothing",
+    ),
+    ("emptied", |d| fs::remove_file(d.join("a.toml")).unwrap(), "matches no file any more"),
+];
+
+/// A bench with ticket 1 in a list of its own and 2 in a folder, and what is said of a pattern.
+fn with_a_folder() -> Bench {
+    let mut bench = Bench::new(
+        "['list.toml', 'd/*.toml']",
+        &[("list.toml", &tickets(&["1"])), ("d/a.toml", &tickets(&["2"]))],
+    );
+    bench.pending = Some(HashSet::from([bench.path("d/a.toml")]));
+    bench
+}
+
+/// Puts back what a loss took.
+fn restore(bench: &Bench) {
+    let folder = bench.path("d");
+    let _ = fs::remove_file(&folder);
+    let _ = fs::create_dir(&folder);
+    bench.write("d/a.toml", &tickets(&["2", "3"]));
+}
+
+/// Promise 6: a folder that lists nothing any more takes no pending ticket away; that is said once, until it matches
+/// again.
+#[test]
+fn a_folder_that_vanishes_takes_nothing_away() {
+    for (how, lose, reason) in LOSSES {
+        let mut bench = with_a_folder();
+        lose(&bench.path("d"));
+        assert_eq!(bench.look(), None, "{how}: it may be back in a moment");
+        let found = bench.look().unwrap();
+        assert_eq!((found.tickets, found.problems), (vec!["1".to_owned()], 1), "{how}");
+        assert!(found.kept.contains(&"d/a.toml".to_owned()) && bench.keeps("2"), "{how}: {:?}", found.kept);
+        assert!(
+            bench.lookout.said.iter().any(|line| line.contains(reason)),
+            "{how}: {:?}",
+            bench.lookout.said
+        );
+        assert_eq!((bench.look(), bench.look()), (None, None), "{how}: said once");
+        bench.write("list.toml", &tickets(&["1", "5"]));
+        assert_eq!(bench.look(), None);
+        assert_eq!((bench.look().unwrap().problems, bench.keeps("2")), (0, true), "{how}: others go on");
+        restore(&bench);
+        assert_eq!((bench.look(), bench.look()), (None, news(&["1", "5", "2", "3"])), "{how}");
+    }
+}
+
+/// SIGHUP confirms that a folder lists nothing, for as long as it does.
+#[test]
+fn who_is_in_haste_confirms_that_nothing_is_listed() {
+    for (how, lose, _) in LOSSES {
+        let mut bench = with_a_folder();
+        lose(&bench.path("d"));
+        assert!(bench.look().is_none() && bench.look().is_some());
+        assert_eq!(bench.look_with(Haste::AtOnce), news(&["1"]), "{how}");
+        assert!(!bench.keeps("2"), "{how}");
+        assert_eq!((bench.look(), bench.look()), (None, None), "{how}");
+        restore(&bench);
+        assert_eq!((bench.look(), bench.look()), (None, news(&["1", "2", "3"])), "{how}");
+        fs::remove_file(bench.path("d/a.toml")).unwrap();
+        assert_eq!(bench.look(), None);
+        assert_eq!(bench.look().unwrap().problems, 1, "{how}: a new loss is a new question");
+    }
+}
+
+/// Whoever takes the last file out of a folder once its tickets are done is not asked whether that is meant.
+#[test]
+fn a_folder_without_pending_tickets_may_be_emptied() {
+    let mut bench = with_a_folder();
+    bench.pending = Some(HashSet::from([bench.path("list.toml")]));
+    fs::remove_file(bench.path("d/a.toml")).unwrap();
+    assert_eq!((bench.look(), bench.look(), bench.look()), (None, news(&["1"]), None));
+    let mut bench = with_a_folder();
+    bench.pending = None;
+    fs::remove_file(bench.path("d/a.toml")).unwrap();
+    assert_eq!(bench.look(), None);
+    assert_eq!(bench.look().unwrap().problems, 1, "where that can't be told, nothing is taken away");
+}
+
+/// Promise 6: at a start the same is known from the tickets that are pending.
+#[test]
+fn a_folder_that_is_not_there_at_the_start_is_recalled() {
+    for (how, lose, reason) in LOSSES {
+        let mut bench = with_a_folder();
+        let pending = bench.pending.clone().unwrap();
+        lose(&bench.path("d"));
+        let Loaded { config, mut lookout, problems, .. } =
+            load_all(&bench.path("watcher.toml"), NOW).unwrap();
+        let Recalled { files, problems: more, lost } = lookout.recall(&config, || Some(pending.clone()));
+        assert_eq!((files, lost), (vec![bench.path("d/a.toml")], 1), "{how}");
+        let said: Vec<_> = problems.iter().chain(&more).filter(|problem| problem.is_error()).collect();
+        assert!(said.len() == 1 && said[0].message.contains(reason), "{how}: {said:?}");
+        (bench.config, bench.lookout) = (config, lookout);
+        assert_eq!((bench.look(), bench.look()), (None, None), "{how}: said already");
+        restore(&bench);
+        assert_eq!((bench.look(), bench.look()), (None, news(&["1", "2", "3"])), "{how}");
+    }
+    // An empty folder of which nothing is pending is in order, and the state file is not asked about a full one.
+    let bench = with_a_folder();
+    let recall = |pending: &dyn Fn() -> Option<HashSet<PathBuf>>| {
+        let Loaded { config, mut lookout, .. } = load_all(&bench.path("watcher.toml"), NOW).unwrap();
+        lookout.recall(&config, pending)
+    };
+    assert_eq!(recall(&|| panic!("asked")).lost, 0);
+    fs::remove_file(bench.path("d/a.toml")).unwrap();
+    assert_eq!(recall(&|| Some(HashSet::from([bench.path("list.toml")]))).lost, 0);
 }
 
 /// Promise 6: a ticket that is moved from one file to another is never taken for gone, in whichever order the
@@ -326,7 +453,7 @@ fn what_can_be_read_again_is_read() {
     assert_eq!(bench.look().unwrap().rejected.len(), 1);
     bench.write("list.toml", &tickets(&["1"]));
     // Stands in for an error that goes away by itself, as those of a network mount do.
-    bench.lookout.taken = Marks::take(&bench.config.watchlist, &Marks::default());
+    bench.lookout.taken = Marks::take(&bench.config.watchlist, &Marks::default(), &Absences::default());
     assert_eq!(bench.look(), news(&["1"]));
     assert_eq!((bench.look(), bench.look()), (None, None));
 }

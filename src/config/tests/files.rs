@@ -67,6 +67,7 @@ fn files_are_read_once_and_hidden_ones_not_at_all() {
     folder.write("d/a.toml", ticket("2", "b"));
     folder.write("d/.#a.toml", "not read");
     folder.write("d/.a.toml.swp", "not read");
+    fs::create_dir(folder.path("none")).unwrap();
     let (entries, rejected, report) = folder.read().unwrap();
     assert_eq!(entries, ["1=a list.toml", "2=b ./d/a.toml", "3=c d/b.toml"].map(|e| e.replace("./", "")));
     assert_eq!((rejected, report.as_str()), (vec![], ""));
