@@ -81,6 +81,14 @@ fn the_shipped_files_are_in_order() {
     assert_eq!(list.into_list().entries.len(), 2);
 }
 
+/// Promise: where a shipped configuration names a folder that lies beside it, that is there.
+#[test]
+fn shipped_folders_are_there() {
+    for folder in ["config", "deploy/docker/config"] {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("watchlist.d").is_dir(), "{folder}");
+    }
+}
+
 /// Promise: whoever leaves the shipped app id in place is told, but not one who tries the files at home.
 #[test]
 fn a_shipped_app_id_is_noticed() {
