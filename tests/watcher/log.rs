@@ -314,3 +314,28 @@ fn no_line_goes_into_the_state_file() {
     assert_refused();
     assert!(fs::read(&state).unwrap() == before);
 }
+
+/// Promise 4: a verdict that is announced stands in the log file, also if somebody removed, moved or emptied that under the
+/// running watcher.
+#[test]
+fn a_log_file_that_was_taken_away_swallows_no_verdict() {
+    let bench = Bench::new();
+    bench.configure("[log]\nfile = \"events.jsonl\"");
+    bench.jobs(["70", "71", "72"].map(|ticket| Job::new(ticket, "doc").life(Life::Forever)));
+    let path = bench.path("events.jsonl");
+    let running = bench.start(&[]);
+    bench.wait_file("events.jsonl", "watcher.started");
+    for (ticket, take_away) in [
+        ("70", &(|| fs::remove_file(&path).unwrap()) as &dyn Fn()),
+        ("71", &|| fs::rename(&path, bench.path("events.jsonl.1")).unwrap()),
+        ("72", &|| fs::File::create(&path).map(drop).unwrap()),
+    ] {
+        take_away();
+        bench.sim.finish_job(ticket);
+        bench.wait_file("events.jsonl", &format!("ticket {ticket} completed"));
+    }
+    let ended = running.stop();
+    assert_eq!((ended.code, ended.events("ticket.completed").len()), (Some(0), 3));
+    let noticed = ended.events("log.failed");
+    assert!(!noticed.is_empty() && noticed.iter().all(|line| line["level"] == "WARN"), "{noticed:#?}");
+}

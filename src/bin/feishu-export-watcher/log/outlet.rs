@@ -107,9 +107,9 @@ impl Notes {
     }
 
     /// Says through the other sink, or else on standard error, what this one can't take.
-    pub(super) fn to_other(&self, message: String) {
+    pub(super) fn to_other(&self, level: Level, message: String) {
         if let Some(other) = &self.other {
-            other.push(&Record::about_the_log(Level::ERROR, message));
+            other.push(&Record::about_the_log(level, message));
         } else {
             let mut out = self.last_resort.lock().unwrap_or_else(PoisonError::into_inner);
             // There is nobody left to tell.

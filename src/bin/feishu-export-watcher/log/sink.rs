@@ -4,7 +4,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,11 +22,27 @@ pub(super) trait Sink: Send + 'static {
     /// Makes what was written as safe as the sink can.
     fn sync(&mut self) -> io::Result<()>;
 
+    /// Where that stands now. What was synced may still be gone: a file can be removed, moved or cut short by others.
+    fn place(&self) -> io::Result<Place> {
+        Ok(Place::Here)
+    }
+
     /// Opens anew and says whether it is a new place. On failure the old place still serves.
     fn reopen(&mut self) -> io::Result<bool>;
 
     /// The line begun will not be finished: the next one starts on its own.
     fn break_line(&mut self);
+}
+
+/// Where the lines stand that a sink has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where they are looked for.
+    Here,
+    /// In a file that has another name.
+    Moved,
+    /// Nowhere, or some of them.
+    Lost,
 }
 
 /// The program's standard output, or what a test puts in its place.
@@ -92,6 +108,8 @@ pub(super) struct LogFile {
     file: File,
     /// The file ends within a line, which a crash or a full disk cut short.
     torn: bool,
+    /// Bytes that the file has at least, unless it was cut short.
+    length: u64,
 }
 
 impl LogFile {
@@ -101,7 +119,7 @@ impl LogFile {
     /// synced.
     pub(super) fn open(place: LogPlace) -> Result<Self, (PathBuf, io::Error)> {
         match open_whole_lines(&place) {
-            Ok((file, torn)) => Ok(Self { place, file, torn }.with_line_ended()),
+            Ok((file, torn, length)) => Ok(Self { place, file, torn, length }.with_line_ended()),
             Err(error) => Err((place.path, error)),
         }
     }
@@ -115,6 +133,7 @@ impl LogFile {
     fn end_torn_line(&mut self) -> io::Result<()> {
         if self.torn {
             self.file.write_all(b"\n")?;
+            self.length += 1;
             self.torn = false;
         }
         Ok(())
@@ -124,15 +143,31 @@ impl LogFile {
 impl Sink for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.end_torn_line()?;
-        self.file.write(bytes)
+        let count = self.file.write(bytes)?;
+        self.length += count as u64;
+        Ok(count)
     }
 
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()
     }
 
+    fn place(&self) -> io::Result<Place> {
+        let open = self.file.metadata()?;
+        if open.nlink() == 0 || open.len() < self.length {
+            return Ok(Place::Lost);
+        }
+        match self.place.path.metadata() {
+            Ok(named) if (named.dev(), named.ino()) == (open.dev(), open.ino()) => Ok(Place::Here),
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(error)
+            }
+            _ => Ok(Place::Moved),
+        }
+    }
+
     fn reopen(&mut self) -> io::Result<bool> {
-        (self.file, self.torn) = open_whole_lines(&self.place)?;
+        (self.file, self.torn, self.length) = open_whole_lines(&self.place)?;
         let _ = self.end_torn_line();
         Ok(true)
     }
@@ -142,15 +177,16 @@ impl Sink for LogFile {
     }
 }
 
-/// The file, and whether it ends within a line.
-fn open_whole_lines(place: &LogPlace) -> io::Result<(File, bool)> {
+/// The file, whether it ends within a line, and how long it is.
+fn open_whole_lines(place: &LogPlace) -> io::Result<(File, bool, u64)> {
     let mut file = open_regular(place)?;
-    if file.metadata()?.len() == 0 {
+    let length = file.metadata()?.len();
+    if length == 0 {
         // A new name in a folder lasts only once the folder is synced.
         File::open(folder_of(&place.path))?.sync_all()?;
     }
     let torn = ends_within_a_line(&mut file)?;
-    Ok((file, torn))
+    Ok((file, torn, length))
 }
 
 /// What is there is held on to before it is looked at, and only then opened, so that it can't be swapped for
@@ -203,7 +239,7 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -244,6 +280,29 @@ mod tests {
         open(&path).unwrap().write(b"x\n").unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+
+    /// Promise 4: a line is where people look for it, or that it is not is known.
+    #[test]
+    fn a_file_that_others_take_away_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("events.jsonl"), folder.path().join("events.jsonl.1"));
+        std::fs::write(&path, "{}\n{\"torn\":").unwrap();
+        let mut log = open(&path).unwrap();
+        for (take_away, place) in [
+            (&(|| std::fs::rename(&path, &other).unwrap()) as &dyn Fn(), Place::Moved),
+            (&|| std::fs::remove_file(&path).unwrap(), Place::Lost),
+            (&|| std::fs::write(&path, "").unwrap(), Place::Lost),
+        ] {
+            log.write(b"x\n").unwrap();
+            assert_eq!(log.place().unwrap(), Place::Here);
+            take_away();
+            assert_eq!(log.place().unwrap(), place);
+            log.write(b"y\n").unwrap();
+            assert_eq!(log.place().unwrap(), place, "more lines do not bring it back");
+            log.reopen().unwrap();
+            assert_eq!(log.place().unwrap(), Place::Here);
+        }
     }
 
     #[test]

@@ -270,16 +270,67 @@ fn a_moved_file_is_left_and_a_new_one_begun() {
     let (subscriber, handle) = build(setup("info", Fake::default(), Some(path.clone()))).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         verdict(1);
-        settle(&handle).unwrap();
+        wait_until("the line", || std::fs::read_to_string(&path).is_ok_and(|text| text.ends_with('\n')));
         std::fs::rename(&path, &moved).unwrap();
-        verdict(2);
-        settle(&handle).unwrap();
         handle.reopen();
-        verdict(3);
+        verdict(2);
         settle(&handle).unwrap();
     });
     let lines = |path: &Path| std::fs::read_to_string(path).unwrap().lines().count();
-    assert_eq!((lines(&moved), lines(&path)), (2, 1));
+    assert_eq!((lines(&moved), lines(&path)), (1, 1), "what was moved is read there");
+}
+
+/// Promise 4: a verdict counts as announced only once it stands in the file that has the log's name, whatever became of
+/// the one before; that is said once.
+#[test]
+fn a_file_that_was_taken_away_swallows_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, moved) = (folder.path().join("events.jsonl"), folder.path().join("events.jsonl.1"));
+    let copied = || (std::fs::copy(&path, &moved).unwrap(), std::fs::write(&path, "").unwrap()).1;
+    for take_away in [
+        &(|| std::fs::remove_file(&path).unwrap()) as &dyn Fn(),
+        &|| std::fs::rename(&path, &moved).unwrap(),
+        &copied,
+        &|| std::fs::remove_dir_all(folder.path()).unwrap(),
+    ] {
+        let out = Fake::default();
+        let (subscriber, handle) = build(setup("info", out.clone(), Some(path.clone()))).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            verdict(1);
+            settle(&handle).unwrap();
+            verdict(2);
+            wait_until("the line", || std::fs::read_to_string(&path).unwrap().contains("\"number\":2"));
+            take_away();
+            verdict(3);
+            settle(&handle).unwrap();
+            let holds =
+                |number| std::fs::read_to_string(&path).unwrap().contains(&format!("\"number\":{number}"));
+            assert!(holds(2) && holds(3));
+            verdict(4);
+            settle(&handle).unwrap();
+            assert!(holds(4));
+            wait_until("the note", || out.text().contains("was removed, moved or cut short"));
+        });
+        assert_eq!(out.text().matches("was removed, moved or cut short").count(), 1, "{}", out.text());
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+/// Promise 4: where a removed file can't be made anew, no verdict in it counts as announced until it can.
+#[test]
+fn a_removed_file_that_cannot_be_made_anew_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let (subscriber, handle) = build(setup("info", Fake::default(), Some(path.clone()))).unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        verdict(1);
+        assert!(settle(&handle).is_err());
+        std::fs::remove_dir(&path).unwrap();
+        flush(&handle, Duration::from_secs(20)).unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().contains("ready"));
+    });
 }
 
 #[test]

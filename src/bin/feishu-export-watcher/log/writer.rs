@@ -11,7 +11,7 @@ use tracing::Level;
 use super::outlet::Notes;
 use super::queue::{Job, Line, Queue};
 use super::record::Class;
-use super::sink::Sink;
+use super::sink::{Place, Sink};
 
 /// How long a sink that takes nothing for the moment (a pipe set to non-blocking) is left alone.
 const FULL_PIPE_PAUSE: Duration = Duration::from_millis(10);
@@ -123,17 +123,19 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// After a failed sync nobody knows what lasted, and a later success says nothing about it. So the
-    /// verdicts are written once more: twice is allowed, never is not.
+    /// After a failed sync nobody knows what lasted, and a later success says nothing about it; and what lies in a file
+    /// that was taken away is found by nobody. So the verdicts are written once more: twice is allowed, never
+    /// is not.
     fn sync(&mut self) -> bool {
         if !self.unsynced.is_empty() {
             CrashPoint::LinesWritten.pass();
         }
-        match self.sink.sync() {
-            Ok(()) => {
+        match self.sink.sync().and_then(|()| self.sink.place()) {
+            Ok(Place::Here) => {
                 self.unsynced.clear();
                 true
             }
+            Ok(place @ (Place::Moved | Place::Lost)) => self.replace(place),
             Err(error) if self.expendable && is_closed(&error) => {
                 self.abandon(&error);
                 false
@@ -147,6 +149,43 @@ impl<S: Sink> Writer<S> {
         }
     }
 
+    /// Opens a file anew that was taken away, and says whether every verdict is safe.
+    fn replace(&mut self, old: Place) -> bool {
+        match self.sink.reopen() {
+            Ok(_) => {
+                let name = self.notes.name();
+                let what = "was removed, moved or cut short; it is opened anew, and verdicts that were not safe yet are \
+                            written again";
+                self.notes.to_other(Level::WARN, format!("{name} {what}"));
+                self.offset = 0;
+                self.reopen_owed = false;
+                let is_whole = self.unsynced.is_empty();
+                self.take_back();
+                is_whole
+            }
+            // They are read under its new name.
+            Err(error) if old == Place::Moved => {
+                self.owe_reopening(&error);
+                self.unsynced.clear();
+                true
+            }
+            Err(error) => {
+                self.take_back();
+                self.reopen_owed = true;
+                self.fail(&error);
+                false
+            }
+        }
+    }
+
+    fn owe_reopening(&mut self, error: &io::Error) {
+        if !self.reopen_owed {
+            let name = self.notes.name();
+            self.notes.to_other(Level::ERROR, format!("{name} can't be opened again: {error}"));
+        }
+        self.reopen_owed = true;
+    }
+
     fn take_back(&mut self) {
         if self.offset > 0 {
             self.sink.break_line();
@@ -157,10 +196,10 @@ impl<S: Sink> Writer<S> {
 
     /// Changes over to a new place only once it is open: until then the old one is better than none.
     fn reopen(&mut self) {
-        if self.sink.sync().is_ok() {
-            self.unsynced.clear();
-        } else {
-            self.take_back();
+        // One that was moved is read under its new name.
+        match self.sink.sync().and_then(|()| self.sink.place()) {
+            Ok(Place::Here | Place::Moved) => self.unsynced.clear(),
+            Ok(Place::Lost) | Err(_) => self.take_back(),
         }
         match self.sink.reopen() {
             Ok(true) => {
@@ -169,32 +208,29 @@ impl<S: Sink> Writer<S> {
                 self.reopen_owed = false;
             }
             Ok(false) => self.reopen_owed = false,
-            Err(error) => {
-                if !self.reopen_owed {
-                    self.notes.to_other(format!("{} can't be opened again: {error}", self.notes.name()));
-                }
-                self.reopen_owed = true;
-            }
+            Err(error) => self.owe_reopening(&error),
         }
     }
 
     /// Tells those who wait, and once per stretch of failures everybody else.
     fn fail(&mut self, error: &io::Error) {
         if !self.failing {
-            self.notes.to_other(format!(
-                "{} can't be written: {error}; lines are kept and tried again",
-                self.notes.name()
-            ));
+            let name = self.notes.name();
+            self.notes.to_other(
+                Level::ERROR,
+                format!("{name} can't be written: {error}; lines are kept and tried again"),
+            );
         }
         self.failing = true;
         self.queue.failed(error);
     }
 
     fn abandon(&self, error: &io::Error) {
-        self.notes.to_other(format!(
-            "{} is closed: {error}; from now on verdicts count as announced once the log file has them",
-            self.notes.name()
-        ));
+        let name = self.notes.name();
+        self.notes.to_other(
+            Level::ERROR,
+            format!("{name} is closed: {error}; from now on verdicts count as announced once the log file has them"),
+        );
         self.queue.abandon();
     }
 }
