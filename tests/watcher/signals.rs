@@ -120,6 +120,23 @@ fn sighup_takes_a_new_list() {
     assert_eq!(run.stop().events("ticket.completed")[0]["ticket"], "1");
 }
 
+/// Promise: under nohup a terminal that goes away is no reload: SIGHUP stays ignored.
+#[test]
+fn an_ignored_sighup_stays_ignored() {
+    let bench = Bench::new();
+    bench.jobs([Job::new("1", "doc1").life(Life::Forever)]);
+    let run = Running::of(bench.shell("trap '' HUP; exec \"$0\" \"$@\"", "run", &[]));
+    wait_for_polls(&bench, "1", 1);
+    let status = fs::read_to_string(format!("/proc/{}/status", run.pid().as_raw_nonzero())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 1, 1, "{ignored}");
+    run.signal(Signal::HUP);
+    let polls = bench.sim.polls_of("1").len();
+    wait_for_polls(&bench, "1", polls + 2);
+    let ended = run.stop();
+    assert_eq!((ended.code, ended.events("watchlist.loaded").len()), (Some(0), 1));
+}
+
 /// Promise 6: a bad list on SIGHUP is said, with its place, and takes nothing away.
 #[test]
 fn a_bad_list_changes_nothing() {

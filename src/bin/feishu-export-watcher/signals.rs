@@ -1,6 +1,6 @@
 //! Signals become values: a stop that is cancelled, a reload that is sent.
 
-use std::io;
+use std::{fs, io};
 
 use feishu_export_watcher::ReloadRequest;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +15,8 @@ use crate::notify::Notifier;
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
+    /// None where it was ignored at the start: whoever uses nohup wants the program to hear nothing of it.
+    hangup: Option<Signal>,
     /// Held so that a limit on file sizes (`ulimit -f`) is an error of the write, as a full disk is, and
     /// does not end the process. Only where the signal's number is the usual one.
     _file_size: Option<Signal>,
@@ -33,7 +34,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup: (!is_ignored(SignalKind::hangup())).then(|| signal(SignalKind::hangup())).transpose()?,
             _file_size: signal(SignalKind::from_raw(FILE_SIZE)).ok(),
         })
     }
@@ -59,7 +60,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => stop_or_exit(&stop),
                 _ = self.interrupt.recv() => stop_or_exit(&stop),
-                _ = self.hangup.recv() => {
+                () = received(&mut self.hangup) => {
                     log.reopen();
                     let (done, answered) = oneshot::channel();
                     // Before it is asked for, lest its end be told before its beginning.
@@ -69,6 +70,21 @@ impl Signals {
                 }
             }
         }
+    }
+}
+
+/// Whether the process was started with this signal ignored, as far as the kernel tells (proc_pid_status(5)).
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask =
+        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 
