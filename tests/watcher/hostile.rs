@@ -29,6 +29,27 @@ fn a_full_standard_error_changes_no_exit_code() {
     }
 }
 
+/// Promise: where standard output takes nothing, that is what is said.
+#[test]
+fn a_full_standard_output_is_named() {
+    let bench = with_one_ticket();
+    for (subcommand, arguments) in [
+        ("status", &[][..]),
+        ("status", &["--format", "json"]),
+        ("status", &["--format", "csv"]),
+        ("check", &[]),
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = bench.command(subcommand, arguments).stdout(full).output();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{subcommand}: {said}");
+        assert!(
+            said.contains("error: failed to write to standard output: No space left"),
+            "{subcommand}: {said}"
+        );
+    }
+}
+
 /// A link in the lock file's place is refused, and what it leads to stays as it was.
 #[test]
 fn a_link_for_a_lock_is_refused() {

@@ -10,7 +10,7 @@ use feishu_export_watcher::domain::{Credentials, WallTime, WatchList};
 use feishu_export_watcher::feishu::Connection;
 
 use crate::args::CheckArguments;
-use crate::{complain, exit};
+use crate::{complain_of_stdout, exit};
 
 /// Checks; returns the exit code.
 pub(crate) fn check(arguments: &CheckArguments) -> u8 {
@@ -26,10 +26,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> u8 {
                 exit::CONFIG
             }
         }
-        Err(error) => {
-            complain(&error);
-            exit::UNEXPECTED
-        }
+        Err(error) => complain_of_stdout(&error),
     }
 }
 

@@ -53,6 +53,12 @@ fn complain(error: &dyn std::error::Error) {
     tell(&format!("error: {}", with_causes(error)));
 }
 
+/// Standard output can't be written, and why; returns the exit code.
+fn complain_of_stdout(error: &io::Error) -> u8 {
+    tell(&format!("error: failed to write to standard output: {error}"));
+    exit::UNEXPECTED
+}
+
 /// A line on stderr. What the terminal could take for more than text is taken out; if nobody can be told,
 /// the exit code still says it.
 fn tell(text: &str) {

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use crate::args::StatusArguments;
 use crate::status_output::{self, Format, Report, sort_by_attention};
 use crate::terminal::Screen;
-use crate::{complain, exit, tell};
+use crate::{complain, complain_of_stdout, exit, tell};
 
 /// Tickets that the table shows on a terminal unless told otherwise.
 const SHOWN: usize = 50;
@@ -38,10 +38,7 @@ pub(crate) fn status(arguments: &StatusArguments) -> u8 {
         Ok(()) => exit::FINE,
         // `status | head` is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,
-        Err(error) => {
-            complain(&error);
-            exit::UNEXPECTED
-        }
+        Err(error) => complain_of_stdout(&error),
     }
 }
 

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use crate::args::{ExplainArguments, ExplainFormat};
 use crate::terminal::Screen;
-use crate::{complain, exit, tell};
+use crate::{complain_of_stdout, exit, tell};
 use entry::Entry;
 
 /// Columns of a line at most: longer ones are hard to read.
@@ -33,10 +33,7 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> u8 {
     }
     match print(&entries, codes.is_empty(), arguments.format, &mut io::stdout().lock()) {
         // `explain | head` is no failure.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            complain(&error);
-            exit::UNEXPECTED
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => complain_of_stdout(&error),
         _ if unknown.is_empty() => exit::FINE,
         _ => exit::USAGE,
     }
