@@ -33,15 +33,15 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "retry" -d 'Have ended tickets polled again'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l config -d 'The configuration file' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l deadline -d 'End after this long, whatever is pending (such as 90s, 30m, 2h) [default: no deadline]' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l log-level -d 'off, error, warn, info, debug, trace, or tracing directives; wins over the configuration, which says info unless told otherwise' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l until-done -d 'End when no ticket is pending, and say so in the exit code'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -s h -l help -d 'Print help'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l config -d 'The configuration file' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l no-secrets -d 'Do not look at secrets: for a user who may not read them'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -s h -l help -d 'Print help'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l config -d 'The configuration file; it says where the state file is' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l format -d 'How to print' -r -f -a "table\t'For people'
 json\t'One JSON object'
 jsonl\t'One JSON object a ticket'
@@ -55,13 +55,13 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l label -d 'Only tickets whose label holds this text, in upper or lower case. With * (any text) or ? (any one character) in it the whole label has to fit. May be given several times' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l limit -d 'At most so many tickets, 0 for all. Without it, all but for the table on a terminal' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; it says where the server listens' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l ready -d 'Ask whether it is ready (/readyz), not only whether it lives (/livez)'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -s h -l help -d 'Print help'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand explain" -l format -d 'How to print' -r -f -a "text\t'For people'
 json\t'One JSON object'"
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l config -d 'The configuration file; it says where the state file is' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l app -d 'Only tickets of this app' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l kind -d 'Of those, only the ones with this error.kind, such as no_permission' -r -f -a "internal_error\t''
 document_too_large\t''

@@ -38,7 +38,7 @@ impl Call {
     /// A call of any program, by which the binary is run.
     pub(crate) fn of(program: impl AsRef<OsStr>, watched: Watched) -> Self {
         let mut command = Command::new(program);
-        command.env_remove("FEISHU_EXPORT_WATCHER_LOG");
+        command.env_remove("FEISHU_EXPORT_WATCHER_LOG").env_remove("FEISHU_EXPORT_WATCHER_CONFIG");
         if traced() {
             command.env("FEISHU_EXPORT_WATCHER_LOG", "trace");
             command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");

@@ -13,6 +13,7 @@ mod budget;
 mod call;
 mod canaries;
 mod check;
+mod config_file;
 mod core_dump;
 mod crash;
 mod disk_faults;

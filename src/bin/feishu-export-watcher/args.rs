@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use feishu_export_watcher::LabelPattern;
 use feishu_export_watcher::config::parse_duration;
 use feishu_export_watcher::domain::{ErrorKind, TicketState, near_miss};
@@ -43,7 +43,7 @@ The log goes to stdout: text on a terminal, else a JSON object a line, unless
 Signals:
   SIGTERM, SIGINT  stop: polls in flight may end within 8 s; again: end at once
   SIGHUP           read watch lists and secret files again, try paused apps,
-                   reopen the log file
+                   reopen the log file; ignored if it was at the start (nohup)
 
 Exit codes:
     0  fine; for a service: a signal stopped it
@@ -157,12 +157,21 @@ pub(crate) enum Command {
     Health(HealthArguments),
 }
 
+/// `--config`, of every command that needs a configuration.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ConfigArgument {
+    /// The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else
+    /// /etc/feishu-export-watcher/watcher.toml
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+}
+
 /// `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
-    /// The configuration file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
     /// End when no ticket is pending, and say so in the exit code
     #[arg(long)]
     pub(crate) until_done: bool,
@@ -178,9 +187,9 @@ pub(crate) struct RunArguments {
 /// `check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
-    /// The configuration file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
     /// Do not look at secrets: for a user who may not read them
     #[arg(long)]
     pub(crate) no_secrets: bool,
@@ -189,9 +198,9 @@ pub(crate) struct CheckArguments {
 /// `status`.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
-    /// The configuration file; it says where the state file is
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -233,9 +242,9 @@ pub(crate) enum ExplainFormat {
 /// `retry`.
 #[derive(Debug, Args)]
 pub(crate) struct RetryArguments {
-    /// The configuration file; it says where the state file is
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
     /// The tickets' ids, whatever they ended as
     #[arg(value_name = "TICKET", required_unless_present = "failed", conflicts_with = "failed")]
     pub(crate) tickets: Vec<String>,
@@ -256,9 +265,9 @@ pub(crate) struct RetryArguments {
 /// `health`.
 #[derive(Debug, Args)]
 pub(crate) struct HealthArguments {
-    /// The configuration file; it says where the server listens
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// Which configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
     /// Ask whether it is ready (/readyz), not only whether it lives (/livez)
     #[arg(long)]
     pub(crate) ready: bool,
@@ -307,7 +316,7 @@ mod tests {
         assert_eq!(run.deadline, Some(Duration::from_secs(1800)));
     }
 
-    /// Promise: a command that a hint names can be given as it stands, but for the configuration.
+    /// Promise: a command that a hint names can be given as it stands.
     #[test]
     fn hints_name_commands_that_exist() {
         let kinds = ErrorKind::all().map(ErrorKind::hint);
@@ -316,8 +325,7 @@ mod tests {
         let commands: Vec<_> = quoted.filter(|quoted| quoted.starts_with("feishu-export-watcher ")).collect();
         assert!(!commands.is_empty());
         for command in commands {
-            let line = command.split(' ').chain(["--config", "f"]);
-            assert!(Arguments::try_parse_from(line).is_ok(), "{command}");
+            assert!(Arguments::try_parse_from(command.split(' ')).is_ok(), "{command}");
         }
     }
 

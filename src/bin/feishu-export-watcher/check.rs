@@ -10,11 +10,12 @@ use feishu_export_watcher::domain::{Credentials, WallTime, WatchList};
 use feishu_export_watcher::feishu::Connection;
 
 use crate::args::CheckArguments;
-use crate::{complain_of_stdout, exit};
+use crate::{complain_of_stdout, config_file, exit};
 
 /// Checks; returns the exit code.
-pub(crate) fn check(arguments: &CheckArguments) -> u8 {
-    let report = feishu_export_watcher::check(&arguments.config, !arguments.no_secrets, WallTime::now());
+pub(crate) fn check(arguments: CheckArguments) -> u8 {
+    let Some(config) = config_file::find(arguments.config) else { return exit::CONFIG };
+    let report = feishu_export_watcher::check(&config, !arguments.no_secrets, WallTime::now());
     match print(&report, &mut io::stdout().lock()) {
         Ok(true) => exit::FINE,
         Ok(false) => exit::CONFIG,

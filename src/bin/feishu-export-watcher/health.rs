@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 
 use crate::args::HealthArguments;
-use crate::{complain, exit, server, tell};
+use crate::{complain, config_file, exit, server, tell};
 
 /// Everything together may take this long.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -67,9 +67,10 @@ struct Answer {
 }
 
 /// Asks; returns the exit code, which is 0 or 1 whatever is wrong: probes know nothing else.
-pub(crate) fn health(arguments: &HealthArguments) -> u8 {
+pub(crate) fn health(arguments: HealthArguments) -> u8 {
+    let Some(config) = config_file::find(arguments.config) else { return exit::UNEXPECTED };
     let path = if arguments.ready { "/readyz" } else { "/livez" };
-    match ask(&arguments.config, path) {
+    match ask(&config, path) {
         Ok(Answer { status: StatusCode::OK, text, .. }) => {
             // Who does not want to hear it has the exit code.
             let _ = write!(io::stdout(), "{}", crate::log::harmless::harmless_but(&text, &['\n']));

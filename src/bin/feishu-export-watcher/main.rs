@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod config_file;
 mod core_dump;
 mod exit;
 mod explain;
@@ -39,11 +40,11 @@ fn main() -> ExitCode {
     core_dump::forbid();
     let code = match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
-        Command::Check(arguments) => check::check(&arguments),
-        Command::Status(arguments) => status::status(&arguments),
+        Command::Check(arguments) => check::check(arguments),
+        Command::Status(arguments) => status::status(arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Retry(arguments) => retry::retry(arguments),
-        Command::Health(arguments) => health::health(&arguments),
+        Command::Health(arguments) => health::health(arguments),
     };
     ExitCode::from(code)
 }

@@ -10,7 +10,7 @@ use crate::args::RetryArguments;
 use crate::log::harmless::harmless;
 use crate::status::{refuse_config, tell_broken_config};
 use crate::words::grouped;
-use crate::{complain, exit, tell};
+use crate::{complain, config_file, exit, tell};
 
 /// Tickets that are named one by one; the rest is counted.
 const SHOWN: usize = 20;
@@ -18,6 +18,7 @@ const SHOWN: usize = 20;
 /// Asks for tickets to be polled again; returns the exit code.
 pub(crate) fn retry(arguments: RetryArguments) -> u8 {
     let RetryArguments { config, tickets, failed, kind, app, dry_run } = arguments;
+    let Some(config) = config_file::find(config) else { return exit::CONFIG };
     let plan = match plan_retry(&config, &RetryWish { tickets, failed, kind, app }) {
         Ok(plan) => plan,
         Err(error) => return refuse(&error),

@@ -11,20 +11,22 @@ use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::RunArguments;
+use crate::args::{ConfigArgument, RunArguments};
 use crate::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
 use crate::notify::Notifier;
 use crate::progress::Progress;
 use crate::server::Server;
 use crate::signals::Signals;
 use crate::terminal::Screen;
-use crate::{complain, exit, log, tell};
+use crate::{complain, config_file, exit, log, tell};
 
 /// Lines that are still on their way at the end may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs until done or stopped; returns the exit code.
-pub(crate) fn run(arguments: RunArguments) -> u8 {
+pub(crate) fn run(mut arguments: RunArguments) -> u8 {
+    let check = check_command(&arguments.config);
+    let Some(config) = config_file::find(std::mem::take(&mut arguments.config)) else { return exit::CONFIG };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -32,14 +34,14 @@ pub(crate) fn run(arguments: RunArguments) -> u8 {
             return exit::UNEXPECTED;
         }
     };
-    let code = runtime.block_on(watch_all(arguments)).unwrap_or_else(|code| code);
+    let code = runtime.block_on(watch_all(config, &check, arguments)).unwrap_or_else(|code| code);
     // A thread that hangs in the file system must not hold up the end.
     runtime.shutdown_timeout(LAST_WORDS);
     code
 }
 
 /// The exit code, in either case; an error was told on stderr.
-async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
+async fn watch_all(config: PathBuf, check: &str, arguments: RunArguments) -> Result<u8, u8> {
     // Before anything that takes time: a reload that comes too early must not kill.
     let mut signals = Signals::install().map_err(|error| {
         complain(&error);
@@ -47,7 +49,7 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
     })?;
     let code_of_stop = if arguments.until_done { exit::PENDING } else { exit::FINE };
     let loaded = tokio::select! {
-        loaded = load(arguments.config) => loaded?,
+        loaded = load(config, check) => loaded?,
         // Lists may lie on a mount that hangs.
         () = signals.stopped() => return Ok(code_of_stop),
     };
@@ -66,7 +68,7 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
     let state = loaded.config.state.path.clone();
     let wanted = loaded.config.server;
     let watcher = tokio::select! {
-        opened = Watcher::open(loaded, options.until_done) => opened.map_err(|error| refuse(&error))?,
+        opened = Watcher::open(loaded, options.until_done) => opened.map_err(|error| refuse(&error, check))?,
         // So may the state file, and a large one is looked through for damage.
         () = signals.stopped() => return Ok(code_of_stop),
     };
@@ -78,7 +80,7 @@ async fn watch_all(arguments: RunArguments) -> Result<u8, u8> {
     let server = listen(wanted, &meters, &log).await?;
     let ended = watch_with(watcher, server, options, signals, &log, meters).await;
     let flushed = log.flush(LAST_WORDS).await;
-    let outcome = ended.map_err(|error| refuse(&error))?;
+    let outcome = ended.map_err(|error| refuse(&error, check))?;
     if options.until_done {
         summarise(&outcome, &state);
     }
@@ -106,27 +108,41 @@ async fn listen(
     })
 }
 
+/// The command that looks at the same configuration, as a shell takes it.
+fn check_command(argument: &ConfigArgument) -> String {
+    let option = argument.config.as_deref().map(|path| {
+        let text = path.to_string_lossy();
+        let is_plain = text.chars().all(|it| it.is_alphanumeric() || "/._-+".contains(it));
+        if is_plain {
+            format!(" --config {text}")
+        } else {
+            format!(" --config '{}'", text.replace('\'', r"'\''"))
+        }
+    });
+    format!("feishu-export-watcher check{}", option.unwrap_or_default())
+}
+
 /// What is wrong with configuration or lists, so that nothing was started; returns the exit code.
-fn refuse_config(error: &ConfigError) -> u8 {
+fn refuse_config(error: &ConfigError, check: &str) -> u8 {
     tell(&error.to_string());
-    tell("nothing was started; mend this and look again with `feishu-export-watcher check`");
+    tell(&format!("nothing was started; mend this and look again with `{check}`"));
     exit::CONFIG
 }
 
 /// Why nothing was started, and its exit code.
-fn refuse(error: &RunError) -> u8 {
+fn refuse(error: &RunError, check: &str) -> u8 {
     if let RunError::NothingListed(error) = error {
-        return refuse_config(error);
+        return refuse_config(error, check);
     }
     complain(error);
     exit::of_error(error)
 }
 
-async fn load(config: PathBuf) -> Result<Loaded, u8> {
+async fn load(config: PathBuf, check: &str) -> Result<Loaded, u8> {
     let read = tokio::task::spawn_blocking(move || load_all(&config, WallTime::now())).await;
     match read {
         Ok(Ok(loaded)) => Ok(loaded),
-        Ok(Err(error)) => Err(refuse_config(&error)),
+        Ok(Err(error)) => Err(refuse_config(&error, check)),
         Err(error) => {
             complain(&error);
             Err(exit::UNEXPECTED)

@@ -11,29 +11,30 @@ use jiff::tz::TimeZone;
 use crate::args::StatusArguments;
 use crate::status_output::{self, Format, Report, sort_by_attention};
 use crate::terminal::Screen;
-use crate::{complain, complain_of_stdout, exit, tell};
+use crate::{complain, complain_of_stdout, config_file, exit, tell};
 
 /// Tickets that the table shows on a terminal unless told otherwise.
 const SHOWN: usize = 50;
 
 /// Prints what is known; returns the exit code. A configuration that is not in order is said but is no failure:
 /// what was asked for could be told.
-pub(crate) fn status(arguments: &StatusArguments) -> u8 {
+pub(crate) fn status(mut arguments: StatusArguments) -> u8 {
+    let Some(config) = config_file::find(std::mem::take(&mut arguments.config)) else { return exit::CONFIG };
     let query = StatusQuery {
         states: arguments.state.clone(),
         apps: arguments.app.clone(),
         labels: arguments.label.clone(),
     };
-    let mut report = match feishu_export_watcher::status(&arguments.config, &query) {
+    let mut report = match feishu_export_watcher::status(&config, &query) {
         Ok(report) => report,
         Err(error) => return refuse(&error),
     };
     if !report.exists {
         tell(&format!("no state yet: {}", report.path.display()));
     }
-    let printed = print(&mut report, arguments);
+    let printed = print(&mut report, &arguments);
     // After the table, where they are seen.
-    tell_doubts(&report, arguments);
+    tell_doubts(&report, &config);
     match printed {
         Ok(()) => exit::FINE,
         // `status | head` is no failure.
@@ -58,8 +59,8 @@ fn refuse(error: &StatusError) -> u8 {
 }
 
 /// What is wrong, though it did not stand in the way.
-fn tell_doubts(report: &StatusReport, arguments: &StatusArguments) {
-    tell_broken_config(&report.problems, &arguments.config, &report.path);
+fn tell_doubts(report: &StatusReport, config: &Path) {
+    tell_broken_config(&report.problems, config, &report.path);
     if let WatcherPresence::Unknown(error) = &report.watcher {
         tell(&format!("whether a watcher runs can't be told: {}", with_causes(error)));
     }

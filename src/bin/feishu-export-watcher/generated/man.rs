@@ -8,6 +8,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::args::Arguments;
+use crate::config_file::VARIABLE;
 
 /// The section of the manual that holds programs.
 const SECTION: &str = "1";
@@ -38,7 +39,12 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 /// What the program reads from its environment, beside what its arguments name.
-const ENVIRONMENT: [(&str, &str); 6] = [
+const ENVIRONMENT: [(&str, &str); 7] = [
+    (
+        VARIABLE,
+        "The configuration file where --config is left out. Without it that is watcher.toml in the folder in which the \
+         program is started, else /etc/feishu-export-watcher/watcher.toml.",
+    ),
     ("CREDENTIALS_DIRECTORY", "Where systemd puts the secrets that the configuration calls a credential."),
     (
         "HTTPS_PROXY, ALL_PROXY, NO_PROXY",

@@ -1,0 +1,64 @@
+//! Which `watcher.toml` is meant: the one that `--config` names, or the first of the usual places.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::args::ConfigArgument;
+use crate::tell;
+
+/// The variable that names the file where `--config` is left out.
+pub(crate) const VARIABLE: &str = "FEISHU_EXPORT_WATCHER_CONFIG";
+
+/// Where the file is looked for otherwise, in this order.
+const PLACES: [&str; 2] = ["watcher.toml", "/etc/feishu-export-watcher/watcher.toml"];
+
+/// The file. Which one was taken is said on stderr unless the command line names it, and so is that there is none.
+pub(crate) fn find(argument: ConfigArgument) -> Option<PathBuf> {
+    let is_named = argument.config.is_some();
+    // What can't be looked at is there: whoever reads it says why it can't be.
+    let is_there = |path: &Path| path.try_exists().unwrap_or(true) || path.is_symlink();
+    let found = choose(argument.config, env::var_os(VARIABLE), is_there);
+    match &found {
+        Some(path) if !is_named => tell(&format!("configuration: {}", path.display())),
+        Some(_) => {}
+        None => tell(&format!(
+            "error: no configuration: there is neither {}; name one with --config or in {VARIABLE}",
+            PLACES.join(" in this folder nor ")
+        )),
+    }
+    found
+}
+
+fn choose(
+    named: Option<PathBuf>,
+    variable: Option<OsString>,
+    is_there: impl Fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    // An empty variable counts as none.
+    let variable = variable.filter(|path| !path.is_empty()).map(PathBuf::from);
+    let place = || PLACES.iter().map(PathBuf::from).find(|path| is_there(path));
+    let found = named.or(variable).or_else(place)?;
+    // As it stands in messages of other folders; a folder that is gone has no path.
+    Some(std::path::absolute(&found).unwrap_or(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: the nearest wins: the option, the variable, this folder, the installed one.
+    #[test]
+    fn the_nearest_file_is_taken() {
+        let here = env::current_dir().unwrap().join("watcher.toml");
+        let etc = PathBuf::from(PLACES[1]);
+        let both = |_: &Path| true;
+        let only_etc = |path: &Path| path.is_absolute();
+        assert_eq!(choose(Some("/a".into()), Some("/b".into()), both), Some("/a".into()));
+        assert_eq!(choose(None, Some("/b".into()), both), Some("/b".into()));
+        assert_eq!(choose(None, Some("".into()), both), Some(here.clone()));
+        assert_eq!(choose(None, None, both), Some(here));
+        assert_eq!(choose(None, None, only_etc), Some(etc));
+        assert_eq!(choose(None, None, |_| false), None);
+    }
+}
