@@ -286,6 +286,15 @@ impl FakeStore {
     }
 }
 
+/// A commit that has begun. One that is given up has ended as well.
+struct UnderWay<'a>(&'a FakeStore);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.with(|kept| kept.under_way -= 1);
+    }
+}
+
 impl Store for FakeStore {
     async fn load(&self) -> Result<Loaded, StoreError> {
         Ok(self.with(|kept| {
@@ -307,8 +316,9 @@ impl Store for FakeStore {
             kept.under_way += 1;
             kept.unwritten_since.get_or_insert(made);
         });
+        let under_way = UnderWay(self);
         tokio::time::sleep(slow.or(late).unwrap_or(SECOND / 100)).await;
-        self.with(|kept| kept.under_way -= 1);
+        drop(under_way);
         self.with(|kept| {
             let failed = |batch| {
                 let (action, path) = ("write", "state.db".into());
