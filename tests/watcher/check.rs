@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use export_simulator::{Job, Life};
 
+use crate::canaries::APP_SECRET;
 use crate::full_disk::{bench_with_disk, in_own_namespace};
 use crate::harness::Bench;
 use crate::outputs::{files, reconfigure, stderr, stdout};
@@ -176,6 +177,36 @@ fn secrets_are_looked_at_unless_told_not_to() {
         format!("{}:7:14: error: app_secret of app `default`", bench.path("watcher.toml").display());
     assert!(stdout(&check).contains(&problem), "{}", stdout(&check));
     assert_eq!(bench.output("check", &["--no-secrets"]).status.code(), Some(0));
+}
+
+/// Promise: what check says of a secret, a run says as well; what one takes, the other takes.
+#[test]
+fn check_and_run_read_a_secret_alike() {
+    let bench = bench();
+    for (secret, fault) in [
+        ("'s3cret'", "stands in quotes; leave them out"),
+        ("two words", "is not one line of letters, digits and signs without blanks"),
+        (" \n", "is empty"),
+    ] {
+        bench.write("app_secret", secret);
+        let check = bench.output("check", &[]);
+        assert_eq!(check.status.code(), INVALID, "{secret}");
+        assert!(stdout(&check).contains(&format!("/app_secret: {fault}\n")), "{}", stdout(&check));
+        let running = bench.start(&[]);
+        running.wait_event("app.paused", 1);
+        let ended = running.stop();
+        let pause = ended.events("app.paused")[0];
+        assert_eq!(pause["reason"], "secret_unreadable");
+        let message = pause["error.message"].as_str().unwrap();
+        assert!(message.ends_with(&format!("/app_secret {fault}")), "{message}");
+    }
+    let padded = format!("\u{feff} {} \r\n", APP_SECRET);
+    bench.write("app_secret", &padded);
+    assert_eq!(bench.output("check", &[]).status.code(), Some(0));
+    bench.sim.add_job(
+        Job::new("6933093124755412345", "docbcZVGtv1papC6jAVGiyabcef").succeeds_after(Duration::ZERO),
+    );
+    assert_eq!(bench.run().code, Some(0));
 }
 
 /// Promise: a good configuration is answered with the paths as they are understood, and with nothing else
