@@ -154,6 +154,7 @@ fn entry(number: usize, job: &Job) -> WatchEntry {
         token: DocumentToken::parse("doc").expect("it is short"),
         label: None,
         created_at: Some(START + job.created),
+        request: None,
         source: Path::new("list.toml").into(),
     }
 }

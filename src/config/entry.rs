@@ -10,18 +10,22 @@ use toml::de::DeValue;
 use super::document_token::{self, TOKEN, is_placeholder};
 use super::problem::shown;
 use super::section::{Field, Section};
-use crate::domain::{AppName, TicketId, TicketKey, WallTime, WatchEntry, is_deceptive};
+use crate::domain::{AppName, ExportRequest, TicketId, TicketKey, WallTime, WatchEntry, is_deceptive};
 
-pub(super) const ENTRY_KEYS: &[&str] = &["ticket", "token", "app", "created_at", "label"];
+pub(super) const ENTRY_KEYS: &[&str] =
+    &["ticket", "token", "app", "created_at", "label", "type", "file_extension", "sub_id"];
 
 /// Bytes of a ticket at most; real ones have 19.
 const TICKET_MAX: usize = 128;
 /// Characters of a label at most.
 const LABEL_MAX: usize = 200;
+/// Bytes of a type, a format or the id of a sheet at most.
+const WORD_MAX: usize = 64;
 /// Clocks differ; less than this ahead of ours is no mistake.
 const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
 const TICKET: &str = "the job's id as a text in quotes, such as \"6933093124755412345\"";
+const WORD: &str = "1 to 64 letters, digits, `-` and `_` in quotes, as the export was created with";
 const CREATED_AT: &str = "a date and time with offset and without quotes, such as 2026-11-22T10:00:00Z";
 
 /// What the entries of one file are checked against.
@@ -41,11 +45,13 @@ impl Surroundings<'_> {
         let app = self.read_app(section);
         let created_at = optional(section.field("created_at"), |field| self.read_created_at(field));
         let label = optional(section.field("label"), read_label);
+        let request = read_request(section);
         Some(WatchEntry {
             key: TicketKey { app: app?, ticket: TicketId::new(ticket?) },
             token: token?,
             label: label?.map(Into::into),
             created_at: created_at?,
+            request: request?,
             source: Arc::clone(&self.source),
         })
     }
@@ -122,6 +128,20 @@ fn read_ticket<'d>(field: &Field<'d>) -> Option<&'d str> {
         return Some(text);
     }
     field.unfit("1 to 128 letters, digits and the like, without spaces, such as \"6933093124755412345\"")
+}
+
+/// What the export was created with; none in it where no key is there.
+fn read_request(section: &Section<'_>) -> Option<Option<Box<ExportRequest>>> {
+    let is_word = |text: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=WORD_MAX).contains(&text.len()) && text.bytes().all(is_plain)
+    };
+    let word = |key| optional(section.field(key), |field| field.text_where(WORD, is_word));
+    // All are read, so that all their problems come out at once.
+    let [doc_type, file_extension, sub_id] =
+        ["type", "file_extension", "sub_id"].map(|key| word(key).map(|word| word.map(Into::into)));
+    let request = ExportRequest { doc_type: doc_type?, file_extension: file_extension?, sub_id: sub_id? };
+    Some((request != ExportRequest::default()).then(|| Box::new(request)))
 }
 
 fn read_label<'d>(field: &Field<'d>) -> Option<&'d str> {

@@ -265,6 +265,17 @@ fn moments_are_read_as_toml_writes_them() {
     }
 }
 
+#[test]
+fn what_an_export_was_created_with_is_taken() {
+    let head = "[[ticket]]\nticket = '1'\ntoken = 'd'\napp = 'other'\n";
+    let list = check_list(&format!("{head}type = 'sheet'\nfile_extension = 'csv'\nsub_id = '0b1e2f'\n"));
+    assert_eq!(lines(&list.problems), "");
+    let request = list.into_list().entries.remove(0).request.unwrap();
+    let words = [&request.doc_type, &request.file_extension, &request.sub_id].map(|word| word.as_deref());
+    assert_eq!(words, [Some("sheet"), Some("csv"), Some("0b1e2f")]);
+    assert_eq!(check_list(head).into_list().entries[0].request, None);
+}
+
 /// Promise: a moment that RFC 3339 could not name once it is told in UTC is not taken, and so nowhere shown.
 #[test]
 fn moments_of_another_age_are_refused() {

@@ -31,7 +31,7 @@ pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
 pub use secret_text::{SecretFault, SecretPurpose, secret_text};
 pub use ticket::{
-    Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, Progress, TicketId, TicketKey, TicketRecord, TicketState,
-    WatchEntry, WatchList,
+    Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, ExportRequest, Progress, TicketId, TicketKey, TicketRecord,
+    TicketState, WatchEntry, WatchList,
 };
 pub use wall_time::WallTime;

@@ -74,6 +74,18 @@ pub struct TicketKey {
     pub ticket: TicketId,
 }
 
+/// What the export was created with, as far as the watch list says. Carried along for those who create it again; the
+/// remote is never asked with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportRequest {
+    /// The source document's kind: `docx`, `sheet` …
+    pub doc_type: Option<Box<str>>,
+    /// The format: `pdf`, `csv` …
+    pub file_extension: Option<Box<str>>,
+    /// The sheet or table, for csv.
+    pub sub_id: Option<Box<str>>,
+}
+
 /// One entry of a watch list, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchEntry {
@@ -85,6 +97,8 @@ pub struct WatchEntry {
     pub label: Option<SmolStr>,
     /// When the job was created, if the user said so.
     pub created_at: Option<WallTime>,
+    /// What the export was created with; none if the user said nothing of it.
+    pub request: Option<Box<ExportRequest>>,
     /// The file that lists it.
     pub source: Arc<Path>,
 }
@@ -189,6 +203,8 @@ pub struct TicketRecord {
     pub label: Option<SmolStr>,
     /// When the job was created, if the user said so.
     pub created_at: Option<WallTime>,
+    /// What the export was created with; none if the user said nothing of it.
+    pub request: Option<Box<ExportRequest>>,
     /// The file that listed it last.
     pub source: Arc<Path>,
     /// Where it stands.
@@ -228,6 +244,7 @@ impl TicketRecord {
             token: entry.token,
             label: entry.label,
             created_at: entry.created_at,
+            request: entry.request,
             source: entry.source,
             state: TicketState::Pending,
             artefact: None,
@@ -253,8 +270,29 @@ impl TicketRecord {
             token: self.token,
             label: self.label.clone(),
             created_at: self.created_at,
+            request: self.request.clone(),
             source: Arc::clone(&self.source),
         }
+    }
+
+    /// The source document's kind: as the answer says, else as the watch list does.
+    #[must_use]
+    pub fn doc_type(&self) -> Option<&str> {
+        let listed = || self.request.as_deref().and_then(|request| request.doc_type.as_deref());
+        self.artefact.as_deref().and_then(|file| file.doc_type.as_deref()).or_else(listed)
+    }
+
+    /// The format: as the answer says, else as the watch list does.
+    #[must_use]
+    pub fn file_extension(&self) -> Option<&str> {
+        let listed = || self.request.as_deref().and_then(|request| request.file_extension.as_deref());
+        self.artefact.as_deref().and_then(|file| file.file_extension.as_deref()).or_else(listed)
+    }
+
+    /// The sheet or table, if the watch list says which.
+    #[must_use]
+    pub fn sub_id(&self) -> Option<&str> {
+        self.request.as_deref().and_then(|request| request.sub_id.as_deref())
     }
 }
 

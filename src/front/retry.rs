@@ -248,6 +248,7 @@ mod tests {
             token: DocumentToken::parse("doc").unwrap(),
             label: None,
             created_at: None,
+            request: None,
             source,
         };
         let error = Some(Box::new(Failure::of(kind)));

@@ -159,6 +159,7 @@ mod tests {
             token: DocumentToken::parse("doxcn").unwrap(),
             label: None,
             created_at: None,
+            request: None,
             source: Path::new("l").into(),
         };
         TicketRecord { state, ..TicketRecord::new(entry, WallTime::from_millis(1)) }

@@ -6,7 +6,7 @@ use super::deceptive::is_deceptive;
 use super::report::assert_report;
 use crate::config::Problem;
 use crate::config::fuzzing::{ListReading, read_list};
-use crate::domain::{AppName, WallTime, WatchEntry};
+use crate::domain::{AppName, ExportRequest, WallTime, WatchEntry};
 
 /// 2026-11-22T10:00:00Z
 const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
@@ -75,6 +75,12 @@ fn written(entry: &WatchEntry) -> String {
     let mut text = format!("[[ticket]]\nticket = {ticket}\ntoken = {token}\napp = {app}\n");
     if let Some(label) = &entry.label {
         text += &format!("label = {}\n", quoted(label));
+    }
+    if let Some(request) = entry.request.as_deref() {
+        let ExportRequest { doc_type, file_extension, sub_id } = request;
+        for (key, word) in [("type", doc_type), ("file_extension", file_extension), ("sub_id", sub_id)] {
+            text += &word.as_deref().map(|word| format!("{key} = {}\n", quoted(word))).unwrap_or_default();
+        }
     }
     if let Some(created_at) = entry.created_at {
         text += &format!("created_at = {created_at}\n");

@@ -10,7 +10,7 @@ use super::{Batch, StoreError, rows, schema};
 use crate::domain::TicketRecord;
 
 /// The columns, in the order in which a ticket is read.
-pub(crate) const COLUMNS: [&str; 32] = [
+pub(crate) const COLUMNS: [&str; 35] = [
     "app",
     "ticket",
     "token",
@@ -43,6 +43,9 @@ pub(crate) const COLUMNS: [&str; 32] = [
     "unclear",
     "unclear_since",
     "last_running_at",
+    "listed_type",
+    "listed_extension",
+    "sub_id",
 ];
 
 /// Reads a row with these cells from a table without types.

@@ -135,7 +135,6 @@ fn read_by<T>(
     let snapshot = connection.unchecked_transaction().map_err(StoreError::reading(path))?;
     match schema::recognise(&snapshot, path)? {
         Found::Empty => Ok(None),
-        // All versions so far keep tickets alike.
         Found::Ours(version) => take(&snapshot, version).map(Some),
     }
 }

@@ -7,23 +7,25 @@ use rusqlite::{Connection, Row, params};
 use super::cells::{Cells, Shared, Source, millis, signed};
 use super::{Batch, Loaded, Release, ReleaseId, RetryId, StoreError, Tally, pauses, retries};
 use crate::domain::{
-    Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month, Progress, TicketId, TicketKey,
-    TicketRecord, TicketState, WallTime, large_vec,
+    Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, ExportRequest, Failure, Month, Progress,
+    TicketId, TicketKey, TicketRecord, TicketState, WallTime, large_vec,
 };
 
 const SELECT: &str = "SELECT app, ticket, token, label, created_at, source, state,
     file_token, file_name, file_extension, doc_type, file_size,
     job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
-    unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at
+    unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at,
+    listed_type, listed_extension, sub_id
     FROM tickets ORDER BY app, ticket";
 
 const UPSERT: &str = "INSERT OR REPLACE INTO tickets (app, ticket, token, label, created_at, source, state,
     file_token, file_name, file_extension, doc_type, file_size,
     job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
-    unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at,
+    listed_type, listed_extension, sub_id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Writes a batch inside the caller's transaction. Rows to forget go first: a ticket that is listed again
 /// before it was forgotten for good stands in both places, and its new row must stay.
@@ -74,6 +76,7 @@ fn write_ticket(upsert: &mut rusqlite::Statement<'_>, ticket: &TicketRecord) -> 
     let artefact = ticket.artefact.as_deref();
     let error = ticket.error.as_deref();
     let progress = &ticket.progress;
+    let request = ticket.request.as_deref();
     upsert
         .execute(params![
             ticket.key.app.as_str(),
@@ -108,6 +111,9 @@ fn write_ticket(upsert: &mut rusqlite::Statement<'_>, ticket: &TicketRecord) -> 
             progress.unclear,
             millis(progress.unclear_since),
             progress.last_running_at.map(WallTime::as_millis),
+            request.and_then(|it| it.doc_type.as_deref()),
+            request.and_then(|it| it.file_extension.as_deref()),
+            request.and_then(|it| it.sub_id.as_deref()),
         ])
         .map(drop)
 }
@@ -150,7 +156,7 @@ pub(super) fn each_ticket<E: From<StoreError>>(
     path: &Path,
     mut take: impl FnMut(TicketRecord) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut statement = connection.prepare(SELECT).map_err(StoreError::reading(path))?;
+    let mut statement = prepare_select(connection).map_err(StoreError::reading(path))?;
     let mut rows = statement.query(()).map_err(StoreError::reading(path))?;
     let mut shared = Shared::default();
     while let Some(row) = rows.next().map_err(StoreError::reading(path))? {
@@ -161,6 +167,15 @@ pub(super) fn each_ticket<E: From<StoreError>>(
         take(ticket)?;
     }
     Ok(())
+}
+
+/// Readers look at files of earlier versions as they are: those before 4 say nothing of what an export was created with.
+fn prepare_select(connection: &Connection) -> rusqlite::Result<rusqlite::Statement<'_>> {
+    let present = "SELECT count(*) FROM pragma_table_info('tickets') WHERE name = 'listed_type'";
+    match connection.query_row(present, (), |row| row.get::<_, i64>(0))? {
+        0 => connection.prepare(&SELECT.replace("listed_type, listed_extension, sub_id", "NULL, NULL, NULL")),
+        _ => connection.prepare(SELECT),
+    }
 }
 
 /// How many tickets are in which state, for the states that occur.
@@ -238,7 +253,14 @@ fn read_ticket(row: &Row<'_>, shared: &mut Shared) -> rusqlite::Result<TicketRec
             unclear_since: cells.span()?.unwrap_or_default(),
             last_running_at: cells.time()?,
         },
+        request: read_request(&mut cells)?,
     })
+}
+
+fn read_request(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<ExportRequest>>> {
+    let request =
+        ExportRequest { doc_type: cells.next()?, file_extension: cells.next()?, sub_id: cells.next()? };
+    Ok((request != ExportRequest::default()).then(|| Box::new(request)))
 }
 
 fn read_artefact(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Artefact>>> {
@@ -286,6 +308,13 @@ mod tests {
         let connection = database();
         let mut tickets = vec![testing::full("a"), testing::fresh("b"), testing::failed("c")];
         tickets[1].source = Arc::from(Path::new(OsStr::from_bytes(b"/lists/\xff.toml")));
+        let request = |doc_type: Option<&str>| ExportRequest {
+            doc_type: doc_type.map(Into::into),
+            file_extension: Some("csv".into()),
+            sub_id: Some("0b1e2f".into()),
+        };
+        tickets[0].request = Some(Box::new(request(Some("sheet"))));
+        tickets[1].request = Some(Box::new(request(None)));
         let released = vec![testing::release(1, 1), testing::release(2, 1), testing::release(3, 2)];
         let tallies = vec![testing::tally(11, 7), testing::tally(12, 3)];
         let batch =

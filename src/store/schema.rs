@@ -13,7 +13,7 @@ const APPLICATION_ID: i32 = 0x4678_5773;
 /// through them.
 ///
 /// 1: tickets, recent requests, how the last run ended. 2: requests a month. 3: pauses in force, and what
-/// was asked for by `retry`.
+/// was asked for by `retry`. 4: what an export was created with, as the watch list says.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
 /// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless
@@ -95,6 +95,9 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE proven (
         budget TEXT PRIMARY KEY
     ) STRICT, WITHOUT ROWID;
+    ALTER TABLE tickets ADD COLUMN listed_type TEXT;
+    ALTER TABLE tickets ADD COLUMN listed_extension TEXT;
+    ALTER TABLE tickets ADD COLUMN sub_id TEXT;
 ",
 ];
 

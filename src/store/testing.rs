@@ -25,6 +25,7 @@ pub(super) fn fresh(ticket: &str) -> TicketRecord {
         token: DocumentToken::parse("docbcZVGtv1papC6jAVGiyabcef").unwrap(),
         label: None,
         created_at: None,
+        request: None,
         source: Arc::from(Path::new("/etc/watchlist.toml")),
     };
     TicketRecord::new(entry, NOW)

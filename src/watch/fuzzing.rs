@@ -22,7 +22,7 @@ pub(crate) fn first_state(answer: &Answer) -> TicketState {
     let token = DocumentToken::parse("doc").expect("three letters fit");
     let key = TicketKey { app: AppName::new("default"), ticket: TicketId::new("1") };
     let source = Path::new("/etc/list.toml").into();
-    let entry = WatchEntry { key, token, label: None, created_at: None, source };
+    let entry = WatchEntry { key, token, label: None, created_at: None, request: None, source };
     let mut ticket = TicketRecord::new(entry, NOON);
     let poll =
         EndedPoll { answer, sent: NOON, now: NOON, watched: Duration::ZERO, counts: false, proven: false };

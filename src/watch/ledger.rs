@@ -255,6 +255,7 @@ mod tests {
             token: DocumentToken::parse("doc").unwrap(),
             label: None,
             created_at: None,
+            request: None,
             source,
         };
         tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO)

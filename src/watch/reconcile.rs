@@ -81,6 +81,7 @@ fn change_of(known: &Tickets, index: TicketIndex, entry: WatchEntry) -> Option<C
     }
     let same = record.label == entry.label
         && record.created_at == entry.created_at
+        && record.request == entry.request
         && record.source == entry.source
         && record.unlisted_since.is_none();
     (!same).then_some(Change::Describe(index, entry))
@@ -92,7 +93,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{AppName, DocumentToken, TicketId, TicketKey, TicketRecord, WallTime};
+    use crate::domain::{AppName, DocumentToken, ExportRequest, TicketId, TicketKey, TicketRecord, WallTime};
 
     fn entry(ticket: &str, token: &str, file: &str) -> WatchEntry {
         let key = TicketKey { app: AppName::new("default"), ticket: TicketId::new(ticket) };
@@ -101,6 +102,7 @@ mod tests {
             token: DocumentToken::parse(token).unwrap(),
             label: None,
             created_at: None,
+            request: None,
             source: Path::new(file).into(),
         }
     }
@@ -131,6 +133,16 @@ mod tests {
     fn the_same_list_changes_nothing() {
         let known = known(&[("1", TicketState::Pending), ("2", TicketState::Completed)]);
         assert_eq!(diff(&known, vec![entry("1", "doc", "a.toml"), entry("2", "doc", "a.toml")], &[]), []);
+    }
+
+    /// What is said about a ticket may change without a new poll.
+    #[test]
+    fn words_about_a_ticket_are_taken() {
+        let known = known(&[("1", TicketState::Pending)]);
+        let request = ExportRequest { sub_id: Some("0b1e2f".into()), ..ExportRequest::default() };
+        let described = WatchEntry { request: Some(Box::new(request)), ..entry("1", "doc", "a.toml") };
+        let expected = [Change::Describe(index(&known, "1"), described.clone())];
+        assert_eq!(diff(&known, vec![described], &[]), expected);
     }
 
     #[test]

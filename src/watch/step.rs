@@ -238,6 +238,7 @@ mod tests {
                 token: DocumentToken::parse("doc").unwrap(),
                 label: None,
                 created_at: None,
+                request: None,
                 source,
             },
             seconds(0),

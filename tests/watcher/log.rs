@@ -139,6 +139,29 @@ fn label_and_download_by_are_carried() {
     assert_eq!((&line["label"], &line["download_by"]), (&"周报".into(), &"2020-01-01T19:14:05.000Z".into()));
 }
 
+/// Promise: what an export was created with is carried into log and status, for those who create it again, where the answer
+/// does not say it better.
+#[test]
+fn what_an_export_was_created_with_is_carried() {
+    let bench = Bench::new();
+    bench.jobs([
+        Job::new("70", "doc70").succeeds_after(Duration::ZERO),
+        Job::new("71", "doc71").fails_after(Duration::ZERO, 107),
+    ]);
+    let list = bench.read("watchlist.toml");
+    let more = "type = \"sheet\"\nfile_extension = \"csv\"\nsub_id = \"0b1e2f\"\n";
+    bench.write("watchlist.toml", &list.replace("[[ticket]]\n", &format!("[[ticket]]\n{more}")));
+    let ended = bench.run();
+    let failed = ended.events("ticket.failed")[0];
+    assert_eq!((&failed["doc_type"], &failed["file_extension"]), (&"sheet".into(), &"csv".into()));
+    let completed = ended.events("ticket.completed")[0];
+    assert_ne!(completed["file_extension"], "csv", "the answer says");
+    for line in [failed, completed] {
+        assert_eq!(line["sub_id"], "0b1e2f");
+        assert_as_in_status(line.as_object().unwrap(), &bench);
+    }
+}
+
 /// Promise: verdicts are written whatever the level is set to, and with `off` nothing else.
 #[test]
 fn verdicts_are_written_at_every_level() {

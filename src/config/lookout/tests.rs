@@ -77,6 +77,7 @@ impl Bench {
             token: DocumentToken::parse("doc").unwrap(),
             label: None,
             created_at: None,
+            request: None,
             source,
         };
         self.kept.keeps(&TicketRecord::new(entry, NOW))

@@ -233,6 +233,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 fn describe(slot: &mut Slot, entry: WatchEntry) {
     slot.record.label = entry.label;
     slot.record.created_at = entry.created_at;
+    slot.record.request = entry.request;
     slot.record.source = entry.source;
     slot.record.unlisted_since = None;
 }

@@ -85,6 +85,7 @@ pub(super) fn pending(app: &str, ticket: &str, token: &str) -> TicketRecord {
         token: DocumentToken::parse(token).unwrap(),
         label: None,
         created_at: None,
+        request: None,
         source: Path::new("watchlist.toml").into(),
     };
     TicketRecord::new(entry, after(-90.0))

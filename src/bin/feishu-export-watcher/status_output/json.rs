@@ -116,7 +116,7 @@ mod tests {
     const COMPLETED: &str = concat!(
         r#"{"app":"default","ticket":"6933093124755412345","token":"docbcZVGtv1papC6jAVGiyabcef","#,
         r#""label":"周报, \"Q4\"","state":"completed","file_token":"boxcnxe5OdjlAkNgSNdsJvabcef","#,
-        r#""file_name":"gpj\u202e.exe","file_extension":"docx","doc_type":"docx","file_size":34356,"#,
+        r#""file_name":"gpj\u202e.exe","file_extension":"docx","doc_type":"docx","sub_id":null,"file_size":34356,"#,
         r#""job_status":0,"polls":3,"first_seen_at":"2026-11-22T09:56:00.000Z","#,
         r#""last_polled_at":"2026-11-22T09:59:00.000Z","next_poll_at":null,"#,
         r#""finished_at":"2026-11-22T09:59:00.250Z","download_by":"2026-11-22T10:08:30.000Z","error":null}"#,
@@ -124,7 +124,7 @@ mod tests {
 
     const FAILED: &str = concat!(
         r#"{"app":"lark","ticket":"7000000000000000001","token":"doxcnAAAA","label":"=1+1","state":"failed","#,
-        r#""file_token":null,"file_name":null,"file_extension":null,"doc_type":null,"file_size":null,"#,
+        r#""file_token":null,"file_name":null,"file_extension":null,"doc_type":null,"sub_id":null,"file_size":null,"#,
         r#""job_status":111,"polls":12,"first_seen_at":"2026-11-22T07:00:00.000Z","#,
         r#""last_polled_at":"2026-11-22T07:10:00.000Z","next_poll_at":null,"#,
         r#""finished_at":"2026-11-22T07:10:00.000Z","download_by":null,"error":{"kind":"document_deleted","#,

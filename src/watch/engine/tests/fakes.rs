@@ -478,6 +478,7 @@ pub(super) fn entry(app: &str, ticket: &str) -> WatchEntry {
         token: document("doc"),
         label: None,
         created_at: None,
+        request: None,
         source: Path::new("list.toml").into(),
     }
 }
