@@ -4,6 +4,7 @@
 mod advice;
 pub mod answers;
 mod app;
+mod availability;
 mod causes;
 mod deceptive;
 pub mod event;
@@ -21,6 +22,7 @@ pub use advice::{Advice, Help};
 pub use app::{
     App, AppName, BaseUrl, BaseUrlError, BudgetKey, CaFile, Credentials, Endpoint, RateLimit, SecretSource,
 };
+pub use availability::{ARTEFACT_LIFE, Availability, MAY_BE_GONE_HINT};
 pub use causes::with_causes;
 pub use deceptive::is_deceptive;
 pub use failure::{ErrorKind, Failure};

@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::writable::{trouble_with_log, trouble_with_state};
 use crate::config::{Config, Problem, check_secrets, load_all};
 use crate::domain::{
-    App, BudgetKey, DocumentToken, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry, WatchList,
+    ARTEFACT_LIFE, App, BudgetKey, DocumentToken, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
+    WatchList,
 };
 use crate::feishu::{Connection, NetworkSettings};
 use crate::store::read_only;
-use crate::watch::ARTEFACT_LIFE;
 
 /// What a check found.
 #[derive(Clone, Debug)]

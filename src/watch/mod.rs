@@ -32,5 +32,4 @@ pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
 pub use outcome::{End, Outcome, WatchError};
 pub use snapshot::{AppView, PauseView, Snapshot};
-pub use step::ARTEFACT_LIFE;
 pub use tickets::Counts;

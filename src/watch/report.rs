@@ -11,17 +11,18 @@ use super::gate::Pause;
 use super::outcome::{End, Outcome};
 use crate::domain::event::{self, VERDICT_TARGET};
 use crate::domain::{
-    AppName, ErrorKind, Failure, PauseEnd, PauseReason, TicketKey, TicketRecord, TicketState, WallTime,
-    with_causes,
+    AppName, Availability, ErrorKind, Failure, MAY_BE_GONE_HINT, PauseEnd, PauseReason, TicketKey,
+    TicketRecord, TicketState, WallTime, with_causes,
 };
 use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
 
-/// A verdict, with everything that is known about the ticket. Written whatever the level is set to.
-pub(super) fn verdict(ticket: &TicketRecord) {
+/// A verdict, with everything that is known about the ticket. Written whatever the level is set to; at warn where the
+/// file may be gone.
+pub(super) fn verdict(ticket: &TicketRecord, now: WallTime) {
     let (name, message) = match ticket.state {
         TicketState::Pending => return,
-        TicketState::Completed => (event::TICKET_COMPLETED, completed_message(ticket)),
+        TicketState::Completed => (event::TICKET_COMPLETED, completed_message(ticket, now)),
         TicketState::Failed => (event::TICKET_FAILED, failed_message(ticket)),
         TicketState::TimedOut => (
             event::TICKET_TIMED_OUT,
@@ -33,47 +34,66 @@ pub(super) fn verdict(ticket: &TicketRecord) {
     };
     let artefact = ticket.artefact.as_deref();
     let error = ticket.error.as_deref();
-    info!(
-        target: VERDICT_TARGET,
-        event = name,
-        app = ticket.key.app.as_str(),
-        ticket = ticket.key.ticket.as_str(),
-        token = ticket.token.as_str(),
-        label = ticket.label.as_deref(),
-        state = ticket.state.as_str(),
-        file_token = artefact.map(|file| &*file.file_token),
-        file_name = artefact.and_then(|file| file.file_name.as_deref()),
-        file_extension = ticket.file_extension(),
-        doc_type = ticket.doc_type(),
-        sub_id = ticket.sub_id(),
-        file_size = artefact.and_then(|file| file.file_size),
-        job_status = ticket.job_status,
-        polls = ticket.polls,
-        first_seen_at = text(Some(ticket.first_seen_at)),
-        last_polled_at = text(ticket.last_polled_at),
-        finished_at = text(ticket.finished_at),
-        download_by = text(ticket.download_by),
-        error.kind = error.map(|error| error.kind.as_str()),
-        error.code = error.and_then(|error| error.code),
-        error.job_status = error.and_then(|error| error.job_status),
-        error.http_status = error.and_then(|error| error.http_status),
-        error.message = error.and_then(|error| error.message.as_deref()),
-        error.hint = error.map(Failure::hint),
-        error.log_id = error.and_then(|error| error.log_id.as_deref()),
-        "{message}"
-    );
+    macro_rules! verdict {
+        ($level:ident) => {
+            $level!(
+                target: VERDICT_TARGET,
+                event = name,
+                app = ticket.key.app.as_str(),
+                ticket = ticket.key.ticket.as_str(),
+                token = ticket.token.as_str(),
+                label = ticket.label.as_deref(),
+                state = ticket.state.as_str(),
+                file_token = artefact.map(|file| &*file.file_token),
+                file_name = artefact.and_then(|file| file.file_name.as_deref()),
+                file_extension = ticket.file_extension(),
+                doc_type = ticket.doc_type(),
+                sub_id = ticket.sub_id(),
+                file_size = artefact.and_then(|file| file.file_size),
+                job_status = ticket.job_status,
+                polls = ticket.polls,
+                first_seen_at = text(Some(ticket.first_seen_at)),
+                last_polled_at = text(ticket.last_polled_at),
+                finished_at = text(ticket.finished_at),
+                download_by = text(ticket.download_by),
+                error.kind = error.map(|error| error.kind.as_str()),
+                error.code = error.and_then(|error| error.code),
+                error.job_status = error.and_then(|error| error.job_status),
+                error.http_status = error.and_then(|error| error.http_status),
+                error.message = error.and_then(|error| error.message.as_deref()),
+                error.hint = error.map(Failure::hint),
+                error.log_id = error.and_then(|error| error.log_id.as_deref()),
+                "{message}"
+            )
+        };
+    }
+    if ticket.state == TicketState::Completed
+        && !matches!(Availability::of(ticket, now), Availability::Sure(_))
+    {
+        verdict!(warn);
+    } else {
+        verdict!(info);
+    }
 }
 
-fn completed_message(ticket: &TicketRecord) -> String {
-    let id = &ticket.key.ticket;
-    match (ticket.artefact.as_deref(), ticket.download_by) {
-        (Some(file), Some(by)) => {
-            format!("ticket {id} completed: file token {}, download by {by}", file.file_token)
+fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
+    let (id, file) = (&ticket.key.ticket, ticket.artefact.as_deref());
+    let token = file.map(|file| format!(": file token {}", file.file_token)).unwrap_or_default();
+    match Availability::of(ticket, now) {
+        Availability::Sure(by) => format!("ticket {id} completed{token}, download by {by}"),
+        Availability::Passed(by) => {
+            format!("ticket {id} completed{token}, may be gone since {by}; {MAY_BE_GONE_HINT}")
         }
-        (Some(file), None) => {
-            format!("ticket {id} completed: file token {}, download at once", file.file_token)
+        Availability::Unknown => {
+            format!(
+                "ticket {id} completed{token}, may be gone: the age of the job is not known; {MAY_BE_GONE_HINT}"
+            )
         }
-        (None, _) => format!("ticket {id} completed"),
+        Availability::Over(since) => {
+            format!(
+                "ticket {id} completed{token}, gone since {since} unless it was downloaded; export the document again"
+            )
+        }
     }
 }
 

@@ -7,11 +7,8 @@
 use std::time::Duration;
 
 use super::judging::is_refused;
-use crate::domain::{Artefact, ErrorKind, Failure, TicketRecord, TicketState, WallTime};
+use crate::domain::{ARTEFACT_LIFE, Artefact, ErrorKind, Failure, TicketRecord, TicketState, WallTime};
 use crate::feishu::{Answer, Pace, Strange, Verdict};
-
-/// How long the exported file lives after the job's end (download exported file, 2024-06-14).
-pub const ARTEFACT_LIFE: Duration = Duration::from_secs(600);
 
 /// Answers that are no result and count against the ticket fail it after this many …
 pub(super) const UNCLEAR_ANSWERS: u32 = 10;

@@ -332,7 +332,9 @@ fn a_socket_that_refuses_is_ignored() {
         assert_eq!(said.len(), lines, "{socket}: {said:#?}");
         assert!(said.iter().all(|line| line["level"] == "DEBUG"), "{said:#?}");
         let loud = |line: &&Value| ["WARN", "ERROR"].contains(&line["level"].as_str().unwrap());
-        assert_eq!(ended.lines.iter().find(loud), None, "{socket}");
+        // The job's age is not known, so its verdict is loud.
+        let others = ended.lines.iter().filter(|line| line["event"] != "ticket.completed");
+        assert_eq!(others.clone().find(loud), None, "{socket}");
     }
 }
 

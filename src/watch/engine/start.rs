@@ -46,7 +46,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         for place in unannounced.iter().filter_map(|verdict| self.tickets.get(verdict.index)?.app) {
             known[self.apps[place].budget] += 1;
         }
-        self.announce(unannounced);
+        self.announce(unannounced, now);
         self.take_list(list, now);
         self.retry(loaded.retries, now);
         self.restore_budgets(&loaded.released, now);

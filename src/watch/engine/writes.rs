@@ -73,7 +73,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 if self.ledger.works() {
                     report::state_recovered();
                 }
-                self.announce(verdicts);
+                self.announce(verdicts, now);
             }
             Ok(Err(failed)) => {
                 let error = failed.error;
@@ -96,13 +96,13 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     /// Hands the lines of durable verdicts to the log.
-    pub(super) fn announce(&mut self, verdicts: Vec<Verdict>) {
+    pub(super) fn announce(&mut self, verdicts: Vec<Verdict>, now: Now) {
         if verdicts.is_empty() {
             return;
         }
         CrashPoint::VerdictsDurable.pass();
         for verdict in &verdicts {
-            report::verdict(&verdict.record);
+            report::verdict(&verdict.record, now.wall);
         }
         CrashPoint::VerdictsLogged.pass();
         self.ledger.logged(verdicts);

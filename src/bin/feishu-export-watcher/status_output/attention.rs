@@ -2,8 +2,7 @@
 
 use std::cmp::Reverse;
 
-use feishu_export_watcher::domain::{TicketRecord, TicketState, WallTime};
-use feishu_export_watcher::watch::ARTEFACT_LIFE;
+use feishu_export_watcher::domain::{Availability, TicketRecord, TicketState, WallTime};
 
 /// Sorts: what failed or timed out, the latest first; files that can still be downloaded, the most urgent
 /// first; what is pending, the oldest first; files that are gone, then what was removed, the latest first.
@@ -21,7 +20,7 @@ fn rank(ticket: &TicketRecord, now: WallTime) -> (u8, Reverse<Option<WallTime>>,
         TicketState::TimedOut => (1, latest, None),
         TicketState::Completed => match Availability::of(ticket, now) {
             Availability::Sure(until) => (2, Reverse(None), Some(until)),
-            Availability::Likely => (2, Reverse(None), None),
+            Availability::Passed(_) | Availability::Unknown => (2, Reverse(None), None),
             Availability::Over(_) => (4, latest, None),
         },
         TicketState::Pending => (3, Reverse(None), Some(born_at(ticket))),
@@ -32,27 +31,6 @@ fn rank(ticket: &TicketRecord, now: WallTime) -> (u8, Reverse<Option<WallTime>>,
 /// When the job began, as far as is known: else when it was first listed.
 pub(super) fn born_at(ticket: &TicketRecord) -> WallTime {
     ticket.created_at.unwrap_or(ticket.first_seen_at)
-}
-
-/// Whether an exported file can still be downloaded.
-pub(super) enum Availability {
-    /// Until then at least.
-    Sure(WallTime),
-    /// Nobody knows when the job ended; it may be.
-    Likely,
-    /// Not since then: the job had ended by the time at which that became known.
-    Over(WallTime),
-}
-
-impl Availability {
-    pub(super) fn of(ticket: &TicketRecord, now: WallTime) -> Self {
-        let over = ticket.finished_at.map(|finished| finished + ARTEFACT_LIFE);
-        match (ticket.download_by, over) {
-            (Some(until), _) if until > now => Self::Sure(until),
-            (_, Some(over)) if over <= now => Self::Over(over),
-            _ => Self::Likely,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::{AppName, Failure, TicketRecord, TicketState, WallTime};
+use feishu_export_watcher::domain::{AppName, Availability, Failure, TicketRecord, TicketState, WallTime};
 
 use super::Report;
-use super::attention::{Availability, born_at};
+use super::attention::born_at;
 use super::relative::{ago, relative};
 use crate::log::harmless::harmless;
 use crate::words::span;
@@ -92,7 +92,7 @@ impl Surroundings<'_> {
     fn download(&self, ticket: &TicketRecord) -> String {
         match Availability::of(ticket, self.now) {
             Availability::Sure(until) => format!("download within {}", span(until.since(self.now))),
-            Availability::Likely => "download at once".to_owned(),
+            Availability::Passed(_) | Availability::Unknown => "may be gone, try at once".to_owned(),
             Availability::Over(since) => format!("expired {}", ago(since, self.now)),
         }
     }
@@ -149,8 +149,8 @@ mod tests {
         let [mut completed, ..] = fixtures::tickets();
         for (until, finished, words) in [
             (Some(510.0), -59.0, "download within 8 min"),
-            (Some(-240.0), -599.0, "download at once"),
-            (None, -599.0, "download at once"),
+            (Some(-240.0), -599.0, "may be gone, try at once"),
+            (None, -599.0, "may be gone, try at once"),
             (Some(-240.0), -720.0, "expired 2 min ago"),
             (None, -600.0, "expired now"),
         ] {

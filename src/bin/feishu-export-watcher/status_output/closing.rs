@@ -4,7 +4,9 @@
 use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::{ErrorKind, PauseEnd, TicketState, WallTime};
+use feishu_export_watcher::domain::{
+    Availability, ErrorKind, MAY_BE_GONE_HINT, PauseEnd, TicketRecord, TicketState, WallTime,
+};
 use feishu_export_watcher::store::PauseRecord;
 use feishu_export_watcher::watch::Counts;
 use jiff::Timestamp;
@@ -18,6 +20,9 @@ use crate::words::{grouped, span};
 
 /// What to do about a ticket that was given up.
 const TIMED_OUT: (&str, &str) = ("timed_out", "export again, or split the document");
+
+/// What to do about a file that may be gone.
+const MAY_BE_GONE: (&str, &str) = ("may be gone", MAY_BE_GONE_HINT);
 
 /// Columns of indentation below a heading or an app.
 const INDENT: usize = 2;
@@ -36,14 +41,15 @@ pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>, ink: Ink) ->
     Ok(())
 }
 
-/// What to do about the failures among the tickets that are shown, each kind once, in the order in which they
-/// come up.
+/// What to do about the failures among the tickets that are shown, and about files that may be gone, each kind once,
+/// in the order in which they come up.
 pub(super) fn print_advice(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
     let mut advice: Vec<(&str, &str)> = Vec::new();
     for ticket in report.tickets {
         let found = match (ticket.state, ticket.error.as_deref().map(|failure| failure.kind)) {
             (TicketState::Failed, Some(kind)) => (kind.as_str(), ErrorKind::hint(kind)),
             (TicketState::TimedOut, _) => TIMED_OUT,
+            (TicketState::Completed, _) if may_be_gone(ticket, report.now) => MAY_BE_GONE,
             _ => continue,
         };
         if !advice.contains(&found) {
@@ -59,6 +65,10 @@ pub(super) fn print_advice(out: &mut impl Write, report: &Report<'_>, ink: Ink) 
         print_wrapped(out, hint, INDENT + widest + GAP, report.screen.width)?;
     }
     Ok(())
+}
+
+fn may_be_gone(ticket: &TicketRecord, now: WallTime) -> bool {
+    matches!(Availability::of(ticket, now), Availability::Passed(_) | Availability::Unknown)
 }
 
 /// Every app that was asked for, and their sum if they are several.
@@ -156,7 +166,7 @@ fn print_wrapped(out: &mut impl Write, text: &str, indent: usize, screen: Option
 mod tests {
     use std::time::Duration;
 
-    use feishu_export_watcher::domain::{PauseReason, TicketRecord};
+    use feishu_export_watcher::domain::PauseReason;
 
     use super::super::fixtures::{self, NOW, app_reports, ended, pause, tickets};
     use super::*;
@@ -243,13 +253,25 @@ lark  1 failed; not in watcher.toml
         let [completed, failed, troubled, _] = tickets();
         let late = ended("9", TicketState::TimedOut, -5.0);
         let bare = TicketRecord { error: None, ..failed.clone() };
-        let tickets = [failed.clone(), completed, failed, troubled, late.clone(), late, bare];
+        let doubtful = TicketRecord { download_by: None, ..completed.clone() };
+        let tickets = [
+            failed.clone(),
+            completed,
+            failed,
+            troubled,
+            late.clone(),
+            late,
+            bare,
+            doubtful.clone(),
+            doubtful,
+        ];
         let mut out = Vec::new();
         print_advice(&mut out, &fixtures::report(&tickets), Ink(false)).unwrap();
         let expected = "
 What to do
   document_deleted  restore the document, then export again
   timed_out         export again, or split the document
+  may be gone       download the file at once; if it is gone, export the document again
 ";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }

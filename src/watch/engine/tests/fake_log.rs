@@ -96,6 +96,7 @@ impl<S: tracing::Subscriber> Layer<S> for FakeLog {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
+        fields.0.insert("level".to_owned(), event.metadata().level().to_string());
         let is_verdict = event.metadata().target() == VERDICT_TARGET;
         self.with(|log| {
             if let Some(store) = log.durable.as_ref().filter(|_| is_verdict)

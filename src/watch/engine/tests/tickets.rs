@@ -29,6 +29,26 @@ async fn a_ticket_is_polled_until_its_file_is_there() {
     assert_eq!(gaps, [4100, 5300, 6860], "initial 4 s, times 1.3, after each answer");
 }
 
+/// Promise 5: a verdict that may have come too late is no success without a word: it says so at warn, and what to do.
+#[tokio::test(start_paused = true)]
+async fn a_verdict_that_may_come_too_late_says_so() {
+    for (created, level, words) in [
+        (Some(120), "INFO", "completed: file token box, download by "),
+        (Some(720), "WARN", "completed: file token box, may be gone since "),
+        (None, "WARN", "completed: file token box, may be gone: the age of the job is not known; download"),
+    ] {
+        let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, completed()))).tickets("default", ["1"]);
+        let now = bench.wall().as_millis();
+        bench.entries[0].created_at = created.map(|ago| WallTime::from_millis(now - ago * 1000));
+        let outcome = bench.run().await;
+        assert_eq!(outcome.end, End::Done);
+        assert_eq!(bench.store.state_of("1"), TicketState::Completed);
+        let field = |name| bench.log.field(TICKET_COMPLETED, name).unwrap();
+        assert_eq!(field("level"), level);
+        assert!(field("message").contains(words), "{}", field("message"));
+    }
+}
+
 /// Promise 1, as the server counts: by arrival, which is some time between sending and answer.
 #[tokio::test(start_paused = true)]
 async fn no_window_ever_holds_more_than_the_limit() {

@@ -1,0 +1,44 @@
+//! How long an exported file lives, and whether it can still be downloaded. Pure: `now` is an argument.
+
+use std::time::Duration;
+
+use super::{TicketRecord, WallTime};
+
+/// How long the exported file lives after the job's end (download exported file, 2024-06-14).
+pub const ARTEFACT_LIFE: Duration = Duration::from_secs(600);
+
+/// What to do about a file that may be gone, as part of a line.
+pub const MAY_BE_GONE_HINT: &str = "download the file at once; if it is gone, export the document again";
+
+/// Whether the file of a completed ticket can still be downloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// Until then at least.
+    Sure(WallTime),
+    /// It may be gone: it was sure to be there only until then.
+    Passed(WallTime),
+    /// It may be gone: nothing says when the job ended.
+    Unknown,
+    /// It is gone since then: the job had ended by the time of the answer that said so.
+    Over(WallTime),
+}
+
+impl Availability {
+    /// What is known at `now` about the file of a completed ticket.
+    #[must_use]
+    pub fn of(ticket: &TicketRecord, now: WallTime) -> Self {
+        let over = ticket.finished_at.map(|finished| finished + ARTEFACT_LIFE);
+        match (ticket.download_by, over) {
+            (Some(until), _) if until > now => Self::Sure(until),
+            (_, Some(over)) if over <= now => Self::Over(over),
+            (Some(until), _) => Self::Passed(until),
+            (None, _) => Self::Unknown,
+        }
+    }
+
+    /// What was known about the file when the ticket got its verdict.
+    #[must_use]
+    pub fn at_verdict(ticket: &TicketRecord) -> Self {
+        Self::of(ticket, ticket.finished_at.unwrap_or(ticket.first_seen_at))
+    }
+}
