@@ -25,10 +25,10 @@ impl<'a> From<&Report<'a>> for Surroundings<'a> {
     }
 }
 
-/// The user's word for it, else the file's name.
+/// The user's word for it, else the file's name, else the document.
 pub(super) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
     let file = ticket.artefact.as_deref().and_then(|file| file.file_name.as_deref());
-    harmless(ticket.label.as_deref().or(file).unwrap_or("-"))
+    harmless(ticket.label.as_deref().or(file).unwrap_or(ticket.token.as_str()))
 }
 
 /// The file token, else what went wrong.

@@ -181,8 +181,8 @@ mod tests {
 STATE      TICKET               APP      NAME        AGE    POLLS  RESULT                       WHEN
 completed  6933093124755412345  default  周报, \"Q4\"  4 min  3      boxcnxe5OdjlAkNgSNdsJvabcef  download within 8 min
 failed     7000000000000000001  lark     =1+1        3 h    12     document_deleted (111)       ended 2 h ago
-pending    7000000000000000002  default  -           90 s   7      network                      poll in 12 s
-pending    7000000000000000003  default  -           90 s   0      -                            poll due
+pending    7000000000000000002  default  doxcnBBBB   90 s   7      network                      poll in 12 s
+pending    7000000000000000003  default  doxcnCCCC   90 s   0      -                            poll due
 
 What to do
   document_deleted  restore the document, then export again
@@ -206,9 +206,9 @@ completed  6933093124755412345  default  报报报报报报报报报报报报报
     boxcnxe5OdjlAkNgSNdsJvabcef, download within 8 min, 4 min old, 3 polls
 failed     7000000000000000001  lark     =1+1
     document_deleted (111), ended 2 h ago, 3 h old, 12 polls
-pending    7000000000000000002  default  -
+pending    7000000000000000002  default  doxcnBBBB
     network, poll in 12 s, 90 s old, 7 polls
-pending    7000000000000000003  default  -
+pending    7000000000000000003  default  doxcnCCCC
     poll due, 90 s old, 0 polls
 ";
         assert!(text.starts_with(expected), "{text}");
@@ -229,8 +229,8 @@ pending    7000000000000000003  default  -
         let cut = on_screen(&tickets, &apps, needed - 20);
         assert!(cut.contains(&format!("{}…  4 min", "x".repeat(11))), "{cut}");
         assert!(on_screen(&tickets, &apps, needed - 21).contains("\n    boxcn"));
-        tickets[0].label = Some("short".into());
-        assert!(!on_screen(&tickets, &apps, needed - 32 + "short".len()).contains("\n    boxcn"));
+        tickets[0].label = Some("short name".into());
+        assert!(!on_screen(&tickets, &apps, needed - 32 + "short name".len()).contains("\n    boxcn"));
     }
 
     #[test]
