@@ -131,14 +131,17 @@ rate_limit = {{ requests = {}, per = "{}s" }}
         LIMIT.1.as_secs()
     );
     let mut list = String::new();
+    // So long ago that they are polled at once: `initial_interval`.
+    let created_at = WallTime::from_millis(WallTime::now().as_millis() - 1000);
     for (number, fate) in fates.iter().enumerate() {
         let (ticket, token) =
             (format!("{}", FIRST_TICKET + number as u64), format!("docbcZVGtv1papC6jAVG{number:03}"));
         fate.begin(sim, &ticket, &token);
         writeln!(
             list,
-            "[[ticket]]\nticket = \"{ticket}\"\ntoken = \"{token}\"\nlabel = \"{}\"\n",
-            fate.label
+            "[[ticket]]\nticket = \"{ticket}\"\ntoken = \"{token}\"\nlabel = \"{}\"\n\
+             created_at = {}\n",
+            fate.label, created_at
         )?;
     }
     fs::write(folder.join("watcher.toml"), config)?;
@@ -154,11 +157,11 @@ fn write_secret(path: &Path) -> io::Result<()> {
 }
 
 fn set_up_log(loaded: &Loaded) -> Outcome<LogHandle> {
-    let colour = Screen::of_stdout().colour;
+    let Screen { colour, width: columns, .. } = Screen::of_stdout();
     let config = &loaded.config.log;
     let state = loaded.config.state.clone();
     let file = config.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
-    let setup = LogSetup::of_process(Format::Text { colour }, config.level.clone(), file)?;
+    let setup = LogSetup::of_process(Format::Text { colour, columns }, config.level.clone(), file)?;
     Ok(log::init(setup)?)
 }
 

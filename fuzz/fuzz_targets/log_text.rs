@@ -5,6 +5,8 @@
 
 #[path = "../../src/fuzzing/deceptive.rs"]
 mod deceptive;
+#[path = "../../src/bin/feishu-export-watcher/log/columns.rs"]
+mod columns;
 #[path = "../../src/bin/feishu-export-watcher/log/fuzzing.rs"]
 mod fuzzing;
 #[path = "../../src/bin/feishu-export-watcher/log/harmless.rs"]

@@ -185,11 +185,11 @@ async fn watch_with(
 }
 
 fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogError> {
-    let Screen { is_terminal: on_terminal, colour, .. } = Screen::of_stdout();
+    let Screen { is_terminal: on_terminal, colour, width: columns } = Screen::of_stdout();
     let format = match config.log.format {
         LogFormat::Json => Format::Json,
-        LogFormat::Text => Format::Text { colour },
-        LogFormat::Auto if on_terminal => Format::Text { colour },
+        LogFormat::Text => Format::Text { colour, columns },
+        LogFormat::Auto if on_terminal => Format::Text { colour, columns },
         LogFormat::Auto => Format::Json,
     };
     let directives = level.unwrap_or_else(|| config.log.level.clone());

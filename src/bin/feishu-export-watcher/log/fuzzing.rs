@@ -207,7 +207,7 @@ fn members_in(body: &str) -> usize {
 }
 
 fn plain() -> TextForm {
-    TextForm { colour: false, zone: TimeZone::UTC }
+    TextForm { colour: false, columns: None, zone: TimeZone::UTC }
 }
 
 /// One line that holds nothing but what it shows, whether or not it has colours.

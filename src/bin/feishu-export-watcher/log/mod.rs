@@ -13,6 +13,7 @@
 //!
 //! This module knows nothing of the rest of the program, so that the demo can use it too.
 
+pub(crate) mod columns;
 #[cfg(test)]
 #[path = "../../../fuzzing/deceptive.rs"]
 mod deceptive;

@@ -70,6 +70,13 @@ impl Record {
         }
     }
 
+    /// A field as text; none if it was not recorded.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.fields.iter().find(|(field, _)| *field == name)?;
+        let (Value::Plain(text) | Value::Text(text)) = value;
+        Some(text)
+    }
+
     fn take(&mut self, field: &Field, value: Value) {
         let name = field.name();
         match (name.strip_prefix("r#").unwrap_or(name), value) {

@@ -31,6 +31,8 @@ pub(crate) enum Format {
     Text {
         /// Whether to colour: a terminal, and `NO_COLOR` unset.
         colour: bool,
+        /// Columns of the terminal, if it is one and says how many.
+        columns: Option<usize>,
     },
 }
 
@@ -109,7 +111,7 @@ pub(crate) fn build(
     let file = setup.file.map(open).transpose()?;
     let form = match setup.format {
         Format::Json => Form::Json,
-        Format::Text { colour } => Form::Text(TextForm { colour, zone: setup.zone }),
+        Format::Text { colour, columns } => Form::Text(TextForm { colour, columns, zone: setup.zone }),
     };
     let suspend = Arc::default();
     let stdout = Stdout::new(setup.stdout, Arc::clone(&suspend));

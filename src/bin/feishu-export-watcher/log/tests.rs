@@ -252,15 +252,24 @@ fn text_on_the_terminal_json_in_the_file() {
     let path = folder.path().join("events.jsonl");
     std::fs::write(&path, "{\"torn").unwrap();
     let out = Fake::default();
-    let text =
-        LogSetup { format: Format::Text { colour: false }, ..setup("info", out.clone(), Some(path.clone())) };
-    settle(&logged(text, || verdict(7))).unwrap();
-    assert!(out.text().ends_with(" INFO  ticket.completed  ready  number=7\n"), "{}", out.text());
+    let text = LogSetup {
+        format: Format::Text { colour: false, columns: None },
+        ..setup("info", out.clone(), Some(path.clone()))
+    };
+    let both = || {
+        warn!(target: OWN, event = "app.paused", "paused");
+        info!(target: VERDICT_TARGET, event = "ticket.completed", label = "weekly", state = "completed", file_token = "box", "ready");
+    };
+    settle(&logged(text, both)).unwrap();
+    let shown = out.text();
+    let shown: Vec<_> = shown.lines().collect();
+    assert!(shown[0].ends_with(" WARN  app.paused  paused"), "{shown:?}");
+    assert!(shown[1].contains(" completed  weekly ") && shown[1].ends_with(" box"), "{shown:?}");
     let file = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = file.lines().collect();
     assert_eq!(lines[0], "{\"torn");
-    assert_eq!(messages(lines[1]), ["ready"]);
-    assert_eq!(lines.len(), 2);
+    assert_eq!(messages(lines[2]), ["ready"]);
+    assert_eq!(lines.len(), 3);
 }
 
 #[test]

@@ -1,47 +1,25 @@
-//! Text measured in columns of the screen: a Chinese character takes two, a combining mark none.
+//! Cells of a table: text that is padded to columns of the screen.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anstyle::Style;
-use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+
+pub(super) use crate::log::columns::{cut, width};
 
 /// Space between two columns.
 pub(super) const GAP: usize = 2;
 
-/// The columns that a text takes.
-pub(super) fn width(text: &str) -> usize {
-    text.width()
-}
-
-/// The text, cut to so many columns. What a reader takes for one character stays whole.
-pub(super) fn cut(text: Cow<'_, str>, columns: usize) -> Cow<'_, str> {
-    if text.width() <= columns {
-        return text;
-    }
-    let mut end = 0;
-    let mut taken = 0;
-    for (start, character) in text.grapheme_indices(true) {
-        taken += character.width();
-        if taken >= columns {
-            break;
-        }
-        end = start + character.len();
-    }
-    Cow::Owned(format!("{}…", &text[..end]))
-}
-
 /// Writes the text in that style, and spaces up to so many columns.
 pub(super) fn write_padded(out: &mut impl Write, text: &str, style: Style, columns: usize) -> io::Result<()> {
     // Counted here, because `{:<}` counts characters, and takes those of a style for text.
-    let padding = columns.saturating_sub(text.width());
+    let padding = columns.saturating_sub(width(text));
     write!(out, "{style}{text}{style:#}{:padding$}", "")
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use unicode_width::UnicodeWidthStr as _;
 
     use super::super::fixtures::odd_text;
     use super::*;
