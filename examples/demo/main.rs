@@ -14,6 +14,7 @@ mod log;
 #[expect(unused_imports, reason = "the demo uses a part of it")]
 mod status_output;
 #[path = "../../src/bin/feishu-export-watcher/terminal.rs"]
+#[expect(dead_code, reason = "the demo uses a part of it")]
 mod terminal;
 #[path = "../../src/bin/feishu-export-watcher/words.rs"]
 mod words;

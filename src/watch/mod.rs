@@ -30,6 +30,6 @@ pub use announce::Announcer;
 pub use engine::{Command, Controls, Settings, Setup, watch};
 pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
-pub use outcome::{End, Outcome, WatchError};
+pub use outcome::{End, NAMED_MAX, Outcome, WatchError};
 pub use snapshot::{AppView, PauseView, Snapshot};
 pub use tickets::Counts;

@@ -3,8 +3,11 @@
 use thiserror::Error;
 
 use super::tickets::Counts;
-use crate::domain::{AppName, PauseReason, TicketState};
+use crate::domain::{AppName, PauseReason, TicketRecord, TicketState};
 use crate::store::StoreError;
+
+/// So many tickets are named at the end of a run; the others are counted.
+pub const NAMED_MAX: usize = 10;
 
 /// How a run ended, and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,11 @@ pub struct Outcome {
     pub paused: Vec<(AppName, PauseReason)>,
     /// Apps that could not be reached at the end, with tickets pending.
     pub unreached: Vec<AppName>,
+    /// Tickets of the list that want a person's look, at most [`NAMED_MAX`]: those that failed or timed out, then
+    /// completed ones whose files may have been gone when the verdict came.
+    pub named: Vec<TicketRecord>,
+    /// Completed tickets of the list whose files may have been gone when the verdict came.
+    pub doubtful: usize,
     /// Verdicts that could not be announced; the next start announces them.
     pub unannounced: usize,
 }

@@ -72,7 +72,16 @@ mod tests {
 
     fn outcome(end: End, states: &[TicketState]) -> Outcome {
         let listed: Counts = states.iter().copied().collect();
-        Outcome { end, listed, paused: Vec::new(), unreached: Vec::new(), saved: true, unannounced: 0 }
+        Outcome {
+            end,
+            listed,
+            paused: Vec::new(),
+            unreached: Vec::new(),
+            named: Vec::new(),
+            doubtful: 0,
+            saved: true,
+            unannounced: 0,
+        }
     }
 
     #[test]

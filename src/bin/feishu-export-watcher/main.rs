@@ -4,6 +4,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod args;
+mod batch;
 mod check;
 mod config_file;
 mod core_dump;

@@ -1,6 +1,6 @@
 //! `run`: the watcher at work, and its last words.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,17 +8,20 @@ use feishu_export_watcher::config::{Config, ConfigError, Loaded, LogFormat, Serv
 use feishu_export_watcher::domain::{TicketState, WallTime};
 use feishu_export_watcher::watch::{End, Meters, Outcome, Snapshot};
 use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
+use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{ConfigArgument, RunArguments};
+use crate::batch::print_batch;
 use crate::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
 use crate::notify::Notifier;
 use crate::progress::Progress;
 use crate::server::Server;
 use crate::signals::Signals;
 use crate::terminal::Screen;
-use crate::{complain, config_file, exit, log, tell};
+use crate::words::grouped;
+use crate::{complain, config_file, exit, log, status_output, tell};
 
 /// Lines that are still on their way at the end may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -64,6 +67,7 @@ async fn watch_all(config: PathBuf, check: &str, arguments: RunArguments) -> Res
             _ => exit::UNEXPECTED,
         }
     })?;
+    let config = loaded.config.path.to_path_buf();
     let options = RunOptions { until_done: arguments.until_done, deadline: arguments.deadline };
     let state = loaded.config.state.path.clone();
     let wanted = loaded.config.server;
@@ -82,7 +86,7 @@ async fn watch_all(config: PathBuf, check: &str, arguments: RunArguments) -> Res
     let flushed = log.flush(LAST_WORDS).await;
     let outcome = ended.map_err(|error| refuse(&error, check))?;
     if options.until_done {
-        summarise(&outcome, &state);
+        summarise(&outcome, &config, &state);
     }
     if !outcome.saved {
         tell(&format!("error: the state file {} could not be written at the end", state.display()));
@@ -200,16 +204,22 @@ fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogEr
 }
 
 /// The last words of a batch, for people.
-fn summarise(outcome: &Outcome, state: &Path) {
+fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
     let of = |state| outcome.listed.of(state);
+    let doubtful = match outcome.doubtful {
+        0 => String::new(),
+        1 => " (1 file may be gone)".to_owned(),
+        more => format!(" ({} files may be gone)", grouped(more)),
+    };
     tell(&format!(
-        "{} completed, {} failed, {} timed out, {} pending; state file {}",
+        "{} completed{doubtful}, {} failed, {} timed out, {} pending; state file {}",
         of(TicketState::Completed),
         of(TicketState::Failed),
         of(TicketState::TimedOut),
         of(TicketState::Pending),
         state.display()
     ));
+    name_tickets(outcome, config);
     if outcome.end == End::Deadline {
         tell("the deadline passed; run again to go on");
     }
@@ -219,4 +229,29 @@ fn summarise(outcome: &Outcome, state: &Path) {
     for app in &outcome.unreached {
         tell(&format!("app {app} is failing; the log says why (app.degraded)"));
     }
+}
+
+/// Which tickets failed or may have lost their files, and what to do.
+fn name_tickets(outcome: &Outcome, config: &Path) {
+    let report = status_output::Report {
+        tickets: &outcome.named,
+        omitted: (outcome.unsuccessful() + outcome.doubtful).saturating_sub(outcome.named.len()),
+        summary: outcome.listed.into(),
+        apps: &[],
+        is_watched: false,
+        now: WallTime::now(),
+        zone: TimeZone::UTC,
+        screen: Screen::of_stderr(),
+    };
+    let more = format!("feishu-export-watcher status --config {}", quoted(&config.display().to_string()));
+    let mut text = Vec::new();
+    // Nothing is as sure to be taken as memory; and the exit code says it as well.
+    let _ = print_batch(&mut text, &report, &more);
+    let _ = io::stderr().write_all(&text);
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,@%".contains(character);
+    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }

@@ -1,11 +1,12 @@
-//! What standard output can show, as far as text for people depends on it.
+//! What standard output and standard error can show, as far as text for people depends on it.
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 
 use terminal_size::{Width, terminal_size_of};
 
-/// Standard output as people see it.
+/// A stream as people see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Screen {
     /// Whether it is a terminal at all.
@@ -22,12 +23,21 @@ impl Screen {
 
     /// What standard output is.
     pub(crate) fn of_stdout() -> Self {
-        if !io::stdout().is_terminal() {
+        Self::of(io::stdout())
+    }
+
+    /// What standard error is.
+    pub(crate) fn of_stderr() -> Self {
+        Self::of(io::stderr())
+    }
+
+    fn of(stream: impl IsTerminal + AsFd) -> Self {
+        if !stream.is_terminal() {
             return Self::NONE;
         }
         let set = |name| env::var_os(name).filter(|value| !value.is_empty());
         let is_plain = set("NO_COLOR").is_some() || set("TERM").is_none_or(|term| term == "dumb");
-        let width = terminal_size_of(io::stdout()).map(|(Width(columns), _)| usize::from(columns));
+        let width = terminal_size_of(stream).map(|(Width(columns), _)| usize::from(columns));
         Self { is_terminal: true, width: width.filter(|columns| *columns > 0), colour: !is_plain }
     }
 }

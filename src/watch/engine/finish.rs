@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::Engine;
 use super::writes::commit;
 use crate::crash_points::CrashPoint;
+use crate::domain::{Availability, TicketRecord, TicketState};
 use crate::feishu::ExportApi;
 use crate::store::Store;
 use crate::watch::announce::Announcer;
 use crate::watch::app_state::AppState;
-use crate::watch::outcome::{End, Outcome};
+use crate::watch::outcome::{End, NAMED_MAX, Outcome};
 use crate::watch::report;
 
 /// The last verdicts may take this long to be committed and logged; a log that stalls must not hold up
@@ -29,11 +30,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.show(self.clock.now());
         let now = self.clock.now().at;
         let saved = tokio::time::timeout(WRITE_WITHIN, self.write_rest()).await.unwrap_or(false);
+        let (named, doubtful) = self.named();
         let outcome = Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
             listed: self.listed(),
             paused: self.waiting(|app| Some((app.app.name.clone(), app.pauses(now).next()?.1.reason))),
             unreached: self.waiting(|app| app.is_degraded().then(|| app.app.name.clone())),
+            named,
+            doubtful,
             saved,
             unannounced: self.ledger.unannounced(),
         };
@@ -45,6 +49,15 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn waiting<T>(&self, look: impl Fn(&AppState) -> Option<T>) -> Vec<T> {
         let apps = self.apps.iter().enumerate().filter(|(place, _)| self.tickets.pending_of(*place) > 0);
         apps.filter_map(|(_, app)| look(app)).collect()
+    }
+
+    /// The listed tickets that want a person's look, as far as they are named, and how many files may be gone.
+    fn named(&self) -> (Vec<TicketRecord>, usize) {
+        let listed =
+            || self.tickets.iter().map(|(_, slot)| &slot.record).filter(|it| it.unlisted_since.is_none());
+        let failed = listed().filter(|it| matches!(it.state, TicketState::Failed | TicketState::TimedOut));
+        let doubtful = || listed().filter(|ticket| is_doubtful(ticket));
+        (failed.chain(doubtful()).take(NAMED_MAX).cloned().collect(), doubtful().count())
     }
 
     /// A request that is given up may still be on its way to the server: its slot is held as if it had been waited for.
@@ -96,4 +109,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
         }
     }
+}
+
+/// Whether the ticket completed and its file may have been gone by then.
+fn is_doubtful(ticket: &TicketRecord) -> bool {
+    ticket.state == TicketState::Completed
+        && !matches!(Availability::at_verdict(ticket), Availability::Sure(_))
 }

@@ -26,13 +26,13 @@ impl<'a> From<&Report<'a>> for Surroundings<'a> {
 }
 
 /// The user's word for it, else the file's name, else the document.
-pub(super) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
+pub(crate) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
     let file = ticket.artefact.as_deref().and_then(|file| file.file_name.as_deref());
     harmless(ticket.label.as_deref().or(file).unwrap_or(ticket.token.as_str()))
 }
 
 /// The file token, else what went wrong.
-pub(super) fn result(ticket: &TicketRecord) -> Cow<'_, str> {
+pub(crate) fn result(ticket: &TicketRecord) -> Cow<'_, str> {
     match (&ticket.artefact, &ticket.error) {
         (Some(file), _) => harmless(&file.file_token),
         (None, Some(failure)) => trouble(failure),

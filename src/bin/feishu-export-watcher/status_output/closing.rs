@@ -43,7 +43,7 @@ pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>, ink: Ink) ->
 
 /// What to do about the failures among the tickets that are shown, and about files that may be gone, each kind once,
 /// in the order in which they come up.
-pub(super) fn print_advice(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
+pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
     let mut advice: Vec<(&str, &str)> = Vec::new();
     for ticket in report.tickets {
         let found = match (ticket.state, ticket.error.as_deref().map(|failure| failure.kind)) {

@@ -7,10 +7,10 @@ use anstyle::Style;
 pub(super) use crate::log::columns::{cut, width};
 
 /// Space between two columns.
-pub(super) const GAP: usize = 2;
+pub(crate) const GAP: usize = 2;
 
 /// Writes the text in that style, and spaces up to so many columns.
-pub(super) fn write_padded(out: &mut impl Write, text: &str, style: Style, columns: usize) -> io::Result<()> {
+pub(crate) fn write_padded(out: &mut impl Write, text: &str, style: Style, columns: usize) -> io::Result<()> {
     // Counted here, because `{:<}` counts characters, and takes those of a style for text.
     let padding = columns.saturating_sub(width(text));
     write!(out, "{style}{text}{style:#}{:padding$}", "")

@@ -19,10 +19,10 @@ use super::{Report, Summary};
 use crate::terminal::Screen;
 
 /// 2026-11-22 10:00 UTC.
-pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
+pub(crate) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 
 /// A moment so many seconds after [`NOW`].
-pub(super) fn after(seconds: f64) -> WallTime {
+pub(crate) fn after(seconds: f64) -> WallTime {
     WallTime::from_millis(NOW.as_millis() + (seconds * 1000.0) as i64)
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn tickets() -> [TicketRecord; 4] {
 }
 
 /// One that came to an end so many seconds after [`NOW`].
-pub(super) fn ended(ticket: &str, state: TicketState, seconds: f64) -> TicketRecord {
+pub(crate) fn ended(ticket: &str, state: TicketState, seconds: f64) -> TicketRecord {
     TicketRecord { state, finished_at: Some(after(seconds)), ..pending("default", ticket, "doxcn") }
 }
 
@@ -147,7 +147,7 @@ pub(super) fn pause(app: &str, reason: PauseReason) -> PauseRecord {
 }
 
 /// A report on these tickets alone, for a pipe.
-pub(super) fn report(tickets: &[TicketRecord]) -> Report<'_> {
+pub(crate) fn report(tickets: &[TicketRecord]) -> Report<'_> {
     Report {
         tickets,
         omitted: 0,

@@ -7,13 +7,13 @@
 
 mod apps;
 mod attention;
-mod cells;
-mod closing;
-mod columns;
+pub(crate) mod cells;
+pub(crate) mod closing;
+pub(crate) mod columns;
 mod csv;
 mod json;
 mod relative;
-mod style;
+pub(crate) mod style;
 mod summary;
 mod table;
 mod view;

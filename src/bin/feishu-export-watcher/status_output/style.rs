@@ -3,15 +3,15 @@
 use anstyle::{AnsiColor, Style};
 use feishu_export_watcher::domain::TicketState;
 
-pub(super) const PLAIN: Style = Style::new();
-pub(super) const HEAD: Style = Style::new().bold();
-pub(super) const DIM: Style = Style::new().dimmed();
-pub(super) const GOOD: Style = AnsiColor::Green.on_default();
-pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
-pub(super) const BAD: Style = AnsiColor::Red.on_default();
+pub(crate) const PLAIN: Style = Style::new();
+pub(crate) const HEAD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 
 /// The style of a state's name.
-pub(super) const fn of_state(state: TicketState) -> Style {
+pub(crate) const fn of_state(state: TicketState) -> Style {
     match state {
         TicketState::Pending => PLAIN,
         TicketState::Completed => GOOD,
@@ -22,11 +22,11 @@ pub(super) const fn of_state(state: TicketState) -> Style {
 
 /// Whether styles are shown.
 #[derive(Clone, Copy)]
-pub(super) struct Ink(pub(super) bool);
+pub(crate) struct Ink(pub(crate) bool);
 
 impl Ink {
     /// The style, or none.
-    pub(super) const fn of(self, style: Style) -> Style {
+    pub(crate) const fn of(self, style: Style) -> Style {
         if self.0 { style } else { PLAIN }
     }
 }

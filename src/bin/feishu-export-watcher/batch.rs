@@ -1,0 +1,97 @@
+//! What a batch says of its tickets at its end: those that failed, those whose files may be gone, and what to do.
+
+use std::io::{self, Write};
+
+use feishu_export_watcher::domain::{Availability, TicketRecord, TicketState, WallTime};
+
+use crate::log::columns::{cut, width};
+use crate::status_output::columns::{GAP, write_padded};
+use crate::status_output::style::{self, Ink};
+use crate::status_output::{Report, cells, closing};
+use crate::words::grouped;
+
+/// Columns of the longest state.
+const STATE: usize = 9;
+
+/// Columns of the screen that a name may take at most …
+const NAME_MAX: usize = 32;
+
+/// … and what it is left at least.
+const NAME_MIN: usize = 8;
+
+/// Prints a row a ticket, how many more there are and how they are shown, then what to do.
+///
+/// # Errors
+/// Whatever `out` says.
+pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str) -> io::Result<()> {
+    let ink = Ink(report.screen.colour);
+    let results: Vec<_> = report.tickets.iter().map(|ticket| result(ticket, report.now)).collect();
+    let widest = results.iter().map(|result| width(result)).max().unwrap_or_default();
+    let room = match report.screen.width {
+        Some(screen) => screen.saturating_sub(STATE + widest + 3 * GAP).clamp(NAME_MIN, NAME_MAX),
+        None => NAME_MAX,
+    };
+    let names: Vec<_> = report.tickets.iter().map(|ticket| cut(cells::name(ticket), room)).collect();
+    let widest = names.iter().map(|name| width(name)).max().unwrap_or_default();
+    for ((ticket, name), result) in report.tickets.iter().zip(&names).zip(&results) {
+        let state = ticket.state.as_str().replace('_', " ");
+        write!(out, "{:GAP$}", "")?;
+        write_padded(out, &state, ink.of(style::of_state(ticket.state)), STATE + GAP)?;
+        write_padded(out, name, style::PLAIN, widest + GAP)?;
+        writeln!(out, "{result}")?;
+    }
+    if report.omitted > 0 {
+        writeln!(out, "{:GAP$}and {} more: {more}", "", grouped(report.omitted))?;
+    }
+    closing::print_advice(out, report, ink)
+}
+
+/// The file token with what is known of the file, else the reason.
+fn result(ticket: &TicketRecord, now: WallTime) -> String {
+    let result = cells::result(ticket);
+    match ticket.state {
+        TicketState::Completed => match Availability::of(ticket, now) {
+            Availability::Over(_) => format!("{result}, gone: export again"),
+            _ => format!("{result}, may be gone"),
+        },
+        TicketState::TimedOut if ticket.error.is_none() => "no result within give_up_after".to_owned(),
+        _ => result.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status_output::fixtures::{self, NOW, after, ended, tickets};
+    use crate::terminal::Screen;
+
+    /// Promise: at its end a batch names what failed, by label, and says what to do, on eighty columns.
+    #[test]
+    fn what_failed_is_named() {
+        let [completed, failed, ..] = tickets();
+        let doubtful = TicketRecord { download_by: None, ..completed.clone() };
+        let gone = TicketRecord { download_by: None, finished_at: Some(after(-700.0)), ..completed };
+        let named = [failed, ended("9", TicketState::TimedOut, -5.0), doubtful, gone];
+        let screen = Screen { is_terminal: true, width: Some(80), colour: false };
+        let report = Report { omitted: 12, screen, now: NOW, ..fixtures::report(&named) };
+        let mut out = Vec::new();
+        print_batch(&mut out, &report, "feishu-export-watcher status").unwrap();
+        let said = String::from_utf8(out).unwrap();
+        assert_eq!(
+            said,
+            "  failed     =1+1        document_deleted (111)
+  timed out  doxcn       no result within give_up_after
+  completed  周报, \"Q4\"  boxcnxe5OdjlAkNgSNdsJvabcef, may be gone
+  completed  周报, \"Q4\"  boxcnxe5OdjlAkNgSNdsJvabcef, gone: export again
+  and 12 more: feishu-export-watcher status
+
+What to do
+  document_deleted  restore the document, then export again
+  timed_out         export again, or split the document
+  may be gone       download the file at once; if it is gone, export the
+                    document again
+"
+        );
+        assert!(said.lines().all(|line| width(line) <= 80));
+    }
+}
