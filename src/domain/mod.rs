@@ -16,6 +16,7 @@ mod near_miss;
 mod pause;
 mod secret_text;
 mod ticket;
+mod trouble;
 mod wall_time;
 
 pub use advice::{Advice, Help};
@@ -36,4 +37,5 @@ pub use ticket::{
     Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, ExportRequest, Progress, TicketId, TicketKey, TicketRecord,
     TicketState, WatchEntry, WatchList,
 };
+pub use trouble::{AppCondition, Trouble, TroubleCause};
 pub use wall_time::WallTime;
