@@ -17,6 +17,7 @@ mod status_output;
 #[expect(dead_code, reason = "the demo uses a part of it")]
 mod terminal;
 #[path = "../../src/bin/feishu-export-watcher/words.rs"]
+#[expect(dead_code, reason = "the demo uses a part of it")]
 mod words;
 
 use std::fmt::Write as _;

@@ -9,8 +9,8 @@ use thiserror::Error;
 use super::known_app::{UnknownApp, known_app};
 use super::label_pattern::LabelPattern;
 use crate::config::{ConfigError, Glance, Problem, glance};
-use crate::domain::{AppName, Endpoint, TicketRecord, TicketState};
-use crate::store::{Holder, Known, PauseRecord, StoreError, holder, read_only};
+use crate::domain::{AppName, TicketRecord, TicketState, Trouble};
+use crate::store::{Holder, Known, StoreError, TroubleRecord, holder, read_only};
 use crate::watch::Counts;
 
 /// Which tickets are asked for. What is empty leaves nothing out.
@@ -69,8 +69,8 @@ pub struct AppReport {
     pub counts: Counts,
     /// Whether `watcher.toml` has it; none if that can't be told.
     pub is_configured: Option<bool>,
-    /// The pause in force, as far as is known.
-    pub pause: Option<PauseRecord>,
+    /// What is wrong with it, as far as is known; none where no watcher runs.
+    pub trouble: Option<Trouble>,
 }
 
 /// Why nothing can be shown.
@@ -96,15 +96,15 @@ pub fn status(config: &Path, query: &StatusQuery) -> Result<StatusReport, Status
     let Glance { state: path, apps: configured, problems } = glance(config)?;
     let found = read_only(&path)?;
     let exists = found.is_some();
-    let Known { mut tickets, pauses } = found.unwrap_or_default();
+    let Known { mut tickets, troubles } = found.unwrap_or_default();
     let watcher = match holder(&path) {
         Ok(Some(holder)) => WatcherPresence::Running(holder),
         Ok(None) => WatcherPresence::Absent,
         Err(error) => WatcherPresence::Unknown(error),
     };
     // What a watcher wrote that is gone is no longer in force.
-    let pauses = if matches!(watcher, WatcherPresence::Absent) { Vec::new() } else { pauses };
-    let apps = apps(&tickets, configured.as_deref(), &pauses);
+    let troubles = if matches!(watcher, WatcherPresence::Absent) { Vec::new() } else { troubles };
+    let apps = apps(&tickets, configured.as_deref(), &troubles);
     for name in &query.apps {
         known_app(name, apps.iter().map(|app| &app.name))?;
     }
@@ -113,8 +113,12 @@ pub fn status(config: &Path, query: &StatusQuery) -> Result<StatusReport, Status
     Ok(StatusReport { path, exists, problems, watcher, apps, tickets })
 }
 
-/// Every app that has a ticket, is configured or is paused.
-fn apps(tickets: &[TicketRecord], configured: Option<&[AppName]>, pauses: &[PauseRecord]) -> Vec<AppReport> {
+/// Every app that has a ticket, is configured or is in trouble.
+fn apps(
+    tickets: &[TicketRecord],
+    configured: Option<&[AppName]>,
+    troubles: &[TroubleRecord],
+) -> Vec<AppReport> {
     let mut counts: BTreeMap<&AppName, Counts> = BTreeMap::new();
     for ticket in tickets {
         counts.entry(&ticket.key.app).or_default().add(ticket.state);
@@ -123,21 +127,15 @@ fn apps(tickets: &[TicketRecord], configured: Option<&[AppName]>, pauses: &[Paus
         .keys()
         .copied()
         .chain(configured.unwrap_or_default())
-        .chain(pauses.iter().map(|pause| &pause.app))
+        .chain(troubles.iter().map(|record| &record.app))
         .collect();
     let report = |name: &AppName| AppReport {
         name: name.clone(),
         counts: counts.get(name).copied().unwrap_or_default(),
         is_configured: configured.map(|configured| configured.contains(name)),
-        pause: pause_of(name, pauses),
+        trouble: troubles.iter().find(|record| record.app == *name).map(|record| record.trouble.clone()),
     };
     names.into_iter().map(report).collect()
-}
-
-/// The pause that holds the app's polls up. One of the polls themselves tells more than one of its tokens.
-fn pause_of(app: &AppName, pauses: &[PauseRecord]) -> Option<PauseRecord> {
-    let of_app = pauses.iter().filter(|pause| pause.app == *app);
-    of_app.min_by_key(|pause| pause.endpoint != Endpoint::Query).cloned()
 }
 
 fn is_asked_for(ticket: &TicketRecord, query: &StatusQuery) -> bool {
@@ -151,7 +149,7 @@ fn is_asked_for(ticket: &TicketRecord, query: &StatusQuery) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DocumentToken, PauseReason, TicketId, TicketKey, WallTime, WatchEntry};
+    use crate::domain::{DocumentToken, Endpoint, PauseReason, TicketId, TicketKey, WallTime, WatchEntry};
 
     fn ticket(app: &str, state: TicketState) -> TicketRecord {
         let entry = WatchEntry {
@@ -165,24 +163,24 @@ mod tests {
         TicketRecord { state, ..TicketRecord::new(entry, WallTime::from_millis(1)) }
     }
 
-    fn pause(app: &str, endpoint: Endpoint) -> PauseRecord {
-        let (since, reason) = (WallTime::from_millis(1), PauseReason::ScopeMissing);
-        PauseRecord { app: AppName::new(app), endpoint, reason, since, until: None, next: since }
+    fn trouble(app: &str) -> TroubleRecord {
+        let at = WallTime::from_millis(1);
+        let trouble = Trouble::from_pause(Endpoint::Token, PauseReason::ScopeMissing, at, None, at);
+        TroubleRecord { app: AppName::new(app), trouble }
     }
 
-    /// Promise: an app is there if anybody knows it, once, with all its tickets and the pause that matters most.
+    /// Promise: an app is there if anybody knows it, once, with all its tickets and its trouble.
     #[test]
     fn apps_come_from_everywhere() {
         use TicketState::{Failed, Pending};
         let tickets = [ticket("old", Pending), ticket("old", Failed), ticket("new", Pending)];
-        let pauses =
-            [pause("new", Endpoint::Token), pause("new", Endpoint::Query), pause("idle", Endpoint::Token)];
+        let troubles = [trouble("idle"), trouble("new")];
         let configured = ["new", "idle"].map(AppName::new);
-        let found = apps(&tickets, Some(&configured), &pauses);
+        let found = apps(&tickets, Some(&configured), &troubles);
         let names: Vec<_> = found.iter().map(|app| (app.name.as_str(), app.is_configured)).collect();
         assert_eq!(names, [("idle", Some(true)), ("new", Some(true)), ("old", Some(false))]);
-        let endpoints: Vec<_> = found.iter().map(|app| app.pause.as_ref().map(|it| it.endpoint)).collect();
-        assert_eq!(endpoints, [Some(Endpoint::Token), Some(Endpoint::Query), None]);
+        let troubled: Vec<_> = found.iter().map(|app| app.trouble.is_some()).collect();
+        assert_eq!(troubled, [true, true, false]);
         assert_eq!((found[2].counts.of(Pending), found[2].counts.of(Failed)), (1, 1));
         let unknown = apps(&tickets, None, &[]);
         assert!(unknown.len() == 2 && unknown.iter().all(|app| app.is_configured.is_none()));

@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use super::StoreError;
-use crate::domain::{AppName, BudgetKey, Endpoint, Month, PauseReason, TicketKey, TicketRecord, WallTime};
+use crate::domain::{AppName, BudgetKey, Endpoint, Month, TicketKey, TicketRecord, Trouble, WallTime};
 
 /// Where the engine keeps what must not be lost. Cloned into every commit, hence cheap to clone.
 pub trait Store: Clone + Send + Sync + 'static {
@@ -57,8 +57,8 @@ pub struct Batch {
     pub tallies: Vec<Tally>,
     /// Budgets, that is hosts and app ids, under which a proper answer ever came.
     pub proven: Vec<BudgetKey>,
-    /// Every pause in force, if that changed.
-    pub pauses: Option<Vec<PauseRecord>>,
+    /// Every app in trouble, if that changed.
+    pub troubles: Option<Vec<TroubleRecord>>,
     /// Retries up to this one are carried out.
     pub retried: Option<RetryId>,
     /// Whether the process is about to end in good order.
@@ -72,7 +72,7 @@ impl Batch {
         self.tickets.is_empty()
             && self.forgotten.is_empty()
             && self.released.is_empty()
-            && self.pauses.is_none()
+            && self.troubles.is_none()
             && self.retried.is_none()
             && !self.clean_stop
     }
@@ -123,21 +123,13 @@ pub struct Tally {
     pub requests: u64,
 }
 
-/// A pause in force, for those who read the state file.
+/// An app in trouble, for those who read the state file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PauseRecord {
-    /// Whose.
+pub struct TroubleRecord {
+    /// The app.
     pub app: AppName,
-    /// What may not be asked.
-    pub endpoint: Endpoint,
-    /// Why.
-    pub reason: PauseReason,
-    /// Since when.
-    pub since: WallTime,
-    /// When it ends, if that can be known.
-    pub until: Option<WallTime>,
-    /// When it ends by itself, or when it is next tried whether it is over.
-    pub next: WallTime,
+    /// What is wrong.
+    pub trouble: Trouble,
 }
 
 /// The id of a request by `retry`. Later ones are greater.
@@ -158,8 +150,8 @@ pub struct Retry {
 pub struct Known {
     /// Every ticket, ordered by app and ticket.
     pub tickets: Vec<TicketRecord>,
-    /// The pauses that were in force when the watcher last wrote; old news unless it [runs](super::holder).
-    pub pauses: Vec<PauseRecord>,
+    /// The apps that were in trouble when the watcher last wrote, each once; old news unless it [runs](super::holder).
+    pub troubles: Vec<TroubleRecord>,
 }
 
 /// What the state file knew.

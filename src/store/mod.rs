@@ -22,7 +22,6 @@ pub(crate) mod fuzzing;
 mod lock;
 mod open_files;
 mod own_reader;
-mod pauses;
 mod reader;
 mod retries;
 mod rows;
@@ -30,10 +29,11 @@ mod schema;
 mod sqlite;
 #[cfg(test)]
 mod testing;
+mod troubles;
 mod writer;
 
 pub use api::{
-    Batch, CommitError, Known, Loaded, PauseRecord, Release, ReleaseId, Retry, RetryId, Store, Tally,
+    Batch, CommitError, Known, Loaded, Release, ReleaseId, Retry, RetryId, Store, Tally, TroubleRecord,
 };
 pub use error::StoreError;
 pub use lock::{Holder, holder};

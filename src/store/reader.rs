@@ -10,19 +10,19 @@ use rusqlite::{Connection, ErrorCode};
 use super::connect::{self, LOG_HEADER, ReadOnly};
 use super::file::{self, Fingerprint};
 use super::schema::{self, Found};
-use super::{Known, StoreError, pauses, rows};
+use super::{Known, StoreError, rows, troubles};
 
 /// How often a reading is tried that collides with a watcher's start or stop; each takes milliseconds.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The schema version that brought the table of pauses.
-const FIRST_WITH_PAUSES: i64 = 3;
+/// The schema version that brought the table of apps in trouble.
+const FIRST_WITH_TROUBLES: i64 = 4;
 
 /// How long SQLite itself waits within one reading.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Reads every ticket, and the pauses, from the state file at `path`, as last committed; none where there is
+/// Reads every ticket, and the apps in trouble, from the state file at `path`, as last committed; none where there is
 /// no state yet: no file, an empty one, or a database without tables. Blocks, at most
 /// a few seconds.
 ///
@@ -34,12 +34,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 pub fn read_only(path: &Path) -> Result<Option<Known>, StoreError> {
     read(path, |connection, version| {
         let tickets = rows::tickets(connection, path)?;
-        let pauses = if version < FIRST_WITH_PAUSES {
+        let troubles = if version < FIRST_WITH_TROUBLES {
             Vec::new()
         } else {
-            pauses::read(connection).map_err(StoreError::reading(path))?
+            troubles::read(connection).map_err(StoreError::reading(path))?
         };
-        Ok(Known { tickets, pauses })
+        Ok(Known { tickets, troubles })
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, Row, params};
 
 use super::cells::{Cells, Shared, Source, millis, signed};
-use super::{Batch, Loaded, Release, ReleaseId, RetryId, StoreError, Tally, pauses, retries};
+use super::{Batch, Loaded, Release, ReleaseId, RetryId, StoreError, Tally, retries, troubles};
 use crate::domain::{
     Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, ExportRequest, Failure, Month, Progress,
     TicketId, TicketKey, TicketRecord, TicketState, WallTime, large_vec,
@@ -58,8 +58,8 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     for budget in &batch.proven {
         proven.execute([budget.as_str()])?;
     }
-    if let Some(pauses) = &batch.pauses {
-        pauses::write(connection, pauses)?;
+    if let Some(troubles) = &batch.troubles {
+        troubles::write(connection, troubles)?;
     }
     if let Some(last) = batch.retried {
         retries::remove(connection, last)?;

@@ -13,7 +13,8 @@ const APPLICATION_ID: i32 = 0x4678_5773;
 /// through them.
 ///
 /// 1: tickets, recent requests, how the last run ended. 2: requests a month. 3: pauses in force, and what
-/// was asked for by `retry`. 4: what an export was created with, as the watch list says.
+/// was asked for by `retry`. 4: apps in trouble, one row each, in place of pauses; app ids that are proven; what an
+/// export was created with, as the watch list says.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
 /// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless
@@ -98,6 +99,17 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE tickets ADD COLUMN listed_type TEXT;
     ALTER TABLE tickets ADD COLUMN listed_extension TEXT;
     ALTER TABLE tickets ADD COLUMN sub_id TEXT;
+    DROP TABLE pauses;
+    CREATE TABLE troubles (
+        app TEXT PRIMARY KEY,
+        condition TEXT NOT NULL,
+        endpoint TEXT NOT NULL,
+        cause TEXT NOT NULL,
+        message TEXT,
+        since INTEGER NOT NULL,
+        until INTEGER,
+        next INTEGER
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 

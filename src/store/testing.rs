@@ -7,10 +7,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Batch, PauseRecord, Release, ReleaseId, Tally};
+use super::{Batch, Release, ReleaseId, Tally, TroubleRecord};
 use crate::domain::{
-    AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month, PauseReason, Progress,
-    TicketId, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
+    AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month,
+    PauseReason, Progress, TicketId, TicketKey, TicketRecord, TicketState, Trouble, TroubleCause, WallTime,
+    WatchEntry,
 };
 
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
@@ -93,15 +94,17 @@ pub(super) fn batch(tickets: impl IntoIterator<Item = TicketRecord>) -> Batch {
     Batch { tickets: tickets.into_iter().collect(), ..Batch::default() }
 }
 
-pub(super) fn pause() -> PauseRecord {
-    PauseRecord {
-        app: AppName::new("default"),
+pub(super) fn trouble() -> TroubleRecord {
+    let trouble = Trouble {
+        condition: AppCondition::Paused,
         endpoint: Endpoint::Token,
-        reason: PauseReason::CredentialsRejected,
+        cause: TroubleCause::App(PauseReason::CredentialsRejected),
+        message: Some("app secret invalid".into()),
         since: NOW,
         until: None,
-        next: NOW + Duration::from_secs(2),
-    }
+        next: Some(NOW + Duration::from_secs(2)),
+    };
+    TroubleRecord { app: AppName::new("default"), trouble }
 }
 
 /// Every file of a folder with its bytes, except locks.

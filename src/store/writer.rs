@@ -13,7 +13,7 @@ use super::admission::Host;
 use super::door::Door;
 use super::lock::Lock;
 use super::open_files::{Change, OpenFiles};
-use super::{Batch, Loaded, Retry, RetryId, StoreError, connect, file, pauses, retries, rows};
+use super::{Batch, Loaded, Retry, RetryId, StoreError, connect, file, retries, rows, troubles};
 use crate::crash_points::CrashPoint;
 
 /// Batches that share a transaction at most; bounds how long the first of them waits.
@@ -113,7 +113,7 @@ impl Writer {
         let loaded = rows::load(&transaction, &path)?;
         rows::set_clean(&transaction, false).map_err(failed())?;
         // Those of the process before this one.
-        pauses::write(&transaction, &[]).map_err(failed())?;
+        troubles::write(&transaction, &[]).map_err(failed())?;
         transaction.commit().map_err(failed())?;
         CrashPoint::StateLoaded.pass();
         self.clean = Some(false);

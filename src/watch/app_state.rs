@@ -7,8 +7,12 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::gate::{Gate, Pause};
 use super::meters::AppMeters;
+use super::now::Now;
 use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{App, Credentials, Endpoint, PauseEnd, TicketState};
+use crate::domain::{
+    App, AppCondition, Credentials, Endpoint, ErrorKind, PauseEnd, TicketState, Trouble, WallTime,
+};
+use crate::feishu::Detail;
 use crate::schedule::Queue;
 
 /// So many failing polls in a row …
@@ -19,6 +23,9 @@ const OUTAGE_AFTER: Duration = Duration::from_secs(30);
 
 /// Polls in flight at most during an outage: enough to notice its end, no more load than that.
 const OUTAGE_IN_FLIGHT: usize = 4;
+
+/// So many are shown as the app's trouble.
+const TROUBLE: u32 = 2;
 
 /// A server that has never answered is reported sooner: most likely the address is wrong.
 const NEVER_REACHED: u32 = 2;
@@ -52,6 +59,10 @@ pub(super) struct AppState {
     failing: u32,
     failing_since: Option<Instant>,
     degraded: bool,
+    /// The last of the failing calls.
+    last_failure: Option<FailedCall>,
+    /// What the answer said that began the pause of each endpoint.
+    pause_messages: [Option<Box<str>>; Endpoint::ALL.len()],
     /// Some request was answered in this life of the daemon.
     reached: bool,
 }
@@ -63,6 +74,16 @@ pub(super) struct InLine {
     pub refused: bool,
     /// When it is due.
     pub due: Instant,
+}
+
+/// A call that failed without saying anything about ticket or app.
+#[derive(Clone, Debug)]
+struct FailedCall {
+    endpoint: Endpoint,
+    kind: ErrorKind,
+    message: Option<Box<str>>,
+    /// When the run of failing calls began.
+    since: WallTime,
 }
 
 /// How a poll bears on the app's health.
@@ -94,6 +115,8 @@ impl AppState {
             failing: 0,
             failing_since: None,
             degraded: false,
+            last_failure: None,
+            pause_messages: Default::default(),
             reached: false,
         }
     }
@@ -150,6 +173,23 @@ impl AppState {
         self.gate.pause().into_iter().chain(of_token).any(|pause| pause.reason.ended_by() != PauseEnd::Time)
     }
 
+    /// What is wrong: a pause, else the calls that fail, from the second in a row on.
+    #[must_use]
+    pub(super) fn trouble(&self, now: Instant) -> Option<Trouble> {
+        if let Some((endpoint, pause)) = self.pauses(now).next() {
+            return Some(pause.view().trouble(endpoint, self.pause_messages[endpoint as usize].clone()));
+        }
+        let FailedCall { endpoint, kind, message, since } = self.last_failure.clone()?;
+        let condition = if self.degraded { AppCondition::Degraded } else { AppCondition::Active };
+        let shows = self.degraded || self.failing >= TROUBLE;
+        shows.then(|| Trouble::from_calls(condition, endpoint, kind, since).with_message(message))
+    }
+
+    /// Notes the answer that began a pause of the endpoint.
+    pub(super) fn note_pause(&mut self, endpoint: Endpoint, detail: &Detail) {
+        self.pause_messages[endpoint as usize].clone_from(&detail.message);
+    }
+
     /// How many polls may be in flight at once, given the configured number.
     #[must_use]
     pub(super) fn in_flight_max(&self, configured: usize) -> usize {
@@ -163,10 +203,19 @@ impl AppState {
     }
 
     /// A poll, or the fetch of a token, failed without saying anything about ticket or app.
-    pub(super) fn call_failed(&mut self, now: Instant) -> Option<HealthChange> {
+    pub(super) fn call_failed(
+        &mut self,
+        endpoint: Endpoint,
+        kind: ErrorKind,
+        detail: &Detail,
+        now: Now,
+    ) -> Option<HealthChange> {
         self.failing = self.failing.saturating_add(1);
-        let since = *self.failing_since.get_or_insert(now);
-        let lasting = self.failing >= OUTAGE && now - since >= OUTAGE_AFTER;
+        let begun = self.last_failure.take().map_or(now.wall, |failure| failure.since);
+        self.last_failure =
+            Some(FailedCall { endpoint, kind, message: detail.message.clone(), since: begun });
+        let since = *self.failing_since.get_or_insert(now.at);
+        let lasting = self.failing >= OUTAGE && now.at - since >= OUTAGE_AFTER;
         let outage = lasting || (!self.reached && self.failing >= NEVER_REACHED);
         let begins = outage && !self.degraded;
         self.degraded |= outage;
@@ -177,6 +226,7 @@ impl AppState {
     pub(super) fn call_answered(&mut self) -> Option<HealthChange> {
         self.reached = true;
         self.failing = 0;
+        self.last_failure = None;
         self.failing_since = None;
         std::mem::take(&mut self.degraded).then_some(HealthChange::Recovered)
     }

@@ -10,8 +10,7 @@ use tokio::time::Instant;
 
 use super::now::Now;
 use super::snapshot::PauseView;
-use crate::domain::{AppName, Endpoint, PauseEnd, PauseReason, WallTime};
-use crate::store::PauseRecord;
+use crate::domain::{PauseEnd, PauseReason, WallTime};
 
 /// A throttled app waits this long when the server names no time; doubled each time.
 const THROTTLE_FIRST: Duration = Duration::from_secs(60);
@@ -91,13 +90,6 @@ impl Pause {
     /// The end of the throttle that it is, or that it goes on behind its reason.
     fn throttle_end(&self) -> Option<Instant> {
         if self.reason.ended_by() == PauseEnd::Time { Some(self.next) } else { self.counted_until }
-    }
-
-    /// As the state file keeps it.
-    #[must_use]
-    pub(super) fn record(&self, app: &AppName, endpoint: Endpoint) -> PauseRecord {
-        let PauseView { reason, since, until, next } = self.view();
-        PauseRecord { app: app.clone(), endpoint, reason, since, until, next }
     }
 
     /// As it is shown.

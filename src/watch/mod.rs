@@ -31,5 +31,5 @@ pub use engine::{Command, Controls, Settings, Setup, watch};
 pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
 pub use outcome::{End, NAMED_MAX, Outcome, WatchError};
-pub use snapshot::{AppView, PauseView, Snapshot};
+pub use snapshot::{AppView, Snapshot};
 pub use tickets::Counts;

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::tickets::Counts;
-use crate::domain::{AppName, PauseReason, TicketRecord, TicketState};
+use crate::domain::{AppName, TicketRecord, TicketState, Trouble};
 use crate::store::StoreError;
 
 /// So many tickets are named at the end of a run; the others are counted.
@@ -18,10 +18,8 @@ pub struct Outcome {
     pub listed: Counts,
     /// Whether everything that was known is in the state file.
     pub saved: bool,
-    /// Apps that were paused at the end with tickets pending, and why.
-    pub paused: Vec<(AppName, PauseReason)>,
-    /// Apps that could not be reached at the end, with tickets pending.
-    pub unreached: Vec<AppName>,
+    /// Apps that were in trouble at the end with tickets pending, and what it was.
+    pub troubled: Vec<(AppName, Trouble)>,
     /// Tickets of the list that want a person's look, at most [`NAMED_MAX`]: those that failed or timed out, then
     /// completed ones whose files may have been gone when the verdict came.
     pub named: Vec<TicketRecord>,

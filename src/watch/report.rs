@@ -11,8 +11,8 @@ use super::gate::Pause;
 use super::outcome::{End, Outcome};
 use crate::domain::event::{self, VERDICT_TARGET};
 use crate::domain::{
-    AppName, Availability, ErrorKind, Failure, MAY_BE_GONE_HINT, PauseEnd, PauseReason, TicketKey,
-    TicketRecord, TicketState, WallTime, with_causes,
+    AppCondition, AppName, Availability, Endpoint, ErrorKind, Failure, MAY_BE_GONE_HINT, PauseEnd,
+    PauseReason, TicketKey, TicketRecord, TicketState, Trouble, WallTime, with_causes,
 };
 use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
@@ -194,8 +194,8 @@ pub(super) fn app_paused(app: &AppName, endpoint: &str, pause: &Pause, detail: &
     let (reason, hint) = (pause.reason, pause.reason.hint());
     let probe = (reason.ended_by() != PauseEnd::Time).then_some(pause.next_wall);
     let message = match pause.until {
-        Some(until) => format!("app {app} is paused until {until}: {reason}"),
-        None => format!("app {app} is paused: {reason}"),
+        Some(until) => format!("app {app} is paused until {until}: {}", reason.in_words()),
+        None => format!("app {app} is paused: {}", reason.in_words()),
     };
     macro_rules! paused {
         ($level:ident) => {
@@ -250,16 +250,25 @@ pub(super) fn app_suspected(app: &AppName, refused: usize) {
 }
 
 /// A run of failing polls begins.
-pub(super) fn app_degraded(app: &AppName, detail: &Detail) {
+pub(super) fn app_degraded(
+    app: &AppName,
+    endpoint: Endpoint,
+    kind: ErrorKind,
+    detail: &Detail,
+    now: WallTime,
+) {
+    let trouble = Trouble::from_calls(AppCondition::Degraded, endpoint, kind, now);
+    let words = trouble.with_message(detail.message.clone()).in_words();
     warn!(
         event = event::APP_DEGRADED,
         app = app.as_str(),
+        endpoint = endpoint.as_str(),
+        error.kind = kind.as_str(),
         error.code = detail.code,
         error.http_status = detail.http_status,
         error.message = detail.message.as_deref(),
         error.log_id = detail.log_id.as_deref(),
-        "requests of app {app} fail one after the other; they go on, its tickets stay pending{}",
-        detail.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default()
+        "app {app} is degraded: {words}; requests go on, its tickets stay pending"
     );
 }
 

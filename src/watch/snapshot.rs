@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::tickets::Counts;
-use crate::domain::{AppName, BudgetKey, PauseReason, RateLimit, WallTime};
+use crate::domain::{AppCondition, AppName, BudgetKey, Endpoint, PauseReason, RateLimit, Trouble, WallTime};
 
 /// The engine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,10 +37,8 @@ pub struct AppView {
     pub next_due: Option<Instant>,
     /// When the access token it last got ends; none for one that others keep fresh.
     pub token_ends_at: Option<Instant>,
-    /// The pause in force.
-    pub pause: Option<PauseView>,
-    /// Whether a run of failing polls is on.
-    pub degraded: bool,
+    /// What is wrong with it.
+    pub trouble: Option<Trouble>,
     /// What it spends from; apps with the same key share it.
     pub budget: BudgetKey,
     /// What it may send.
@@ -52,9 +50,17 @@ pub struct AppView {
     pub requests_this_month: u64,
 }
 
+impl AppView {
+    /// How it does.
+    #[must_use]
+    pub fn condition(&self) -> AppCondition {
+        self.trouble.as_ref().map_or(AppCondition::Active, |trouble| trouble.condition)
+    }
+}
+
 /// A pause of an app, or of one of its endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PauseView {
+pub(super) struct PauseView {
     /// Why.
     pub reason: PauseReason,
     /// Since when.
@@ -63,4 +69,12 @@ pub struct PauseView {
     pub until: Option<WallTime>,
     /// When it ends by itself, or when it is next tried whether it is over.
     pub next: WallTime,
+}
+
+impl PauseView {
+    /// The trouble that it is.
+    pub(super) fn trouble(self, endpoint: Endpoint, message: Option<Box<str>>) -> Trouble {
+        let Self { reason, since, until, next } = self;
+        Trouble::from_pause(endpoint, reason, since, until, next).with_message(message)
+    }
 }

@@ -164,7 +164,11 @@ fn a_batch_that_only_a_person_can_help_ends() {
     let ended = bench.run();
     assert_eq!(ended.code, Some(69), "{}", ended.stderr);
     assert!(began.elapsed() >= Duration::from_secs(60), "{:?}", began.elapsed());
-    assert!(ended.stderr.contains("app default is paused: credentials_rejected"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("app default is paused: app id, secret or token is wrong; put the right"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(ended.events("app.paused").len(), 1);
     assert_eq!(bench.count("pending"), 5);
     let fetches = bench.sim.count(Endpoint::TenantToken);

@@ -91,7 +91,8 @@ fn status_is_what_the_command_prints() {
     running.wait_event("ticket.failed", 1);
     let app = wait_settled(&bench, address);
     let keys: Vec<_> = app.as_object().unwrap().keys().collect();
-    let expected = ["budget_left", "name", "pause", "pending", "rate_limit", "requests_this_month", "state"];
+    let expected =
+        ["budget_left", "name", "pause", "pending", "rate_limit", "requests_this_month", "state", "trouble"];
     assert_eq!(keys, expected);
     assert_eq!(
         (&app["name"], &app["state"], &app["pending"]),
@@ -120,10 +121,14 @@ fn wait_settled(bench: &Bench, address: SocketAddr) -> Value {
         }
         let places = ["\"schema\"", "\"generated_at\"", "\"summary\"", "\"apps\"", "\"tickets\""];
         assert!(places.map(|key| answer.body.find(key)).is_sorted(), "{}", answer.body);
-        let mut shown = everything(answer.json());
-        let apps = shown.as_object_mut().unwrap().remove("apps").unwrap();
+        let (mut shown, mut before) = (everything(answer.json()), before);
+        let [apps, of_command] =
+            [&mut shown, &mut before].map(|status| status.as_object_mut().unwrap().remove("apps").unwrap());
         assert_eq!(shown, before);
         assert_eq!(apps.as_array().unwrap().len(), 1);
+        for field in ["name", "state", "pause", "trouble", "pending"] {
+            assert_eq!(apps[0][field], of_command[0][field], "{field}");
+        }
         return apps[0].clone();
     }
     panic!("the state file never rested");
@@ -141,11 +146,18 @@ fn an_app_at_fault_is_not_ready_and_lives() {
     // At first nothing is known of the state file either.
     let unready = wait_answer(address, "/readyz", "the pause alone", |answer| {
         answer.status == 503
-            && answer.body.starts_with("app default is paused: credentials_rejected; put the right")
+            && answer
+                .body
+                .starts_with("app default is paused: app id, secret or token is wrong; put the right")
     });
     assert_eq!(get(address, "/livez").status, 200);
     let app = &get(address, "/status").json()["apps"][0];
     assert_eq!((&app["state"], &app["pause"]["reason"]), (&"paused".into(), &"credentials_rejected".into()));
+    assert_eq!(
+        (&app["trouble"]["reason"], &app["trouble"]["endpoint"]),
+        (&"credentials_rejected".into(), &"token".into())
+    );
+    assert!(app["trouble"]["message"].is_string(), "{app}");
     assert_eq!(app["pause"]["until"], Value::Null);
     assert!(app["pause"]["next"].as_str() >= app["pause"]["since"].as_str(), "{app}");
     assert_eq!(code_and_errors(&bench.output("health", &[])), (Some(0), String::new()));
@@ -156,6 +168,41 @@ fn an_app_at_fault_is_not_ready_and_lives() {
     wait_status(address, "/readyz", 200);
     let ready = bench.output("health", &["--ready"]);
     assert_eq!((code_and_errors(&ready).0, stdout(&ready).as_str()), (Some(0), "ready\n"));
+}
+
+/// Promise: a server that can't be reached from the very start shows wherever people and programs look: in both
+/// forms of the status, in readiness, and in the last words of a batch.
+#[test]
+fn a_server_that_is_not_reached_shows() {
+    let (bench, address) = served(Bench::new());
+    bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
+    let nowhere = format!("http://{}", free_address());
+    bench.reconfigure(&bench.sim.base_url(), &nowhere);
+    let running = bench.start(&["--until-done"]);
+    let unready = wait_answer(address, "/readyz", "the outage", |answer| {
+        answer.status == 503 && answer.body.starts_with("app default is degraded: server not reached: ")
+    });
+    assert!(unready.body.contains("look at DNS, proxy and firewall"), "{unready:?}");
+    assert_eq!(code_and_errors(&bench.output("health", &["--ready"])), (Some(1), unready.body.clone()));
+    assert_eq!(get(address, "/livez").status, 200);
+    let app = &get(address, "/status").json()["apps"][0];
+    assert_eq!((&app["state"], &app["pause"]), (&"degraded".into(), &Value::Null));
+    assert_eq!(
+        (&app["trouble"]["reason"], &app["trouble"]["endpoint"]),
+        (&"network".into(), &"token".into())
+    );
+    let until = Instant::now() + PATIENCE;
+    while bench.status()["apps"][0]["state"] != "degraded" {
+        assert!(Instant::now() < until, "not in the state file: {}", bench.status());
+    }
+    let table = stdout(&bench.output("status", &[]));
+    let row = table.lines().nth(1).unwrap();
+    assert!(row.contains("  network  ") && row.ends_with("  waits for its app"), "{table}");
+    assert!(table.contains("\ndefault  1 pending; degraded for "), "{table}");
+    assert!(table.contains(": server not reached: "), "{table}");
+    let ended = running.stop();
+    assert!(ended.stderr.contains("app default is degraded: server not reached: "), "{}", ended.stderr);
+    assert_eq!(bench.status()["apps"][0]["state"], Value::Null, "no watcher runs");
 }
 
 /// Promise 8: a full disk is no reason for a restart, which would not help, but not ready.

@@ -121,7 +121,7 @@ stderr. Reads neither watch lists nor secrets.
 
 Whether it lives says nothing about Feishu or the disk: restart it when it
 does not. Whether it is ready: the state file can be written, the watch list
-is loaded, and not every app is paused.
+is loaded, and not every app with open tickets is paused or degraded.
 
 Examples:
   feishu-export-watcher health --config watcher.toml

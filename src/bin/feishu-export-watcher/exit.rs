@@ -75,8 +75,7 @@ mod tests {
         Outcome {
             end,
             listed,
-            paused: Vec::new(),
-            unreached: Vec::new(),
+            troubled: Vec::new(),
             named: Vec::new(),
             doubtful: 0,
             saved: true,

@@ -1,81 +1,132 @@
-//! The progress bar of a batch run, on a terminal only: how far it is, and how long a sweep takes.
+//! The progress bar of a batch run, on a terminal only: how far it is and how long the rest takes, in trouble what is wrong.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use feishu_export_watcher::domain::{PauseReason, TicketState};
+use feishu_export_watcher::domain::{TicketState, Trouble, WallTime};
 use feishu_export_watcher::watch::{AppView, Snapshot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
 use crate::log::Suspend;
-use crate::words::grouped;
+use crate::log::columns::cut;
+use crate::log::harmless::harmless;
+use crate::terminal::Screen;
+use crate::words::{self, grouped, span};
 
 /// Redrawn at most this often.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// A bar on stderr.
+/// Columns of the bar itself.
+const BAR: usize = 20;
+
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
+
+/// A bar on stderr, one row.
 #[derive(Clone)]
-pub(crate) struct Progress(ProgressBar);
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    began: Instant,
+    /// Tickets that were done when the bar began.
+    done_before: Option<usize>,
+}
 
 impl Progress {
     /// A bar that is seen from the first time that there is something to show.
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-        // The template is a constant; should it ever not parse, the library's own bar does.
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} done  {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style);
-        Self(bar)
+        Self { bar, began: Instant::now(), done_before: None }
     }
 
     /// Takes the bar away while something else is written to the terminal.
     pub(crate) fn suspend(&self) -> Suspend {
-        let bar = self.0.clone();
+        let bar = self.bar.clone();
         Arc::new(move |write| bar.suspend(write))
     }
 
     /// Follows the engine until it is gone.
-    pub(crate) async fn follow(self, mut view: watch::Receiver<Snapshot>) {
+    pub(crate) async fn follow(mut self, mut view: watch::Receiver<Snapshot>) {
         while view.changed().await.is_ok() {
-            self.draw(&view.borrow_and_update().clone());
+            let snapshot = view.borrow_and_update().clone();
+            self.draw(&snapshot);
             tokio::time::sleep(EVERY).await;
         }
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 
-    fn draw(&self, snapshot: &Snapshot) {
+    fn draw(&mut self, snapshot: &Snapshot) {
         let listed = snapshot.listed;
-        let pending = listed.of(TicketState::Pending);
-        self.0.set_length(u64::try_from(listed.total()).unwrap_or(u64::MAX));
-        self.0.set_position(u64::try_from(listed.total() - pending).unwrap_or(u64::MAX));
-        self.0.set_message(message(snapshot));
-        if self.0.is_hidden() {
-            self.0.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+        let done = listed.total() - listed.of(TicketState::Pending);
+        let done_before = *self.done_before.get_or_insert(done);
+        self.bar.set_length(u64::try_from(listed.total()).unwrap_or(u64::MAX));
+        self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        let pace = Pace { done: done.saturating_sub(done_before), took: self.began.elapsed() };
+        // What is wrong needs the room, and nothing moves meanwhile.
+        let is_troubled = snapshot.state_failing || worst(snapshot).is_some();
+        let bar = if is_troubled { 0 } else { BAR + 1 };
+        self.bar.set_style(style(is_troubled));
+        // The last column stays free: some terminals break the row there.
+        let room = Screen::of_stderr().width.unwrap_or(COLUMNS).saturating_sub(bar + 1);
+        self.bar.set_message(cut(message(snapshot, pace, WallTime::now()).into(), room).into_owned());
+        if self.bar.is_hidden() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
         }
     }
 }
 
-/// "1,204 open, one sweep takes 12 min at 100 a minute", then what failed and who is paused.
-fn message(snapshot: &Snapshot) -> String {
-    let pending = snapshot.listed.of(TicketState::Pending);
-    let failed = snapshot.listed.of(TicketState::Failed) + snapshot.listed.of(TicketState::TimedOut);
-    let mut parts = vec![format!("{} open", grouped(pending))];
-    if let Some(app) = snapshot.apps.iter().max_by_key(|app| sweep(app, snapshot)) {
-        let pace = per_minute(app);
-        parts.push(format!("one sweep takes {} at {pace} a minute", words(sweep(app, snapshot))));
-    }
+fn style(is_troubled: bool) -> ProgressStyle {
+    let template = if is_troubled { "{msg}".to_owned() } else { format!("{{bar:{BAR}}} {{msg}}") };
+    // The templates are constants; should one ever not parse, the library's own bar does.
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// How fast tickets came to their ends so far.
+#[derive(Clone, Copy)]
+struct Pace {
+    done: usize,
+    took: Duration,
+}
+
+/// "31/1,204 done, 2 failed, about 12 min left"; in trouble the reason and when it goes on in place of what is left.
+fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
+    let listed = snapshot.listed;
+    let pending = listed.of(TicketState::Pending);
+    let failed = listed.of(TicketState::Failed) + listed.of(TicketState::TimedOut);
+    let mut text = format!("{}/{} done", grouped(listed.total() - pending), grouped(listed.total()));
     if failed > 0 {
-        parts.push(format!("{} failed", grouped(failed)));
+        text += &format!(", {} failed", grouped(failed));
     }
-    let paused = snapshot.apps.iter().filter_map(|app| Some((app, app.pause?.reason)));
-    parts.extend(
-        paused.map(|(app, reason): (&AppView, PauseReason)| format!("app {} paused: {reason}", app.name)),
-    );
     if snapshot.state_failing {
-        parts.push("the state file can't be written".to_owned());
+        return text + "; the state file can't be written";
     }
-    parts.join(", ")
+    match worst(snapshot) {
+        Some((app, trouble)) if snapshot.apps.len() > 1 => {
+            let name = harmless(app.name.as_str());
+            text + &format!("; {name} {}", words::trouble(trouble, now, None))
+        }
+        Some((_, trouble)) => text + &format!("; {}", words::trouble(trouble, now, None)),
+        None if pending > 0 => text + &format!(", {}", left(snapshot, pace)),
+        None => text,
+    }
+}
+
+/// The trouble that somebody should look at first, of an app that has open tickets.
+fn worst(snapshot: &Snapshot) -> Option<(&AppView, &Trouble)> {
+    let open = snapshot.apps.iter().filter(|app| app.pending > 0);
+    open.filter_map(|app| Some((app, app.trouble.as_ref()?))).min_by_key(|(_, trouble)| trouble.urgency())
+}
+
+/// How long the open tickets take at the pace so far, which is never sooner than the budget allows to ask about each
+/// once; that alone is known before the first is done.
+fn left(snapshot: &Snapshot, pace: Pace) -> String {
+    let least = snapshot.apps.iter().map(|app| sweep(app, snapshot)).max().unwrap_or_default();
+    if pace.done == 0 {
+        return format!("at least {} left", span(least));
+    }
+    let pending = snapshot.listed.of(TicketState::Pending);
+    let expected = pace.took.mul_f64(pending as f64 / pace.done as f64);
+    format!("about {} left", span(expected.max(least)))
 }
 
 /// How long it takes to ask once about every open ticket of the app and of those that share its budget.
@@ -84,24 +135,14 @@ fn sweep(app: &AppView, snapshot: &Snapshot) -> Duration {
     app.rate_limit.time_for(sharing.map(|other| other.pending).sum())
 }
 
-fn per_minute(app: &AppView) -> String {
-    let rate = f64::from(app.rate_limit.requests.get()) * 60.0 / app.rate_limit.per.as_secs_f64();
-    format!("{rate:.0}")
-}
-
-fn words(span: Duration) -> String {
-    match span.as_secs() {
-        0 => "under 1 s".to_owned(),
-        seconds @ 1..=99 => format!("{seconds} s"),
-        seconds @ 100..=5999 => format!("{} min", (seconds + 30) / 60),
-        seconds => format!("{:.1} h", seconds as f64 / 3600.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use feishu_export_watcher::domain::{AppName, BudgetKey, RateLimit, WallTime};
-    use feishu_export_watcher::watch::{Counts, PauseView};
+    use feishu_export_watcher::domain::{
+        AppCondition, AppName, BudgetKey, Endpoint, ErrorKind, PauseReason, RateLimit,
+    };
+    use feishu_export_watcher::watch::Counts;
+
+    use crate::log::columns::width;
 
     use super::*;
 
@@ -112,8 +153,7 @@ mod tests {
             known: Counts::default(),
             next_due: None,
             token_ends_at: None,
-            pause: None,
-            degraded: false,
+            trouble: None,
             budget: BudgetKey::from(pending.to_string().as_str()),
             rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: Duration::from_secs(60) },
             budget_left: 100,
@@ -121,22 +161,56 @@ mod tests {
         }
     }
 
-    #[test]
-    fn says_how_long_a_sweep_takes() {
-        let listed = std::iter::repeat_n(TicketState::Pending, 1204).collect();
-        let snapshot = Snapshot { listed, apps: vec![app(4), app(1204)], ..Snapshot::default() };
-        assert_eq!(message(&snapshot), "1,204 open, one sweep takes 12 min at 100 a minute");
+    const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
+
+    fn counts(pending: usize, completed: usize, failed: usize) -> Counts {
+        use TicketState::{Completed, Failed, Pending};
+        let all = [(Pending, pending), (Completed, completed), (Failed, failed)];
+        all.into_iter().flat_map(|(state, count)| std::iter::repeat_n(state, count)).collect()
     }
 
     #[test]
-    fn says_who_is_paused() {
-        let now = WallTime::from_millis(1);
-        let pause = PauseView { reason: PauseReason::RateLimited, since: now, until: Some(now), next: now };
-        let paused = AppView { pause: Some(pause), ..app(10) };
-        let snapshot = Snapshot { apps: vec![paused], ..Snapshot::default() };
+    fn says_how_far_it_is_and_what_is_left() {
+        let snapshot =
+            Snapshot { listed: counts(1204, 31, 2), apps: vec![app(4), app(1204)], ..Snapshot::default() };
+        let after = |done, took| message(&snapshot, Pace { done, took: Duration::from_secs(took) }, NOW);
+        assert_eq!(after(0, 9), "33/1,237 done, 2 failed, at least 12 min left");
+        assert_eq!(after(33, 60), "33/1,237 done, 2 failed, about 36 min left");
+        assert_eq!(after(33, 1), "33/1,237 done, 2 failed, about 12 min left");
+        let done = Snapshot { listed: counts(0, 31, 0), ..Snapshot::default() };
+        assert_eq!(message(&done, Pace { done: 31, took: EVERY }, NOW), "31/31 done");
+    }
+
+    /// Promise: in trouble the bar says the reason and when it goes on, on one row of eighty columns.
+    #[test]
+    fn says_what_is_wrong() {
+        let pause = |reason, until: Option<WallTime>| {
+            Trouble::from_pause(Endpoint::Query, reason, NOW, until, NOW + Duration::from_secs(38))
+        };
+        let pace = Pace { done: 0, took: EVERY };
+        let limited = pause(PauseReason::RateLimited, Some(NOW + Duration::from_secs(38)));
+        let snapshot = |apps| Snapshot { listed: counts(10, 0, 0), apps, ..Snapshot::default() };
+        let limited = AppView { trouble: Some(limited), ..app(10) };
         assert_eq!(
-            message(&snapshot),
-            "0 open, one sweep takes 6 s at 100 a minute, app default paused: rate_limited"
+            message(&snapshot(vec![limited.clone()]), pace, NOW),
+            "0/10 done; paused 38 s: rate limit"
+        );
+        let broken = AppView { trouble: Some(pause(PauseReason::ScopeMissing, None)), ..app(10) };
+        let idle = AppView { pending: 0, ..broken.clone() };
+        assert_eq!(
+            message(&snapshot(vec![idle, limited.clone()]), pace, NOW),
+            "0/10 done; default paused 38 s: rate limit"
+        );
+        for reason in PauseReason::ALL {
+            let app = AppView { trouble: Some(pause(reason, None)), ..app(10) };
+            let row = message(&snapshot(vec![app]), pace, NOW);
+            assert!(width(&row) < COLUMNS, "{row}");
+        }
+        let outage = Trouble::from_calls(AppCondition::Degraded, Endpoint::Token, ErrorKind::Network, NOW);
+        let outage = AppView { trouble: Some(outage), ..app(10) };
+        assert_eq!(
+            message(&snapshot(vec![outage]), pace, NOW + Duration::from_secs(74)),
+            "0/10 done; degraded for 74 s: server not reached"
         );
     }
 }

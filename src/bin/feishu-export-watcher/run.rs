@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::server::Server;
 use crate::signals::Signals;
 use crate::terminal::Screen;
-use crate::words::grouped;
+use crate::words::{grouped, trouble_and_hint};
 use crate::{complain, config_file, exit, log, status_output, tell};
 
 /// Lines that are still on their way at the end may take this long.
@@ -223,11 +223,8 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
     if outcome.end == End::Deadline {
         tell("the deadline passed; run again to go on");
     }
-    for (app, reason) in &outcome.paused {
-        tell(&format!("app {app} is paused: {reason}; {}", reason.hint()));
-    }
-    for app in &outcome.unreached {
-        tell(&format!("app {app} is failing; the log says why (app.degraded)"));
+    for (app, trouble) in &outcome.troubled {
+        tell(&format!("app {app} {}", trouble_and_hint(trouble)));
     }
 }
 

@@ -340,7 +340,7 @@ async fn files_of_all_versions_are_read() {
         fs::copy(fixture(version), &path).unwrap();
         let known = super::super::read_only(&path).unwrap().unwrap();
         assert_eq!(known.tickets, fixture_tickets());
-        assert_eq!(known.pauses.len(), usize::from(version >= 3));
+        assert_eq!(known.troubles.len(), usize::from(version >= 4));
         let store = SqliteStore::open(&path).unwrap();
         let loaded = store.load().await.unwrap();
         assert_eq!(loaded.tickets, fixture_tickets());
@@ -367,7 +367,7 @@ async fn write_the_fixture() {
         tickets: fixture_tickets(),
         released: vec![testing::release(1, 1)],
         tallies: vec![testing::tally(11, 7)],
-        pauses: Some(vec![testing::pause()]),
+        troubles: Some(vec![testing::trouble()]),
         clean_stop: true,
         ..Batch::default()
     };

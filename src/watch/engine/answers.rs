@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::calls::{Call, CallEnd, Flight};
-use crate::domain::{AppName, Endpoint, PauseEnd, PauseReason, TicketKey, WallTime};
+use crate::domain::{AppName, Endpoint, ErrorKind, PauseEnd, PauseReason, TicketKey, WallTime};
 use crate::feishu::{Answer, Detail, ExportApi, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::{Release, Store};
 use crate::watch::access::Refusal;
@@ -94,9 +94,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Verdict::Throttled { reset } => self.throttled(flight, reset, &answer.detail, now),
             Verdict::TokenRejected => return self.token_rejected(flight, generation, &answer.detail, now),
             Verdict::AppFault(reason) => return self.app_fault(flight, reason, &answer.detail, now),
-            Verdict::Retry { .. } | Verdict::Strange(_) => {
-                self.envelope_arrived(flight, generation, answer, now);
-                self.call_failed(flight.app, &answer.detail, now);
+            Verdict::Retry { kind, .. } => self.call_brought_nothing(flight, generation, kind, answer, now),
+            Verdict::Strange(strange) => {
+                self.call_brought_nothing(flight, generation, strange.kind(), answer, now);
             }
             Verdict::Pending
             | Verdict::Completed(_)
@@ -109,6 +109,18 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
         }
         false
+    }
+
+    fn call_brought_nothing(
+        &mut self,
+        flight: &Flight,
+        generation: u64,
+        kind: ErrorKind,
+        answer: &Answer,
+        now: Now,
+    ) {
+        self.envelope_arrived(flight, generation, answer, now);
+        self.call_failed(flight.app, Endpoint::Query, kind, &answer.detail, now);
     }
 
     /// An envelope of the API that is not about app or access token shows that neither stands in the way, whatever it
@@ -146,10 +158,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    fn call_failed(&mut self, place: usize, detail: &Detail, now: Now) {
+    fn call_failed(&mut self, place: usize, endpoint: Endpoint, kind: ErrorKind, detail: &Detail, now: Now) {
         let app = &mut self.apps[place];
-        if app.call_failed(now.at) == Some(HealthChange::Degraded) {
-            report::app_degraded(&app.app.name, detail);
+        if app.call_failed(endpoint, kind, detail, now) == Some(HealthChange::Degraded) {
+            report::app_degraded(&app.app.name, endpoint, kind, detail, now.wall);
         }
     }
 
@@ -169,6 +181,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 && let Some(pause) = gate.pause().copied()
             {
                 app.meters.paused(pause.reason);
+                app.note_pause(endpoint, detail);
                 report::app_paused(&app.app.name, endpoint.as_str(), &pause, detail);
             }
             app.set_clock(now.at);
@@ -197,6 +210,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if is_news && let Some(pause) = gate.pause().copied() {
             app.meters.paused(pause.reason);
             report::app_paused(&app.app.name, endpoint.as_str(), &pause, detail);
+            app.note_pause(endpoint, detail);
         }
         is_news
     }
@@ -228,7 +242,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 if detail.code.is_some() {
                     self.gate_accepted(flight, now);
                 }
-                self.call_failed(flight.app, &detail, now);
+                self.call_failed(flight.app, Endpoint::Token, kind, &detail, now);
                 self.probe_lost(flight, now);
             }
             Err(TokenTrouble::Throttled { reset }) => {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::Engine;
 use super::writes::commit;
 use crate::crash_points::CrashPoint;
-use crate::domain::{Availability, TicketRecord, TicketState};
+use crate::domain::{AppName, Availability, TicketRecord, TicketState, Trouble};
 use crate::feishu::ExportApi;
 use crate::store::Store;
 use crate::watch::announce::Announcer;
-use crate::watch::app_state::AppState;
+use crate::watch::now::Now;
 use crate::watch::outcome::{End, NAMED_MAX, Outcome};
 use crate::watch::report;
 
@@ -28,14 +28,13 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         // Whatever is not announced by then is counted below and announced by the next start.
         let _ = tokio::time::timeout(ANNOUNCE_WITHIN, self.announce_all()).await;
         self.show(self.clock.now());
-        let now = self.clock.now().at;
         let saved = tokio::time::timeout(WRITE_WITHIN, self.write_rest()).await.unwrap_or(false);
         let (named, doubtful) = self.named();
+        let now = self.clock.now();
         let outcome = Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
             listed: self.listed(),
-            paused: self.waiting(|app| Some((app.app.name.clone(), app.pauses(now).next()?.1.reason))),
-            unreached: self.waiting(|app| app.is_degraded().then(|| app.app.name.clone())),
+            troubled: self.troubled(now),
             named,
             doubtful,
             saved,
@@ -45,10 +44,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         outcome
     }
 
-    /// What `look` finds of the apps that have tickets pending.
-    fn waiting<T>(&self, look: impl Fn(&AppState) -> Option<T>) -> Vec<T> {
+    /// The apps in trouble that have tickets pending.
+    fn troubled(&self, now: Now) -> Vec<(AppName, Trouble)> {
         let apps = self.apps.iter().enumerate().filter(|(place, _)| self.tickets.pending_of(*place) > 0);
-        apps.filter_map(|(_, app)| look(app)).collect()
+        apps.filter_map(|(_, app)| Some((app.app.name.clone(), app.trouble(now.at)?))).collect()
     }
 
     /// The listed tickets that want a person's look, as far as they are named, and how many files may be gone.

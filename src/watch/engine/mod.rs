@@ -41,7 +41,7 @@ use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{App, BudgetKey, Endpoint, Kept, Month, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::{Backoff, Budget};
-use crate::store::{CommitError, PauseRecord, ReleaseId, Retry, RetryId, Store, StoreError, Tally};
+use crate::store::{CommitError, ReleaseId, Retry, RetryId, Store, StoreError, Tally, TroubleRecord};
 
 /// After a stop, requests in flight may still end within this time.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -212,8 +212,8 @@ struct Engine<A, S, L> {
     retried: RetryId,
     /// One of those requests has to wait.
     retry_waits: bool,
-    /// Pauses as the state file has them, if that is known.
-    noted_pauses: Option<Vec<PauseRecord>>,
+    /// Apps in trouble as the state file has them, if that is known.
+    noted_troubles: Option<Vec<TroubleRecord>>,
     pulse_at: Instant,
     store_answered_at: Option<Instant>,
     deadline: Option<Instant>,
@@ -282,7 +282,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             releases: ReleaseId::first(now.wall),
             retried: RetryId::default(),
             retry_waits: false,
-            noted_pauses: Some(Vec::new()),
+            noted_troubles: Some(Vec::new()),
             pulse_at: now.at,
             store_answered_at: None,
             purge_at: now.at,

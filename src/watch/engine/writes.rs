@@ -9,10 +9,9 @@ use tokio::time::Instant;
 use super::{CommitEnd, Engine};
 use crate::crash_points::CrashPoint;
 use crate::feishu::ExportApi;
-use crate::store::{Batch, PauseRecord, Store, StoreError};
+use crate::store::{Batch, Store, StoreError, TroubleRecord};
 use crate::watch::announce::Announcer;
 use crate::watch::app_state::AppState;
-use crate::watch::gate::Pause;
 use crate::watch::ledger::Verdict;
 use crate::watch::meters::{Meters, tickets_in};
 use crate::watch::now::Now;
@@ -23,7 +22,7 @@ use crate::watch::tickets::TicketIndex;
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Starts what is due: the next batch, the next question to the log.
     pub(super) fn start_writes(&mut self, now: Now) {
-        if self.commit.is_none() && self.noted_pauses.as_ref() != Some(&self.pauses(now)) {
+        if self.commit.is_none() && self.noted_troubles.as_ref() != Some(&self.troubles(now)) {
             self.ledger.touched(now.at);
         }
         if self.ledger.commit_due().is_some_and(|due| due <= now.at) {
@@ -45,21 +44,20 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         batch.tallies = tallies.cloned().collect();
         let proven = self.budgets.iter().filter(|budget| budget.proven);
         batch.proven = proven.map(|budget| budget.key.clone()).collect();
-        let pauses = Some(self.pauses(now));
-        if pauses != self.noted_pauses {
-            batch.pauses.clone_from(&pauses);
-            self.noted_pauses = pauses;
+        let troubles = Some(self.troubles(now));
+        if troubles != self.noted_troubles {
+            batch.troubles.clone_from(&troubles);
+            self.noted_troubles = troubles;
         }
         batch
     }
 
-    /// Every pause in force.
-    fn pauses(&self, now: Now) -> Vec<PauseRecord> {
-        let records = |app: &AppState| {
-            let record = |(endpoint, pause): (_, &Pause)| pause.record(&app.app.name, endpoint);
-            app.pauses(now.at).map(record).collect::<Vec<_>>()
+    /// Every app in trouble.
+    fn troubles(&self, now: Now) -> Vec<TroubleRecord> {
+        let record = |app: &AppState| {
+            app.trouble(now.at).map(|trouble| TroubleRecord { app: app.app.name.clone(), trouble })
         };
-        self.apps.iter().flat_map(records).collect()
+        self.apps.iter().filter_map(record).collect()
     }
 
     pub(super) fn next_write(&self, now: Instant) -> Option<Instant> {
@@ -77,8 +75,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
             Ok(Err(failed)) => {
                 let error = failed.error;
-                if failed.batch.pauses.is_some() {
-                    self.noted_pauses = None;
+                if failed.batch.troubles.is_some() {
+                    self.noted_troubles = None;
                 }
                 if self.ledger.commit_failed(failed.batch, &self.tickets, now.at) {
                     report::state_failed(&error);
@@ -89,7 +87,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 }
             }
             Err(_panicked) => {
-                self.noted_pauses = None;
+                self.noted_troubles = None;
                 self.ledger.commit_lost(&self.tickets, now.at);
             }
         }

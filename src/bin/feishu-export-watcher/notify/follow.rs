@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use feishu_export_watcher::domain::{AppName, PauseReason};
+use feishu_export_watcher::domain::{AppCondition, AppName, TroubleCause};
 use feishu_export_watcher::watch::{AppView, Clock, Snapshot};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -26,8 +26,7 @@ const TROUBLE_EVERY: Duration = Duration::from_secs(1);
 /// What somebody should look at.
 #[derive(PartialEq, Eq, Hash)]
 enum Trouble {
-    Paused(AppName, PauseReason),
-    Failing(AppName),
+    App(AppName, AppCondition, TroubleCause),
     State,
 }
 
@@ -120,9 +119,9 @@ impl Follower {
 }
 
 fn troubles(seen: &Snapshot) -> HashSet<Trouble> {
-    let of_app = |app: &AppView| match app.pause {
-        Some(pause) => Some(Trouble::Paused(app.name.clone(), pause.reason)),
-        None => app.degraded.then(|| Trouble::Failing(app.name.clone())),
+    let of_app = |app: &AppView| {
+        let trouble = app.trouble.as_ref()?;
+        Some(Trouble::App(app.name.clone(), trouble.condition, trouble.cause))
     };
     let state = seen.state_failing.then_some(Trouble::State);
     seen.apps.iter().filter_map(of_app).chain(state).collect()
@@ -130,6 +129,8 @@ fn troubles(seen: &Snapshot) -> HashSet<Trouble> {
 
 #[cfg(test)]
 mod tests {
+    use feishu_export_watcher::domain::PauseReason;
+
     use super::super::line::tests::paused;
     use super::super::protocol::Protocol;
     use super::*;

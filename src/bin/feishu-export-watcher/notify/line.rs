@@ -3,17 +3,20 @@
 
 use std::time::Duration;
 
-use feishu_export_watcher::domain::{PauseEnd, TicketState, WallTime};
-use feishu_export_watcher::watch::{AppView, Counts, Now, PauseView, Snapshot};
+use feishu_export_watcher::domain::{TicketState, Trouble, WallTime};
+use feishu_export_watcher::watch::{AppView, Counts, Now, Snapshot};
 
 use crate::log::harmless::harmless;
-use crate::words::{grouped, span};
+use crate::words::{self, grouped, span};
 
 /// So many apps in trouble are named, those first that somebody has to mend; the others are counted.
 const APPS: usize = 3;
 
 /// Characters of an app's name at most.
 const NAME_MAX: usize = 40;
+
+/// Characters of an app's trouble at most.
+const TROUBLE_MAX: usize = 160;
 
 /// Loop and writer show life once a second. After this long without, something is wrong with them.
 const STILL: Duration = Duration::from_secs(10);
@@ -68,54 +71,36 @@ fn state_failing(unannounced: usize) -> String {
 }
 
 fn apps(apps: &[AppView], now: WallTime) -> Vec<String> {
-    let mut troubled: Vec<_> = apps.iter().filter(|app| app.pause.is_some() || app.degraded).collect();
-    troubled.sort_by_key(|app| urgency(app));
-    let mut parts: Vec<_> = troubled.iter().take(APPS).map(|app| trouble(app, now)).collect();
+    let mut troubled: Vec<_> = apps.iter().filter_map(|app| Some((app, app.trouble.as_ref()?))).collect();
+    troubled.sort_by_key(|(_, trouble)| trouble.urgency());
+    let words = |(app, trouble): &(&AppView, &Trouble)| {
+        format!("app {} {}", cut(app.name.as_str()), cut_to(&words::trouble(trouble, now, None), TROUBLE_MAX))
+    };
+    let mut parts: Vec<_> = troubled.iter().take(APPS).map(words).collect();
     match troubled.len().saturating_sub(APPS) {
         0 => {}
-        1 => parts.push("1 more app paused or failing".to_owned()),
-        more => parts.push(format!("{} more apps paused or failing", grouped(more))),
+        1 => parts.push("1 more app in trouble".to_owned()),
+        more => parts.push(format!("{} more apps in trouble", grouped(more))),
     }
     parts
 }
 
-/// What somebody has to mend comes first, what ends by itself last.
-fn urgency(app: &AppView) -> u8 {
-    match app.pause.map(|pause| pause.reason.ended_by()) {
-        Some(PauseEnd::Repair) => 0,
-        Some(PauseEnd::Quota) => 1,
-        None => 2,
-        Some(PauseEnd::Time) => 3,
-    }
-}
-
-fn trouble(app: &AppView, now: WallTime) -> String {
-    let name = cut(app.name.as_str());
-    match app.pause {
-        Some(pause) => format!("app {name} paused{}: {}", remaining(pause, now), pause.reason.in_words()),
-        None => format!("app {name} failing: the log says why (app.degraded)"),
-    }
-}
-
-/// How long the pause still lasts; where nobody knows, when it is next tried whether it is over.
-fn remaining(pause: PauseView, now: WallTime) -> String {
-    match pause.until {
-        Some(until) => format!(" {}", span(until.since(now))),
-        None if pause.next > now => format!(", tried again in {}", span(pause.next.since(now))),
-        None => ", being tried again".to_owned(),
-    }
-}
-
 fn cut(name: &str) -> String {
-    match name.char_indices().nth(NAME_MAX) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
+    cut_to(name, NAME_MAX)
+}
+
+fn cut_to(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use feishu_export_watcher::domain::{AppName, BudgetKey, PauseReason, RateLimit};
+    use feishu_export_watcher::domain::{
+        AppCondition, AppName, BudgetKey, Endpoint, ErrorKind, PauseReason, RateLimit,
+    };
     use tokio::time::Instant;
 
     use super::*;
@@ -134,8 +119,7 @@ pub(super) mod tests {
             known: Counts::default(),
             next_due: None,
             token_ends_at: None,
-            pause: None,
-            degraded: false,
+            trouble: None,
             budget: BudgetKey::from(name),
             rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: 60 * SECOND },
             budget_left: 100,
@@ -151,8 +135,8 @@ pub(super) mod tests {
     ) -> AppView {
         let wall = now().wall;
         let after = |seconds| wall + Duration::from_secs(seconds);
-        let pause = PauseView { reason, since: wall, until: until.map(after), next: after(next) };
-        AppView { pause: Some(pause), ..app(name) }
+        let pause = Trouble::from_pause(Endpoint::Query, reason, wall, until.map(after), after(next));
+        AppView { trouble: Some(pause), ..app(name) }
     }
 
     fn of_apps(apps: impl Into<Vec<AppView>>) -> String {
@@ -178,7 +162,7 @@ pub(super) mod tests {
     #[test]
     fn says_how_long_a_pause_lasts() {
         for (reason, until, next, words) in [
-            (PauseReason::RateLimited, Some(0), 0, "paused 0 s: rate limit"),
+            (PauseReason::RateLimited, Some(0), 0, "paused, about to go on: rate limit"),
             (PauseReason::RateLimited, Some(600), 600, "paused 10 min: rate limit"),
             (PauseReason::QuotaExhausted, Some(864_000), 3600, "paused 10 d: monthly quota used up"),
             (PauseReason::ScopeMissing, None, 240, "paused, tried again in 4 min: API scope not granted"),
@@ -191,7 +175,9 @@ pub(super) mod tests {
 
     #[test]
     fn what_must_be_mended_comes_first_and_the_rest_is_counted() {
-        let failing = AppView { degraded: true, ..app("b") };
+        let outage =
+            Trouble::from_calls(AppCondition::Degraded, Endpoint::Query, ErrorKind::Network, now().wall);
+        let failing = AppView { trouble: Some(outage), ..app("b") };
         let apps = [
             paused("a", PauseReason::RateLimited, Some(60), 60),
             failing.clone(),
@@ -204,11 +190,11 @@ pub(super) mod tests {
             "0 pending, 0 done, 0 failed; \
              app d paused, tried again in 2 s: this machine's address is not allowed; \
              app c paused 2 h: monthly quota used up; \
-             app b failing: the log says why (app.degraded); \
-             1 more app paused or failing"
+             app b degraded for 0 s: server not reached; \
+             1 more app in trouble"
         );
         let more = apps.into_iter().chain([failing.clone(), failing]).collect::<Vec<_>>();
-        assert!(of_apps(more).ends_with("; 3 more apps paused or failing"));
+        assert!(of_apps(more).ends_with("; 3 more apps in trouble"));
     }
 
     #[test]
@@ -249,6 +235,6 @@ pub(super) mod tests {
         assert!(!line.contains(char::is_control), "{line}");
         assert!(line.contains("x\\u{a}WATCHDOG=1\\u{a}"), "{line}");
         assert!(line.len() < 1500, "{} bytes", line.len());
-        assert!(line.ends_with("; 997 more apps paused or failing"), "{line}");
+        assert!(line.ends_with("; 997 more apps in trouble"), "{line}");
     }
 }

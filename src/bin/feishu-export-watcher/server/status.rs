@@ -115,7 +115,7 @@ fn write(
     apps: &[AppStatus],
     pieces: Pieces,
 ) -> Result<(), CutOff> {
-    let mut document = Document::begin(pieces, WallTime::now(), summary, Some(apps))?;
+    let mut document = Document::begin(pieces, WallTime::now(), summary, apps)?;
     reading.each_ticket(|ticket| document.ticket(&ticket).map_err(CutOff::from))?;
     let mut pieces = document.end()?;
     pieces.flush()?;

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use feishu_export_watcher::domain::Trouble;
 use feishu_export_watcher::watch::{AppView, Snapshot};
 use tokio::time::Instant;
+
+use crate::words::trouble_and_hint;
 
 /// The loop takes a turn every second, and at a stop waits at most 8 s for polls in flight.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
@@ -54,9 +57,7 @@ pub(super) fn ready(view: &Snapshot, stopping: bool, times: Times) -> Result<Str
     }
     let mut reasons = Vec::new();
     reasons.extend(trouble_with_state(view, times));
-    if view.apps.iter().all(|app| app.pause.is_some()) {
-        reasons.extend(view.apps.iter().filter_map(paused));
-    }
+    reasons.extend(unanswered(&view.apps));
     if reasons.is_empty() { Ok("ready".to_owned()) } else { Err(reasons) }
 }
 
@@ -71,9 +72,16 @@ fn trouble_with_state(view: &Snapshot, times: Times) -> Option<String> {
     }
 }
 
-fn paused(app: &AppView) -> Option<String> {
-    let reason = app.pause?.reason;
-    Some(format!("app {} is paused: {reason}; {}", app.name, reason.hint()))
+/// What is wrong with every app that has open tickets, if none of them gets proper answers.
+fn unanswered(apps: &[AppView]) -> Vec<String> {
+    let open = || apps.iter().filter(|app| app.pending > 0);
+    let stopped = |app: &AppView| app.trouble.as_ref().is_some_and(Trouble::stops_answers);
+    if !open().all(stopped) {
+        return Vec::new();
+    }
+    let reason =
+        |app: &AppView| Some(format!("app {} {}", app.name, trouble_and_hint(app.trouble.as_ref()?)));
+    open().filter_map(reason).collect()
 }
 
 fn moved(age: Duration) -> String {
@@ -88,8 +96,10 @@ fn loading(times: Times) -> String {
 mod tests {
     use std::num::NonZeroU32;
 
-    use feishu_export_watcher::domain::{AppName, BudgetKey, PauseReason, RateLimit, WallTime};
-    use feishu_export_watcher::watch::{Counts, PauseView};
+    use feishu_export_watcher::domain::{
+        AppCondition, AppName, BudgetKey, Endpoint, ErrorKind, PauseReason, RateLimit, WallTime,
+    };
+    use feishu_export_watcher::watch::Counts;
 
     use super::*;
 
@@ -103,8 +113,7 @@ mod tests {
             known: Counts::default(),
             next_due: None,
             token_ends_at: None,
-            pause: reason.map(|reason| PauseView { reason, since: at, until: None, next: at }),
-            degraded: false,
+            trouble: reason.map(|reason| Trouble::from_pause(Endpoint::Query, reason, at, None, at)),
             budget: BudgetKey::from("b"),
             rate_limit: RateLimit { requests: NonZeroU32::MIN, per: SECOND },
             budget_left: 1,
@@ -165,11 +174,29 @@ mod tests {
         view.state_failing = true;
         let reasons = ready(&view, false, times).unwrap_err();
         assert!(reasons[0].starts_with("the state file can't be written"), "{reasons:?}");
-        assert!(reasons[1].starts_with("app a is paused: rate_limited; "), "{reasons:?}");
+        assert!(reasons[1].starts_with("app a is paused: rate limit; "), "{reasons:?}");
         assert!(
-            reasons[2].starts_with("app b is paused: credentials_rejected; put the right"),
+            reasons[2].starts_with("app b is paused: app id, secret or token is wrong; put the right"),
             "{reasons:?}"
         );
+
+        let (mut view, times) = engine(1, 1);
+        let calls = |condition| {
+            let since = WallTime::from_millis(1_795_341_600_000);
+            Some(Trouble::from_calls(condition, Endpoint::Token, ErrorKind::Network, since))
+        };
+        view.apps[0].trouble = calls(AppCondition::Degraded);
+        view.apps[1].pending = 0;
+        let reasons = ready(&view, false, times).unwrap_err();
+        assert!(
+            reasons[0].starts_with("app a is degraded: server not reached; polling goes on"),
+            "{reasons:?}"
+        );
+        view.apps[0].trouble = calls(AppCondition::Active);
+        assert!(ready(&view, false, times).is_ok(), "two calls that failed are no outage");
+        view.apps[0] = app("a", Some(PauseReason::CredentialsRejected));
+        view.apps[0].pending = 0;
+        assert!(ready(&view, false, times).is_ok(), "nothing waits for an answer");
 
         let (mut view, times) = engine(1, 11);
         let hangs = ready(&view, false, times).unwrap_err();

@@ -1,20 +1,31 @@
-//! An app as scripts see it: what the engine shows of it, which no state file knows.
+//! An app as scripts see it: how it does, as the state file or the engine says it, and what only the engine knows.
 
 use std::time::Duration;
 
-use feishu_export_watcher::domain::RateLimit;
-use feishu_export_watcher::watch::{AppView, PauseView};
+use feishu_export_watcher::AppReport;
+use feishu_export_watcher::domain::{AppCondition, RateLimit, TicketState, Trouble};
+use feishu_export_watcher::watch::AppView;
 use serde::{Serialize, Serializer};
 
 use super::view::Time;
 
-/// An app's fields in the order in which they are printed. Absent ones are null.
+/// An app's fields in the order in which they are printed. Absent ones are null; those that only the engine knows are
+/// left out where the state file is all there is.
 #[derive(Serialize)]
 pub(crate) struct AppStatus {
     name: String,
-    state: &'static str,
+    /// None where no watcher runs.
+    state: Option<&'static str>,
     pause: Option<PauseStatus>,
+    trouble: Option<TroubleStatus>,
     pending: usize,
+    #[serde(flatten)]
+    engine: Option<EngineStatus>,
+}
+
+/// What only the engine knows.
+#[derive(Serialize)]
+struct EngineStatus {
     budget_left: usize,
     rate_limit: LimitStatus,
     requests_this_month: u64,
@@ -26,7 +37,19 @@ struct PauseStatus {
     reason: &'static str,
     since: Time,
     until: Option<Time>,
-    next: Time,
+    next: Option<Time>,
+    hint: &'static str,
+}
+
+/// What is wrong with an app: a pause, or calls that fail.
+#[derive(Serialize)]
+struct TroubleStatus {
+    endpoint: &'static str,
+    reason: &'static str,
+    message: Option<Box<str>>,
+    since: Time,
+    until: Option<Time>,
+    next: Option<Time>,
     hint: &'static str,
 }
 
@@ -39,30 +62,66 @@ struct LimitStatus {
 
 impl From<&AppView> for AppStatus {
     fn from(app: &AppView) -> Self {
-        Self {
-            name: app.name.as_str().to_owned(),
-            state: match (&app.pause, app.degraded) {
-                (Some(_), _) => "paused",
-                (None, true) => "degraded",
-                (None, false) => "active",
-            },
-            pause: app.pause.map(PauseStatus::from),
-            pending: app.pending,
+        let engine = EngineStatus {
             budget_left: app.budget_left,
             rate_limit: app.rate_limit.into(),
             requests_this_month: app.requests_this_month,
+        };
+        let state = Some(app.condition().as_str());
+        Self::new(app.name.as_str(), state, app.trouble.as_ref(), app.pending, Some(engine))
+    }
+}
+
+impl AppStatus {
+    /// What the state file says of an app.
+    pub(super) fn from_report(app: &AppReport, is_watched: bool) -> Self {
+        let condition = app.trouble.as_ref().map_or(AppCondition::Active, |trouble| trouble.condition);
+        let state = is_watched.then_some(condition.as_str());
+        let pending = app.counts.of(TicketState::Pending);
+        Self::new(app.name.as_str(), state, app.trouble.as_ref(), pending, None)
+    }
+
+    fn new(
+        name: &str,
+        state: Option<&'static str>,
+        trouble: Option<&Trouble>,
+        pending: usize,
+        engine: Option<EngineStatus>,
+    ) -> Self {
+        let pause = trouble.filter(|trouble| trouble.condition == AppCondition::Paused);
+        Self {
+            name: name.to_owned(),
+            state,
+            pause: pause.map(PauseStatus::from),
+            trouble: trouble.map(TroubleStatus::from),
+            pending,
+            engine,
         }
     }
 }
 
-impl From<PauseView> for PauseStatus {
-    fn from(pause: PauseView) -> Self {
+impl From<&Trouble> for PauseStatus {
+    fn from(trouble: &Trouble) -> Self {
         Self {
-            reason: pause.reason.as_str(),
-            since: Time(pause.since),
-            until: pause.until.map(Time),
-            next: Time(pause.next),
-            hint: pause.reason.hint(),
+            reason: trouble.cause.as_str(),
+            since: Time(trouble.since),
+            until: trouble.until.map(Time),
+            next: trouble.next.map(Time),
+            hint: trouble.cause.hint(),
+        }
+    }
+}
+
+impl From<&Trouble> for TroubleStatus {
+    fn from(trouble: &Trouble) -> Self {
+        Self {
+            endpoint: trouble.endpoint.as_str(),
+            reason: trouble.cause.as_str(),
+            message: trouble.message.clone(),
+            since: Time(trouble.since),
+            until: trouble.until.map(Time),
+            next: trouble.next.map(Time),
+            hint: trouble.cause.hint(),
         }
     }
 }

@@ -50,6 +50,20 @@ fn trouble(failure: &Failure) -> Cow<'static, str> {
 }
 
 impl Surroundings<'_> {
+    /// The file token, else what went wrong; for a ticket that waits, with its app if nothing is known of its own.
+    pub(super) fn result<'t>(&self, ticket: &'t TicketRecord) -> Cow<'t, str> {
+        match self.app(&ticket.key.app).and_then(|app| app.trouble.as_ref()) {
+            Some(trouble) if ticket.state == TicketState::Pending && ticket.error.is_none() => {
+                Cow::Borrowed(trouble.cause.as_str())
+            }
+            _ => result(ticket),
+        }
+    }
+
+    fn app(&self, name: &AppName) -> Option<&AppReport> {
+        self.apps.binary_search_by(|app| app.name.cmp(name)).ok().map(|found| &self.apps[found])
+    }
+
     /// How old the job is, as far as is known.
     pub(super) fn age(&self, ticket: &TicketRecord) -> String {
         span(self.now.since(born_at(ticket)))
@@ -77,14 +91,13 @@ impl Surroundings<'_> {
         }
     }
 
-    /// Whether the app holds the poll up: nobody polls for one that is not configured, and one that is paused
-    /// waits at least until it is tried again.
+    /// Whether the app holds the poll up: nobody polls for one that is not configured; one that is paused waits at
+    /// least until it is tried again, and one whose calls fail sends few.
     fn waits_for_app(&self, name: &AppName, next_poll: Option<WallTime>) -> bool {
-        let Ok(found) = self.apps.binary_search_by(|app| app.name.cmp(name)) else { return false };
-        let app = &self.apps[found];
+        let Some(app) = self.app(name) else { return false };
         let due_by = |moment| next_poll.is_none_or(|next| next <= moment);
-        match &app.pause {
-            Some(pause) => due_by(pause.next.max(self.now)),
+        match &app.trouble {
+            Some(trouble) => due_by(trouble.next.map_or(self.now, |next| next.max(self.now))),
             None => app.is_configured == Some(false) && due_by(self.now),
         }
     }
@@ -100,7 +113,7 @@ impl Surroundings<'_> {
 
 #[cfg(test)]
 mod tests {
-    use feishu_export_watcher::domain::PauseReason;
+    use feishu_export_watcher::domain::{AppCondition, Endpoint, ErrorKind, PauseReason, Trouble};
 
     use super::super::fixtures::{self, NOW, after, ended, pause, pending};
     use super::*;
@@ -126,7 +139,7 @@ mod tests {
             assert_eq!(when(&pending_until(next), &apps, true), words);
             assert_eq!(when(&pending_until(next), &apps, false), "waits for a watcher");
         }
-        apps[0].pause = Some(pause("default", PauseReason::RateLimited));
+        apps[0].trouble = Some(pause(PauseReason::RateLimited));
         for (next, words) in [
             (None, "waits for its app"),
             (Some(-30.0), "waits for its app"),
@@ -136,12 +149,30 @@ mod tests {
             assert_eq!(when(&pending_until(next), &apps, true), words, "paused for 38 s");
         }
         // The moment at which the pause is tried to end passed, and nobody has heard of its end yet.
-        apps[0].pause.as_mut().unwrap().next = after(-5.0);
+        apps[0].trouble.as_mut().unwrap().next = Some(after(-5.0));
         assert_eq!(when(&pending_until(Some(-1.0)), &apps, true), "waits for its app");
         let lark = TicketRecord { key: pending("lark", "1", "d").key, ..pending_until(Some(-1.0)) };
         assert_eq!(when(&lark, &apps, true), "poll due 1 s ago", "another app's pause");
         apps[1].is_configured = Some(false);
         assert_eq!(when(&lark, &apps, true), "waits for its app");
+    }
+
+    /// Promise: a ticket that has no answer yet because its app gets none says so, from the first trouble on.
+    #[test]
+    fn tickets_show_the_trouble_of_their_app() {
+        use AppCondition::{Active, Degraded};
+        for condition in [Active, Degraded] {
+            let mut apps = fixtures::app_reports();
+            let outage = Trouble::from_calls(condition, Endpoint::Token, ErrorKind::Network, after(-74.0));
+            apps[0].trouble = Some(outage);
+            let ticket = pending_until(Some(-74.0));
+            assert_eq!(when(&ticket, &apps, true), "waits for its app");
+            let report = Report { apps: &apps, ..fixtures::report(&[]) };
+            let surroundings = Surroundings::from(&report);
+            assert_eq!(surroundings.result(&ticket), "network");
+            let own = TicketRecord { error: Some(Box::new(Failure::of(ErrorKind::Throttled))), ..ticket };
+            assert_eq!(surroundings.result(&own), "throttled");
+        }
     }
 
     #[test]

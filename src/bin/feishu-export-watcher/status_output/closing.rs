@@ -1,22 +1,19 @@
 //! What stands below the tickets that people are shown: how many more there are, what to do about failures,
-//! and every app with its counts and its pause.
+//! and every app with its counts and its trouble.
 
 use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{
-    Availability, ErrorKind, MAY_BE_GONE_HINT, PauseEnd, TicketRecord, TicketState, WallTime,
+    Availability, ErrorKind, MAY_BE_GONE_HINT, TicketRecord, TicketState, WallTime,
 };
-use feishu_export_watcher::store::PauseRecord;
 use feishu_export_watcher::watch::Counts;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::columns::{GAP, width, write_padded};
 use super::style::{self, Ink};
 use super::{Report, Summary};
 use crate::log::harmless::harmless;
-use crate::words::{grouped, span};
+use crate::words::{self, grouped};
 
 /// What to do about a ticket that was given up.
 const TIMED_OUT: (&str, &str) = ("timed_out", "export again, or split the document");
@@ -91,7 +88,7 @@ pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>, ink: Ink) ->
     Ok(())
 }
 
-/// The rest of an app's line, in which `taken` columns are taken, and what to do if it is paused.
+/// The rest of an app's line, in which `taken` columns are taken, and what to do if it is in trouble.
 fn print_app(
     out: &mut impl Write,
     app: &AppReport,
@@ -108,46 +105,18 @@ fn print_app(
         write!(out, "; {warning}{MISSING}{warning:#}")?;
         taken += GAP + MISSING.len();
     }
-    let Some(pause) = &app.pause else { return writeln!(out) };
-    let urgency = ink.of(if pause.reason.ended_by() == PauseEnd::Time { style::WARNING } else { style::BAD });
-    let words = paused(pause, report.now, &report.zone);
+    let Some(trouble) = &app.trouble else { return writeln!(out) };
+    let urgency = ink.of(if trouble.urgency() <= 1 { style::BAD } else { style::WARNING });
+    let words = words::trouble(trouble, report.now, Some(&report.zone));
     if report.screen.width.is_none_or(|screen| taken + GAP + width(&words) <= screen) {
         writeln!(out, "; {urgency}{words}{urgency:#}")?;
     } else {
-        writeln!(out, "\n{:INDENT$}{urgency}{words}{urgency:#}", "")?;
+        write!(out, "\n{:INDENT$}{urgency}", "")?;
+        print_wrapped(out, &words, INDENT, report.screen.width)?;
+        write!(out, "{urgency:#}")?;
     }
     write!(out, "{:INDENT$}", "")?;
-    print_wrapped(out, pause.reason.hint(), INDENT, report.screen.width)
-}
-
-/// "paused until 14:02 (38 s): rate limit"; where nobody knows the end, when it is next tried whether it is over.
-fn paused(pause: &PauseRecord, now: WallTime, zone: &TimeZone) -> String {
-    let why = pause.reason.in_words();
-    match pause.until {
-        Some(until) if until > now => {
-            format!("paused until {} ({}): {why}", clock(until, now, zone), span(until.since(now)))
-        }
-        Some(_) => format!("paused, about to go on: {why}"),
-        None => {
-            let since = span(now.since(pause.since));
-            let next = if pause.next > now {
-                format!("tried again in {}", span(pause.next.since(now)))
-            } else {
-                "being tried again".to_owned()
-            };
-            format!("paused for {since}, {next}: {why}")
-        }
-    }
-}
-
-/// The time of day, with the day if that is another one.
-fn clock(moment: WallTime, now: WallTime, zone: &TimeZone) -> String {
-    let local = |moment: WallTime| {
-        Timestamp::from_millisecond(moment.as_millis()).map(|moment| moment.to_zoned_datetime(zone.clone()))
-    };
-    let (Ok(moment), Ok(now)) = (local(moment), local(now)) else { return moment.to_string() };
-    let form = if moment.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
-    moment.strftime(form).to_string()
+    print_wrapped(out, trouble.cause.hint(), INDENT, report.screen.width)
 }
 
 /// The rest of a line in which `indent` columns are taken, with further lines as far in where it is too long.
@@ -164,11 +133,9 @@ fn print_wrapped(out: &mut impl Write, text: &str, indent: usize, screen: Option
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use feishu_export_watcher::domain::PauseReason;
 
-    use super::super::fixtures::{self, NOW, app_reports, ended, pause, tickets};
+    use super::super::fixtures::{self, app_reports, ended, pause, tickets};
     use super::*;
 
     fn apps(apps: &[AppReport], width: Option<usize>) -> String {
@@ -184,8 +151,8 @@ mod tests {
     fn pauses_are_in_words() {
         let [mut default, mut lark] = app_reports();
         default.counts = std::iter::repeat_n(TicketState::Pending, 1204).collect();
-        default.pause = Some(pause("default", PauseReason::RateLimited));
-        lark.pause = Some(pause("lark", PauseReason::ScopeMissing));
+        default.trouble = Some(pause(PauseReason::RateLimited));
+        lark.trouble = Some(pause(PauseReason::ScopeMissing));
         lark.is_configured = Some(false);
         assert_eq!(
             apps(&[default.clone(), lark.clone()], None),
@@ -201,7 +168,8 @@ lark     1 failed; not in watcher.toml; paused for 30 s, tried again in 38 s: AP
             apps(&[lark], Some(50)),
             "\
 lark  1 failed; not in watcher.toml
-  paused for 30 s, tried again in 38 s: API scope not granted
+  paused for 30 s, tried again in 38 s: API scope
+  not granted
   in Developer Console > Permissions & Scopes add
   docs:document:export or drive:export:readonly,
   then publish a version under Version Management
@@ -209,32 +177,6 @@ lark  1 failed; not in watcher.toml
   after SIGHUP
 "
         );
-    }
-
-    #[test]
-    fn the_end_of_a_pause_is_told_on_the_clock() {
-        let zone = TimeZone::fixed(jiff::tz::offset(8));
-        let words = |reason, until: Option<i64>, next: i64| {
-            let at = |seconds: i64| WallTime::from_millis(NOW.as_millis() + seconds * 1000);
-            let pause = PauseRecord { until: until.map(at), next: at(next), ..pause("a", reason) };
-            paused(&pause, NOW, &zone)
-        };
-        use PauseReason::{QuotaExhausted, RateLimited, SecretUnreadable};
-        for (said, expected) in [
-            (words(RateLimited, Some(600), 600), "paused until 18:10 (10 min): rate limit"),
-            (words(RateLimited, Some(0), 0), "paused, about to go on: rate limit"),
-            (
-                words(QuotaExhausted, Some(741_600), 3600),
-                "paused until 2026-12-01 08:00 (8 d): monthly quota used up",
-            ),
-            (
-                words(SecretUnreadable, None, 0),
-                "paused for 30 s, being tried again: its secret can't be read",
-            ),
-        ] {
-            assert_eq!(said, expected);
-        }
-        assert_eq!(clock(NOW + Duration::MAX, NOW, &zone), WallTime::from_millis(i64::MAX).to_string());
     }
 
     #[test]

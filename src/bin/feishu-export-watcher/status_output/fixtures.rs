@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{
-    AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, PauseEnd, PauseReason,
-    RateLimit, TicketId, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
+    AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, PauseEnd,
+    PauseReason, RateLimit, TicketId, TicketKey, TicketRecord, TicketState, Trouble, WallTime, WatchEntry,
 };
-use feishu_export_watcher::store::PauseRecord;
-use feishu_export_watcher::watch::{AppView, Counts, PauseView};
+use feishu_export_watcher::watch::{AppView, Counts};
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -99,51 +98,47 @@ pub(super) fn apps() -> [AppView; 3] {
         known: Counts::default(),
         next_due: None,
         token_ends_at: None,
-        pause: None,
-        degraded: false,
+        trouble: None,
         budget: BudgetKey::from("open.feishu.cn:443/cli_a"),
         rate_limit: RateLimit { requests: NonZeroU32::new(requests).unwrap(), per },
         budget_left: 97,
         requests_this_month: 1204,
     };
     let minute = Duration::from_secs(60);
-    let pause = PauseView {
-        reason: PauseReason::RateLimited,
-        since: after(-30.0),
-        until: Some(after(30.0)),
-        next: after(30.0),
-    };
+    let limit = Trouble::from_pause(
+        Endpoint::Query,
+        PauseReason::RateLimited,
+        after(-30.0),
+        Some(after(30.0)),
+        after(30.0),
+    );
+    let outage =
+        Trouble::from_calls(AppCondition::Degraded, Endpoint::Token, ErrorKind::Network, after(-74.0))
+            .with_message(Some("connection refused".into()));
     let east = app("east", 1, minute / 240);
     let lark = app("lark", 100, minute);
     [
         app("default", 100, minute),
-        AppView { degraded: true, pending: 0, budget_left: 1, requests_this_month: 0, ..east },
-        AppView { degraded: true, pause: Some(pause), pending: 3, budget_left: 0, ..lark },
+        AppView { trouble: Some(outage), pending: 0, budget_left: 1, requests_this_month: 0, ..east },
+        AppView { trouble: Some(limit), pending: 3, budget_left: 0, ..lark },
     ]
 }
 
-/// The apps of [`tickets`], neither of them paused.
+/// The apps of [`tickets`], neither of them in trouble.
 pub(super) fn app_reports() -> [AppReport; 2] {
     ["default", "lark"].map(|name| AppReport {
         name: AppName::new(name),
         counts: tickets().iter().filter(|it| it.key.app.as_str() == name).map(|it| it.state).collect(),
         is_configured: Some(true),
-        pause: None,
+        trouble: None,
     })
 }
 
 /// A pause of queries since half a minute, which ends or is tried to end in 38 s.
-pub(super) fn pause(app: &str, reason: PauseReason) -> PauseRecord {
+pub(super) fn pause(reason: PauseReason) -> Trouble {
     let next = after(38.0);
     let until = (reason.ended_by() != PauseEnd::Repair).then_some(next);
-    PauseRecord {
-        app: AppName::new(app),
-        endpoint: Endpoint::Query,
-        reason,
-        since: after(-30.0),
-        until,
-        next,
-    }
+    Trouble::from_pause(Endpoint::Query, reason, after(-30.0), until, next)
 }
 
 /// A report on these tickets alone, for a pipe.

@@ -19,8 +19,7 @@ struct Head<'a> {
     schema: u32,
     generated_at: Time,
     summary: Summary,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    apps: Option<&'a [AppStatus]>,
+    apps: &'a [AppStatus],
 }
 
 /// One object with everything, written as its tickets come along.
@@ -30,13 +29,8 @@ pub(crate) struct Document<W> {
 }
 
 impl<W: Write> Document<W> {
-    /// Writes what stands before the tickets. The apps are there only where somebody knows how they do.
-    pub(crate) fn begin(
-        mut out: W,
-        now: WallTime,
-        summary: Summary,
-        apps: Option<&[AppStatus]>,
-    ) -> io::Result<Self> {
+    /// Writes what stands before the tickets.
+    pub(crate) fn begin(mut out: W, now: WallTime, summary: Summary, apps: &[AppStatus]) -> io::Result<Self> {
         let head = Head { schema: SCHEMA, generated_at: Time(now), summary, apps };
         let mut text = Vec::new();
         write_value(&mut text, &head)?;
@@ -64,7 +58,8 @@ impl<W: Write> Document<W> {
 
 /// Prints one object, and a newline.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    let mut document = Document::begin(out, report.now, report.summary, None)?;
+    let apps: Vec<_> = report.apps.iter().map(|app| AppStatus::from_report(app, report.is_watched)).collect();
+    let mut document = Document::begin(out, report.now, report.summary, &apps)?;
     report.tickets.iter().try_for_each(|ticket| document.ticket(ticket))?;
     document.end().map(drop)
 }
@@ -140,7 +135,7 @@ mod tests {
             format!(
                 "{{\"schema\":1,\"generated_at\":\"2026-11-22T10:00:00.000Z\",\"summary\":{{\"pending\":2,\
                  \"completed\":1,\"failed\":1,\"timed_out\":0,\"removed\":0}},\
-                 \"tickets\":[{COMPLETED},{FAILED}]}}\n"
+                 \"apps\":[],\"tickets\":[{COMPLETED},{FAILED}]}}\n"
             )
         );
         assert!(printed(Format::Json, &[]).ends_with("\"tickets\":[]}\n"));
@@ -150,19 +145,26 @@ mod tests {
     fn apps_stand_before_the_tickets() {
         let apps: Vec<_> = fixtures::apps().iter().map(AppStatus::from).collect();
         let summary = Summary { pending: 7, ..Summary::default() };
-        let document = Document::begin(Vec::new(), NOW, summary, Some(&apps)).unwrap();
+        let document = Document::begin(Vec::new(), NOW, summary, &apps).unwrap();
         assert_eq!(
             String::from_utf8(document.end().unwrap()).unwrap(),
             concat!(
                 r#"{"schema":1,"generated_at":"2026-11-22T10:00:00.000Z","summary":{"pending":7,"completed":0,"#,
                 r#""failed":0,"timed_out":0,"removed":0},"apps":["#,
-                r#"{"name":"default","state":"active","pause":null,"pending":4,"budget_left":97,"#,
+                r#"{"name":"default","state":"active","pause":null,"trouble":null,"pending":4,"budget_left":97,"#,
                 r#""rate_limit":{"requests":100,"per_seconds":60},"requests_this_month":1204},"#,
-                r#"{"name":"east","state":"degraded","pause":null,"pending":0,"budget_left":1,"#,
+                r#"{"name":"east","state":"degraded","pause":null,"trouble":{"endpoint":"token","#,
+                r#""reason":"network","message":"connection refused","since":"2026-11-22T09:58:46.000Z","#,
+                r#""until":null,"next":null,"hint":"polling goes on by itself; if it lasts, look at DNS, "#,
+                r#"proxy and firewall between this machine and base_url"},"pending":0,"budget_left":1,"#,
                 r#""rate_limit":{"requests":1,"per_seconds":0.25},"requests_this_month":0},"#,
                 r#"{"name":"lark","state":"paused","pause":{"reason":"rate_limited","#,
                 r#""since":"2026-11-22T09:59:30.000Z","until":"2026-11-22T10:00:30.000Z","#,
                 r#""next":"2026-11-22T10:00:30.000Z","hint":"another process spends from the same budget, "#,
+                r#"or rate_limit is set too high; polling goes on by itself"},"trouble":{"endpoint":"query","#,
+                r#""reason":"rate_limited","message":null,"since":"2026-11-22T09:59:30.000Z","#,
+                r#""until":"2026-11-22T10:00:30.000Z","next":"2026-11-22T10:00:30.000Z","#,
+                r#""hint":"another process spends from the same budget, "#,
                 r#"or rate_limit is set too high; polling goes on by itself"},"pending":3,"budget_left":0,"#,
                 r#""rate_limit":{"requests":100,"per_seconds":60},"requests_this_month":1204}],"#,
                 r#""tickets":[]}"#,

@@ -1,5 +1,5 @@
-//! What `status` prints: tickets and apps for people, or tickets as JSON, JSON lines or CSV for programs. The
-//! server shows the same JSON, with the apps, as a [`Document`].
+//! What `status` prints: tickets and apps for people and as JSON, or tickets as JSON lines or CSV for programs. The
+//! server shows the same JSON, with more of the apps, as a [`Document`].
 //!
 //! Which tickets, and in which order, is the caller's choice; for people there is [`sort_by_attention`]. Rows are written as they are formed, so
 //! that a hundred thousand tickets need no second copy in memory. A reader that goes away early shows
@@ -48,7 +48,7 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// What is to be printed. Programs are shown tickets and summary only.
+/// What is to be printed.
 pub(crate) struct Report<'a> {
     /// The tickets to show, filtered and in order.
     pub(crate) tickets: &'a [TicketRecord],

@@ -72,7 +72,7 @@ fn row<'a>(ticket: &'a TicketRecord, surroundings: Surroundings<'_>) -> Row<'a> 
         cut(cells::name(ticket), NAME_MAX),
         Cow::Owned(surroundings.age(ticket)),
         Cow::Owned(ticket.polls.to_string()),
-        cells::result(ticket),
+        surroundings.result(ticket),
         Cow::Owned(surroundings.when(ticket)),
     ]
 }
@@ -262,7 +262,7 @@ pending    7000000000000000003  default  doxcnCCCC
     #[test]
     fn colours_take_no_room() {
         let (tickets, mut apps) = (tickets(), app_reports());
-        apps[1].pause = Some(fixtures::pause("lark", PauseReason::ScopeMissing));
+        apps[1].trouble = Some(fixtures::pause(PauseReason::ScopeMissing));
         for width in [None, Some(80)] {
             let [plain, mut coloured] = [false, true].map(|colour| {
                 let screen = Screen { is_terminal: true, width, colour };

@@ -33,7 +33,7 @@ async fn a_wrong_secret_pauses_one_app_and_heals() {
     assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 60, "the other three are done");
     assert_eq!(running.view.borrow().listed.of(TicketState::Failed), 0);
     assert_eq!(
-        running.view.borrow().apps[1].pause.map(|pause| pause.reason),
+        running.view.borrow().apps[1].trouble.as_ref().and_then(Trouble::pause),
         Some(PauseReason::CredentialsRejected)
     );
     tokio::time::sleep(10 * MINUTE).await;
@@ -64,7 +64,8 @@ async fn tokens_that_are_always_refused_are_the_apps_fault() {
     let bench = Bench::new(api).tickets("default", (0..30).map(|ticket| ticket.to_string()));
     let outcome = bench.run().await;
     assert_eq!(outcome.end, End::Stuck);
-    assert_eq!(outcome.paused, [(AppName::new("default"), PauseReason::CredentialsRejected)]);
+    assert_eq!(outcome.troubled.len(), 1);
+    assert_eq!(outcome.troubled[0].1.pause(), Some(PauseReason::CredentialsRejected));
     assert_eq!(outcome.listed.of(TicketState::Pending), 30);
     let (polls, fetches) = bench.api.with(|remote| (remote.polls.len(), remote.fetches.len()));
     assert!(polls <= 30 + 32 + 6 && fetches <= 9, "{polls} polls, {fetches} fetches");
@@ -109,7 +110,11 @@ async fn trouble_at_the_token_endpoint_holds_up_nobody_who_has_a_token() {
         let began = tokio::time::Instant::now();
         let running = bench.start();
         while !running.outcome.is_finished() {
-            assert_eq!(running.view.borrow().apps.first().and_then(|app| app.pause), None, "it is polled");
+            assert_eq!(
+                running.view.borrow().apps.first().and_then(|app| app.trouble.clone()),
+                None,
+                "it is polled"
+            );
             tokio::time::sleep(SECOND).await;
         }
         assert_eq!(running.outcome.await.unwrap().end, End::Done);
@@ -368,4 +373,32 @@ async fn a_throttle_behind_a_fault_is_announced_when_the_fault_is_over() {
     assert_eq!(reasons, ["scope_missing", "rate_limited", "rate_limited"]);
     running.stop.cancel();
     running.outcome.await.unwrap();
+}
+
+/// Promise: calls that fail show from the second in a row on, before they are an outage, with what was said last and
+/// since when; in the state file as well. An accepted answer ends it.
+#[tokio::test(start_paused = true)]
+async fn failing_calls_show_before_they_are_an_outage() {
+    let began = tokio::time::Instant::now();
+    let api = FakeApi::new(move |_, _| {
+        let fails = (8 * SECOND..14 * SECOND).contains(&began.elapsed());
+        (SECOND / 10, if fails { trouble() } else { Verdict::Pending })
+    });
+    let mut bench = Bench::new(api).tickets("default", ["1", "2", "3"]);
+    bench.settings.deadline = Some(MINUTE);
+    let running = bench.start();
+    let mut seen = Vec::new();
+    while !running.outcome.is_finished() {
+        let shown = running.view.borrow().apps.first().and_then(|app| app.trouble.clone());
+        let noted = bench.store.with(|kept| kept.troubles.first().map(|record| record.trouble.clone()));
+        seen.push((shown, noted));
+        tokio::time::sleep(SECOND / 2).await;
+    }
+    let (shown, _) = seen.iter().find(|(shown, _)| shown.is_some()).unwrap();
+    let shown = shown.as_ref().unwrap();
+    assert_eq!((shown.condition, shown.endpoint), (AppCondition::Active, Endpoint::Query));
+    assert!(!shown.stops_answers() && shown.pause().is_none());
+    assert!(seen.iter().any(|(_, noted)| noted.as_ref() == Some(shown)), "in the state file");
+    assert_eq!(seen.last().unwrap(), &(None, None), "it is over");
+    assert_eq!(bench.log.count(APP_DEGRADED), 0);
 }

@@ -249,7 +249,7 @@ pub(super) struct Memory {
     /// By budget.
     pub(super) tallies: HashMap<String, Tally>,
     pub(super) proven: Vec<BudgetKey>,
-    pub(super) pauses: Vec<PauseRecord>,
+    pub(super) troubles: Vec<TroubleRecord>,
     pub(super) retries: Vec<Retry>,
     pub(super) dirty: bool,
     pub(super) fails: bool,
@@ -341,7 +341,7 @@ impl Store for FakeStore {
             kept.tallies
                 .extend(batch.tallies.into_iter().map(|tally| (tally.budget.as_str().to_owned(), tally)));
             kept.proven = batch.proven;
-            kept.pauses = batch.pauses.unwrap_or_else(|| std::mem::take(&mut kept.pauses));
+            kept.troubles = batch.troubles.unwrap_or_else(|| std::mem::take(&mut kept.troubles));
             kept.retries.retain(|retry| batch.retried.is_none_or(|last| retry.id > last));
             kept.dirty &= !batch.clean_stop;
             unknown.map_or(Ok(()), failed)

@@ -4,7 +4,7 @@ use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
 use crate::feishu::*;
-use crate::store::{RETRIES_AT_ONCE, Retry, RetryId};
+use crate::store::{RETRIES_AT_ONCE, Retry, RetryId, TroubleRecord};
 
 fn ask(store: &FakeStore, id: i64, ticket: &str) {
     let key = entry("default", ticket).key;
@@ -145,12 +145,13 @@ async fn pauses_are_in_the_state_file() {
     let bench = Bench::new(api).tickets("default", ["1"]);
     let running = bench.start();
     tokio::time::sleep(3 * SECOND / 2).await;
-    let pauses = bench.store.with(|kept| kept.pauses.clone());
-    assert_eq!(pauses.len(), 1);
-    assert_eq!((pauses[0].app.as_str(), pauses[0].endpoint), ("default", Endpoint::Query));
-    assert_eq!((pauses[0].reason, pauses[0].until), (PauseReason::ScopeMissing, None));
+    let troubles = bench.store.with(|kept| kept.troubles.clone());
+    assert_eq!(troubles.len(), 1);
+    let TroubleRecord { app, trouble } = &troubles[0];
+    assert_eq!((app.as_str(), trouble.endpoint), ("default", Endpoint::Query));
+    assert_eq!((trouble.pause(), trouble.until), (Some(PauseReason::ScopeMissing), None));
     running.outcome.await.unwrap();
-    assert!(bench.store.with(|kept| kept.pauses.is_empty()));
+    assert!(bench.store.with(|kept| kept.troubles.is_empty()));
 }
 
 /// Promise 3: one ticket that is refused for want of permission, and asked about again and again, does not speak

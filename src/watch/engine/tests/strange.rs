@@ -93,7 +93,7 @@ async fn an_envelope_with_another_code_ends_a_pause() {
     let mut bench = Bench::new(api).tickets("default", ["2"]);
     bench.settings.deadline = Some(60 * MINUTE);
     let outcome = bench.run().await;
-    assert_eq!(outcome.end, End::Done, "not stuck: {:?}", outcome.paused);
+    assert_eq!(outcome.end, End::Done, "not stuck: {:?}", outcome.troubled);
     assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (1, 1));
 }
 
@@ -111,7 +111,7 @@ async fn a_granted_token_ends_the_pause_of_the_token_endpoint() {
     );
     let bench = Bench::new(api).tickets("default", ["1", "2"]);
     let outcome = bench.run().await;
-    assert_eq!(outcome.end, End::Done, "not stuck: {:?}", outcome.paused);
+    assert_eq!(outcome.end, End::Done, "not stuck: {:?}", outcome.troubled);
     assert_eq!((bench.log.count(APP_PAUSED), bench.log.count(APP_RESUMED)), (1, 1));
     assert_eq!(bench.log.field(APP_PAUSED, "endpoint").as_deref(), Some("token"));
 }

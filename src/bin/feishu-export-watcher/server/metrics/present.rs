@@ -1,7 +1,7 @@
 //! How things stand right now, as gauges: a pure function of the engine's view, the log's queues and the time.
 //! A gauge that has nothing to say is left out.
 
-use feishu_export_watcher::domain::{PauseReason, TicketState};
+use feishu_export_watcher::domain::{AppCondition, PauseReason, TicketState, Trouble};
 use feishu_export_watcher::watch::{AppView, METRICS_NAMESPACE, Now, Snapshot};
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use tokio::time::Instant;
@@ -54,14 +54,15 @@ fn of_apps(apps: &[AppView], now: Now) -> Vec<MetricFamily> {
         each(apps, "requests_this_month", THIS_MONTH, |app| Some(app.requests_this_month as f64)),
         each(apps, "oldest_overdue_seconds", OVERDUE, |app| Some(overdue(app, now))),
         each(apps, "app_degraded", "1 while requests of the app fail one after the other.", |app| {
-            Some(flag(app.degraded))
+            Some(flag(app.condition() == AppCondition::Degraded))
         }),
         each(apps, "app_pause_until_timestamp_seconds", PAUSE_UNTIL, |app| {
-            Some(app.pause?.until?.as_millis() as f64 / 1000.0)
+            Some(app.trouble.as_ref()?.until?.as_millis() as f64 / 1000.0)
         }),
         each(apps, "token_end_timestamp_seconds", TOKEN_END, |app| Some(timestamp(app.token_ends_at?, now))),
         each_of(apps, "app_paused", PAUSED, "reason", |app| {
-            let is = |reason| app.pause.is_some_and(|pause| pause.reason == reason);
+            let pause = app.trouble.as_ref().and_then(Trouble::pause);
+            let is = |reason| pause == Some(reason);
             PauseReason::ALL.map(|reason| (reason.as_str(), flag(is(reason)))).into()
         }),
         each_of(apps, "tickets", TICKETS, "state", |app| {
@@ -146,8 +147,8 @@ fn sample(labels: &[(&str, &str)], value: f64) -> Metric {
 mod tests {
     use std::time::Duration;
 
-    use feishu_export_watcher::domain::{AppName, BudgetKey, RateLimit, WallTime};
-    use feishu_export_watcher::watch::{Counts, PauseView};
+    use feishu_export_watcher::domain::{AppName, BudgetKey, Endpoint, RateLimit, WallTime};
+    use feishu_export_watcher::watch::Counts;
     use prometheus::TextEncoder;
 
     use super::*;
@@ -164,8 +165,7 @@ mod tests {
             known: [TicketState::Pending, TicketState::Pending, TicketState::Removed].into_iter().collect(),
             next_due: Some(now.at + 3 * SECOND),
             token_ends_at: Some(now.at + 100 * SECOND),
-            pause: None,
-            degraded: false,
+            trouble: None,
             budget: BudgetKey::from("b"),
             rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: 60 * SECOND },
             budget_left: 7,
@@ -247,10 +247,11 @@ mod tests {
     #[test]
     fn a_pause_is_shown_by_its_reason() {
         let now = now();
-        let pause = |reason, until| Some(PauseView { reason, since: WALL, until, next: WALL + SECOND });
+        let pause =
+            |reason, until| Some(Trouble::from_pause(Endpoint::Query, reason, WALL, until, WALL + SECOND));
         let of = |app| Snapshot { apps: vec![app], ..Snapshot::default() };
         let limited =
-            AppView { pause: pause(PauseReason::RateLimited, Some(WALL + 60 * SECOND)), ..app(now) };
+            AppView { trouble: pause(PauseReason::RateLimited, Some(WALL + 60 * SECOND)), ..app(now) };
         let text = shown(&of(limited), now);
         has(
             &text,
@@ -261,7 +262,7 @@ mod tests {
             ],
         );
         let broken = AppView {
-            pause: pause(PauseReason::ScopeMissing, None),
+            trouble: pause(PauseReason::ScopeMissing, None),
             known: Counts::default(),
             next_due: None,
             token_ends_at: None,
