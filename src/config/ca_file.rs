@@ -33,16 +33,15 @@ pub(super) fn read(field: &Field<'_>, folder: &Path) -> Option<CaFile> {
 
 fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
-    let certificates = certificates.map_err(|error| format!("is not valid PEM: {error}"))?;
+    let certificates =
+        certificates.map_err(|_| "is not valid PEM: a certificate has no end, or is not base64")?;
     if certificates.is_empty() {
         let begin = "-----BEGIN CERTIFICATE-----";
         return Err(format!("holds no certificate; expected PEM, which begins with {begin}"));
     }
     let mut store = RootCertStore::empty();
     for certificate in &certificates {
-        store
-            .add(certificate.clone())
-            .map_err(|error| format!("holds a certificate that is broken: {error}"))?;
+        store.add(certificate.clone()).map_err(|_| "holds a certificate that is broken")?;
     }
     Ok(certificates.iter().map(|certificate| certificate.to_vec()).collect())
 }

@@ -244,11 +244,11 @@ fn a_ca_file_is_read_with_the_configuration() {
     ] {
         folder.write("ca.pem", content);
         let report = folder.read().unwrap_err();
-        assert!(report.starts_with(&format!("watcher.toml:5:11: error: `ca_file`: {expected}")), "{report}");
+        assert!(report.starts_with(&format!("watcher.toml:6:11: error: `ca_file`: {expected}")), "{report}");
     }
     fs::remove_file(folder.path("ca.pem")).unwrap();
     let report = folder.read().unwrap_err();
-    assert!(report.starts_with("watcher.toml:5:11: error: `ca_file`: "), "{report}");
+    assert!(report.starts_with("watcher.toml:6:11: error: `ca_file`: "), "{report}");
     fs::create_dir(folder.path("ca.pem")).unwrap();
     assert!(folder.read().unwrap_err().contains("`ca_file`: is a folder, not a file"));
 }

@@ -335,11 +335,11 @@ async fn a_socks_proxy_is_spoken_to() {
     let api = HttpExportApi::with(&[app("https://open.feishu.cn", nowhere())], TIMEOUT, &network).unwrap();
     let answer = api.query(poll("1")).await;
     assert_eq!(answer.verdict, NETWORK);
+    let message = answer.detail.message.unwrap();
+    assert!(message.contains("SOCKS error"), "{message}");
     let (hello, wish) = proxy.await.unwrap();
     assert_eq!(hello, [5, 1, 0]);
     assert_eq!(wish[..], *b"\x05\x01\0\x03\x0eopen.feishu.cn\x01\xbb");
-    let message = answer.detail.message.unwrap();
-    assert!(message.contains("SOCKS error"), "{message}");
 }
 
 #[tokio::test]
