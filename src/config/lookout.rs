@@ -324,7 +324,8 @@ impl Lookout {
         let mut files = left;
         files.extend(self.rejected.iter().cloned());
         for pattern in &lists.lost {
-            files.extend(self.taken.matching(pattern).map(Path::to_path_buf));
+            let listed = self.taken.matching(pattern).filter(|path| *path != Path::new(pattern));
+            files.extend(listed.map(Path::to_path_buf));
         }
         let restless = self.restless.keys().filter(|path| !files.contains(*path));
         let keys = files.iter().chain(restless).filter_map(|path| self.keys.get(path)).cloned().collect();
