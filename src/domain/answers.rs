@@ -119,7 +119,8 @@ pub static CODES: [Code; 75] = {
         code(0, "success", Accepted),
         // Hybrid deployments; comes with HTTP 200.
         code(600, "the data is elsewhere for now, ask again later", Postponed),
-        code(1002, "failed: the document was deleted", Failed(K::DocumentDeleted)),
+        // The generic page says no more than that.
+        code(1002, "failed", Unclear),
         code(1500, "internal error", SlowDown),
         code(1642, "internal error, the session was not updated", SlowDown),
         code(1663, "internal error", SlowDown),

@@ -32,7 +32,9 @@ pub(super) fn of_answer(received: &Received, secrets: &[&str]) -> Answer {
     let mut detail = detail::of_answer(received, envelope.as_ref());
     match &envelope {
         Some(envelope) if envelope.code.is_some() => {
-            if verdict == Verdict::Unclear(ErrorKind::MalformedAnswer) {
+            let malformed =
+                [Verdict::Unclear(ErrorKind::MalformedAnswer), Verdict::Strange(Strange::NoStatus)];
+            if malformed.contains(&verdict) {
                 detail.message.get_or_insert_with(|| detail::shortcoming(envelope).into());
             }
         }
@@ -218,7 +220,7 @@ mod tests {
             (&[1_069_902], "no permission", Verdict::Refused),
             (&[1_069_904, 99_992_402], "invalid param", failed(K::InvalidParam)),
             (&[30_005, 99_991_201, 99_991_301, 1_000_040_351], "offline", fault(P::WrongBaseUrl)),
-            (&[1002, 1_069_906], "docs deleted", failed(K::DocumentDeleted)),
+            (&[1_069_906], "docs deleted", failed(K::DocumentDeleted)),
             (&[1_069_914], "not exist", failed(K::DocumentNotFound)),
             (&[1_069_918], "type mismatch", failed(K::TypeMismatch)),
             (&[1_069_923], "too many", THROTTLED),
@@ -405,20 +407,21 @@ mod tests {
     /// Promise: people learn what is missing in an answer that says no more than "success".
     #[test]
     fn a_malformed_answer_has_a_message() {
-        for (data, expected) in [
-            ("null", "answer has no data.result"),
-            (r#"{"result":{"file_token":"box"}}"#, "answer has no job_status"),
+        for (data, expected, verdict) in [
+            ("null", "answer has no data.result", NO_STATUS),
+            (r#"{"result":{"file_token":"box"}}"#, "answer has no job_status", NO_STATUS),
             (
                 r#"{"result":{"job_status":0,"file_token":"a/b"}}"#,
                 "answer has a file_token that no download can carry",
+                MALFORMED,
             ),
-            (r#"{"result":{"job_error_msg":"what?"}}"#, "what?"),
+            (r#"{"result":{"job_error_msg":"what?"}}"#, "what?", NO_STATUS),
         ] {
             let body = format!(r#"{{"code":0,"msg":"success","data":{data}}}"#);
             let answer = of_answer(&Received::of(200, body), &[]);
             assert_eq!(
                 (answer.verdict, answer.detail.message.as_deref()),
-                (MALFORMED, Some(expected)),
+                (verdict, Some(expected)),
                 "{data}"
             );
         }

@@ -160,7 +160,7 @@ fn rule_code(code: i64, said: &Said) -> Option<Ruling> {
     Some(match code {
         1_069_902 => Ruling::Failed(K::NoPermission),
         1_069_904 | 99_992_402 => Ruling::Failed(K::InvalidParam),
-        1_069_906 | 1002 => Ruling::Failed(K::DocumentDeleted),
+        1_069_906 => Ruling::Failed(K::DocumentDeleted),
         1_069_914 => Ruling::Failed(K::DocumentNotFound),
         1_069_918 => Ruling::Failed(K::TypeMismatch),
         1_069_901 | 600 | 96_402 | 1_000_003 => Ruling::Later,

@@ -391,7 +391,7 @@ async fn a_server_that_repeats_the_secret_in_a_query_does_not_get_it_into_the_lo
     assert_eq!(answer.detail.remedy.as_deref(), Some("see https://x/[hidden]"));
     let Verdict::Completed(file) = api.query(poll("1")).await.verdict else { panic!("not done") };
     assert_eq!(file.file_name.as_deref(), Some("[hidden].pdf"));
-    assert_eq!(api.query(poll("1")).await.verdict, Verdict::Strange(crate::feishu::Strange::Page));
+    assert_eq!(api.query(poll("1")).await.verdict, Verdict::Unclear(ErrorKind::MalformedAnswer));
     let page = api.query(poll("1")).await.detail.message.unwrap();
     assert!(page.ends_with(": [hidden]") && !format!("{api:?}").contains("hunter2"), "{page}");
 }

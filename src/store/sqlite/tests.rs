@@ -347,6 +347,7 @@ async fn files_of_all_versions_are_read() {
         assert_eq!(loaded.released, [testing::release(1, 1)]);
         assert_eq!(loaded.tallies.len(), usize::from(version >= 2));
         assert_eq!(loaded.retries.len(), usize::from(version >= 3));
+        assert_eq!(loaded.proven.len(), usize::from(version >= 4));
         assert!(loaded.clean);
     }
 }
@@ -367,6 +368,7 @@ async fn write_the_fixture() {
         tickets: fixture_tickets(),
         released: vec![testing::release(1, 1)],
         tallies: vec![testing::tally(11, 7)],
+        proven: vec![testing::tally(11, 7).budget],
         troubles: Some(vec![testing::trouble()]),
         clean_stop: true,
         ..Batch::default()

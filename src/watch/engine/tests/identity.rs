@@ -80,7 +80,10 @@ async fn nothing_but_refusals_are_the_apps_fault() {
     let bench = Bench::new(refusing_up_to(100)).tickets("default", numbers(100));
     for run in 1..=3 {
         let outcome = bench.run().await;
-        assert_eq!((outcome.end, outcome.troubled[0].1.pause()), (End::Stuck, Some(PauseReason::WrongIdentity)));
+        assert_eq!(
+            (outcome.end, outcome.troubled[0].1.pause()),
+            (End::Stuck, Some(PauseReason::WrongIdentity))
+        );
         assert_eq!(outcome.listed.of(TicketState::Pending), 100);
         assert_eq!(bench.log.count(APP_SUSPECTED), run, "once a run");
     }
