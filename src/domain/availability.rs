@@ -17,7 +17,7 @@ pub enum Availability {
     Sure(WallTime),
     /// It may be gone: it was sure to be there only until then.
     Passed(WallTime),
-    /// It may be gone: nothing says when the job ended.
+    /// Nothing says when the job ended, so it may be there for ten minutes or for a moment.
     Unknown,
     /// It is gone since then: the job had ended by the time of the answer that said so.
     Over(WallTime),
@@ -34,6 +34,12 @@ impl Availability {
             (Some(until), _) => Self::Passed(until),
             (None, _) => Self::Unknown,
         }
+    }
+
+    /// Whether the time is over in which it is sure to be there.
+    #[must_use]
+    pub const fn is_doubtful(self) -> bool {
+        matches!(self, Self::Passed(_) | Self::Over(_))
     }
 
     /// What was known about the file when the ticket got its verdict.

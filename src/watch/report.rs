@@ -67,9 +67,7 @@ pub(super) fn verdict(ticket: &TicketRecord, now: WallTime) {
             )
         };
     }
-    if ticket.state == TicketState::Completed
-        && !matches!(Availability::of(ticket, now), Availability::Sure(_))
-    {
+    if ticket.state == TicketState::Completed && Availability::of(ticket, now).is_doubtful() {
         verdict!(warn);
     } else {
         verdict!(info);
@@ -85,9 +83,7 @@ fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
             format!("ticket {id} completed{token}, may be gone since {by}; {MAY_BE_GONE_HINT}")
         }
         Availability::Unknown => {
-            format!(
-                "ticket {id} completed{token}, may be gone: the age of the job is not known; {MAY_BE_GONE_HINT}"
-            )
+            format!("ticket {id} completed{token}, download at once: the age of the job is not known")
         }
         Availability::Over(since) => {
             format!(

@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn what_failed_is_named() {
         let [completed, failed, ..] = tickets();
-        let doubtful = TicketRecord { download_by: None, ..completed.clone() };
+        let doubtful = TicketRecord { download_by: Some(after(-5.0)), ..completed.clone() };
         let gone = TicketRecord { download_by: None, finished_at: Some(after(-700.0)), ..completed };
         let named = [failed, ended("9", TicketState::TimedOut, -5.0), doubtful, gone];
         let screen = Screen { is_terminal: true, width: Some(80), colour: false };

@@ -112,6 +112,5 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
 /// Whether the ticket completed and its file may have been gone by then.
 fn is_doubtful(ticket: &TicketRecord) -> bool {
-    ticket.state == TicketState::Completed
-        && !matches!(Availability::at_verdict(ticket), Availability::Sure(_))
+    ticket.state == TicketState::Completed && Availability::at_verdict(ticket).is_doubtful()
 }

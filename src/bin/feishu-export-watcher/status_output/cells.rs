@@ -105,7 +105,8 @@ impl Surroundings<'_> {
     fn download(&self, ticket: &TicketRecord) -> String {
         match Availability::of(ticket, self.now) {
             Availability::Sure(until) => format!("download within {}", span(until.since(self.now))),
-            Availability::Passed(_) | Availability::Unknown => "may be gone, try at once".to_owned(),
+            Availability::Unknown => "download at once".to_owned(),
+            Availability::Passed(_) => "may be gone, try at once".to_owned(),
             Availability::Over(since) => format!("expired {}", ago(since, self.now)),
         }
     }

@@ -65,7 +65,7 @@ pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>, ink: Ink) 
 }
 
 fn may_be_gone(ticket: &TicketRecord, now: WallTime) -> bool {
-    matches!(Availability::of(ticket, now), Availability::Passed(_) | Availability::Unknown)
+    matches!(Availability::of(ticket, now), Availability::Passed(_))
 }
 
 /// Every app that was asked for, and their sum if they are several.
@@ -195,7 +195,7 @@ lark  1 failed; not in watcher.toml
         let [completed, failed, troubled, _] = tickets();
         let late = ended("9", TicketState::TimedOut, -5.0);
         let bare = TicketRecord { error: None, ..failed.clone() };
-        let doubtful = TicketRecord { download_by: None, ..completed.clone() };
+        let doubtful = TicketRecord { download_by: Some(fixtures::after(-5.0)), ..completed.clone() };
         let tickets = [
             failed.clone(),
             completed,

@@ -35,7 +35,7 @@ async fn a_verdict_that_may_come_too_late_says_so() {
     for (created, level, words) in [
         (Some(120), "INFO", "completed: file token box, download by "),
         (Some(720), "WARN", "completed: file token box, may be gone since "),
-        (None, "WARN", "completed: file token box, may be gone: the age of the job is not known; download"),
+        (None, "INFO", "completed: file token box, download at once: the age of the job is not known"),
     ] {
         let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, completed()))).tickets("default", ["1"]);
         let now = bench.wall().as_millis();
