@@ -86,7 +86,7 @@ async fn the_end_waits_for_a_commit_that_hangs() {
 }
 
 /// A commit that a stop gives up has ended. It used to count as one under way for ever, so that a history that waited for its
-/// end never came to its own: the stand-in was wrong. Seeds 2563, 2607, 2753, 5203, 7533, 7673, 7734 and 7815.
+/// end never came to its own: the stand-in was wrong. Seeds 401, 407, 453, 505, 2563, 2607, 2753, 3073 and others.
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_a_stop_gives_up_has_ended() {
     let world = World::written(vec![app("app0", 100)], [("app0-0", SECOND)]);
