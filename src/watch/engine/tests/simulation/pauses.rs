@@ -81,6 +81,11 @@ impl Hindrances {
         }
     }
 
+    /// The polls that were refused took their slots, a window's worth at most, and are repeated first.
+    fn refused(&mut self, app: &str, at: Instant) {
+        self.over.entry(app.to_owned()).or_default().add(at, at + SETTLED_AFTER);
+    }
+
     /// A process ended, and with it all that it knew.
     fn end_all(&mut self, at: Instant) {
         for ((app, _), (since, _)) in std::mem::take(&mut self.open) {
@@ -102,6 +107,9 @@ impl Hindrances {
                     "announced twice: {line:?}, {known:?}, {at:?}"
                 );
                 self.begin(app, paused, reason, at);
+                if field("endpoint") == "query" {
+                    self.refused(app, at);
+                }
             }
             APP_RESUMED => self.end(app, paused, at),
             APP_DEGRADED => self.begin(app, Hindrance::Degraded, "", at),
@@ -109,8 +117,7 @@ impl Hindrances {
             TOKEN_RETRY => self.begin(app, Hindrance::NoToken, "", at),
             TOKEN_REJECTED => {
                 self.begin(app, Hindrance::NoToken, "", at);
-                // The polls that were refused took their slots, a window's worth at most, and are repeated first.
-                self.over.entry(app.to_owned()).or_default().add(at, at + SETTLED_AFTER);
+                self.refused(app, at);
             }
             TOKEN_REFRESHED => self.end(app, Hindrance::NoToken, at),
             _ => {}

@@ -90,6 +90,13 @@ impl World {
         }
     }
 
+    /// The app at that place is throttled between these seconds, and told until when.
+    pub(super) fn throttled(mut self, place: usize, from: u32, until: u32) -> Self {
+        let verdict = |left| Verdict::Throttled { reset: Some(left) };
+        self.troubles[place].push(Trouble { from: SECOND * from, until: SECOND * until, verdict });
+        self
+    }
+
     /// Every ticket, in order.
     pub(super) fn tickets(&self) -> Vec<String> {
         let mut tickets: Vec<_> = self.jobs.keys().cloned().collect();
