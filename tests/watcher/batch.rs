@@ -81,7 +81,7 @@ fn a_batch_with_failures_that_is_run_again() {
         assert_eq!(ended.code, Some(10), "round {round}");
         let said = ended.stderr.as_str();
         assert!(said.starts_with("1 completed, 1 failed, 0 timed out, 0 pending; "), "{said}");
-        assert!(said.contains("\n  failed     doc71    document_too_large (107)\n"), "{said}");
+        assert!(said.contains("\n  failed     doc71  document_too_large (107)\n"), "{said}");
         assert!(
             said.contains("\n  document_too_large  split the document or choose another format"),
             "{said}"

@@ -172,7 +172,8 @@ fn a_changed_configuration_is_said_and_not_applied() {
     assert_eq!(run.stop().events("config.changed").len(), 1);
 }
 
-/// Design 4.6: after a rename, SIGHUP opens the log file anew; not a line is lost in between.
+/// After a rename, SIGHUP opens the log file anew; not a line is lost in between. Should the watcher notice the rename
+/// before the signal, it says so, and repeats verdicts that were not safe yet.
 #[test]
 fn the_log_file_is_opened_anew() {
     let bench = Bench::new();
@@ -189,7 +190,9 @@ fn the_log_file_is_opened_anew() {
     let ended = run.stop();
     let (old, new) = (bench.read("events.jsonl.1"), bench.read("events.jsonl"));
     assert!(old.contains("ticket 1 completed") && new.contains("ticket 2 completed"), "{old}\n\n{new}");
-    assert_eq!(old + &new, ended.stdout, "file and stdout carry the same lines");
+    let written = old + &new;
+    let lost: Vec<_> = ended.stdout.lines().filter(|line| !written.contains(line)).collect();
+    assert!(lost.iter().all(|line| line.contains("log.failed")), "not in the files: {lost:#?}");
 }
 
 /// Promise 6: a bad file that only a pattern matched is left out and said; the tickets it listed before stay

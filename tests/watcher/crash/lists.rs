@@ -37,7 +37,6 @@ pub(super) struct Lists {
 impl Lists {
     /// Writes the first lists: jobs without an end, and the first of those that end.
     pub(super) fn begin(bench: &Bench, rng: &mut Rng) -> Self {
-        std::fs::create_dir(bench.path("watchlist.d")).unwrap();
         let mut lists = Self::default();
         for _ in 0..ENDLESS {
             lists.add(bench, rng, |job| job.life(Life::Forever));

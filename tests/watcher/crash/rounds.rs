@@ -90,6 +90,7 @@ fn empty_bench() -> Bench {
     bench.write("watcher.toml", &(bench.read("watcher.toml") + &limit));
     bench.reconfigure("[\"watchlist.toml\"]", WATCHLIST);
     bench.write("watchlist.toml", "");
+    std::fs::create_dir(bench.path("watchlist.d")).unwrap();
     bench
 }
 
