@@ -134,7 +134,7 @@ impl World {
             match rng.u32(..100) {
                 0..4 if passing => (SECOND.mul_f64(15.0 * rng.f64()), network()),
                 4..8 if passing => (latency, trouble_of_server()),
-                8 if passing => (latency, Verdict::Strange(Strange::Page)),
+                8 if passing => (latency, PAGE),
                 9 if passing => (latency, PANIC),
                 _ => (latency, answer(&jobs, ticket, now)),
             }
@@ -175,13 +175,14 @@ fn answer(jobs: &HashMap<String, Job>, ticket: &str, now: Duration) -> Verdict {
 }
 
 fn troubles(rng: &mut Rng) -> Vec<Trouble> {
-    let kinds: [fn(Duration) -> Verdict; 6] = [
+    let kinds: [fn(Duration) -> Verdict; 7] = [
         |left| Verdict::Throttled { reset: Some(left) },
         |_| Verdict::Throttled { reset: None },
         |_| Verdict::AppFault(PauseReason::ScopeMissing),
         |_| Verdict::AppFault(PauseReason::QuotaExhausted),
         |_| network(),
         |_| trouble_of_server(),
+        |_| PAGE,
     ];
     let trouble = |rng: &mut Rng| {
         let from = SECOND * rng.u32(..1500);
