@@ -85,7 +85,7 @@ const TABLE: [Row; 19] = [
         "give the app access to every document embedded in this one (there: … > More > Add document app), then export again"),
     row(ErrorKind::NoPermission, "no_permission", No, OnceMended,
         "The app, or the user it acts for, may not read or export the document. Only the app that created a job may ask for it; and export may be switched off for the document, its security label or its wiki.",
-        "add the app to the document (… > More > Add document app) or share it with the user, then ask again by `feishu-export-watcher retry --failed --kind no_permission` (code 1069902) or export again (job status 110); the app that asks must be the one that created the job"),
+        "add the app to the document (… > More > Add document app) or share it with the user; a pending ticket is asked again (SIGHUP: at once), a failed one after `feishu-export-watcher retry --failed --kind no_permission` (1069902) or a new export (110); only the app that created a job may query it"),
     row(ErrorKind::DocumentDeleted, "document_deleted", No, OnceMended,
         "The document was deleted.",
         "restore the document, then export again"),
@@ -134,7 +134,7 @@ const TABLE: [Row; 19] = [
 const HALF_ANSWER: &str = "give error.log_id to the platform's support; then `feishu-export-watcher retry --failed --kind malformed_answer`, or export again";
 
 /// What to do where something else answered.
-const NO_ANSWER: &str = "look for a proxy or a captive portal between this machine and base_url; then `feishu-export-watcher retry --failed --kind malformed_answer`";
+pub(super) const NO_ANSWER: &str = "look for a proxy or a captive portal between this machine and base_url, and whether base_url is the platform's; tickets that failed are polled again by `feishu-export-watcher retry --failed --kind malformed_answer`";
 
 impl ErrorKind {
     /// Every kind.

@@ -1,6 +1,7 @@
 //! How an app does, and its trouble in words: the one form in which log, status, health, progress and the service
 //! manager's line show it.
 
+use super::failure::NO_ANSWER;
 use super::{Endpoint, ErrorKind, PauseEnd, PauseReason, WallTime};
 
 /// How an app does.
@@ -76,6 +77,7 @@ impl TroubleCause {
     pub fn hint(self) -> &'static str {
         match self {
             Self::App(reason) => reason.hint(),
+            Self::Calls(ErrorKind::MalformedAnswer) => NO_ANSWER,
             Self::Calls(kind) => kind.hint(),
         }
     }
@@ -114,6 +116,14 @@ impl Trouble {
         Self { condition, endpoint, cause, message: None, since, until, next: Some(next) }
     }
 
+    /// Refused tickets that seem to belong to another app.
+    #[must_use]
+    pub const fn from_suspicion(since: WallTime) -> Self {
+        let (condition, endpoint) = (AppCondition::Degraded, Endpoint::Query);
+        let cause = TroubleCause::App(PauseReason::WrongIdentity);
+        Self { condition, endpoint, cause, message: None, since, until: None, next: None }
+    }
+
     /// Calls that fail one after the other.
     #[must_use]
     pub const fn from_calls(
@@ -137,8 +147,11 @@ impl Trouble {
     pub fn in_words(&self) -> String {
         let words = self.cause.in_words();
         match &self.message {
-            // What stands in the reason's own words is not said twice.
-            Some(message) if matches!(self.cause, TroubleCause::Calls(_)) => {
+            // The message says by itself that the answer is a page.
+            Some(message) if self.cause == TroubleCause::Calls(ErrorKind::MalformedAnswer) => {
+                message.to_string()
+            }
+            Some(message) if self.pause().is_none_or(|reason| reason.ended_by() == PauseEnd::Repair) => {
                 format!("{words}: {}", without_layers(message))
             }
             _ => words.to_owned(),
@@ -175,8 +188,14 @@ impl Trouble {
 
 /// The message without the names of the layers that every failed connection passes, so that its cause comes first.
 fn without_layers(message: &str) -> &str {
-    const LAYERS: [&str; 3] =
-        ["error sending request: ", "client error (Connect): ", "client error (SendRequest): "];
+    const LAYERS: [&str; 6] = [
+        "error sending request: ",
+        "client error (Connect): ",
+        "client error (SendRequest): ",
+        "tunnel error: ",
+        "failed to create underlying connection: ",
+        "tcp connect error: ",
+    ];
     LAYERS.iter().fold(message, |rest, layer| rest.strip_prefix(layer).unwrap_or(rest))
 }
 
@@ -195,7 +214,7 @@ mod tests {
         let since = WallTime::from_millis(1);
         let calls = Trouble::from_calls(AppCondition::Degraded, Endpoint::Query, ErrorKind::Network, since)
             .with_message(Some(refused.into()));
-        assert_eq!(calls.in_words(), "server not reached: tcp connect error: refused");
+        assert_eq!(calls.in_words(), "server not reached: refused");
         for condition in [AppCondition::Active, AppCondition::Degraded, AppCondition::Paused] {
             assert_eq!(AppCondition::parse(condition.as_str()), Some(condition));
         }

@@ -112,8 +112,8 @@ fn of_status(received: &Received) -> TokenTrouble {
         (429, _) => TokenTrouble::Throttled { reset: received.headers.reset() },
         (500.., _) => TokenTrouble::Retry(ErrorKind::ServerError),
         (_, Body::Broken(_)) | (..200 | 300..400 | 407 | 408, _) => TokenTrouble::Retry(ErrorKind::Network),
-        // Not an answer of this endpoint: a page of something in between, or one cut short on the way.
-        _ => TokenTrouble::Retry(ErrorKind::ServerError),
+        // A page of something in between, or not the platform's host at all.
+        _ => TokenTrouble::Retry(ErrorKind::MalformedAnswer),
     }
 }
 
@@ -125,6 +125,7 @@ mod tests {
     use crate::domain::PauseReason as P;
 
     const TROUBLE: TokenTrouble = TokenTrouble::Retry(ErrorKind::ServerError);
+    const MALFORMED: TokenTrouble = TokenTrouble::Retry(ErrorKind::MalformedAnswer);
     const NETWORK: TokenTrouble = TokenTrouble::Retry(ErrorKind::Network);
     const THROTTLED: TokenTrouble = TokenTrouble::Throttled { reset: None };
     const REJECTED: TokenTrouble = TokenTrouble::AppFault(P::CredentialsRejected);
@@ -204,12 +205,12 @@ mod tests {
             ("5xx that grants", 500, grant, TROUBLE),
             ("429 without code", 429, "", THROTTLED),
             ("429, other code", 429, unlisted, THROTTLED),
-            ("404, not JSON", 404, "404 page not found", TROUBLE),
+            ("404, not JSON", 404, "404 page not found", MALFORMED),
             ("404, other code", 404, unlisted, REJECTED),
-            ("200, not JSON", 200, "<html>", TROUBLE),
-            ("200, empty", 200, "", TROUBLE),
-            ("200, no code", 200, r#"{"tenant_access_token":"t-hidden","expire":7200}"#, TROUBLE),
-            ("403, not JSON", 403, "<html>", TROUBLE),
+            ("200, not JSON", 200, "<html>", MALFORMED),
+            ("200, empty", 200, "", MALFORMED),
+            ("200, no code", 200, r#"{"tenant_access_token":"t-hidden","expire":7200}"#, MALFORMED),
+            ("403, not JSON", 403, "<html>", MALFORMED),
             ("3xx", 302, "", NETWORK),
             ("3xx that grants", 302, grant, NETWORK),
             ("407", 407, "<html>", NETWORK),

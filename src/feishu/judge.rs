@@ -81,7 +81,7 @@ fn of_status(received: &Received, envelope: Option<&Envelope>, secrets: &[&str])
         // A 3xx is not followed, as credentials would go with it; like 407 and 408 it comes from
         // something in between and says nothing about the job.
         ..400 | 407 | 408 => Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual },
-        401 => Verdict::TokenRejected,
+        401 if code.is_some() => Verdict::TokenRejected,
         429 => Verdict::Throttled { reset: received.headers.reset() },
         400..=499 if code.is_none() => Verdict::Strange(Strange::Page),
         400..=499 => Verdict::Strange(Strange::UnlistedCode),
@@ -276,7 +276,7 @@ mod tests {
             ("4xx, empty", &[400, 403, 404], "", PAGE),
             ("4xx, no envelope", &[400, 403, 404], r#"{"error":"x"}"#, PAGE),
             ("9499, other text", &[400], r#"{"code":9499,"msg":"bad request"}"#, UNLISTED),
-            ("401, no code", &[401], "", Verdict::TokenRejected),
+            ("401, no code", &[401], "", PAGE),
             ("401, other code", &[401], unlisted, Verdict::TokenRejected),
             ("407 and 408", &[407, 408], html, NETWORK),
             ("3xx", &[301, 302, 304, 307, 308], html, NETWORK),

@@ -105,7 +105,12 @@ fn read_named(
 }
 
 fn load_file(value: &OsStr) -> CertificateResult {
-    load_certs_from_paths(Some(Path::new(value)), None)
+    let path = Path::new(value);
+    // A pipe or a device would be read without end.
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return CertificateResult::default();
+    }
+    load_certs_from_paths(Some(path), None)
 }
 
 fn load_folders(value: &OsStr) -> CertificateResult {

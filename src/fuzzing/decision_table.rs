@@ -190,7 +190,7 @@ fn rule_status(status: u16, said: &Said) -> Ruling {
         (200..300, Some(0)) => rule_job(said),
         // Something in between; a redirect is not followed.
         (..200 | 300..400 | 407 | 408 | 500.., _) => Ruling::Later,
-        (401, _) => Ruling::Renew,
+        (401, Some(_)) => Ruling::Renew,
         (429, _) => Ruling::Throttled,
         (200..300 | 400..500, _) => Ruling::Unclear,
     }

@@ -41,8 +41,8 @@ pub(super) struct AppState {
     pub queue: Queue<(TicketIndex, u64)>,
     /// Refused tickets that wait: they are polled when nothing in `queue` is due.
     pub refused: Queue<(TicketIndex, u64)>,
-    /// Since when its tickets seem to belong to another app. Nothing is held up by it.
-    pub suspected: Option<Pause>,
+    /// Since when its tickets seem to belong to another app.
+    pub suspected: Option<WallTime>,
     /// Sending of the last query that was answered properly.
     pub proper_sent: Option<Instant>,
     /// Polls in flight.
@@ -159,25 +159,27 @@ impl AppState {
         queue.pop().map(|(_, ticket)| ticket)
     }
 
-    /// The pauses that keep tickets from being polled, and the suspicion that keeps refused ones from failing. That
-    /// no new access token is to be had does not, as long as the one in use is good.
+    /// The pauses that keep tickets from being polled. That no new access token is to be had does not, as long
+    /// as the one in use is good.
     pub(super) fn pauses(&self, now: Instant) -> impl Iterator<Item = (Endpoint, &Pause)> {
         let of_token = self.token_gate.pause().filter(|_| self.access.usable(now).is_none());
-        let query = self.gate.pause().or(self.suspected.as_ref()).map(|pause| (Endpoint::Query, pause));
+        let query = self.gate.pause().map(|pause| (Endpoint::Query, pause));
         query.into_iter().chain(of_token.map(|pause| (Endpoint::Token, pause)))
     }
 
     /// Whether polls wait for a person, or for the next month.
     pub(super) fn is_broken(&self, now: Instant) -> bool {
-        let of_token = self.token_gate.pause().filter(|_| self.access.usable(now).is_none());
-        self.gate.pause().into_iter().chain(of_token).any(|pause| pause.reason.ended_by() != PauseEnd::Time)
+        self.pauses(now).any(|(_, pause)| pause.reason.ended_by() != PauseEnd::Time)
     }
 
-    /// What is wrong: a pause, else the calls that fail, from the second in a row on.
+    /// What is wrong: a pause, else an outage, else a suspicion, else the calls that fail, from the second in a row on.
     #[must_use]
     pub(super) fn trouble(&self, now: Instant) -> Option<Trouble> {
         if let Some((endpoint, pause)) = self.pauses(now).next() {
             return Some(pause.view().trouble(endpoint, self.pause_messages[endpoint as usize].clone()));
+        }
+        if let Some(since) = self.suspected.filter(|_| !self.degraded) {
+            return Some(Trouble::from_suspicion(since));
         }
         let FailedCall { endpoint, kind, message, since } = self.last_failure.clone()?;
         let condition = if self.degraded { AppCondition::Degraded } else { AppCondition::Active };

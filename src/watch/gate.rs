@@ -63,7 +63,7 @@ pub(super) struct Pause {
 impl Pause {
     /// One that begins at `now` and is over, or next tried, after `wait`.
     #[must_use]
-    pub(super) fn new(reason: PauseReason, wait: Duration, now: Now) -> Self {
+    fn new(reason: PauseReason, wait: Duration, now: Now) -> Self {
         let until = match reason.ended_by() {
             PauseEnd::Time => Some(now.wall + wait),
             PauseEnd::Quota => Some(now.wall.next_month()),

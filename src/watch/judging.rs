@@ -24,7 +24,7 @@ pub(super) struct Evidence {
     pub strange_before: Option<Instant>,
     /// Sending of the last request of the app that the endpoint answered properly.
     pub proper_sent: Option<Instant>,
-    /// No other ticket of the app is open.
+    /// No other ticket of the app is open, but for refused ones, which get no proper answer.
     pub alone: bool,
 }
 

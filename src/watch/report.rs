@@ -240,7 +240,7 @@ pub(super) fn app_suspected(app: &AppName, refused: usize) {
         reason = reason.as_str(),
         tickets = refused,
         error.hint = reason.hint(),
-        "{refused} tickets of app {app} are refused and none was ever answered; they stay pending: {}",
+        "{refused} tickets of app {app} are refused, and its app id never got a proper answer: {}; they stay pending",
         reason.in_words()
     );
 }

@@ -161,7 +161,7 @@ pub(super) fn fail_refused(ticket: &mut TicketRecord, now: WallTime) -> Next {
 
 fn trouble(ticket: &mut TicketRecord, kind: ErrorKind, answer: &Answer, pace: Pace) -> Next {
     note_trouble(ticket, kind, answer);
-    again(ticket, pace)
+    if is_refused(ticket) { Next::LastInLine } else { again(ticket, pace) }
 }
 
 /// A refusal stays noted: it is what the ticket fails for in the end.
@@ -340,7 +340,7 @@ mod tests {
     fn a_refusal_waits_until_the_app_is_proven() {
         let mut ticket = ticket();
         assert_eq!(poll(&mut ticket, Verdict::Refused, GIVE_UP), Next::LastInLine);
-        poll(&mut ticket, trouble(), GIVE_UP);
+        assert_eq!(poll(&mut ticket, trouble(), GIVE_UP), Next::LastInLine);
         assert!(is_refused(&ticket), "trouble does not take the refusal away");
         assert_eq!(poll_as(&mut ticket, Verdict::Refused, GIVE_UP, false, true), Next::Final);
         assert_eq!(ticket.error.unwrap().kind, ErrorKind::NoPermission);

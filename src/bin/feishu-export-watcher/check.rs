@@ -10,6 +10,7 @@ use feishu_export_watcher::domain::{Credentials, WallTime, WatchList};
 use feishu_export_watcher::feishu::Connection;
 
 use crate::args::CheckArguments;
+use crate::log::harmless::harmless;
 use crate::{complain_of_stdout, config_file, exit};
 
 /// Checks; returns the exit code.
@@ -61,18 +62,19 @@ fn made(path: &Path) -> String {
 }
 
 fn print_paths(config: &Config, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "configuration  {}", config.path.display())?;
-    writeln!(out, "state file     {}", made(&config.state.path))?;
+    let mut row = |text: String| writeln!(out, "{}", harmless(&text));
+    row(format!("configuration  {}", config.path.display()))?;
+    row(format!("state file     {}", made(&config.state.path)))?;
     if let Some(file) = &config.log.file {
-        writeln!(out, "log file       {}", made(file))?;
+        row(format!("log file       {}", made(file)))?;
     }
     if let Some(server) = &config.server {
-        writeln!(out, "server         {}", server.listen)?;
+        row(format!("server         {}", server.listen))?;
     }
     for source in &config.watchlist {
         match &source.kind {
-            WatchSourceKind::File(path) => writeln!(out, "watch list     {}", path.display())?,
-            WatchSourceKind::Glob(pattern) => writeln!(out, "watch list     {pattern}")?,
+            WatchSourceKind::File(path) => row(format!("watch list     {}", path.display()))?,
+            WatchSourceKind::Glob(pattern) => row(format!("watch list     {pattern}"))?,
         }
     }
     Ok(())
@@ -84,21 +86,21 @@ fn print_apps(
     connections: &[Connection],
     out: &mut impl Write,
 ) -> io::Result<()> {
+    let mut row = |text: String| writeln!(out, "{}", harmless(&text));
     let connections = connections.iter().map(Some).chain(iter::repeat(None));
     for (app, connection) in config.apps.iter().zip(connections) {
         let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;
         let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).count();
-        writeln!(
-            out,
+        row(format!(
             "app {:<10} {} as {}, {source}, {tickets} {}",
             app.name.as_str(),
             app.base_url,
             app.app_id,
             if tickets == 1 { "ticket" } else { "tickets" }
-        )?;
+        ))?;
         if let Some(connection) = connection {
-            writeln!(out, "  proxy        {}", connection.proxy)?;
-            writeln!(out, "  trust store  {}", connection.trust_store)?;
+            row(format!("  proxy        {}", connection.proxy))?;
+            row(format!("  trust store  {}", connection.trust_store))?;
         }
     }
     Ok(())

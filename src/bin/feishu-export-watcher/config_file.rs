@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::args::ConfigArgument;
@@ -16,8 +17,6 @@ const PLACES: [&str; 2] = ["watcher.toml", "/etc/feishu-export-watcher/watcher.t
 /// The file. Which one was taken is said on stderr unless the command line names it, and so is that there is none.
 pub(crate) fn find(argument: ConfigArgument) -> Option<PathBuf> {
     let is_named = argument.config.is_some();
-    // What can't be looked at is there: whoever reads it says why it can't be.
-    let is_there = |path: &Path| path.try_exists().unwrap_or(true) || path.is_symlink();
     let found = choose(argument.config, env::var_os(VARIABLE), is_there);
     match &found {
         Some(path) if !is_named => tell(&format!("configuration: {}", path.display())),
@@ -28,6 +27,15 @@ pub(crate) fn find(argument: ConfigArgument) -> Option<PathBuf> {
         )),
     }
     found
+}
+
+/// Whether there is a file, or something that keeps it from being looked at: reading it then says what. A private
+/// folder in which the program happens to be started, as by `sudo -u`, holds none.
+fn is_there(path: &Path) -> bool {
+    match path.try_exists() {
+        Ok(exists) => exists || path.is_symlink(),
+        Err(error) => path.is_absolute() || error.kind() != io::ErrorKind::PermissionDenied,
+    }
 }
 
 fn choose(

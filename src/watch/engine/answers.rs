@@ -305,7 +305,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let evidence = Evidence {
             strange_before: slot.strange_at,
             proper_sent: self.apps[place].proper_sent,
-            alone: self.tickets.pending_of(place) == 1,
+            alone: self.tickets.pending_of(place) == 1 + self.tickets.open_of(place).refused,
         };
         counts(*strange, evidence)
     }

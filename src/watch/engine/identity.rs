@@ -1,15 +1,15 @@
 //! Whether an app is the one that creates its jobs, and what becomes of its refused tickets meanwhile.
 
 use super::Engine;
-use crate::domain::{BudgetKey, Endpoint, PauseReason};
+use crate::domain::{BudgetKey, TicketState};
 use crate::feishu::ExportApi;
 use crate::store::Store;
 use crate::watch::announce::Announcer;
-use crate::watch::gate::Pause;
-use crate::watch::judging::{REFUSED_WAIT, Refusals, is_refused, judge_refusals};
+use crate::watch::judging::{Refusals, is_refused, judge_refusals};
 use crate::watch::now::Now;
 use crate::watch::report;
 use crate::watch::step::fail_refused;
+use crate::watch::tickets::Slot;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// A proper answer came under the budget's host and app id: what is proven stays so for good.
@@ -19,9 +19,21 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
+    /// A state file that names no proven app id may come from a version that kept none: then the tickets that were
+    /// answered prove those of their apps.
     pub(super) fn restore_identities(&mut self, proven: &[BudgetKey]) {
         for budget in &mut self.budgets {
             budget.proven |= proven.contains(&budget.key);
+        }
+        if proven.is_empty() {
+            let answered = |slot: &&Slot| {
+                let record = &slot.record;
+                record.state == TicketState::Completed || record.progress.last_running_at.is_some()
+            };
+            let slots = self.tickets.iter().map(|(_, slot)| slot).filter(answered);
+            for place in slots.filter_map(|slot| slot.app) {
+                self.budgets[self.apps[place].budget].proven = true;
+            }
         }
     }
 
@@ -62,16 +74,15 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn suspect(&mut self, place: usize, refused: usize, now: Now) {
         let app = &mut self.apps[place];
         if app.suspected.is_none() {
-            app.suspected = Some(Pause::new(PauseReason::WrongIdentity, REFUSED_WAIT, now));
-            app.meters.paused(PauseReason::WrongIdentity);
+            app.suspected = Some(now.wall);
             report::app_suspected(&app.app.name, refused);
         }
     }
 
     /// Those that are being polled just now fail by their answer.
     fn fail_refused_of(&mut self, place: usize, now: Now) {
-        if let Some(over) = self.apps[place].suspected.take() {
-            report::app_resumed(&self.apps[place].app.name, Endpoint::Query.as_str(), &over);
+        if self.apps[place].suspected.take().is_some() {
+            report::app_recovered(&self.apps[place].app.name);
         }
         while let Some((_, (index, stamp))) = self.apps[place].refused.pop() {
             let failed = self.tickets.change(index, |slot| {

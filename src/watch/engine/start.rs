@@ -11,6 +11,7 @@ use crate::schedule::Budget;
 use crate::store::{Loaded, Release, Store, Tally};
 use crate::watch::announce::Announcer;
 use crate::watch::app_state::AppState;
+use crate::watch::judging::{REFUSED_WAIT, is_refused};
 use crate::watch::ledger::{FLUSH_EVERY, Verdict};
 use crate::watch::now::Now;
 use crate::watch::report;
@@ -83,7 +84,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// ones from ever being asked.
     fn due_of(&self, record: &TicketRecord, now: Now) -> Instant {
         let planned = record.next_poll_at.unwrap_or(now.wall);
-        let ahead = planned.since(now.wall).min(self.settings.backoff.longest());
+        let longest = if is_refused(record) { REFUSED_WAIT } else { self.settings.backoff.longest() };
+        let ahead = planned.since(now.wall).min(longest);
         // Some systems know no moment before their own start.
         now.at.checked_sub(now.wall.since(planned)).map_or(now.at, |due| due + ahead)
     }

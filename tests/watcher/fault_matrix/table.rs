@@ -84,6 +84,8 @@ const LITTLE: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(60);
 
 const NETWORK: Phases = [Retry("network"); 3];
+/// At the token endpoint, which is asked again as long as it takes.
+const MALFORMED_TOKEN: Phases = [Retry("malformed_answer"); 3];
 const SERVER: Phases = [Retry("server_error"); 3];
 const MALFORMED: Phases = [Unclear("malformed_answer"); 3];
 const UNKNOWN_CODE: Phases = [Unclear("unknown_code"); 3];
@@ -120,23 +122,23 @@ fn pages() -> Vec<Row> {
     let redirect = |status| Fault::Redirect { status, location: "http://127.0.0.1:1/".to_owned() };
     let huge = |content_length| Fault::Huge { bytes: 4 << 20, content_length };
     vec![
-        fault(Fault::WrongJson, MALFORMED, SERVER),
-        fault(Fault::InvalidUtf8, MALFORMED, SERVER),
-        fault(Fault::Empty { status: 200 }, MALFORMED, SERVER),
-        fault(Fault::Empty { status: 204 }, MALFORMED, SERVER),
-        fault(Fault::Empty { status: 401 }, [TokenRejected; 3], SERVER),
+        fault(Fault::WrongJson, MALFORMED, MALFORMED_TOKEN),
+        fault(Fault::InvalidUtf8, MALFORMED, MALFORMED_TOKEN),
+        fault(Fault::Empty { status: 200 }, MALFORMED, MALFORMED_TOKEN),
+        fault(Fault::Empty { status: 204 }, MALFORMED, MALFORMED_TOKEN),
+        fault(Fault::Empty { status: 401 }, MALFORMED, MALFORMED_TOKEN),
         fault(Fault::Empty { status: 500 }, SERVER, SERVER),
-        fault(Fault::Html { status: 200 }, MALFORMED, SERVER),
-        fault(Fault::Html { status: 403 }, MALFORMED, SERVER),
-        fault(Fault::Html { status: 404 }, MALFORMED, SERVER),
+        fault(Fault::Html { status: 200 }, MALFORMED, MALFORMED_TOKEN),
+        fault(Fault::Html { status: 403 }, MALFORMED, MALFORMED_TOKEN),
+        fault(Fault::Html { status: 404 }, MALFORMED, MALFORMED_TOKEN),
         fault(Fault::Html { status: 502 }, SERVER, SERVER),
         fault(Fault::Unavailable { retry_after: None }, SERVER, SERVER),
         fault(Fault::Unavailable { retry_after: Some(1) }, SERVER, SERVER),
-        fault(huge(false), MALFORMED, SERVER),
-        fault(huge(true), MALFORMED, SERVER),
+        fault(huge(false), MALFORMED, MALFORMED_TOKEN),
+        fault(huge(true), MALFORMED, MALFORMED_TOKEN),
         fault(redirect(302), NETWORK, NETWORK),
         fault(redirect(307), NETWORK, NETWORK),
-        fault(Fault::PageNotFound, MALFORMED, SERVER),
+        fault(Fault::PageNotFound, MALFORMED, MALFORMED_TOKEN),
     ]
 }
 
@@ -209,8 +211,8 @@ fn bodies() -> Vec<Row> {
         row(200, &format!(r#"{{"code":0,"msg":"success","data":{{"result":{result}}}}}"#), query, SERVER)
     };
     vec![
-        row(200, "[]", MALFORMED, SERVER),
-        row(200, r#"{"data":{"result":{"job_status":0,"file_token":"box"}}}"#, MALFORMED, SERVER),
+        row(200, "[]", MALFORMED, MALFORMED_TOKEN),
+        row(200, r#"{"data":{"result":{"job_status":0,"file_token":"box"}}}"#, MALFORMED, MALFORMED_TOKEN),
         row(407, "proxy", NETWORK, NETWORK),
         row(408, "late", NETWORK, NETWORK),
         job(r#"{"file_token":"box"}"#, MALFORMED),

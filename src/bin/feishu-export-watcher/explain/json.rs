@@ -85,7 +85,7 @@ mod tests {
         let expected = format!(
             "{}{advice}{}{advice}{}",
             r#"{"schema":1,"explanations":[{"of":"job_status","number":111,"name":null,"says":"document deleted","message":null,"endpoint":null,"kind":"document_deleted","reason":null,"job_statuses":[],"codes":[],"#,
-            r#"},{"of":"kind","number":null,"name":"document_deleted","says":null,"message":null,"endpoint":null,"kind":null,"reason":null,"job_statuses":[111],"codes":[1002,1069906],"#,
+            r#"},{"of":"kind","number":null,"name":"document_deleted","says":null,"message":null,"endpoint":null,"kind":null,"reason":null,"job_statuses":[111],"codes":[1069906],"#,
             "}]}\n"
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);

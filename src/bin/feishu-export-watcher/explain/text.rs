@@ -162,7 +162,7 @@ code 99991672: the app lacks the API scope
         assert_eq!(in_full(&of("99991672"), 84), expected);
         let expected = "\
 error.kind document_deleted
-  comes from  job_status 111; codes 1002, 1069906
+  comes from  job_status 111; code 1069906
   means       The document was deleted.
   waiting     does not help
   new export  helps once that is mended

@@ -159,9 +159,7 @@ impl Sink for LogFile {
         }
         match self.place.path.metadata() {
             Ok(named) if (named.dev(), named.ino()) == (open.dev(), open.ino()) => Ok(Place::Here),
-            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Err(error)
-            }
+            // Also where it can't be told: the file has a name, and all that was written.
             _ => Ok(Place::Moved),
         }
     }

@@ -331,11 +331,15 @@ fn a_removed_file_that_cannot_be_made_anew_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     let (subscriber, handle) = build(setup("info", Fake::default(), Some(path.clone()))).unwrap();
+    let removed = std::fs::File::open(&path).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        verdict(1);
+        (1..=3).for_each(verdict);
         assert!(settle(&handle).is_err());
+        assert!(settle(&handle).is_err(), "tried again after a pause");
+        let written = removed.metadata().unwrap().len();
+        assert!(written < 2000, "{written} bytes went into a file that nobody finds");
         std::fs::remove_dir(&path).unwrap();
         flush(&handle, Duration::from_secs(20)).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().contains("ready"));

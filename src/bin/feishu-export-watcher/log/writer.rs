@@ -57,7 +57,7 @@ impl<S: Sink> Writer<S> {
     pub(super) fn run(mut self) {
         loop {
             match self.queue.next(self.failing) {
-                Job::Reopen => self.reopen(),
+                Job::Reopen => drop(self.reopen()),
                 Job::Settle(upto) => self.settle(upto),
                 Job::Write => self.write_front(),
                 Job::TellDropped(count) => self.notes.to_own(
@@ -72,8 +72,8 @@ impl<S: Sink> Writer<S> {
     }
 
     fn write_front(&mut self) {
-        if self.reopen_owed {
-            self.reopen();
+        if self.reopen_owed && !self.reopen() {
+            return;
         }
         // Looked up only now: opening again may have put older lines in front.
         let Some(line) = self.queue.front() else { return };
@@ -194,21 +194,33 @@ impl<S: Sink> Writer<S> {
         self.queue.put_back(&mut self.unsynced);
     }
 
-    /// Changes over to a new place only once it is open: until then the old one is better than none.
-    fn reopen(&mut self) {
+    /// Changes over to a new place only once it is open: until then the old one is better than none, unless it is lost.
+    /// Says whether lines may be written.
+    fn reopen(&mut self) -> bool {
         // One that was moved is read under its new name.
-        match self.sink.sync().and_then(|()| self.sink.place()) {
-            Ok(Place::Here | Place::Moved) => self.unsynced.clear(),
-            Ok(Place::Lost) | Err(_) => self.take_back(),
+        let serves =
+            matches!(self.sink.sync().and_then(|()| self.sink.place()), Ok(Place::Here | Place::Moved));
+        if serves {
+            self.unsynced.clear();
+        } else {
+            self.take_back();
         }
         match self.sink.reopen() {
-            Ok(true) => {
-                // The line begun stays unfinished in the old place and is written whole in the new.
-                self.offset = 0;
+            Ok(is_new) => {
+                // The line begun stays unfinished in an old place and is written whole in the new one.
+                self.offset = if is_new { 0 } else { self.offset };
                 self.reopen_owed = false;
+                true
             }
-            Ok(false) => self.reopen_owed = false,
-            Err(error) => self.owe_reopening(&error),
+            Err(error) if serves => {
+                self.owe_reopening(&error);
+                true
+            }
+            Err(error) => {
+                self.reopen_owed = true;
+                self.fail(&error);
+                false
+            }
         }
     }
 

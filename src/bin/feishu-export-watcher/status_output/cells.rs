@@ -182,7 +182,7 @@ mod tests {
         for (until, finished, words) in [
             (Some(510.0), -59.0, "download within 8 min"),
             (Some(-240.0), -599.0, "may be gone, try at once"),
-            (None, -599.0, "may be gone, try at once"),
+            (None, -599.0, "download at once"),
             (Some(-240.0), -720.0, "expired 2 min ago"),
             (None, -600.0, "expired now"),
         ] {

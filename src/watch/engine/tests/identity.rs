@@ -78,12 +78,10 @@ async fn a_thousand_refused_tickets_take_no_turn_from_the_others() {
 #[tokio::test(start_paused = true)]
 async fn nothing_but_refusals_are_the_apps_fault() {
     let bench = Bench::new(refusing_up_to(100)).tickets("default", numbers(100));
+    let wrong_identity = TroubleCause::App(PauseReason::WrongIdentity);
     for run in 1..=3 {
         let outcome = bench.run().await;
-        assert_eq!(
-            (outcome.end, outcome.troubled[0].1.pause()),
-            (End::Stuck, Some(PauseReason::WrongIdentity))
-        );
+        assert_eq!((outcome.end, outcome.troubled[0].1.cause), (End::Stuck, wrong_identity));
         assert_eq!(outcome.listed.of(TicketState::Pending), 100);
         assert_eq!(bench.log.count(APP_SUSPECTED), run, "once a run");
     }
@@ -137,8 +135,45 @@ async fn a_suspected_app_that_is_put_right_goes_on() {
             tokio::time::sleep(5 * MINUTE).await;
         }
         assert_eq!(running.view.borrow().listed.of(TicketState::Completed), 30);
-        assert_eq!((bench.log.count(APP_SUSPECTED), bench.log.count(APP_RESUMED)), (1, 1));
+        assert_eq!((bench.log.count(APP_SUSPECTED), bench.log.count(APP_RECOVERED)), (1, 1));
         running.stop.cancel();
         running.outcome.await.unwrap();
     }
+}
+
+/// Refused tickets keep no other one from being judged: with them alone left, an unlisted code counts by itself, and the
+/// batch is stuck then.
+#[tokio::test(start_paused = true)]
+async fn an_unlisted_code_beside_refusals_is_judged() {
+    let api = FakeApi::new(|ticket, _| {
+        (SOON, if ticket == "odd" { Verdict::Strange(Strange::UnlistedCode) } else { Verdict::Refused })
+    });
+    let bench = Bench::new(api).tickets("default", numbers(11)).tickets("default", ["odd"]);
+    let outcome = bench.run().await;
+    assert_eq!((outcome.end, outcome.listed.of(TicketState::Failed)), (End::Stuck, 1));
+    assert_eq!(bench.store.row("odd").error.unwrap().kind, ErrorKind::UnknownCode);
+}
+
+/// Trouble of a call does not bring a refused ticket back to the pace of the others.
+#[tokio::test(start_paused = true)]
+async fn a_refused_ticket_keeps_its_pace_in_trouble() {
+    let api = FakeApi::new(|_, nth| (SOON, if nth == 1 { Verdict::Refused } else { trouble() }));
+    let mut bench = Bench::new(api).tickets("default", numbers(20));
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(60 * MINUTE).await;
+    let polls = bench.api.polls_of("1");
+    assert!(polls.windows(2).all(|pair| pair[1].at - pair[0].at >= 5 * MINUTE) && polls.len() >= 10);
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
+/// A state file of a version that kept no proof: what was answered before proves the app.
+#[tokio::test(start_paused = true)]
+async fn answered_tickets_of_an_older_state_file_prove_their_app() {
+    let mut bench = Bench::new(refusing_up_to(40)).tickets("default", ["41"]);
+    bench.run().await;
+    bench.store.with(|kept| kept.proven.clear());
+    bench = bench.tickets("default", numbers(20));
+    assert_eq!(bench.run().await.listed.of(TicketState::Failed), 20);
 }
