@@ -16,9 +16,6 @@ mod health;
 mod log;
 mod notify;
 mod progress;
-#[cfg(test)]
-#[path = "../../../fuzz/replay.rs"]
-mod replay;
 mod retry;
 mod run;
 mod server;

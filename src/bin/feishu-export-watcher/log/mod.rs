@@ -14,12 +14,7 @@
 //! This module knows nothing of the rest of the program, so that the demo can use it too.
 
 pub(crate) mod columns;
-#[cfg(test)]
-#[path = "../../../fuzzing/deceptive.rs"]
-mod deceptive;
 mod filter;
-#[cfg(test)]
-mod fuzzing;
 mod handle;
 pub(crate) mod harmless;
 mod json;

@@ -11,14 +11,12 @@ use feishu_export_watcher::watch::Announcer;
 use jiff::tz::TimeZone;
 use tracing::{debug, error, info, trace, warn};
 
-use super::fuzzing::log_text;
 use super::outlet::{Form, Outlets};
 use super::queue::Bounds;
 use super::record::Record;
 use super::setup::start;
 use super::sink::{LogPlace, Sink};
 use super::{Format, LogHandle, LogSetup, build};
-use crate::replay::replay;
 
 const OWN: &str = "feishu_export_watcher::watch";
 
@@ -487,10 +485,4 @@ fn what_was_logged_is_written_after_everybody_let_go() {
     let out = Fake::default();
     drop(logged(setup("info", out.clone(), None), || (0..50).for_each(verdict)));
     wait_until("the last line", || out.text().lines().count() == 50);
-}
-
-/// Promise: whatever a server or a user says, a line is one line, for people and for machines.
-#[test]
-fn log_text_inputs_replay() {
-    replay("log_text", log_text);
 }

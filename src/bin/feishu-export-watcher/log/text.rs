@@ -274,5 +274,17 @@ mod tests {
             let line = plain().line(&record(&message, &value));
             prop_assert!(!line.strip_suffix('\n').unwrap().contains(is_deceptive));
         }
+
+        /// Promise: no value looks as if it ended early and another field followed.
+        #[test]
+        fn a_value_ends_where_it_seems_to(value in "[a= \t\"\\\\]*|\\PC*") {
+            let value = shown(&Value::Text(value)).into_owned();
+            let Some(quoted) = value.strip_prefix('"') else {
+                prop_assert!(!value.is_empty() && !value.contains([' ', '=', '"']), "{}", value);
+                return Ok(());
+            };
+            let plain = quoted.replace("\\\\", "").replace("\\\"", "");
+            prop_assert_eq!(plain.find('"').map(|end| end + 1), Some(plain.len()), "{}", value);
+        }
     }
 }

@@ -91,6 +91,7 @@ mod tests {
         assert!(!allowed(Version::HTTP_10, "/status", &["evil.example"]));
         assert!(!allowed(http, "/status", &["localhost", "evil.example"]));
         assert!(!allowed(http, "http://evil.example/status", &["localhost"]));
+        assert!(!allowed(http, "[::1]evil.example", &["localhost"]));
         assert!(allowed(http, "http://localhost:9464/status", &["localhost"]));
     }
 

@@ -6,8 +6,6 @@
 //! few, short and cut off without mercy (`connections`).
 
 mod connections;
-#[cfg(test)]
-mod fuzzing;
 mod guard;
 mod metrics;
 mod routes;
