@@ -17,6 +17,12 @@ mod files;
 
 const SHIPPED_LIST: &str = include_str!("../../config/watchlist.toml");
 
+/// Three tickets, one of them twice.
+const LISTED: &str = "[[ticket]]\nticket = '1'\ntoken = 'a'\napp = 'default'\nlabel = 'x'\n\
+    [[ticket]]\nticket = '2'\ntoken = 'b'\napp = 'other'\ncreated_at = 2026-11-22T10:00:00Z\n\
+    [[ticket]]\nticket = '1'\ntoken = 'a'\napp = 'default'\n\
+    [[ticket]]\nticket = '3'\ntoken = \"c\"\napp = 'other'\n";
+
 fn now() -> WallTime {
     WallTime::from("2026-11-22T10:00:00Z".parse::<Timestamp>().unwrap())
 }
@@ -235,6 +241,19 @@ proptest! {
     fn arbitrary_text_is_checked_without_panic(text in "\\PC*|[a-z\\[\\]{}=\"'.,\n# 0-9\u{0}-\u{20}]*") {
         let _ = check_watcher(&text);
         let _ = check_list(&text);
+    }
+
+    /// Promise: where a list is cut to be parsed changes nothing about a good one, and makes no bad one good.
+    #[test]
+    fn pieces_say_what_the_whole_says(list in mutated(LISTED), piece in 1..80_usize) {
+        let (path, apps) = (Path::new("list.toml").into(), [AppName::new("default"), AppName::new("other")]);
+        let cut = watch_list::check_in_pieces(&path, list.as_bytes(), Some(&apps), now(), piece);
+        let whole = check_list(&list);
+        prop_assert_eq!(&cut.rejected, &whole.rejected, "{:?} {:?}", cut.problems, whole.problems);
+        if whole.rejected.is_empty() {
+            prop_assert_eq!(&cut.problems, &whole.problems);
+            prop_assert_eq!(cut.into_list().entries, whole.into_list().entries);
+        }
     }
 
     #[test]

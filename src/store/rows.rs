@@ -289,6 +289,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use rusqlite::types::Value;
+
     use super::super::{schema, testing};
     use super::*;
 
@@ -392,6 +396,40 @@ mod tests {
         assert!(matches!(all(&connection), Err(StoreError::NotAStateFile { .. })));
         connection.execute_batch("DELETE FROM requests; DELETE FROM run").unwrap();
         assert!(matches!(all(&connection), Err(StoreError::NotAStateFile { .. })));
+    }
+
+    fn cell() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::Integer),
+            any::<i8>().prop_map(|number| Value::Integer(number.into())),
+            any::<f64>().prop_map(Value::Real),
+            any::<String>().prop_map(Value::Text),
+            any::<Vec<u8>>().prop_map(Value::Blob),
+        ]
+    }
+
+    /// Promise: whatever a row holds, it is read and comes back as it was read, or is named as damaged.
+    #[test]
+    fn any_row_is_read_or_named() {
+        let (connection, path) = (database(), Path::new("state.db"));
+        let batch = |tickets: &[TicketRecord]| Batch { tickets: tickets.to_vec(), ..Batch::default() };
+        proptest!(|(column in any::<Index>(), cell in cell())| {
+            connection.execute_batch("DELETE FROM tickets").unwrap();
+            write(&connection, &batch(&[testing::full("a")])).unwrap();
+            let row = connection.prepare("SELECT * FROM tickets").unwrap();
+            let column = column.get(&row.column_names().collect::<Vec<_>>()).to_owned();
+            let is_changed = connection.execute(&format!("UPDATE tickets SET {column} = ?"), [&cell]).is_ok();
+            prop_assume!(is_changed);
+            match tickets(&connection, path) {
+                Ok(read) => {
+                    write(&connection, &batch(&read)).unwrap();
+                    prop_assert_eq!(tickets(&connection, path).unwrap(), read);
+                }
+                Err(StoreError::NotAStateFile { reason, .. }) => prop_assert!(reason.contains("ticket")),
+                Err(error) => prop_assert!(false, "{}", error),
+            }
+        });
     }
 
     /// Promise: numbers at the edge of what SQLite holds are kept as near as can be.
