@@ -40,7 +40,9 @@ pub(super) fn request_body(app_id: &str, app_secret: &SecretString) -> Result<Ve
 }
 
 /// What an answer of the endpoint means. `secrets` is what the server has seen: it is kept out of the texts.
-pub(super) fn of_answer(received: &Received, secrets: &[&str]) -> TokenAnswer {
+/// The longest comes first, because one may be part of another.
+#[must_use]
+pub fn of_answer(received: &Received, secrets: &[&str]) -> TokenAnswer {
     let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
     let mut detail = detail::of_answer(received, envelope.as_ref());
     if envelope.is_none() && is_sure_to_hold_no_token(received) {

@@ -19,7 +19,7 @@ const WAIT_MAX: u64 = 24 * 60 * 60;
 
 /// An answer, or what came of it.
 #[derive(Debug)]
-pub(super) struct Received {
+pub struct Received {
     pub(super) status: u16,
     pub(super) headers: Headers,
     pub(super) body: Body,
@@ -58,6 +58,17 @@ impl fmt::Debug for Body {
 }
 
 impl Received {
+    /// An answer that lies ready. Its status is 100 to 999; its body is none where that broke off.
+    #[must_use]
+    pub fn new(status: u16, headers: &HeaderMap, body: Option<Vec<u8>>) -> Self {
+        let body = match body {
+            Some(bytes) if bytes.len() > BODY_MAX => Body::TooLarge,
+            Some(bytes) => Body::Whole(Zeroizing::new(bytes)),
+            None => Body::Broken("body broke off".to_owned()),
+        };
+        Self { status, headers: Headers::of(headers), body }
+    }
+
     /// Reads an answer to its end, or to the limit.
     pub(super) async fn read(response: Response) -> Self {
         let status = response.status().as_u16();

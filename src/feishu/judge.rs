@@ -22,8 +22,9 @@ const FILE_NAME_MAX: usize = 4096;
 const FILE_WORD_MAX: usize = 1024;
 
 /// What an answer to a query means. `secrets` is what the server has seen, such as the access token that was sent:
-/// it is kept out of the texts.
-pub(super) fn of_answer(received: &Received, secrets: &[&str]) -> Answer {
+/// it is kept out of the texts. The longest comes first, because one may be part of another.
+#[must_use]
+pub fn of_answer(received: &Received, secrets: &[&str]) -> Answer {
     let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
     let verdict = match &received.body {
         Body::Broken(_) => of_broken(received),

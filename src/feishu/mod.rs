@@ -30,8 +30,11 @@ mod trust;
 mod verdict;
 mod wire;
 
+pub use access_token::of_answer as classify_token;
 pub use api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
+pub use body::Received;
 pub use client::{ClientError, HttpExportApi};
+pub use judge::of_answer as classify_query;
 pub use network::{Connection, NetworkError, NetworkSettings};
 pub use proxy::ProxyError;
 pub use trust::TrustError;
