@@ -22,8 +22,6 @@ pub mod crash_points;
 pub mod domain;
 pub mod feishu;
 mod front;
-#[cfg(any(test, feature = "fuzzing"))]
-pub mod fuzzing;
 pub mod schedule;
 pub mod store;
 pub mod watch;

@@ -1,8 +1,10 @@
-//! An answer of the API, as `feishu_export_watcher::fuzzing::answer` has it.
+//! An answer of the API.
 
 #![no_main]
 
-use feishu_export_watcher::fuzzing;
+use feishu_export_watcher_fuzz::answer;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| fuzzing::answer(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    answer(bytes);
+});

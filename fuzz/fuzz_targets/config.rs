@@ -1,8 +1,10 @@
-//! watcher.toml, as `feishu_export_watcher::fuzzing::config` has it.
+//! `watcher.toml`.
 
 #![no_main]
 
-use feishu_export_watcher::fuzzing;
+use feishu_export_watcher_fuzz::config;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| fuzzing::config(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    config(bytes);
+});

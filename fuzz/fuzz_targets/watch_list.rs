@@ -1,8 +1,10 @@
-//! A watch list, as `feishu_export_watcher::fuzzing::watch_list` has it.
+//! A watch list.
 
 #![no_main]
 
-use feishu_export_watcher::fuzzing;
+use feishu_export_watcher_fuzz::watch_list;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| fuzzing::watch_list(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    watch_list(bytes);
+});

@@ -17,8 +17,6 @@ mod document;
 mod document_token;
 mod durations;
 mod entry;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzzing;
 mod load;
 mod lookout;
 mod pieces;

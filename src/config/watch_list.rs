@@ -147,7 +147,7 @@ pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[AppName]>, now:
 }
 
 /// The same with a file of any bytes, parsed in pieces of that length.
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(test)]
 pub(super) fn check_in_pieces(
     path: &Arc<Path>,
     bytes: &[u8],

@@ -14,8 +14,6 @@ mod client;
 mod codes;
 mod detail;
 mod encoded;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzzing;
 mod judge;
 mod known_secrets;
 mod lenient;

@@ -17,8 +17,6 @@ mod connect;
 mod door;
 mod error;
 mod file;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzzing;
 mod lock;
 mod open_files;
 mod own_reader;

@@ -10,8 +10,6 @@ mod announce;
 mod app_state;
 mod clock_step;
 mod engine;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzzing;
 mod gate;
 #[cfg(feature = "hold-up")]
 mod hold_up;
