@@ -14,7 +14,7 @@ use super::sources::{self, OPTIONS};
 use crate::domain::{Credentials, SecretSource};
 
 /// What the state file has beside it while it is in use.
-const BESIDE_STATE: [&str; 6] = ["", "-wal", "-shm", ".lock", ".door", ".new"];
+const BESIDE_STATE: [&str; 5] = ["", "-wal", "-shm", ".lock", ".new"];
 
 /// Links that are followed from one to the next; Linux follows as many.
 const LINKS_MAX: usize = 40;
@@ -222,7 +222,7 @@ mod tests {
         let config = || watcher::check(&at("watcher.toml").into(), &text).config.unwrap();
         let found = || super::find_on_disk(&config()).iter().map(ToString::to_string).collect::<Vec<_>>();
         std::fs::create_dir(at("d")).unwrap();
-        for name in ["watcher.toml", "list.toml", "d/x.toml", "secret", "state.db.door"] {
+        for name in ["watcher.toml", "list.toml", "d/x.toml", "secret", "state.db.lock"] {
             std::fs::write(at(name), "").unwrap();
         }
         assert!(found().is_empty());
@@ -231,7 +231,7 @@ mod tests {
             ("d/x.toml", "a watch list"),
             ("secret", "a secret"),
             ("watcher.toml", "this configuration"),
-            ("state.db.door", "the state file, or belongs to it"),
+            ("state.db.lock", "the state file, or belongs to it"),
             ("state.db", "the state file, or belongs to it"),
             ("state.db-wal", "the state file, or belongs to it"),
         ] {

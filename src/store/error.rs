@@ -59,12 +59,6 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// Somebody holds the door and does not leave.
-    #[error("another process has been opening or changing the state file for seconds (it holds {}); try again", path.display())]
-    Occupied {
-        /// The door.
-        path: PathBuf,
-    },
     /// A watcher kept starting or stopping while the file was read.
     #[error("{} kept changing while it was read; try again", path.display())]
     Unsettled {
@@ -72,31 +66,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Another file lies at the path than the one that was opened, or none.
-    #[error("the state file {} was moved or replaced while in use; put it back, or stop the watcher and start it again", path.display())]
+    #[error("the state file {} was moved or replaced while in use; a watcher that starts without it begins a new one, so put it back first", path.display())]
     Moved {
         /// Where it was.
-        path: PathBuf,
-    },
-    /// The state file is shorter than it was.
-    #[error("the state file {} was cut short while in use; stop the watcher and restore a copy", path.display())]
-    Shorter {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The write-ahead log or its index no longer lies beside the state file, or another file lies there.
-    #[error("the -wal or -shm file of the state file {} was removed or replaced while in use; {}", path.display(), after_loss(*saved))]
-    LogLost {
-        /// The state file.
-        path: PathBuf,
-        /// Whether what it held is in the state file now.
-        saved: bool,
-        /// What stood in the way, if it was SQLite.
-        source: Option<rusqlite::Error>,
-    },
-    /// The writer's connection is closed, or about to be opened anew.
-    #[error("the state file {} is not open just now; try again in a moment", path.display())]
-    NotOpen {
-        /// The file.
         path: PathBuf,
     },
     /// SQLite said no.
@@ -115,6 +87,34 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a later try on the same store may succeed, as on a disk that is full or fails. What is no file of
+    /// the store any more, or is damaged, can at best be helped by a new process.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::Unsettled { .. } => true,
+            Self::Sqlite { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(
+                    ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::FileLockingProtocolFailed
+                        | ErrorCode::OutOfMemory
+                )
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether SQLite could not open what it needs.
+    pub(super) fn cannot_open(&self) -> bool {
+        matches!(self, Self::Sqlite { source, .. } if source.sqlite_error_code() == Some(ErrorCode::CannotOpen))
+    }
+
     /// For `map_err` on calls to the file system.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
@@ -165,16 +165,6 @@ fn advice(error: &rusqlite::Error) -> &'static str {
     }
 }
 
-/// What an operator can do about a lost log.
-fn after_loss(saved: bool) -> &'static str {
-    if saved {
-        "what it held is saved, and it is made anew; let nobody touch it while a watcher runs"
-    } else {
-        "let nobody touch it while a watcher runs; if this lasts, start the watcher again, it then asks once more \
-         for what only that file held"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,5 +180,23 @@ mod tests {
             "failed to write the state file /s/state.db; free some space on its disk"
         );
         assert!(error.source().is_some());
+    }
+
+    /// Promise: what time or an operator can mend is tried again; what only a new process can help is not.
+    #[test]
+    fn trouble_with_the_disk_may_pass() {
+        let sqlite = |code| {
+            let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            StoreError::sqlite("write", Path::new("state.db"))(source)
+        };
+        // SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_READONLY, SQLITE_BUSY
+        for code in [13, 1034, 8, 5] {
+            assert!(sqlite(code).may_pass(), "{code}");
+        }
+        // SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR (as for a table that is gone)
+        for code in [11, 26, 1] {
+            assert!(!sqlite(code).may_pass(), "{code}");
+        }
+        assert!(!StoreError::Moved { path: PathBuf::new() }.may_pass() && !StoreError::Gone.may_pass());
     }
 }

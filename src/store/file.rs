@@ -76,7 +76,7 @@ pub(super) struct FileId {
 }
 
 impl FileId {
-    pub(super) fn of(metadata: &Metadata) -> Self {
+    fn of(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), number: metadata.ino() }
     }
 }
@@ -104,8 +104,9 @@ pub(super) struct Fingerprint {
     id: FileId,
     length: u64,
     written: Option<SystemTime>,
-    pub(super) wal: Option<u64>,
-    pub(super) shm: bool,
+    /// Bytes in the write-ahead log, 0 without one.
+    pub(super) wal: u64,
+    shm: bool,
 }
 
 /// The fingerprint; none where there is no file or an empty one.
@@ -115,13 +116,13 @@ pub(super) fn fingerprint(path: &Path) -> Result<Option<Fingerprint>, StoreError
         id: FileId::of(&main),
         length: main.len(),
         written: main.modified().ok(),
-        wal: length(&beside(path, "-wal"))?,
+        wal: length(&beside(path, "-wal"))?.unwrap_or(0),
         shm: length(&beside(path, "-shm"))?.is_some(),
     }))
 }
 
 /// What the system knows of a regular file; none where nothing is. Anything else is refused.
-pub(super) fn metadata(path: &Path) -> Result<Option<Metadata>, StoreError> {
+fn metadata(path: &Path) -> Result<Option<Metadata>, StoreError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
         Ok(metadata) if metadata.is_dir() => Err(StoreError::not_a_state_file(path, "it is a folder")),

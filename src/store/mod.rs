@@ -4,21 +4,18 @@
 //! file beside it (`lock`). Within that process one thread has the connection (`writer`); the engine
 //! talks to it through [`SqliteStore`] and is answered once its batch is durable. Any other process may
 //! read the file meanwhile ([`read_only`]); the watcher's own does by a [`StateReader`]. The one thing that
-//! another process may write is a request ([`ask_to_retry`]), past the `door`. A file that is not ours, not
+//! another process may write is a request ([`ask_to_retry`]). A file that is not ours, not
 //! sound or too new is refused before anything could change it (`connect`, `schema`).
 //!
 //! The log needs memory shared by all who use the file, so the file must lie on a disk of this machine
 //! (sqlite.org/wal.html): two machines that mount one network share are not kept apart.
 
-mod admission;
 mod api;
 mod cells;
 mod connect;
-mod door;
 mod error;
 mod file;
 mod lock;
-mod open_files;
 mod own_reader;
 mod reader;
 mod retries;

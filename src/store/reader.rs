@@ -1,5 +1,5 @@
 //! Reading the state file without being the watcher: while it runs, after it stopped, after it died,
-//! from a read-only mount. Takes no lock, writes nothing, creates nothing.
+//! from a read-only mount. Takes no lock and changes nothing of what is known.
 
 use std::path::Path;
 use std::thread;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::connect::{self, LOG_HEADER, ReadOnly};
-use super::file::{self, Fingerprint};
+use super::connect::{self, ReadOnly};
+use super::file;
 use super::schema::{self, Found};
 use super::{Known, StoreError, rows, troubles};
 
@@ -19,15 +19,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The schema version that brought the table of apps in trouble.
 const FIRST_WITH_TROUBLES: i64 = 4;
 
-/// How long SQLite itself waits within one reading.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+/// Bytes of a write-ahead log's header, which says nothing by itself (sqlite.org/walformat.html, section 2.1).
+const LOG_HEADER: u64 = 32;
 
 /// Reads every ticket, and the apps in trouble, from the state file at `path`, as last committed; none where there is
 /// no state yet: no file, an empty one, or a database without tables. Blocks, at most
 /// a few seconds.
 ///
-/// For another process than the watcher's: within one process SQLite opens the -shm file once for all,
-/// and a store that is opened during a reading could not write until it has opened the file anew.
+/// For another process than the watcher's: there a file without a log is read without SQLite's locks, and closing it
+/// would drop those of the writer.
 ///
 /// # Errors
 /// The file can't be read, or not truthfully: [`StoreError::Unrecovered`] rather than old data.
@@ -53,74 +53,54 @@ pub(super) fn read<T>(
     let mut tries = 1;
     loop {
         match read_once(&path, &take) {
-            Err(Trouble::Passing(_)) if tries < TRIES => {
+            Err(error) if may_pass(&error) && tries < TRIES => {
                 tries += 1;
                 thread::sleep(PAUSE);
             }
-            result => return result.map_err(Trouble::into_error),
+            result => return result,
         }
     }
 }
 
-/// What stood in the way of one reading.
-enum Trouble {
-    /// A watcher that is just starting or stopping may be the reason.
-    Passing(StoreError),
-    Lasting(StoreError),
-}
-
-impl Trouble {
-    fn into_error(self) -> StoreError {
-        match self {
-            Self::Passing(error) | Self::Lasting(error) => error,
-        }
-    }
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        let StoreError::Sqlite { source, .. } = &error else { return Self::Lasting(error) };
-        match source.sqlite_error_code() {
+/// Whether a watcher that is just starting or stopping may be the reason.
+fn may_pass(error: &StoreError) -> bool {
+    match error {
+        StoreError::Unsettled { .. } | StoreError::Unrecovered { .. } => true,
+        StoreError::Sqlite { source, .. } => matches!(
+            source.sqlite_error_code(),
             Some(
                 ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
-                | ErrorCode::FileLockingProtocolFailed,
-            ) => Self::Passing(error),
-            _ => Self::Lasting(error),
-        }
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::FileLockingProtocolFailed
+            )
+        ),
+        _ => false,
     }
 }
 
 fn read_once<T>(
     path: &Path,
     take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
-) -> Result<Option<T>, Trouble> {
+) -> Result<Option<T>, StoreError> {
     let Some(before) = file::fingerprint(path)? else { return Ok(None) };
-    connect::log_length(path)?; // Refuses a rollback journal.
-    let how = way_to_read(path, &before)?;
+    // Without a log it was closed in good order, or nothing was committed since the log was last emptied. To read it
+    // all the same as one with a log would create one.
+    let how = if before.wal > LOG_HEADER { ReadOnly::WithLog } else { ReadOnly::Immutable };
     let result = read_by(path, how, take);
-    // Without locks a writer goes unnoticed, and pages from before and after its work make nonsense,
-    // whether that showed as an error or not. Whoever opens the file creates its log, and whoever closes
-    // it after writing has changed it.
-    if how == ReadOnly::Immutable && file::fingerprint(path)?.as_ref() != Some(&before) {
-        return Err(Trouble::Passing(StoreError::Unsettled { path: path.to_path_buf() }));
-    }
-    Ok(result?)
-}
-
-fn way_to_read(path: &Path, found: &Fingerprint) -> Result<ReadOnly, Trouble> {
-    match (found.wal, found.shm) {
-        // A header says nothing by itself, and SQLite would try for ever to read a log that is no more than that
-        // without writing to the -shm file (wal.c, walBeginShmUnreliable).
-        (Some(1..=LOG_HEADER), _) => Ok(ReadOnly::Immutable),
-        (Some(_), true) => Ok(ReadOnly::WithLog),
-        // Closed in good order, or nothing was committed since the log was last emptied.
-        (None | Some(0), _) => Ok(ReadOnly::Immutable),
-        // A starting watcher creates the log a moment before the -shm file. Otherwise somebody took
-        // that away, and SQLite could read the log only by making a new one.
-        (Some(_), false) => Err(Trouble::Passing(StoreError::Unrecovered { path: path.to_path_buf() })),
+    match how {
+        // Without locks a writer goes unnoticed, and pages from before and after its work make nonsense,
+        // whether that showed as an error or not. Whoever opens the file creates its log, and whoever closes
+        // it after writing has changed it.
+        ReadOnly::Immutable if file::fingerprint(path)?.as_ref() != Some(&before) => {
+            Err(StoreError::Unsettled { path: path.to_path_buf() })
+        }
+        // The index of the log is missing, and can't be made here.
+        ReadOnly::WithLog if result.as_ref().is_err_and(StoreError::cannot_open) => {
+            Err(StoreError::Unrecovered { path: path.to_path_buf() })
+        }
+        _ => result,
     }
 }
 
@@ -130,7 +110,6 @@ fn read_by<T>(
     take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
 ) -> Result<Option<T>, StoreError> {
     let connection = connect::read_only(path, how)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::sqlite("open", path))?;
     // One snapshot for the look at the version and for the rows.
     let snapshot = connection.unchecked_transaction().map_err(StoreError::reading(path))?;
     match schema::recognise(&snapshot, path)? {
@@ -144,7 +123,7 @@ mod tests {
     use std::fs;
     use std::io::Write as _;
 
-    use super::super::{Batch, SqliteStore, Store as _, testing};
+    use super::super::{SqliteStore, Store as _, testing};
     use super::*;
 
     fn names(path: &Path) -> Vec<String> {
@@ -155,9 +134,9 @@ mod tests {
     /// A store in use: one ticket in the file itself, a second one only in the log.
     async fn running(path: &Path) -> SqliteStore {
         let store = SqliteStore::open(path).unwrap();
-        store.load().await.unwrap();
-        let first = Batch { clean_stop: true, ..testing::batch([testing::full("a")]) };
-        store.commit(first).await.unwrap();
+        store.commit(testing::batch([testing::full("a")])).await.unwrap();
+        store.close().await;
+        let store = SqliteStore::open(path).unwrap();
         store.commit(testing::batch([testing::full("b")])).await.unwrap();
         store
     }
@@ -188,11 +167,9 @@ mod tests {
             assert_eq!(names(path), ["a", "b"]);
             let after = testing::contents(folder);
             assert!(before.keys().eq(after.keys()));
-            assert!(
-                before
-                    .iter()
-                    .all(|(path, bytes)| path.ends_with("odd %41?#.db-shm") || after[path] == *bytes)
-            );
+            // The index of a log is made by whoever reads it, and says nothing.
+            let is_index = |path: &Path| path.extension().is_some_and(|extension| extension == "db-shm");
+            assert!(before.iter().all(|(path, bytes)| is_index(path) || after[path] == *bytes));
         }
         store.close().await;
         let before = testing::contents(folder.path());
@@ -212,9 +189,7 @@ mod tests {
                 let (_crashed, path) = testing::crash(store.path(), suffixes);
                 let log = fs::OpenOptions::new().write(true).open(file::beside(&path, "-wal")).unwrap();
                 log.set_len(length).unwrap();
-                if suffixes.len() == 3 || length <= LOG_HEADER {
-                    assert_eq!(names(&path), ["a"], "{length} {suffixes:?}");
-                }
+                assert_eq!(names(&path), ["a"], "{length} {suffixes:?}");
                 let opened = SqliteStore::open(&path).unwrap();
                 assert_eq!(opened.load().await.unwrap().tickets.len(), 1, "{length} {suffixes:?}");
                 opened.close().await;
@@ -223,14 +198,13 @@ mod tests {
         }
     }
 
-    /// Promise: an error rather than old data, and what to do about it.
+    /// Promise: what only the log holds is read also where its index is gone.
     #[tokio::test]
-    async fn a_log_that_cant_be_read_is_said() {
+    async fn a_log_without_its_index_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let store = running(&folder.path().join("state.db")).await;
         let (_crashed, path) = testing::crash(store.path(), &["", "-wal"]);
-        let error = read_only(&path).unwrap_err();
-        assert!(error.to_string().contains("start the watcher once"), "{error}");
+        assert_eq!(names(&path), ["a", "b"]);
         SqliteStore::open(&path).unwrap().close().await;
         assert_eq!(names(&path), ["a", "b"]);
     }
@@ -297,7 +271,8 @@ mod tests {
             assert_eq!(names(&folder.join(name).join("state.db")), ["a", "b"], "{name}");
         }
         let unrecovered = read_only(&folder.join("unrecovered/state.db"));
-        assert!(matches!(unrecovered, Err(StoreError::Unrecovered { .. })), "{unrecovered:?}");
+        // An error rather than old data, and what to do about it.
+        assert!(unrecovered.unwrap_err().to_string().contains("start the watcher once"));
         assert!(SqliteStore::open(&folder.join("stopped/state.db")).is_err());
     }
 }

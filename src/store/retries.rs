@@ -2,48 +2,26 @@
 //! and remove them.
 
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::cells::{Cells, Shared};
-use super::door::Door;
-use super::{Retry, RetryId, StoreError, connect, file, lock};
+use super::{Retry, RetryId, StoreError, connect, file};
 use crate::domain::{TicketId, TicketKey};
 
 /// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
 pub const AT_ONCE: usize = 4096;
-
-/// A watcher that starts, ends or has lost its log is without one for a moment.
-const LOG_WITHIN: Duration = Duration::from_secs(3);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Asks for these tickets to be polled again, and returns the last of the requests: they are durable, and a
 /// watcher that runs on the file carries them out within a second, else the next one does. Blocks, at most a
 /// few seconds. For another process than the watcher's.
 ///
 /// # Errors
-/// [`StoreError::NotOpened`] if no watcher of this version has used the file, [`StoreError::NotOpen`] if the one
-/// that holds it does not have it open just now; or it can't be written.
+/// [`StoreError::NotOpened`] if no watcher of this version has used the file; or it can't be written.
 pub fn ask_to_retry(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
-    let not_opened = || StoreError::NotOpened { path: path.to_path_buf() };
-    let path = file::find(path)?.ok_or_else(not_opened)?;
-    let until = Instant::now() + LOG_WITHIN;
-    loop {
-        let door = Door::visit(&path)?.ok_or_else(not_opened)?;
-        let alone = lock::holder(&path)?.is_none();
-        // A watcher that is at work has a log. If that was removed, to begin another would divide the file.
-        if alone || connect::has_log(&path)? {
-            let mut connection = connect::visit(&path, alone)?;
-            return insert(&mut connection, keys).map_err(StoreError::sqlite("write", &path));
-        }
-        drop(door);
-        if Instant::now() >= until {
-            return Err(StoreError::NotOpen { path });
-        }
-        thread::sleep(LOOK_EVERY);
-    }
+    let path = file::find(path)?.ok_or_else(|| StoreError::NotOpened { path: path.to_path_buf() })?;
+    let mut connection = connect::open_for_request(&path)?;
+    insert(&mut connection, keys).map_err(StoreError::sqlite("write", &path))
 }
 
 /// Whether requests up to this one still wait to be carried out.
@@ -95,9 +73,10 @@ pub(super) fn remove(connection: &Connection, last: RetryId) -> rusqlite::Result
 mod tests {
     use std::fs;
     use std::process::Child;
-    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
 
-    use super::super::{Batch, SqliteStore, Store as _, testing};
+    use super::super::{Batch, SqliteStore, Store as _, lock, testing};
     use super::*;
 
     fn keys(retries: &[Retry]) -> Vec<&str> {
@@ -187,7 +166,7 @@ mod tests {
         while !folder.join("done").exists() {
             ask_to_retry(&folder.join("state.db"), &[key(&asked.to_string())]).unwrap();
             asked += 1;
-            // Nobody asks without a pause, and who waits at the door does not wait in line.
+            // Nobody asks without a pause, and SQLite's locks are not given in turn.
             thread::sleep(Duration::from_millis(20));
         }
         fs::write(folder.join("asked"), asked.to_string()).unwrap();
@@ -203,51 +182,6 @@ mod tests {
         fs::copy(fixture, &path).unwrap();
         let before = testing::contents(folder.path());
         assert!(matches!(ask_to_retry(&path, &[]), Err(StoreError::NotOpened { .. })));
-        fs::write(folder.path().join("state.db.door"), "").unwrap();
-        assert!(matches!(ask_to_retry(&path, &[]), Err(StoreError::NotOpened { .. })));
         assert!(testing::contents(folder.path()) == before);
-    }
-
-    /// Promise: where a watcher holds the file and its log is gone, a visitor begins no other.
-    #[test]
-    fn a_visitor_begins_no_log() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.db");
-        drop(SqliteStore::open(&path).unwrap());
-        while lock::holder(&path).unwrap().is_some() {
-            thread::yield_now();
-        }
-        let _lock = lock::Lock::take(&path).unwrap();
-        let before = testing::contents(folder.path());
-        assert!(matches!(ask_to_retry(&path, &[key("a")]), Err(StoreError::NotOpen { .. })));
-        assert!(testing::contents(folder.path()) == before);
-    }
-
-    /// Promise: a watcher does not open the file while a visitor is there, and waits for it to leave.
-    #[test]
-    fn the_door_is_for_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.db");
-        drop(SqliteStore::open(&path).unwrap());
-        while lock::holder(&path).unwrap().is_some() {
-            thread::yield_now();
-        }
-        let visit = Door::visit(&path).unwrap().unwrap();
-        let (tell, told) = mpsc::channel();
-        let opening = thread::spawn({
-            let path = path.clone();
-            move || {
-                let store = SqliteStore::open(&path).unwrap();
-                tell.send(()).unwrap();
-                drop(store);
-            }
-        });
-        while lock::holder(&path).unwrap().is_none() {
-            thread::yield_now();
-        }
-        assert!(told.try_recv().is_err());
-        drop(visit);
-        told.recv().unwrap();
-        opening.join().unwrap();
     }
 }

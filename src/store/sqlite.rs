@@ -6,7 +6,6 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::admission::{Admission, Host};
 use super::lock::Lock;
 use super::own_reader::StateReader;
 use super::writer::{Commit, Job, Writer};
@@ -20,7 +19,6 @@ use super::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, file}
 pub struct SqliteStore {
     jobs: mpsc::Sender<Job>,
     path: Arc<Path>,
-    reader: StateReader,
 }
 
 impl SqliteStore {
@@ -35,16 +33,14 @@ impl SqliteStore {
         // Before the first look: what another daemon is writing would be judged wrongly, and two that
         // find no file would both create one.
         let lock = Lock::take(&path)?;
-        let admission = Arc::new(Admission::default());
-        let writer = Writer::new(path.clone(), lock, Host::new(Arc::clone(&admission)))?;
+        let writer = Writer::new(path.clone(), lock)?;
         let path: Arc<Path> = path.into();
-        let reader = StateReader::new(Arc::clone(&path), admission);
         let (jobs, queue) = mpsc::channel();
         thread::Builder::new()
             .name("state-writer".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(StoreError::io("start the writer of", &path))?;
-        Ok(Self { jobs, path, reader })
+        Ok(Self { jobs, path })
     }
 
     /// Where the file really lies, links resolved.
@@ -53,10 +49,10 @@ impl SqliteStore {
         &self.path
     }
 
-    /// A reader for this process, which may outlive the store and then finds it closed.
+    /// A reader for this process.
     #[must_use]
     pub fn reader(&self) -> StateReader {
-        self.reader.clone()
+        StateReader::new(Arc::clone(&self.path))
     }
 
     /// Ends the thread after what is queued: moves the write-ahead log into the file, closes it and

@@ -111,7 +111,7 @@ pub(super) fn trouble() -> TroubleRecord {
 pub(super) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files
-        .filter(|path| path.extension().is_none_or(|extension| extension != "lock" && extension != "door"))
+        .filter(|path| path.extension().is_none_or(|extension| extension != "lock"))
         .map(|path| (path.clone(), if path.is_file() { fs::read(&path).unwrap() } else { Vec::new() }))
         .collect()
 }

@@ -48,7 +48,7 @@ pub enum End {
     Deadline,
     /// For a minute only apps had tickets left that somebody has to mend.
     Stuck,
-    /// The state file's writer is gone for good.
+    /// The state file was moved or replaced, or can't be written by this process any more.
     StateLost,
 }
 

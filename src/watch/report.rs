@@ -391,6 +391,15 @@ pub(super) fn state_failed(error: &StoreError) {
     );
 }
 
+/// The state file can't be written by this process any more.
+pub(super) fn state_lost(error: &StoreError) {
+    error!(
+        event = event::STATE_FAILED,
+        error.message = with_causes(error),
+        "the state file is lost; the watcher ends, verdicts that are not in the file are asked for by the next start"
+    );
+}
+
 /// The state file is written again.
 pub(super) fn state_recovered() {
     info!(event = event::STATE_RECOVERED, "the state file is written again");
@@ -448,7 +457,7 @@ const fn words_for(end: &End) -> &'static str {
         End::Stopped => "asked to; requests in flight may still end",
         End::Deadline => "the deadline passed; requests in flight may still end",
         End::Stuck => "only paused apps have tickets left",
-        End::StateLost => "the state file's writer is gone",
+        End::StateLost => "the state file is lost to this process",
     }
 }
 

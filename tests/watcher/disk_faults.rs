@@ -97,7 +97,7 @@ fn broken(bench: &Bench, disk: &FaultyDisk, fault: Fault) -> Running {
     disk.breaks();
     bench.sim.finish_job("71");
     run.wait_event("state.failed", 1);
-    // Past the moment at which the connection is given up.
+    // Long enough for several tries.
     disk.wait_struck(6);
     wait_polls(bench, 4);
     assert!(events(&run.log(), "ticket.completed").next().is_none(), "{:#?}", run.log());

@@ -126,11 +126,11 @@ fn files_that_may_not_grow_any_more() {
     let running = Running::of(ignoring_the_signal(&bench, "", &[]));
     running.wait_event("watcher.started", 1);
     wait_polls(&bench, "70", 2);
-    // Below one page, so that no log that is begun anew has room for one.
+    // Below one page, so that there is room for none.
     limit_files(&running, Some(1000));
     bench.sim.finish_job("71");
     running.wait_event("state.failed", 1);
-    // Long enough for several tries, after which the connection is given up.
+    // Long enough for several tries.
     let so_far = bench.sim.polls_of("70").len();
     wait_polls(&bench, "70", so_far + 6);
     assert!(events(&running.log(), "ticket.completed").next().is_none());

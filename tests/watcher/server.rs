@@ -224,19 +224,6 @@ fn a_full_disk_is_not_ready_and_lives() {
     wait_status(address, "/readyz", 200);
 }
 
-/// Promise: a state file that is not where it was is said, and nothing else in its place is read.
-#[test]
-fn a_state_file_that_was_moved_is_said() {
-    let (bench, address, _running) = service();
-    std::fs::rename(bench.path("state.db"), bench.path("aside.db")).unwrap();
-    let moved = get(address, "/status");
-    assert_eq!(moved.status, 503);
-    assert!(moved.body.contains("was moved or replaced"), "{moved:?}");
-    assert!(!bench.path("state.db").exists());
-    std::fs::rename(bench.path("aside.db"), bench.path("state.db")).unwrap();
-    wait_status(address, "/status", 200);
-}
-
 /// Promise: four hundred clients that say nothing and one that speaks slowly keep no probe waiting, and are
 /// cut off.
 #[test]
@@ -336,7 +323,8 @@ fn a_status_that_nobody_takes_holds_up_nothing() {
     let asked = Instant::now();
     assert_eq!(running.stop().code, Some(0));
     assert!(asked.elapsed() < 5 * SECOND, "{:?}", asked.elapsed());
-    assert!(!bench.path("state.db-wal").exists(), "the file was closed with a reader inside");
+    let known = bench.status()["tickets"].as_array().unwrap().len();
+    assert_eq!(known, 30_000, "what the reading kept in the log is still there");
     let told = rest(&mut stalled);
     assert!(!told.ends_with(b"0\r\n\r\n"), "what was cut off must not look whole");
 }

@@ -8,8 +8,7 @@ use std::time::Duration;
 use export_simulator::{Job, Life};
 use rustix::process::Signal;
 
-use crate::harness::{Bench, PATIENCE, Running, events};
-use crate::http::{served, wait_status};
+use crate::harness::{Bench, PATIENCE, Running};
 use crate::outputs::{files, json_lines, reconfigure, stderr, stdout};
 
 const UNUSABLE: Option<i32> = Some(74);
@@ -32,10 +31,10 @@ fn three_states() -> Bench {
 
 /// `run` ends with 74 and says why; nothing below the bench changed and nothing was sent.
 fn assert_unusable(bench: &Bench, reason: &str) {
-    // Empty locks may be left beside the state file.
+    // An empty lock may be left beside the state file.
     let relevant = || {
         let mut files = files(bench.folder.path());
-        files.retain(|path, _| path.extension().is_none_or(|it| it != "lock" && it != "door"));
+        files.retain(|path, _| path.extension().is_none_or(|it| it != "lock"));
         files
     };
     let (before, sent) = (relevant(), bench.sim.requests().len());
@@ -148,52 +147,34 @@ fn busy_watcher(bench: &Bench) -> Running {
     running
 }
 
-/// Promises 4 and 6: the -wal file is removed under a running watcher, which costs nothing and is said; what is
-/// announced after it outlives a crash.
+/// Promises 4 and 6: a state file that is moved away or replaced under a running watcher is said, ends it with 74, and
+/// neither it nor what lies in its place is written; put back, the next start announces what was held back.
 #[test]
-fn a_log_removed_meanwhile_is_saved() {
-    let bench = Bench::new();
-    let running = busy_watcher(&bench);
-    fs::remove_file(bench.path("state.db-wal")).unwrap();
-    bench.sim.finish_job("71");
-    running.wait_event("ticket.completed", 1);
-    let ended = running.kill();
-    let [failed] = ended.events("state.failed")[..] else { panic!("{}", ended.stdout) };
-    let reason = failed["error.message"].as_str().unwrap();
-    assert!(reason.contains("-wal") && reason.contains("what it held is saved"), "{reason}");
-    let position = |event: &str| ended.lines.iter().position(|line| line["event"] == event);
-    assert!(position("state.failed") < position("state.recovered"), "{}", ended.stdout);
-    assert!(position("state.recovered") < position("ticket.completed"), "{}", ended.stdout);
-    assert_eq!(bench.ticket("71")["state"], "completed");
-    assert!(bench.ticket("70")["polls"].as_u64() > Some(0));
-}
+fn a_state_file_moved_meanwhile_ends_the_watcher() {
+    for replaced in [false, true] {
+        let bench = Bench::new();
+        let running = busy_watcher(&bench);
+        let aside = bench.path("aside.db");
+        fs::rename(bench.path("state.db"), &aside).unwrap();
+        if replaced {
+            bench.write("state.db", "a letter");
+        }
+        bench.sim.finish_job("71");
+        let ended = running.wait();
+        assert_eq!(ended.code, UNUSABLE, "{}", ended.stderr);
+        let [failed] = ended.events("state.failed")[..] else { panic!("{}", ended.stdout) };
+        let reason = failed["error.message"].as_str().unwrap();
+        assert!(reason.contains("was moved or replaced while in use"), "{reason}");
+        assert_eq!(ended.events("watcher.stopping")[0]["end"], "state_lost");
+        assert_eq!(ended.events("ticket.completed").len(), 0);
+        assert!(!replaced || bench.read("state.db") == "a letter");
 
-/// Promises 4 and 8: while another file lies in the place of the -wal file nothing is announced, the watcher is not
-/// ready and says why, and polls go on; put back, all goes on.
-#[test]
-fn nothing_is_announced_beside_another_log() {
-    let (bench, address) = served(Bench::new());
-    let running = busy_watcher(&bench);
-    let (log, aside) = (bench.path("state.db-wal"), bench.path("aside-wal"));
-    fs::rename(&log, &aside).unwrap();
-    fs::write(&log, "a letter").unwrap();
-    bench.sim.finish_job("71");
-    running.wait_event("state.failed", 1);
-    let so_far = bench.sim.polls_of("70").len();
-    assert!(bench.sim.wait_until(PATIENCE, |journal| journal.polls_of("70").count() >= so_far + 4));
-    let ready = wait_status(address, "/readyz", 503);
-    assert!(ready.body.contains("state file can't be written"), "{ready:?}");
-    assert!(events(&running.log(), "ticket.completed").next().is_none());
-    assert_eq!(fs::read(&log).unwrap(), b"a letter");
-
-    fs::rename(&aside, &log).unwrap();
-    running.wait_event("ticket.completed", 1);
-    wait_status(address, "/readyz", 200);
-    let ended = running.stop();
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let reason = ended.events("state.failed")[0]["error.message"].as_str().unwrap();
-    assert!(reason.contains("start the watcher again"), "{reason}");
-    assert_eq!(bench.ticket("71")["state"], "completed");
+        fs::rename(&aside, bench.path("state.db")).unwrap();
+        let running = bench.start(&[]);
+        running.wait_event("ticket.completed", 1);
+        assert_eq!(running.stop().code, Some(0));
+        assert!(bench.ticket("70")["polls"].as_u64() > Some(0));
+    }
 }
 
 /// Promise: before the first run `status` is an empty list, not an error; where it looked is said.

@@ -87,28 +87,24 @@ fn what_is_refused_is_left_untouched() {
             "a log without its database",
             (|path| fs::write(file::beside(path, "-wal"), "log").unwrap(), "its -wal file is not"),
         ),
-        (
-            "an unfinished transaction",
-            (
-                |path| {
-                    sound(path);
-                    fs::write(file::beside(path, "-journal"), "journal").unwrap();
-                },
-                "-journal",
-            ),
-        ),
     ]);
     for (name, (make, reason)) in cases {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         make(&path);
-        let before = testing::contents(folder.path());
+        // The index of a log is made by whoever reads it, and says nothing.
+        let contents = || {
+            let mut contents = testing::contents(folder.path());
+            contents.remove(&file::beside(&path, "-shm"));
+            contents
+        };
+        let before = contents();
         let error = SqliteStore::open(&path).expect_err(name).to_string();
         assert!(error.contains(reason) && error.contains("untouched"), "{name}: {error}");
-        assert!(testing::contents(folder.path()) == before, "{name}: changed");
+        assert!(contents() == before, "{name}: changed");
         let read = read_only(&path);
         assert!(read.is_err() || ["a damaged page", "a log without its database"].contains(&name), "{name}");
-        assert!(testing::contents(folder.path()) == before, "{name}: changed by reading");
+        assert!(contents() == before, "{name}: changed by reading");
     }
 }
 

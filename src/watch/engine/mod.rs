@@ -382,6 +382,9 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Wake::Settled(settle) => self.settle_ended(settle, now),
             Wake::Pinged(Ok(Ok(()))) => self.store_answered_at = Some(now.at),
             Wake::Asked(Ok(Ok(retries))) => self.retry(retries, now),
+            Wake::Asked(Ok(Err(error))) if !error.may_pass() && self.ending.is_none() => {
+                self.state_lost(&error, now);
+            }
             // A file that can't be read for now is asked again with the next pulse.
             Wake::Pinged(_) | Wake::Asked(_) | Wake::Command(None) | Wake::Time => {}
         }

@@ -78,12 +78,11 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 if failed.batch.troubles.is_some() {
                     self.noted_troubles = None;
                 }
-                if self.ledger.commit_failed(failed.batch, &self.tickets, now.at) {
+                let is_news = self.ledger.commit_failed(failed.batch, &self.tickets, now.at);
+                if !error.may_pass() && self.ending.is_none() {
+                    self.state_lost(&error, now);
+                } else if is_news {
                     report::state_failed(&error);
-                }
-                // Nobody is left who could write: only a new process can help.
-                if matches!(error, StoreError::Gone) && self.ending.is_none() {
-                    self.end(End::StateLost, now);
                 }
             }
             Err(_panicked) => {
@@ -91,6 +90,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 self.ledger.commit_lost(&self.tickets, now.at);
             }
         }
+    }
+
+    /// The file was moved or replaced, or SQLite gave it up: only a new process can help.
+    pub(super) fn state_lost(&mut self, error: &StoreError, now: Now) {
+        report::state_lost(error);
+        self.end(End::StateLost, now);
     }
 
     /// Hands the lines of durable verdicts to the log.

@@ -2,8 +2,7 @@
 //! socket. However many tickets there are, only a few pieces of text are in memory.
 //!
 //! A thread reads and hands pieces over to the connection; it waits while those are not taken. It ends when the
-//! connection does, which is never later than its deadline, and when the writer of the state file wants it
-//! gone.
+//! connection does, which is never later than its deadline.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -17,9 +16,7 @@ use feishu_export_watcher::domain::{WallTime, with_causes};
 use feishu_export_watcher::store::{Reading, StateReader, StoreError};
 use futures_util::stream;
 use thiserror::Error;
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::routes::{Shared, text};
@@ -99,8 +96,7 @@ fn read(
         // Nobody waits any more where it can't be said.
         Err(error) => return drop(begin.send(Err(error))),
     };
-    let pieces =
-        Pieces { text: Vec::new(), parts, runtime: Handle::current(), leave: reading.leave().clone() };
+    let pieces = Pieces { text: Vec::new(), parts };
     if begin.send(Ok(())).is_ok()
         && let Err(error) = write(reading, turn, summary, &apps, pieces)
     {
@@ -128,18 +124,11 @@ fn write(
 struct Pieces {
     text: Vec<u8>,
     parts: mpsc::Sender<Part>,
-    runtime: Handle,
-    leave: CancellationToken,
 }
 
 impl Pieces {
     fn send(&self, part: Part) -> io::Result<()> {
-        self.runtime.block_on(async {
-            tokio::select! {
-                sent = self.parts.send(part) => sent.map_err(|_| io::ErrorKind::BrokenPipe.into()),
-                () = self.leave.cancelled() => Err(io::Error::other("the state file is being closed")),
-            }
-        })
+        self.parts.blocking_send(part).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 

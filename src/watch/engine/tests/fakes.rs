@@ -253,6 +253,8 @@ pub(super) struct Memory {
     pub(super) retries: Vec<Retry>,
     pub(super) dirty: bool,
     pub(super) fails: bool,
+    /// The file was moved away.
+    pub(super) moved: bool,
     /// How long the next commits take, after which each of them fails.
     pub(super) slow: Vec<Duration>,
     /// How long the next commits take that go well.
@@ -295,6 +297,10 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+fn moved() -> StoreError {
+    StoreError::Moved { path: "state.db".into() }
+}
+
 impl Store for FakeStore {
     async fn load(&self) -> Result<Loaded, StoreError> {
         Ok(self.with(|kept| {
@@ -325,6 +331,9 @@ impl Store for FakeStore {
                 let error = StoreError::Io { action, path, source: io::Error::other("disk full") };
                 Err(Box::new(CommitError { batch, error }))
             };
+            if kept.moved {
+                return Err(Box::new(CommitError { batch, error: moved() }));
+            }
             if kept.fails || slow.is_some() || kept.lives != life {
                 return failed(batch);
             }
@@ -349,7 +358,10 @@ impl Store for FakeStore {
     }
 
     async fn retries(&self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
-        Ok(self.with(|kept| kept.retries.iter().filter(|retry| retry.id > since).cloned().collect()))
+        self.with(|kept| {
+            let after = kept.retries.iter().filter(|retry| retry.id > since).cloned();
+            if kept.moved { Err(moved()) } else { Ok(after.collect()) }
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

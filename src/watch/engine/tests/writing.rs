@@ -4,6 +4,7 @@ use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
 use crate::feishu::Verdict;
+use crate::watch::End;
 
 /// Promise 4: while the state file can't be written nothing is announced, polls go on, and everything
 /// is made up for when it can.
@@ -26,6 +27,26 @@ async fn nothing_is_announced_that_is_not_committed() {
     running.stop.cancel();
     assert!(running.outcome.await.unwrap().saved);
     assert!(bench.store.with(|kept| kept.rows.values().all(|row| row.announced)));
+}
+
+/// Promise 6: a state file that was moved away ends the service at once, be there something to write or not, and
+/// that is said once; nothing is announced.
+#[tokio::test(start_paused = true)]
+async fn a_moved_state_file_ends_the_service() {
+    for (ticket_ends, within) in [(true, 2 * SECOND), (false, 3 * SECOND)] {
+        let answer = move || if ticket_ends { completed() } else { Verdict::Pending };
+        let mut bench =
+            Bench::new(FakeApi::new(move |_, _| (SECOND / 10, answer()))).tickets("default", ["1"]);
+        bench.settings.until_done = false;
+        bench.store.with(|kept| kept.moved = true);
+        let log = bench.log.clone();
+        let running = bench.start();
+        tokio::time::sleep(within).await;
+        assert_eq!((log.count(STATE_FAILED), log.count(WATCHER_STOPPING)), (1, 1), "{ticket_ends}");
+        let outcome = running.outcome.await.unwrap();
+        assert_eq!((outcome.end, outcome.saved), (End::StateLost, false));
+        assert_eq!((log.count(STATE_FAILED), log.count(TICKET_COMPLETED)), (1, 0));
+    }
 }
 
 /// What was sent while the state file failed for longer than any budget remembers counts against the month's quota
