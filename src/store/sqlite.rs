@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::lock::Lock;
 use super::own_reader::StateReader;
-use super::writer::{Commit, Job, Writer};
+use super::writer::{Job, Writer};
 use super::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, file};
 
 /// The state file, a SQLite database.
@@ -58,48 +58,35 @@ impl SqliteStore {
     /// Ends the thread after what is queued: moves the write-ahead log into the file, closes it and
     /// frees the lock. Other handles find the store [gone](StoreError::Gone) from then on.
     pub async fn close(self) {
-        let (reply, closed) = oneshot::channel();
-        if self.jobs.send(Job::Close(reply)).is_ok() {
-            // An error says that the thread is gone already, and file and lock with it.
-            let _ = closed.await;
-        }
+        // An error says that the thread is gone already, and file and lock with it.
+        let _ = self.ask(Job::Close).await;
     }
 
-    async fn ask_to_commit(&self, batch: Arc<Batch>) -> Result<(), StoreError> {
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job::Commit(Commit { batch, reply })).map_err(|_| StoreError::Gone)?;
-        answer.await.unwrap_or(Err(StoreError::Gone))
+        self.jobs.send(job(reply)).map_err(|_| StoreError::Gone)?;
+        answer.await.map_err(|_| StoreError::Gone)
     }
 }
 
 impl Store for SqliteStore {
     async fn load(&self) -> Result<Loaded, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job::Load(reply)).map_err(|_| StoreError::Gone)?;
-        answer.await.unwrap_or(Err(StoreError::Gone))
+        self.ask(Job::Load).await?
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), Box<CommitError>> {
         let batch = Arc::new(batch);
-        match self.ask_to_commit(Arc::clone(&batch)).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let batch = Arc::try_unwrap(batch).unwrap_or_else(|shared| (*shared).clone());
-                Err(Box::new(CommitError { batch, error }))
-            }
-        }
+        let asked = self.ask(|reply| Job::Commit(Arc::clone(&batch), reply)).await;
+        let failed = |error| Box::new(CommitError { batch: Arc::unwrap_or_clone(batch), error });
+        asked.flatten().map_err(failed)
     }
 
     async fn retries(&self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job::Retries(since, reply)).map_err(|_| StoreError::Gone)?;
-        answer.await.unwrap_or(Err(StoreError::Gone))
+        self.ask(|reply| Job::Retries(since, reply)).await?
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job::Ping(reply)).map_err(|_| StoreError::Gone)?;
-        answer.await.map_err(|_| StoreError::Gone)
+        self.ask(Job::Ping).await
     }
 }
 

@@ -1,5 +1,4 @@
-//! The thread that owns the database connection. Whatever is queued when it turns to its queue becomes
-//! one transaction; nobody is answered before that transaction is durable.
+//! The thread that owns the database connection. A batch is one transaction, and is answered once that is durable.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,33 +12,17 @@ use super::lock::Lock;
 use super::{Batch, Loaded, Retry, RetryId, StoreError, connect, retries, rows, troubles};
 use crate::crash_points::CrashPoint;
 
-/// Batches that share a transaction at most; bounds how long the first of them waits.
-const GROUP_MAX: usize = 64;
-
 /// What the thread is asked to do.
 pub(super) enum Job {
     Load(oneshot::Sender<Result<Loaded, StoreError>>),
-    Commit(Commit),
+    /// The one who waits keeps the batch, too, lest a panic here lose it.
+    Commit(Arc<Batch>, oneshot::Sender<Result<(), StoreError>>),
     Retries(RetryId, oneshot::Sender<Result<Vec<Retry>, StoreError>>),
     Ping(oneshot::Sender<()>),
     /// Answered once the file is closed and the lock is free.
     Close(oneshot::Sender<()>),
     #[cfg(test)]
     Run(Box<dyn FnOnce(&mut Writer) + Send>),
-}
-
-/// A batch and who waits for it. The one who waits keeps the batch, too, lest a panic here lose it.
-pub(super) struct Commit {
-    pub(super) batch: Arc<Batch>,
-    pub(super) reply: oneshot::Sender<Result<(), StoreError>>,
-}
-
-impl Commit {
-    fn answer(self, result: Result<(), StoreError>) {
-        // Let go of first, so that the other side gets its batch back without copying it.
-        drop(self.batch);
-        let _ = self.reply.send(result);
-    }
 }
 
 /// State of the thread. The order of the fields matters: they are dropped in it, and the file has to be closed
@@ -63,16 +46,16 @@ impl Writer {
 
     /// Works until told to close, or until nobody is left who could ask for anything.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        let mut next = None;
-        while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
+        while let Ok(job) = jobs.recv() {
+            // Nobody waits any more where an answer can't be sent.
             match job {
                 Job::Load(reply) => drop(reply.send(self.load())),
-                Job::Commit(first) => {
-                    let mut group = vec![first];
-                    next = gather(jobs, &mut group);
-                    self.commit_group(group);
+                Job::Commit(batch, reply) => {
+                    let result = self.commit(&batch);
+                    // Let go of first, so that the other side gets its batch back without copying it.
+                    drop(batch);
+                    let _ = reply.send(result);
                 }
-                // Nobody waits any more where an answer can't be sent.
                 Job::Retries(since, reply) => drop(reply.send(self.retries(since))),
                 Job::Ping(reply) => drop(reply.send(())),
                 Job::Close(reply) => {
@@ -108,30 +91,13 @@ impl Writer {
         retries::read(&self.connection, since, retries::AT_ONCE).map_err(StoreError::reading(&self.path))
     }
 
-    fn commit_group(&mut self, group: Vec<Commit>) {
-        if group.len() > 1 {
-            let batches: Vec<_> = group.iter().map(|commit| commit.batch.as_ref()).collect();
-            if self.commit(&batches).is_ok() {
-                group.into_iter().for_each(|commit| commit.answer(Ok(())));
-                return;
-            }
-        }
-        // A single one; or together they failed, and each gets its own try and its own error.
-        for commit in group {
-            let result = self.commit(&[commit.batch.as_ref()]);
-            commit.answer(result);
-        }
-    }
-
-    /// On an error nothing of the batches is in the file, or nothing that a repeat would not put there again:
+    /// On an error nothing of the batch is in the file, or nothing that a repeat would not put there again:
     /// SQLite has taken the transaction back, and the same connection writes its place in the log anew.
-    fn commit(&mut self, batches: &[&Batch]) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.refuse_other_file()?;
-        let clean = batches.last().is_some_and(|batch| batch.clean_stop);
-        let changed = self.clean != Some(clean);
-        write_all(&mut self.connection, batches, changed.then_some(clean))
-            .map_err(StoreError::sqlite("write", &self.path))?;
-        self.clean = Some(clean);
+        let clean = (self.clean != Some(batch.clean_stop)).then_some(batch.clean_stop);
+        write(&mut self.connection, batch, clean).map_err(StoreError::sqlite("write", &self.path))?;
+        self.clean = Some(batch.clean_stop);
         Ok(())
     }
 
@@ -145,12 +111,10 @@ impl Writer {
     }
 }
 
-fn write_all(connection: &mut Connection, batches: &[&Batch], clean: Option<bool>) -> rusqlite::Result<()> {
+fn write(connection: &mut Connection, batch: &Batch, clean: Option<bool>) -> rusqlite::Result<()> {
     CrashPoint::BatchDue.pass();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for batch in batches {
-        rows::write(&transaction, batch)?;
-    }
+    rows::write(&transaction, batch)?;
     if let Some(clean) = clean {
         rows::set_clean(&transaction, clean)?;
     }
@@ -158,16 +122,4 @@ fn write_all(connection: &mut Connection, batches: &[&Batch], clean: Option<bool
     transaction.commit()?;
     CrashPoint::Committed.pass();
     Ok(())
-}
-
-/// Adds the commits that wait in the queue to the group; returns the first job that is none.
-fn gather(jobs: &Receiver<Job>, group: &mut Vec<Commit>) -> Option<Job> {
-    while group.len() < GROUP_MAX {
-        match jobs.try_recv() {
-            Ok(Job::Commit(commit)) => group.push(commit),
-            Ok(other) => return Some(other),
-            Err(_) => break,
-        }
-    }
-    None
 }

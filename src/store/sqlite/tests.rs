@@ -212,29 +212,6 @@ async fn a_full_database_hands_the_batch_back() {
     assert_eq!(store.load().await.unwrap().tickets.len(), 501);
 }
 
-/// Promise: what is queued together is committed together, and one batch that does not fit does not
-/// take the others with it.
-#[tokio::test]
-async fn a_batch_that_fails_fails_alone() {
-    let (_folder, path) = place();
-    let store = SqliteStore::open(&path).unwrap();
-    store.load().await.unwrap();
-    store.set_pragma("max_page_count", 20);
-    let (hold, held) = mpsc::channel::<()>();
-    store.on_writer(move |_| assert!(held.recv().is_err()));
-    let large = testing::batch((0..1_000).map(|at| testing::full(&format!("t{at}"))));
-    let (small, refused, other, ()) = tokio::join!(
-        store.commit(testing::batch([testing::full("a")])),
-        store.commit(large),
-        store.commit(testing::batch([testing::full("b")])),
-        async { drop(hold) },
-    );
-    small.unwrap();
-    other.unwrap();
-    assert_eq!(refused.unwrap_err().batch.tickets.len(), 1_000);
-    assert_eq!(store.load().await.unwrap().tickets.len(), 2);
-}
-
 /// Promise: a connection that fails is tried for as long as it takes, without a restart.
 #[tokio::test]
 async fn a_connection_that_fails_is_tried_again() {
