@@ -29,7 +29,8 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, StoreError> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(StoreError::not_a_state_file(&path, "the path names a folder"));
     };
-    create_folder(folder)?;
+    let create = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
+    create.map_err(StoreError::io("create the folder", folder))?;
     let folder = fs::canonicalize(folder).map_err(StoreError::io("resolve", folder))?;
     Ok(folder.join(name))
 }
@@ -130,22 +131,6 @@ fn metadata(path: &Path) -> Result<Option<Metadata>, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::io("look at", path)(error)),
     }
-}
-
-fn create_folder(folder: &Path) -> Result<(), StoreError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let parent = folder.parent();
-    if let Some(parent) = parent {
-        create_folder(parent)?;
-    }
-    match DirBuilder::new().mode(FOLDER_MODE).create(folder) {
-        // Somebody else's start may have been quicker.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
-        result => result.map_err(StoreError::io("create the folder", folder))?,
-    }
-    parent.map_or(Ok(()), sync_folder)
 }
 
 /// Makes names in a folder durable: a file whose name is lost in a power cut is lost itself.

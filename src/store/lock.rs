@@ -15,13 +15,10 @@ use super::file::{self, FILE_MODE};
 /// Longest text taken for a process id, in bytes: enough for 64 bits.
 const PID_MAX: u64 = 20;
 
-/// A lock is tried for so long while somebody only looks at it: a look takes microseconds, but who looks may be
-/// held up by the system.
-const LOOKED_AT: Duration = Duration::from_secs(2);
-/// One that is held may be on its way to be free: a process that was just begun by another has a share of its
-/// descriptors for a moment.
-const HELD: Duration = Duration::from_millis(100);
-const PAUSE: Duration = Duration::from_millis(10);
+/// A lock that is held may be on its way to be free: who asks for the [`holder`] has a share of it while it looks, and
+/// so has for a moment a process that was just begun by another.
+const WITHIN: Duration = Duration::from_millis(500);
+const TRY_EVERY: Duration = Duration::from_millis(10);
 
 /// The right to use a state file, held until dropped.
 ///
@@ -58,26 +55,16 @@ impl Lock {
     }
 }
 
-/// Tries to lock: whoever asks for the [`holder`] has a share of the lock while it looks, and who can have a
-/// share as well knows that nobody holds it.
 fn is_locked(file: &File) -> io::Result<bool> {
-    let tried = |result| match result {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
-    };
-    let began = Instant::now();
-    while !tried(file.try_lock())? {
-        let is_held = !tried(file.try_lock_shared())?;
-        if !is_held {
-            file.unlock()?;
+    let until = Instant::now() + WITHIN;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(TRY_EVERY),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
         }
-        if began.elapsed() >= if is_held { HELD } else { LOOKED_AT } {
-            return Ok(false);
-        }
-        thread::sleep(PAUSE);
     }
-    Ok(true)
 }
 
 impl Drop for Lock {
