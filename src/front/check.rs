@@ -12,7 +12,7 @@ use crate::domain::{
     WatchList,
 };
 use crate::feishu::{Connection, NetworkSettings};
-use crate::store::read_only;
+use crate::store::{StoreReader as _, store_at};
 
 /// What a check found.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
             Vec::new()
         }
     };
-    let known = read_only(&loaded.config.state.path).ok().flatten().unwrap_or_default().tickets;
+    let known = store_at(&loaded.config.state.path).known().ok().flatten().unwrap_or_default().tickets;
     let pending = known.iter().filter(|ticket| ticket.state == TicketState::Pending);
     let files = pending.map(|ticket| ticket.source.to_path_buf()).collect();
     let recalled = loaded.lookout.recall(&loaded.config, || Some(files));
@@ -80,7 +80,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
 /// What would end a run before it begins.
 fn hindrances(config: &Config) -> Vec<String> {
     let state = &config.state.path;
-    let state = match read_only(state) {
+    let state = match store_at(state).known() {
         Ok(_) => trouble_with_state(state),
         Err(error) => Some(error.to_string()),
     };

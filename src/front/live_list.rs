@@ -16,7 +16,7 @@ use super::list_report::{
 use super::run::ReloadRequest;
 use crate::config::{Config, Haste, ListNews, Lookout, check_secrets, read_again};
 use crate::domain::{Kept, TicketState, WallTime};
-use crate::store::{StateReader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::watch::{Command, Meters};
 
 /// How often the files are looked at.
@@ -45,7 +45,7 @@ impl LiveList {
     pub(super) fn new(
         config: Arc<Config>,
         lookout: Lookout,
-        state: StateReader,
+        state: Arc<dyn StoreReader>,
         engine: mpsc::Sender<Command>,
         meters: Meters,
     ) -> Self {
@@ -130,7 +130,7 @@ impl LiveList {
 struct Eyes {
     config: Arc<Config>,
     lookout: Lookout,
-    state: StateReader,
+    state: Arc<dyn StoreReader>,
     engine: mpsc::Sender<Command>,
     meters: Meters,
     /// What `watcher.toml` held when it was last said to have changed, or at the start.
@@ -142,7 +142,7 @@ struct Eyes {
 impl Eyes {
     fn look(&mut self, haste: Haste) {
         self.look_at_config(haste);
-        let pending = || files_of_pending(&self.state).ok();
+        let pending = || files_of_pending(&*self.state).ok();
         if let Some(news) = self.lookout.look(&self.config, haste, WallTime::now(), pending) {
             let errors = news.problems.iter().filter(|problem| problem.is_error()).count();
             self.meters.lists_read(news.left_out, errors);
@@ -163,15 +163,18 @@ impl Eyes {
     }
 }
 
+/// Tickets that are read from the state file at a time.
+const PAGE: usize = 1000;
+
 /// The files that listed the tickets which are pending by the state file.
-pub(super) fn files_of_pending(state: &StateReader) -> Result<HashSet<PathBuf>, StoreError> {
+pub(super) fn files_of_pending(state: &dyn StoreReader) -> Result<HashSet<PathBuf>, StoreError> {
     let mut files = HashSet::new();
-    state.begin()?.each_ticket(|ticket| {
-        if ticket.state == TicketState::Pending && !files.contains(&*ticket.source) {
-            files.insert(ticket.source.to_path_buf());
-        }
-        Ok::<_, StoreError>(())
-    })?;
+    let mut page = state.tickets_after(None, PAGE)?;
+    while let Some(last) = page.last() {
+        let pending = page.iter().filter(|ticket| ticket.state == TicketState::Pending);
+        files.extend(pending.map(|ticket| ticket.source.to_path_buf()));
+        page = state.tickets_after(Some(&last.key), PAGE)?;
+    }
     Ok(files)
 }
 

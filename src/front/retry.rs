@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::known_app::{UnknownApp, known_app};
 use crate::config::{ConfigError, Glance, Problem, glance};
 use crate::domain::{AppName, ErrorKind, TicketId, TicketRecord, TicketState, near_miss};
-use crate::store::{Holder, StoreError, ask_to_retry, holder, is_waiting, read_only};
+use crate::store::{Holder, StoreError, StoreReader as _, StoreRequests as _, store_at};
 
 /// A watcher takes requests up within a second; a slow disk, or a hundred thousand of them, may need more.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
@@ -126,7 +126,7 @@ pub enum Asked {
 /// retried.
 pub fn plan_retry(config: &Path, wish: &RetryWish) -> Result<RetryPlan, RetryError> {
     let Glance { state: path, apps, problems } = glance(config)?;
-    let known = read_only(&path)?;
+    let known = store_at(&path).known()?;
     let exists = known.is_some();
     let tickets = known.unwrap_or_default().tickets;
     let app = wish.app.as_ref().map(|said| {
@@ -219,10 +219,11 @@ impl RetryPlan {
     /// The state file can't be written.
     pub fn ask(&self) -> Result<Asked, StoreError> {
         let keys: Vec<_> = self.tickets.iter().map(|ticket| ticket.key.clone()).collect();
-        let last = ask_to_retry(&self.path, &keys)?;
+        let store = store_at(&self.path);
+        let last = store.ask_to_retry(&keys)?;
         let until = Instant::now() + TAKEN_WITHIN;
-        while is_waiting(&self.path, last)? {
-            match holder(&self.path)? {
+        while store.is_waiting(last)? {
+            match store.holder()? {
                 None => return Ok(Asked::AtNextStart),
                 Some(holder) if Instant::now() >= until => return Ok(Asked::NotYet(holder)),
                 Some(_) => thread::sleep(LOOK_EVERY),

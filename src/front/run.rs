@@ -12,7 +12,7 @@ use super::live_list::{LiveList, files_of_pending};
 use crate::config::{Config, ConfigError, Loaded, Lookout, PollConfig, Problem, Recalled, check_secrets};
 use crate::domain::WatchList;
 use crate::feishu::{ClientError, HttpExportApi};
-use crate::store::{SqliteStore, StateReader, StoreError};
+use crate::store::{SqliteStore, StoreError, StoreReader};
 use crate::watch::{
     Announcer, Clock, Controls, Meters, Outcome, Settings, Setup, Snapshot, WatchError, watch,
 };
@@ -106,10 +106,10 @@ impl Watcher {
         // The lock first: a second watcher must not get as far as to say anything about tickets.
         let store = SqliteStore::open(&config.state.path)?;
         let state = store.reader();
-        let mut recalled = lookout.recall(&config, || files_of_pending(&state).ok());
+        let mut recalled = lookout.recall(&config, || files_of_pending(&*state).ok());
         problems.append(&mut recalled.problems);
         let is_listed = !list.entries.is_empty() || !recalled.files.is_empty();
-        if recalled.lost > 0 && !is_listed && (until_done || state.begin()?.counts()?.is_empty()) {
+        if recalled.lost > 0 && !is_listed && (until_done || state.counts()?.is_empty()) {
             return Err(RunError::NothingListed(ConfigError(problems)));
         }
         Ok(Self { config, list, problems, lookout, recalled, api, store })
@@ -117,7 +117,7 @@ impl Watcher {
 
     /// What the state file says, for others in this process; also while it runs.
     #[must_use]
-    pub fn reader(&self) -> StateReader {
+    pub fn reader(&self) -> Arc<dyn StoreReader> {
         self.store.reader()
     }
 

@@ -10,7 +10,7 @@ use super::known_app::{UnknownApp, known_app};
 use super::label_pattern::LabelPattern;
 use crate::config::{ConfigError, Glance, Problem, glance};
 use crate::domain::{AppName, TicketRecord, TicketState, Trouble};
-use crate::store::{Holder, Known, StoreError, TroubleRecord, holder, read_only};
+use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, store_at};
 use crate::watch::Counts;
 
 /// Which tickets are asked for. What is empty leaves nothing out.
@@ -94,10 +94,11 @@ pub enum StatusError {
 /// to `watcher.toml` nor to the state file.
 pub fn status(config: &Path, query: &StatusQuery) -> Result<StatusReport, StatusError> {
     let Glance { state: path, apps: configured, problems } = glance(config)?;
-    let found = read_only(&path)?;
+    let store = store_at(&path);
+    let found = store.known()?;
     let exists = found.is_some();
     let Known { mut tickets, troubles } = found.unwrap_or_default();
-    let watcher = match holder(&path) {
+    let watcher = match store.holder() {
         Ok(Some(holder)) => WatcherPresence::Running(holder),
         Ok(None) => WatcherPresence::Absent,
         Err(error) => WatcherPresence::Unknown(error),

@@ -1,10 +1,13 @@
-//! What the engine asks of the state file. Narrow, so that another database can stand in for SQLite
-//! and a fake for both.
+//! What is asked of the state file: by the engine, by those who only read, and by `retry`. Narrow, so that another
+//! database can stand in for SQLite and a fake for both.
 
+use std::fmt::Debug;
 use std::future::Future;
 
-use super::StoreError;
-use crate::domain::{AppName, BudgetKey, Endpoint, Month, TicketKey, TicketRecord, Trouble, WallTime};
+use super::{Holder, StoreError};
+use crate::domain::{
+    AppName, BudgetKey, Endpoint, Month, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
+};
 
 /// Where the engine keeps what must not be lost. Cloned into every commit, hence cheap to clone.
 pub trait Store: Clone + Send + Sync + 'static {
@@ -31,6 +34,51 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Gone`]: nobody is left who could answer.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Reads what was committed, in the watcher's process or in another. Each call sees one moment and blocks, for a few
+/// seconds at most.
+pub trait StoreReader: Debug + Send + Sync {
+    /// Every ticket and pause; none where there is no state yet.
+    ///
+    /// # Errors
+    /// It can't be read, or not truthfully.
+    fn known(&self) -> Result<Option<Known>, StoreError>;
+
+    /// How many tickets are in which state, for the states that occur.
+    ///
+    /// # Errors
+    /// As [`known`](Self::known).
+    fn counts(&self) -> Result<Vec<(TicketState, usize)>, StoreError>;
+
+    /// The tickets that follow `after` in the order of app and ticket, or the first ones; `limit` at most.
+    ///
+    /// # Errors
+    /// As [`known`](Self::known).
+    fn tickets_after(&self, after: Option<&TicketKey>, limit: usize)
+    -> Result<Vec<TicketRecord>, StoreError>;
+
+    /// Who watches just now; none if nobody does.
+    ///
+    /// # Errors
+    /// That can't be found out.
+    fn holder(&self) -> Result<Option<Holder>, StoreError>;
+}
+
+/// Leaves requests for the watcher, from another process.
+pub trait StoreRequests {
+    /// Asks for these tickets to be polled again, and returns the last of the requests: they are durable, and a
+    /// watcher that runs carries them out within a second, else the next one does. Blocks, for a few seconds at most.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOpened`] if no watcher of this version has used the store; or it can't be written.
+    fn ask_to_retry(&self, keys: &[TicketKey]) -> Result<RetryId, StoreError>;
+
+    /// Whether requests up to this one still wait to be carried out.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    fn is_waiting(&self, retry: RetryId) -> Result<bool, StoreError>;
 }
 
 /// A batch that could not be made durable, and why.
@@ -150,7 +198,7 @@ pub struct Retry {
 pub struct Known {
     /// Every ticket, ordered by app and ticket.
     pub tickets: Vec<TicketRecord>,
-    /// The apps that were in trouble when the watcher last wrote, each once; old news unless it [runs](super::holder).
+    /// The apps that were in trouble when the watcher last wrote, each once; old news unless it [runs](StoreReader::holder).
     pub troubles: Vec<TroubleRecord>,
 }
 

@@ -104,7 +104,7 @@ impl Holder {
 ///
 /// # Errors
 /// The lock file beside it can't be looked at.
-pub fn holder(path: &Path) -> Result<Option<Holder>, StoreError> {
+pub(super) fn holder(path: &Path) -> Result<Option<Holder>, StoreError> {
     let Some(path) = file::find(path)? else { return Ok(None) };
     let lock = file::beside(&path, ".lock");
     file::refuse_other_than_file(&lock)?;

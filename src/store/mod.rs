@@ -2,9 +2,9 @@
 //!
 //! A SQLite database with a write-ahead log. One process may write it, and shows that by a lock on a
 //! file beside it (`lock`). Within that process one thread has the connection (`writer`); the engine
-//! talks to it through [`SqliteStore`] and is answered once its batch is durable. Any other process may
-//! read the file meanwhile ([`read_only`]); the watcher's own does by a [`StateReader`]. The one thing that
-//! another process may write is a request ([`ask_to_retry`]). A file that is not ours, not
+//! talks to it through [`SqliteStore`] and is answered once its batch is durable. Others in the process and in
+//! any other may read the file meanwhile ([`StoreReader`]). The one thing that
+//! another process may write is a request ([`StoreRequests`]). A file that is not ours, not
 //! sound or too new is refused before anything could change it (`connect`, `schema`).
 //!
 //! The log needs memory shared by all who use the file, so the file must lie on a disk of this machine
@@ -16,7 +16,6 @@ mod connect;
 mod error;
 mod file;
 mod lock;
-mod own_reader;
 mod reader;
 mod retries;
 mod rows;
@@ -27,12 +26,19 @@ mod testing;
 mod troubles;
 mod writer;
 
+use std::path::Path;
+
 pub use api::{
-    Batch, CommitError, Known, Loaded, Release, ReleaseId, Retry, RetryId, Store, Tally, TroubleRecord,
+    Batch, CommitError, Known, Loaded, Release, ReleaseId, Retry, RetryId, Store, StoreReader, StoreRequests, Tally,
+    TroubleRecord,
 };
 pub use error::StoreError;
-pub use lock::{Holder, holder};
-pub use own_reader::{Reading, StateReader};
-pub use reader::read_only;
-pub use retries::{AT_ONCE as RETRIES_AT_ONCE, ask_to_retry, is_waiting};
+pub use lock::Holder;
+pub use retries::AT_ONCE as RETRIES_AT_ONCE;
 pub use sqlite::SqliteStore;
+
+/// The store that lies at `path`, for another process than its watcher's.
+#[must_use]
+pub fn store_at(path: &Path) -> impl StoreReader + StoreRequests + use<> {
+    reader::SqliteReader::new(path)
+}

@@ -1,16 +1,18 @@
-//! Reading the state file without being the watcher: while it runs, after it stopped, after it died,
-//! from a read-only mount. Takes no lock and changes nothing of what is known.
+//! Reading the state file beside the watcher's writer or without being the watcher: while it runs, after it stopped,
+//! after it died, from a read-only mount. Takes no lock and changes nothing of what is known.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
 use super::connect::{self, ReadOnly};
-use super::file;
 use super::schema::{self, Found};
-use super::{Known, StoreError, rows, troubles};
+use super::{
+    Holder, Known, RetryId, StoreError, StoreReader, StoreRequests, file, lock, retries, rows, troubles,
+};
+use crate::domain::{TicketKey, TicketRecord, TicketState};
 
 /// How often a reading is tried that collides with a watcher's start or stop; each takes milliseconds.
 const TRIES: u32 = 20;
@@ -22,29 +24,86 @@ const FIRST_WITH_TROUBLES: i64 = 4;
 /// Bytes of a write-ahead log's header, which says nothing by itself (sqlite.org/walformat.html, section 2.1).
 const LOG_HEADER: u64 = 32;
 
-/// Reads every ticket, and the apps in trouble, from the state file at `path`, as last committed; none where there is
-/// no state yet: no file, an empty one, or a database without tables. Blocks, at most
-/// a few seconds.
-///
-/// For another process than the watcher's: there a file without a log is read without SQLite's locks, and closing it
-/// would drop those of the writer.
+/// Reads a state file.
+#[derive(Debug)]
+pub(super) struct SqliteReader {
+    path: PathBuf,
+    /// Whether the writer is in this process.
+    beside_writer: bool,
+}
+
+impl SqliteReader {
+    /// For another process than the watcher's: there a file without a log is read without SQLite's locks, and
+    /// closing it would drop those of the writer.
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), beside_writer: false }
+    }
+
+    /// For the process of the watcher. SQLite alone opens the file there: to open and close it in any other way
+    /// would drop the locks that SQLite holds in this process (sqlite.org/howtocorrupt.html, 2.2).
+    pub(super) fn beside_writer(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), beside_writer: true }
+    }
+
+    fn read<T>(
+        &self,
+        take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        if self.beside_writer { read_by(&self.path, ReadOnly::WithLog, take) } else { read(&self.path, take) }
+    }
+}
+
+impl StoreReader for SqliteReader {
+    fn known(&self) -> Result<Option<Known>, StoreError> {
+        self.read(|connection, version| {
+            let tickets = rows::tickets(connection, &self.path)?;
+            let troubles = if version < FIRST_WITH_TROUBLES {
+                Vec::new()
+            } else {
+                troubles::read(connection).map_err(StoreError::reading(&self.path))?
+            };
+            Ok(Known { tickets, troubles })
+        })
+    }
+
+    fn counts(&self) -> Result<Vec<(TicketState, usize)>, StoreError> {
+        let counts =
+            self.read(|connection, _| rows::counts(connection).map_err(StoreError::reading(&self.path)))?;
+        Ok(counts.unwrap_or_default())
+    }
+
+    fn tickets_after(
+        &self,
+        after: Option<&TicketKey>,
+        limit: usize,
+    ) -> Result<Vec<TicketRecord>, StoreError> {
+        let page = self.read(|connection, _| rows::tickets_after(connection, &self.path, after, limit))?;
+        Ok(page.unwrap_or_default())
+    }
+
+    fn holder(&self) -> Result<Option<Holder>, StoreError> {
+        lock::holder(&self.path)
+    }
+}
+
+impl StoreRequests for SqliteReader {
+    fn ask_to_retry(&self, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
+        retries::ask(&self.path, keys)
+    }
+
+    fn is_waiting(&self, retry: RetryId) -> Result<bool, StoreError> {
+        let waiting = self.read(|connection, _| {
+            retries::is_waiting(connection, retry).map_err(StoreError::reading(&self.path))
+        })?;
+        Ok(waiting.unwrap_or(false))
+    }
+}
+
+/// Reads something from one snapshot of the file, whose schema version is told; none where there is no state yet: no
+/// file, an empty one, or a database without tables.
 ///
 /// # Errors
 /// The file can't be read, or not truthfully: [`StoreError::Unrecovered`] rather than old data.
-pub fn read_only(path: &Path) -> Result<Option<Known>, StoreError> {
-    read(path, |connection, version| {
-        let tickets = rows::tickets(connection, path)?;
-        let troubles = if version < FIRST_WITH_TROUBLES {
-            Vec::new()
-        } else {
-            troubles::read(connection).map_err(StoreError::reading(path))?
-        };
-        Ok(Known { tickets, troubles })
-    })
-}
-
-/// Reads something from one snapshot of the file, whose schema version is told; none where there is no
-/// state yet. As [`read_only`].
 pub(super) fn read<T>(
     path: &Path,
     take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
@@ -119,11 +178,15 @@ fn read_by<T>(
 }
 
 #[cfg(test)]
+mod beside_writer;
+
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::io::Write as _;
 
-    use super::super::{SqliteStore, Store as _, testing};
+    use super::super::testing::{self, read_only};
+    use super::super::{SqliteStore, Store as _};
     use super::*;
 
     fn names(path: &Path) -> Vec<String> {

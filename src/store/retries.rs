@@ -12,28 +12,20 @@ use crate::domain::{TicketId, TicketKey};
 /// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
 pub const AT_ONCE: usize = 4096;
 
-/// Asks for these tickets to be polled again, and returns the last of the requests: they are durable, and a
-/// watcher that runs on the file carries them out within a second, else the next one does. Blocks, at most a
-/// few seconds. For another process than the watcher's.
+/// Leaves requests for these tickets, and returns the last of them.
 ///
 /// # Errors
 /// [`StoreError::NotOpened`] if no watcher of this version has used the file; or it can't be written.
-pub fn ask_to_retry(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
+pub(super) fn ask(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
     let path = file::find(path)?.ok_or_else(|| StoreError::NotOpened { path: path.to_path_buf() })?;
     let mut connection = connect::open_for_request(&path)?;
     insert(&mut connection, keys).map_err(StoreError::sqlite("write", &path))
 }
 
-/// Whether requests up to this one still wait to be carried out.
-///
-/// # Errors
-/// The file can't be read.
-pub fn is_waiting(path: &Path, retry: RetryId) -> Result<bool, StoreError> {
-    super::reader::read(path, |connection, _| {
-        let waiting = "SELECT EXISTS (SELECT 1 FROM retries WHERE id <= ?)";
-        connection.query_row(waiting, [retry.0], |row| row.get(0)).map_err(StoreError::reading(path))
-    })
-    .map(|waiting| waiting.unwrap_or(false))
+/// Whether requests up to this one are still there.
+pub(super) fn is_waiting(connection: &Connection, retry: RetryId) -> rusqlite::Result<bool> {
+    let waiting = "SELECT EXISTS (SELECT 1 FROM retries WHERE id <= ?)";
+    connection.query_row(waiting, [retry.0], |row| row.get(0))
 }
 
 fn insert(connection: &mut Connection, keys: &[TicketKey]) -> rusqlite::Result<RetryId> {
@@ -76,7 +68,8 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use super::super::{Batch, SqliteStore, Store as _, lock, testing};
+    use super::super::reader::SqliteReader;
+    use super::super::{Batch, SqliteStore, Store as _, StoreRequests as _, lock, testing};
     use super::*;
 
     fn keys(retries: &[Retry]) -> Vec<&str> {
@@ -94,8 +87,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         SqliteStore::open(&path).unwrap().close().await;
-        let first = ask_to_retry(&path, &[key("a"), key("b")]).unwrap();
-        assert!(is_waiting(&path, first).unwrap());
+        let first = ask(&path, &[key("a"), key("b")]).unwrap();
+        let is_waiting = || SqliteReader::new(&path).is_waiting(first).unwrap();
+        assert!(is_waiting());
         assert_eq!(testing::contents(folder.path()).len(), 1, "no log is left");
         let store = SqliteStore::open(&path).unwrap();
         for _ in 0..2 {
@@ -105,8 +99,8 @@ mod tests {
         store.commit(done).await.unwrap();
         assert!(store.retries(RetryId::default()).await.unwrap().is_empty());
         store.close().await;
-        assert!(!is_waiting(&path, first).unwrap());
-        assert!(ask_to_retry(&path, &[key("a")]).unwrap() > first);
+        assert!(!is_waiting());
+        assert!(ask(&path, &[key("a")]).unwrap() > first);
     }
 
     const VISITOR: &str = "store::retries::tests::ask_until_done";
@@ -164,7 +158,7 @@ mod tests {
         let Some(folder) = testing::folder_of_rerun() else { return };
         let mut asked = 0;
         while !folder.join("done").exists() {
-            ask_to_retry(&folder.join("state.db"), &[key(&asked.to_string())]).unwrap();
+            ask(&folder.join("state.db"), &[key(&asked.to_string())]).unwrap();
             asked += 1;
             // Nobody asks without a pause, and SQLite's locks are not given in turn.
             thread::sleep(Duration::from_millis(20));
@@ -177,11 +171,11 @@ mod tests {
     fn a_file_that_no_watcher_of_this_version_used_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
-        assert!(matches!(ask_to_retry(&path, &[]), Err(StoreError::NotOpened { .. })));
+        assert!(matches!(ask(&path, &[]), Err(StoreError::NotOpened { .. })));
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/testdata/state-v2.db");
         fs::copy(fixture, &path).unwrap();
         let before = testing::contents(folder.path());
-        assert!(matches!(ask_to_retry(&path, &[]), Err(StoreError::NotOpened { .. })));
+        assert!(matches!(ask(&path, &[]), Err(StoreError::NotOpened { .. })));
         assert!(testing::contents(folder.path()) == before);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 
 use super::cells::{Cells, Shared, Source, millis, signed};
 use super::{Batch, Loaded, Release, ReleaseId, RetryId, StoreError, Tally, retries, troubles};
@@ -17,7 +17,7 @@ const SELECT: &str = "SELECT app, ticket, token, label, created_at, source, stat
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
     unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at,
     listed_type, listed_extension, sub_id
-    FROM tickets ORDER BY app, ticket";
+    FROM tickets";
 
 const UPSERT: &str = "INSERT OR REPLACE INTO tickets (app, ticket, token, label, created_at, source, state,
     file_token, file_name, file_extension, doc_type, file_size,
@@ -140,41 +140,54 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, Store
 /// [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
 pub(super) fn tickets(connection: &Connection, path: &Path) -> Result<Vec<TicketRecord>, StoreError> {
     let mut tickets = large_vec();
-    each_ticket(connection, path, |ticket| {
-        tickets.push(ticket);
-        Ok::<_, StoreError>(())
-    })?;
+    select(connection, path, "ORDER BY app, ticket", (), &mut tickets)?;
     Ok(tickets)
 }
 
-/// Hands over every ticket, ordered by app and ticket, until `take` fails.
+/// Reads the tickets that follow one in the same order, or the first ones; `limit` at most.
 ///
 /// # Errors
-/// What `take` says, and [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
-pub(super) fn each_ticket<E: From<StoreError>>(
+/// As [`tickets`].
+pub(super) fn tickets_after(
     connection: &Connection,
     path: &Path,
-    mut take: impl FnMut(TicketRecord) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut statement = prepare_select(connection).map_err(StoreError::reading(path))?;
-    let mut rows = statement.query(()).map_err(StoreError::reading(path))?;
+    after: Option<&TicketKey>,
+    limit: usize,
+) -> Result<Vec<TicketRecord>, StoreError> {
+    let (app, ticket) = after.map_or(("", ""), |key| (key.app.as_str(), key.ticket.as_str()));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let which = "WHERE (app, ticket) > (?, ?) ORDER BY app, ticket LIMIT ?";
+    let mut tickets = Vec::new();
+    select(connection, path, which, (app, ticket, limit), &mut tickets)?;
+    Ok(tickets)
+}
+
+fn select(
+    connection: &Connection,
+    path: &Path,
+    which: &str,
+    parameters: impl Params,
+    tickets: &mut Vec<TicketRecord>,
+) -> Result<(), StoreError> {
+    let mut statement = prepare_select(connection, which).map_err(StoreError::reading(path))?;
+    let mut rows = statement.query(parameters).map_err(StoreError::reading(path))?;
     let mut shared = Shared::default();
     while let Some(row) = rows.next().map_err(StoreError::reading(path))? {
-        let ticket = read_ticket(row, &mut shared).map_err(|error| {
+        tickets.push(read_ticket(row, &mut shared).map_err(|error| {
             let name = row.get::<_, String>(1).unwrap_or_default();
             StoreError::not_a_state_file(path, format!("the row of ticket {name:?}: {error}"))
-        })?;
-        take(ticket)?;
+        })?);
     }
     Ok(())
 }
 
 /// Readers look at files of earlier versions as they are: those before 4 say nothing of what an export was created with.
-fn prepare_select(connection: &Connection) -> rusqlite::Result<rusqlite::Statement<'_>> {
+fn prepare_select<'c>(connection: &'c Connection, which: &str) -> rusqlite::Result<rusqlite::Statement<'c>> {
+    let select = format!("{SELECT} {which}");
     let present = "SELECT count(*) FROM pragma_table_info('tickets') WHERE name = 'listed_type'";
     match connection.query_row(present, (), |row| row.get::<_, i64>(0))? {
-        0 => connection.prepare(&SELECT.replace("listed_type, listed_extension, sub_id", "NULL, NULL, NULL")),
-        _ => connection.prepare(SELECT),
+        0 => connection.prepare(&select.replace("listed_type, listed_extension, sub_id", "NULL, NULL, NULL")),
+        _ => connection.prepare(&select),
     }
 }
 

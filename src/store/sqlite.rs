@@ -7,9 +7,9 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::lock::Lock;
-use super::own_reader::StateReader;
+use super::reader::SqliteReader;
 use super::writer::{Job, Writer};
-use super::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, file};
+use super::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, StoreReader, file};
 
 /// The state file, a SQLite database.
 ///
@@ -51,8 +51,8 @@ impl SqliteStore {
 
     /// A reader for this process.
     #[must_use]
-    pub fn reader(&self) -> StateReader {
-        StateReader::new(Arc::clone(&self.path))
+    pub fn reader(&self) -> Arc<dyn StoreReader> {
+        Arc::new(SqliteReader::beside_writer(&self.path))
     }
 
     /// Ends the thread after what is queued: moves the write-ahead log into the file, closes it and

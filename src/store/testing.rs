@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Batch, Release, ReleaseId, Tally, TroubleRecord};
+use super::reader::SqliteReader;
+use super::{Batch, Known, Release, ReleaseId, StoreError, StoreReader as _, Tally, TroubleRecord};
 use crate::domain::{
     AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month,
     PauseReason, Progress, TicketId, TicketKey, TicketRecord, TicketState, Trouble, TroubleCause, WallTime,
@@ -105,6 +106,11 @@ pub(super) fn trouble() -> TroubleRecord {
         next: Some(NOW + Duration::from_secs(2)),
     };
     TroubleRecord { app: AppName::new("default"), trouble }
+}
+
+/// What another process than the watcher's reads.
+pub(super) fn read_only(path: &Path) -> Result<Option<Known>, StoreError> {
+    SqliteReader::new(path).known()
 }
 
 /// Every file of a folder with its bytes, except locks.

@@ -52,14 +52,14 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<TroubleRecor
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Batch, SqliteStore, Store as _, read_only, testing};
+    use super::super::{Batch, SqliteStore, Store as _, testing};
 
     /// Promise: a reader sees the troubles last written, and none of a process before this one.
     #[tokio::test]
     async fn troubles_are_replaced_as_a_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
-        let seen = || read_only(&path).unwrap().unwrap().troubles;
+        let seen = || testing::read_only(&path).unwrap().unwrap().troubles;
         let store = SqliteStore::open(&path).unwrap();
         store.load().await.unwrap();
         let with = |troubles| Batch { troubles, ..Batch::default() };

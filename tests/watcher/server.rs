@@ -323,8 +323,7 @@ fn a_status_that_nobody_takes_holds_up_nothing() {
     let asked = Instant::now();
     assert_eq!(running.stop().code, Some(0));
     assert!(asked.elapsed() < 5 * SECOND, "{:?}", asked.elapsed());
-    let known = bench.status()["tickets"].as_array().unwrap().len();
-    assert_eq!(known, 30_000, "what the reading kept in the log is still there");
+    assert!(!bench.path("state.db-wal").exists(), "the file was closed with a reader inside");
     let told = rest(&mut stalled);
     assert!(!told.ends_with(b"0\r\n\r\n"), "what was cut off must not look whole");
 }

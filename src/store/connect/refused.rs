@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rusqlite::Connection;
 
-use super::super::{SqliteStore, StoreError, file, read_only, rows, schema, testing};
+use super::super::{SqliteStore, StoreError, file, rows, schema, testing};
 
 /// A store's file as a clean stop leaves it, with 200 tickets.
 fn sound(path: &Path) {
@@ -102,7 +102,7 @@ fn what_is_refused_is_left_untouched() {
         let error = SqliteStore::open(&path).expect_err(name).to_string();
         assert!(error.contains(reason) && error.contains("untouched"), "{name}: {error}");
         assert!(contents() == before, "{name}: changed");
-        let read = read_only(&path);
+        let read = testing::read_only(&path);
         assert!(read.is_err() || ["a damaged page", "a log without its database"].contains(&name), "{name}");
         assert!(contents() == before, "{name}: changed by reading");
     }

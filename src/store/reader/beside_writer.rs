@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use super::super::{Batch, SqliteStore, Store as _, file, read_only, testing};
+use super::super::{Batch, SqliteStore, Store as _, file, testing};
 use super::*;
 
 const TICKETS: usize = 50;
@@ -26,13 +26,10 @@ fn round(polls: u32) -> Batch {
     testing::batch((0..TICKETS).map(ticket))
 }
 
-fn polls(reading: &Reading) -> Result<Vec<u32>, StoreError> {
-    let mut polls = Vec::new();
-    reading.each_ticket(|ticket| {
-        polls.push(ticket.polls);
-        Ok::<_, StoreError>(())
-    })?;
-    Ok(polls)
+/// The polls of every ticket, read page by page in one moment each.
+fn polls(reader: &dyn StoreReader) -> Vec<u32> {
+    let page = reader.tickets_after(None, TICKETS + 1).unwrap();
+    page.iter().map(|ticket| ticket.polls).collect()
 }
 
 async fn commit(store: &SqliteStore, batch: Batch) {
@@ -41,13 +38,12 @@ async fn commit(store: &SqliteStore, batch: Batch) {
 
 /// Reads until told to end. Every reading is one round, none older than what was committed when it began.
 /// Returns how many there were.
-fn read_on(reader: &StateReader, committed: &AtomicU32, end: &AtomicBool) -> usize {
+fn read_on(reader: &dyn StoreReader, committed: &AtomicU32, end: &AtomicBool) -> usize {
     let mut readings = 0;
     while !end.load(Ordering::SeqCst) {
         let least = committed.load(Ordering::SeqCst);
-        let reading = reader.begin().unwrap();
-        assert_eq!(reading.counts().unwrap(), [(TicketState::Completed, TICKETS)]);
-        let polls = polls(&reading).unwrap();
+        assert_eq!(reader.counts().unwrap(), [(TicketState::Completed, TICKETS)]);
+        let polls = polls(reader);
         assert_eq!(polls.len(), TICKETS);
         assert!(polls.iter().all(|round| *round == polls[0]), "a mix of rounds: {polls:?}");
         assert!(polls[0] >= least, "{} is older than {least}", polls[0]);
@@ -65,7 +61,7 @@ async fn reading_and_writing_do_not_harm_each_other() {
     let (committed, end) = (Arc::new(AtomicU32::new(1)), Arc::new(AtomicBool::new(false)));
     let readers = [(); 2].map(|()| {
         let (reader, committed, end) = (store.reader(), Arc::clone(&committed), Arc::clone(&end));
-        thread::spawn(move || read_on(&reader, &committed, &end))
+        thread::spawn(move || read_on(&*reader, &committed, &end))
     });
     for number in 2..200 {
         commit(&store, round(number)).await;
@@ -75,36 +71,30 @@ async fn reading_and_writing_do_not_harm_each_other() {
     for reader in readers {
         assert!(reader.join().unwrap() > 0);
     }
-    assert_eq!(polls(&store.reader().begin().unwrap()).unwrap(), [199; TICKETS]);
+    assert_eq!(polls(&*store.reader()), [199; TICKETS]);
     store.close().await;
     assert_eq!(testing::contents(folder.path()).into_keys().collect::<Vec<_>>(), std::slice::from_ref(&path));
-    assert!(read_only(&path).unwrap().unwrap().tickets.iter().all(|ticket| ticket.polls == 199));
+    assert!(testing::read_only(&path).unwrap().unwrap().tickets.iter().all(|ticket| ticket.polls == 199));
 }
 
-/// Promise: a reading shows the moment at which it began, in the order of `status`.
+/// Promise: pages come in the order of `status` and leave no ticket out.
 #[tokio::test]
-async fn a_reading_is_one_moment() {
+async fn pages_follow_one_another() {
     let (_folder, _path, store) = place().await;
-    let reading = store.reader().begin().unwrap();
-    assert_eq!(reading.counts().unwrap(), []);
+    let reader = store.reader();
+    assert_eq!((reader.counts().unwrap(), polls(&*reader)), (vec![], vec![]));
     let mut tickets = vec![testing::fresh("b"), testing::failed("a"), testing::full("é"), testing::full("B")];
     commit(&store, testing::batch(tickets.clone())).await;
-    assert!(polls(&reading).unwrap().is_empty());
-    let reading = store.reader().begin().unwrap();
-    let mut seen = Vec::new();
-    let read = reading.each_ticket(|ticket| {
-        seen.push(ticket);
-        Ok::<_, StoreError>(())
-    });
-    read.unwrap();
     tickets.sort_by(|one, other| one.key.cmp(&other.key));
+    let mut seen: Vec<TicketRecord> = Vec::new();
+    loop {
+        let page = reader.tickets_after(seen.last().map(|ticket| &ticket.key), 3).unwrap();
+        seen.extend_from_slice(&page);
+        if page.len() < 3 {
+            break;
+        }
+    }
     assert_eq!(seen, tickets);
-    let mut asked = 0;
-    let stopped = reading.each_ticket(|_| {
-        asked += 1;
-        Err(StoreError::Gone)
-    });
-    assert!(matches!(stopped, Err(StoreError::Gone)) && asked == 1);
 }
 
 /// The locks on a file that the kernel knows of, by whomever.
@@ -124,22 +114,7 @@ async fn the_writer_keeps_its_locks() {
     let before = of_all();
     assert!(before.iter().all(|locks| !locks.is_empty()), "{before:?}");
     for _ in 0..3 {
-        polls(&store.reader().begin().unwrap()).unwrap();
+        polls(&*store.reader());
     }
     assert_eq!(of_all(), before);
-}
-
-/// Promise: a reading that does not end holds up the end of the store for seconds at most and costs nothing.
-#[tokio::test]
-async fn a_reading_outlives_its_store() {
-    let (_folder, path, store) = place().await;
-    commit(&store, round(1)).await;
-    let reading = store.reader().begin().unwrap();
-    commit(&store, round(2)).await;
-    let closing = tokio::time::timeout(Duration::from_secs(20), store.close());
-    closing.await.unwrap();
-    assert_eq!(polls(&reading).unwrap(), [1; TICKETS]);
-    drop(reading);
-    let store = SqliteStore::open(&path).unwrap();
-    assert!(store.load().await.unwrap().tickets.iter().all(|ticket| ticket.polls == 2));
 }

@@ -293,11 +293,11 @@ async fn on_a_disk_of_one_megabyte() {
     for _ in 0..5 {
         batch = store.commit(batch).await.unwrap_err().batch;
     }
-    assert_eq!(super::super::read_only(&path).unwrap().unwrap().tickets.len(), 1);
+    assert_eq!(testing::read_only(&path).unwrap().unwrap().tickets.len(), 1);
     fs::remove_file(&filler).unwrap();
     store.commit(batch).await.unwrap();
     store.close().await;
-    assert_eq!(super::super::read_only(&path).unwrap().unwrap().tickets.len(), 501);
+    assert_eq!(testing::read_only(&path).unwrap().unwrap().tickets.len(), 501);
 }
 
 fn fixture(version: i64) -> PathBuf {
@@ -319,7 +319,7 @@ async fn files_of_all_versions_are_read() {
     for version in 1..=schema::VERSION {
         let (_folder, path) = place();
         fs::copy(fixture(version), &path).unwrap();
-        let known = super::super::read_only(&path).unwrap().unwrap();
+        let known = testing::read_only(&path).unwrap().unwrap();
         assert_eq!(known.tickets, fixture_tickets());
         assert_eq!(known.troubles.len(), usize::from(version >= 4));
         let store = SqliteStore::open(&path).unwrap();
@@ -356,7 +356,7 @@ async fn write_the_fixture() {
     };
     store.commit(batch).await.unwrap();
     store.close().await;
-    super::super::ask_to_retry(&new, &[testing::failed("6933093124755412346").key]).unwrap();
+    super::super::retries::ask(&new, &[testing::failed("6933093124755412346").key]).unwrap();
     fs::copy(&new, &path).unwrap();
 }
 

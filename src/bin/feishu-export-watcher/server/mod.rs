@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use feishu_export_watcher::domain::event;
-use feishu_export_watcher::store::StateReader;
+use feishu_export_watcher::store::StoreReader;
 use feishu_export_watcher::watch::{Meters, Snapshot};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -91,7 +91,7 @@ impl Server {
     pub(crate) fn start(
         self,
         view: watch::Receiver<Snapshot>,
-        state: StateReader,
+        state: Arc<dyn StoreReader>,
         stop: CancellationToken,
     ) -> AbortOnDropHandle<()> {
         let Self { listener, address, metrics } = self;

@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use feishu_export_watcher::store::StateReader;
+use feishu_export_watcher::store::StoreReader;
 use feishu_export_watcher::watch::Snapshot;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -25,9 +25,9 @@ pub(super) struct Shared {
     address: SocketAddr,
     began: Instant,
     pub(super) view: watch::Receiver<Snapshot>,
-    pub(super) state: StateReader,
+    pub(super) state: Arc<dyn StoreReader>,
     stop: CancellationToken,
-    /// Each reading of the state file holds back its log and costs a thread: one at a time.
+    /// Each reading of the state file costs a thread: one at a time.
     pub(super) turnstile: Arc<Semaphore>,
     pub(super) metrics: Metrics,
     /// One scrape is made at a time.
@@ -38,7 +38,7 @@ impl Shared {
     pub(super) fn new(
         address: SocketAddr,
         view: watch::Receiver<Snapshot>,
-        state: StateReader,
+        state: Arc<dyn StoreReader>,
         stop: CancellationToken,
         metrics: Metrics,
     ) -> Self {

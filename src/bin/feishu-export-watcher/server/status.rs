@@ -1,5 +1,5 @@
 //! `/status`: what `status --format json` prints, and the apps, read from the state file on the way to the
-//! socket. However many tickets there are, only a few pieces of text are in memory.
+//! socket. However many tickets there are, only a page of them and a few pieces of text are in memory.
 //!
 //! A thread reads and hands pieces over to the connection; it waits while those are not taken. It ends when the
 //! connection does, which is never later than its deadline.
@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use feishu_export_watcher::domain::{WallTime, with_causes};
-use feishu_export_watcher::store::{Reading, StateReader, StoreError};
+use feishu_export_watcher::store::{StoreError, StoreReader};
 use futures_util::stream;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -24,6 +24,10 @@ use crate::status_output::{AppStatus, Document, Summary};
 
 /// Bytes of a piece, give or take a ticket.
 const PIECE: usize = 32 << 10;
+
+/// Tickets that are read in one transaction. None is open while the connection takes them, so that a client that
+/// stalls does not hold back the write-ahead log.
+const PAGE: usize = 1000;
 
 /// Pieces that may wait for the connection.
 const WAITING: usize = 2;
@@ -57,8 +61,8 @@ pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Response {
     let apps = shared.view.borrow().apps.iter().map(AppStatus::from).collect();
     let (parts, taken) = mpsc::channel(WAITING);
     let (begin, begun) = oneshot::channel();
-    let (state, kept) = (shared.state.clone(), Arc::clone(&turn));
-    tokio::task::spawn_blocking(move || read(&state, apps, begin, parts, kept));
+    let (state, kept) = (Arc::clone(&shared.state), Arc::clone(&turn));
+    tokio::task::spawn_blocking(move || read(&*state, apps, begin, parts, kept));
     match begun.await {
         Ok(Ok(())) => ([(CONTENT_TYPE, "application/json")], body(taken, turn)).into_response(),
         Ok(Err(error)) => unavailable(with_causes(&error)),
@@ -84,39 +88,44 @@ fn body(taken: mpsc::Receiver<Part>, turn: Turn) -> Body {
 
 /// Reads a status on a thread of its own. Says first whether there is anything to read.
 fn read(
-    state: &StateReader,
+    state: &dyn StoreReader,
     apps: Vec<AppStatus>,
     begin: oneshot::Sender<Result<(), StoreError>>,
     parts: mpsc::Sender<Part>,
     turn: Turn,
 ) {
-    let counted = state.begin().and_then(|reading| Ok((reading.counts()?.into_iter().collect(), reading)));
-    let (summary, reading) = match counted {
-        Ok(counted) => counted,
+    let counts = match state.counts() {
+        Ok(counts) => counts,
         // Nobody waits any more where it can't be said.
         Err(error) => return drop(begin.send(Err(error))),
     };
     let pieces = Pieces { text: Vec::new(), parts };
     if begin.send(Ok(())).is_ok()
-        && let Err(error) = write(reading, turn, summary, &apps, pieces)
+        && let Err(error) = write(state, turn, counts.into_iter().collect(), &apps, pieces)
     {
         debug!("a status was cut off: {}", with_causes(&error));
     }
 }
 
 fn write(
-    reading: Reading,
+    state: &dyn StoreReader,
     turn: Turn,
     summary: Summary,
     apps: &[AppStatus],
     pieces: Pieces,
 ) -> Result<(), CutOff> {
     let mut document = Document::begin(pieces, WallTime::now(), summary, apps)?;
-    reading.each_ticket(|ticket| document.ticket(&ticket).map_err(CutOff::from))?;
+    let mut page = state.tickets_after(None, PAGE)?;
+    while let Some(last) = page.last() {
+        for ticket in &page {
+            document.ticket(ticket)?;
+        }
+        page = state.tickets_after(Some(&last.key), PAGE)?;
+    }
     let mut pieces = document.end()?;
     pieces.flush()?;
     // Before the end is told: who has heard it may ask again at once.
-    drop((reading, turn));
+    drop(turn);
     Ok(pieces.send(Part::End)?)
 }
 
