@@ -9,6 +9,9 @@ use crate::domain::{
     AppName, BudgetKey, Endpoint, Month, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
 };
 
+/// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
+pub const RETRIES_AT_ONCE: usize = 4096;
+
 /// Where the engine keeps what must not be lost. Cloned into every commit, hence cheap to clone.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Reads everything. Once, at the start: it also marks the file as in use, so that a process that

@@ -1,4 +1,25 @@
-//! The state file as the engine holds it: a handle to the thread that writes.
+//! The state file in SQLite.
+//!
+//! A database with a write-ahead log. One process may write it, and shows that by a lock on a file beside it (`lock`).
+//! Within that process one thread has the connection (`writer`); the engine talks to it through [`SqliteStore`] and is
+//! answered once its batch is durable. A file that is not ours, not sound or too new is refused before anything could
+//! change it (`reader`, `schema`).
+//!
+//! The log needs memory shared by all who use the file, so the file must lie on a disk of this machine
+//! (sqlite.org/wal.html): two machines that mount one network share are not kept apart.
+
+mod cells;
+mod connect;
+mod file;
+mod lock;
+mod reader;
+mod retries;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod testing;
+mod troubles;
+mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -6,10 +27,10 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::lock::Lock;
-use super::reader::SqliteReader;
-use super::writer::{Job, Writer};
-use super::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, StoreReader, file};
+use self::lock::Lock;
+use self::reader::SqliteReader;
+use self::writer::{Job, Writer};
+use super::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, StoreReader, StoreRequests};
 
 /// The state file, a SQLite database.
 ///
@@ -88,6 +109,12 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.ask(Job::Ping).await
     }
+}
+
+/// The store that lies at `path`, for another process than its watcher's.
+#[must_use]
+pub fn store_at(path: &Path) -> impl StoreReader + StoreRequests + use<> {
+    SqliteReader::new(path)
 }
 
 #[cfg(test)]

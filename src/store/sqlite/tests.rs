@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::super::{schema, testing};
 use super::*;
 
 fn place() -> (TempDir, PathBuf) {
@@ -18,11 +17,11 @@ fn place() -> (TempDir, PathBuf) {
 
 impl SqliteStore {
     /// Acts on the writer's own thread.
-    pub(in crate::store) fn on_writer(&self, act: impl FnOnce(&mut Writer) + Send + 'static) {
+    pub(super) fn on_writer(&self, act: impl FnOnce(&mut Writer) + Send + 'static) {
         self.jobs.send(Job::Run(Box::new(act))).unwrap();
     }
 
-    pub(in crate::store) fn set_pragma(&self, name: &'static str, value: i64) {
+    pub(super) fn set_pragma(&self, name: &'static str, value: i64) {
         self.on_writer(move |writer| {
             writer.connection.execute_batch(&format!("PRAGMA {name} = {value}")).unwrap();
         });
@@ -356,7 +355,7 @@ async fn write_the_fixture() {
     };
     store.commit(batch).await.unwrap();
     store.close().await;
-    super::super::retries::ask(&new, &[testing::failed("6933093124755412346").key]).unwrap();
+    retries::ask(&new, &[testing::failed("6933093124755412346").key]).unwrap();
     fs::copy(&new, &path).unwrap();
 }
 

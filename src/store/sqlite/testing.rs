@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::reader::SqliteReader;
-use super::{Batch, Known, Release, ReleaseId, StoreError, StoreReader as _, Tally, TroubleRecord};
 use crate::domain::{
     AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month,
     PauseReason, Progress, TicketId, TicketKey, TicketRecord, TicketState, Trouble, TroubleCause, WallTime,
     WatchEntry,
 };
+use crate::store::{Batch, Known, Release, ReleaseId, StoreError, StoreReader as _, Tally, TroubleRecord};
 
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// Marks a SQLite file as ours (sqlite.org/pragma.html#pragma_application_id): "FxWs".
 const APPLICATION_ID: i32 = 0x4678_5773;

@@ -6,11 +6,9 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::cells::{Cells, Shared};
-use super::{Retry, RetryId, StoreError, connect, file};
+use super::{connect, file};
 use crate::domain::{TicketId, TicketKey};
-
-/// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
-pub const AT_ONCE: usize = 4096;
+use crate::store::{Retry, RetryId, StoreError};
 
 /// Leaves requests for these tickets, and returns the last of them.
 ///
@@ -68,9 +66,9 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use super::super::reader::SqliteReader;
-    use super::super::{Batch, SqliteStore, Store as _, StoreRequests as _, lock, testing};
+    use super::super::{lock, testing};
     use super::*;
+    use crate::store::{Batch, SqliteStore, Store as _, StoreRequests as _, store_at};
 
     fn keys(retries: &[Retry]) -> Vec<&str> {
         retries.iter().map(|retry| retry.key.ticket.as_str()).collect()
@@ -88,7 +86,7 @@ mod tests {
         let path = folder.path().join("state.db");
         SqliteStore::open(&path).unwrap().close().await;
         let first = ask(&path, &[key("a"), key("b")]).unwrap();
-        let is_waiting = || SqliteReader::new(&path).is_waiting(first).unwrap();
+        let is_waiting = || store_at(&path).is_waiting(first).unwrap();
         assert!(is_waiting());
         assert_eq!(testing::contents(folder.path()).len(), 1, "no log is left");
         let store = SqliteStore::open(&path).unwrap();
@@ -103,7 +101,7 @@ mod tests {
         assert!(ask(&path, &[key("a")]).unwrap() > first);
     }
 
-    const VISITOR: &str = "store::retries::tests::ask_until_done";
+    const VISITOR: &str = "store::sqlite::retries::tests::ask_until_done";
 
     fn visitor(folder: &Path) -> Child {
         testing::rerun(VISITOR, folder).spawn().unwrap()

@@ -5,11 +5,12 @@ use std::path::Path;
 use rusqlite::{Connection, Params, Row, params};
 
 use super::cells::{Cells, Shared, Source, millis, signed};
-use super::{Batch, Loaded, Release, ReleaseId, RetryId, StoreError, Tally, retries, troubles};
+use super::{retries, troubles};
 use crate::domain::{
     Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, ExportRequest, Failure, Month, Progress,
     TicketId, TicketKey, TicketRecord, TicketState, WallTime, large_vec,
 };
+use crate::store::{Batch, Loaded, Release, ReleaseId, RetryId, StoreError, Tally};
 
 const SELECT: &str = "SELECT app, ticket, token, label, created_at, source, state,
     file_token, file_name, file_extension, doc_type, file_size,

@@ -2,9 +2,9 @@
 
 use rusqlite::Connection;
 
-use super::TroubleRecord;
 use super::cells::{Cells, Shared};
 use crate::domain::{AppCondition, Endpoint, Trouble, TroubleCause, WallTime};
+use crate::store::TroubleRecord;
 
 /// Replaces all rows by these.
 pub(super) fn write(connection: &Connection, troubles: &[TroubleRecord]) -> rusqlite::Result<()> {
@@ -52,7 +52,8 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<TroubleRecor
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Batch, SqliteStore, Store as _, testing};
+    use super::super::{SqliteStore, testing};
+    use crate::store::{Batch, Store as _};
 
     /// Promise: a reader sees the troubles last written, and none of a process before this one.
     #[tokio::test]

@@ -1,5 +1,4 @@
-//! Opening the state file for use. In this order: look at it without leaving a trace, and only once
-//! it is known to be sound and ours, open it for writing.
+//! Opening the state file: for writing, for reading, and as a new one.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -12,8 +11,9 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use rusqlite::{Connection, OpenFlags};
 
 use super::file::{self, FILE_MODE};
-use super::{StoreError, reader, schema};
+use super::schema;
 use crate::crash_points::CrashPoint;
+use crate::store::StoreError;
 
 /// How long SQLite waits for another process's lock: a reader that checkpoints, a person's shell. Below
 /// the 8 s that a stop may take.
@@ -43,14 +43,11 @@ pub(super) enum ReadOnly {
     WithLog,
 }
 
-/// Opens the database at `path`, creating it where there is none. The caller holds the lock.
-///
-/// # Errors
-/// Everything that makes the file unusable. What is in it is then as it was.
+/// Opens the database at `path`, creating it where there is none. The caller holds the lock, and knows that what
+/// lies there is sound and ours.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    match file::length(path)? {
-        None | Some(0) => create(path)?,
-        Some(_) => drop(reader::read(path, |connection, _| schema::check(connection, path))?),
+    if file::length(path)?.unwrap_or(0) == 0 {
+        create(path)?;
     }
     let mut connection = open_for_writing(path)?;
     configure(&connection).map_err(StoreError::sqlite("open", path))?;

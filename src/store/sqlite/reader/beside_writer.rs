@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use super::super::{Batch, SqliteStore, Store as _, file, testing};
+use super::super::{file, testing};
 use super::*;
+use crate::store::{Batch, SqliteStore, Store as _};
 
 const TICKETS: usize = 50;
 

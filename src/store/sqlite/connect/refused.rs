@@ -7,7 +7,8 @@ use std::process::Command;
 
 use rusqlite::Connection;
 
-use super::super::{SqliteStore, StoreError, file, rows, schema, testing};
+use super::super::{file, rows, schema, testing};
+use crate::store::{SqliteStore, StoreError};
 
 /// A store's file as a clean stop leaves it, with 200 tickets.
 fn sound(path: &Path) {

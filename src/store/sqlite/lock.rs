@@ -1,7 +1,6 @@
 //! Keeps a second daemon away from the state file: an advisory lock (`flock`) on a file beside it,
 //! which the kernel releases whenever its holder dies, however it dies.
 
-use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,8 +8,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::StoreError;
 use super::file::{self, FILE_MODE};
+use crate::store::{Holder, StoreError};
 
 /// Longest text taken for a process id, in bytes: enough for 64 bits.
 const PID_MAX: u64 = 20;
@@ -46,7 +45,7 @@ impl Lock {
             .open(&lock)
             .map_err(StoreError::io("open the lock file", &lock))?;
         if !is_locked(&file).map_err(StoreError::io("lock", &lock))? {
-            return Err(StoreError::Held { path: path.to_path_buf(), holder: Holder::of(&mut file) });
+            return Err(StoreError::Held { path: path.to_path_buf(), holder: holder_of(&mut file) });
         }
         // A courtesy to whoever comes second. The lock holds without it, so a full disk is no reason
         // to stop here; what it does to the state file is said later and better.
@@ -74,30 +73,12 @@ impl Drop for Lock {
     }
 }
 
-/// Who has the state file in use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process id; none if it has not written that down.
-    pub process: Option<String>,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.process {
-            Some(process) => write!(f, "process {process}"),
-            None => f.write_str("which has not written its process id"),
-        }
-    }
-}
-
-impl Holder {
-    fn of(file: &mut File) -> Self {
-        let mut text = String::new();
-        let read = file.take(PID_MAX).read_to_string(&mut text);
-        let pid =
-            Some(text.trim()).filter(|pid| !pid.is_empty() && pid.bytes().all(|it| it.is_ascii_digit()));
-        Self { process: pid.filter(|_| read.is_ok()).map(str::to_owned) }
-    }
+/// What its holder wrote into the lock file.
+fn holder_of(file: &mut File) -> Holder {
+    let mut text = String::new();
+    let read = file.take(PID_MAX).read_to_string(&mut text);
+    let pid = Some(text.trim()).filter(|pid| !pid.is_empty() && pid.bytes().all(|it| it.is_ascii_digit()));
+    Holder { process: pid.filter(|_| read.is_ok()).map(str::to_owned) }
 }
 
 /// Who watches with the state file at `path` just now; none if nobody does. Changes nothing.
@@ -115,7 +96,7 @@ pub(super) fn holder(path: &Path) -> Result<Option<Holder>, StoreError> {
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(Some(Holder::of(&mut file))),
+        Err(TryLockError::WouldBlock) => Ok(Some(holder_of(&mut file))),
         Err(TryLockError::Error(error)) => Err(StoreError::io("look at the lock of", &path)(error)),
     }
 }

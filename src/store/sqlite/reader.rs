@@ -9,10 +9,9 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::connect::{self, ReadOnly};
 use super::schema::{self, Found};
-use super::{
-    Holder, Known, RetryId, StoreError, StoreReader, StoreRequests, file, lock, retries, rows, troubles,
-};
+use super::{file, lock, retries, rows, troubles};
 use crate::domain::{TicketKey, TicketRecord, TicketState};
+use crate::store::{Holder, Known, RetryId, StoreError, StoreReader, StoreRequests};
 
 /// How often a reading is tried that collides with a watcher's start or stop; each takes milliseconds.
 const TRIES: u32 = 20;
@@ -186,8 +185,8 @@ mod tests {
     use std::io::Write as _;
 
     use super::super::testing::{self, read_only};
-    use super::super::{SqliteStore, Store as _};
     use super::*;
+    use crate::store::{SqliteStore, Store as _};
 
     fn names(path: &Path) -> Vec<String> {
         let known = read_only(path).unwrap().unwrap();
@@ -272,7 +271,7 @@ mod tests {
         assert_eq!(names(&path), ["a", "b"]);
     }
 
-    const OTHER_PROCESS: &str = "store::reader::tests::read_until_done";
+    const OTHER_PROCESS: &str = "store::sqlite::reader::tests::read_until_done";
 
     /// Promise: whatever a watcher does meanwhile (commit, stop, start), a reading sees everything that
     /// was committed before it began.
@@ -308,7 +307,7 @@ mod tests {
         }
     }
 
-    const READ_ONLY: &str = "store::reader::tests::below_a_read_only_mount";
+    const READ_ONLY: &str = "store::sqlite::reader::tests::below_a_read_only_mount";
 
     /// Promise: a read-only mount will do, while the watcher runs and after it stopped or died.
     #[tokio::test]

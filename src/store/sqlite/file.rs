@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// Only the watcher's user may look at what is being exported.
 pub(super) const FILE_MODE: u32 = 0o600;

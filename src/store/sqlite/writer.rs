@@ -9,8 +9,9 @@ use tokio::sync::oneshot;
 
 use super::file::{self, FileId};
 use super::lock::Lock;
-use super::{Batch, Loaded, Retry, RetryId, StoreError, connect, retries, rows, troubles};
+use super::{connect, reader, retries, rows, schema, troubles};
 use crate::crash_points::CrashPoint;
+use crate::store::{Batch, Loaded, RETRIES_AT_ONCE, Retry, RetryId, StoreError};
 
 /// What the thread is asked to do.
 pub(super) enum Job {
@@ -38,7 +39,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Opens the file, once it is known to be sound and ours; else it is left as it was.
     pub(super) fn new(path: PathBuf, lock: Lock) -> Result<Self, StoreError> {
+        reader::read(&path, |connection, _| schema::check(connection, &path))?;
         let connection = connect::open(&path)?;
         let file = file::id(&path)?.ok_or_else(|| StoreError::Moved { path: path.clone() })?;
         Ok(Self { connection, path, file, clean: None, _lock: lock })
@@ -88,7 +91,7 @@ impl Writer {
     /// Asked for every second, so that a moved file is noticed where there is nothing to commit as well.
     fn retries(&self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
         self.refuse_other_file()?;
-        retries::read(&self.connection, since, retries::AT_ONCE).map_err(StoreError::reading(&self.path))
+        retries::read(&self.connection, since, RETRIES_AT_ONCE).map_err(StoreError::reading(&self.path))
     }
 
     /// On an error nothing of the batch is in the file, or nothing that a repeat would not put there again:
