@@ -154,8 +154,10 @@ mod beside_writer;
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::fs;
     use std::io::Write as _;
+    use std::time::SystemTime;
 
     use super::super::testing::{self, read_only};
     use super::*;
@@ -242,6 +244,26 @@ mod tests {
         assert_eq!(names(&path), ["a", "b"]);
         SqliteStore::open(&path).unwrap().close().await;
         assert_eq!(names(&path), ["a", "b"]);
+    }
+
+    /// Promise: what was read without locks beside somebody who wrote is read once more.
+    #[tokio::test]
+    async fn a_file_that_changes_meanwhile_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        SqliteStore::open(&path).unwrap().close().await;
+        // Times are coarser than a test.
+        fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let readings = Cell::new(0);
+        let read = read(&path, |_, _| {
+            readings.set(readings.get() + 1);
+            if readings.get() == 1 {
+                retries::ask(&path, &[testing::fresh("a").key]).map(drop)
+            } else {
+                Ok(())
+            }
+        });
+        assert!(read.unwrap().is_some() && readings.get() == 2, "{readings:?}");
     }
 
     const OTHER_PROCESS: &str = "store::sqlite::reader::tests::read_until_done";
