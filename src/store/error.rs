@@ -60,7 +60,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Another file lies at the path than the one that was opened, or none.
-    #[error("the state file {} was moved or replaced while in use; a watcher that starts without it begins a new one, so put it back first", path.display())]
+    #[error("the state file {} was moved or replaced while in use; put it back beside its -wal file, then start the watcher again", path.display())]
     Moved {
         /// Where it was.
         path: PathBuf,

@@ -396,7 +396,7 @@ pub(super) fn state_lost(error: &StoreError) {
     error!(
         event = event::STATE_FAILED,
         error.message = with_causes(error),
-        "the state file is lost; the watcher ends, verdicts that are not in the file are asked for by the next start"
+        "the state file can't be used any more; the watcher ends, the next start goes on from what the file holds"
     );
 }
 
@@ -457,7 +457,7 @@ const fn words_for(end: &End) -> &'static str {
         End::Stopped => "asked to; requests in flight may still end",
         End::Deadline => "the deadline passed; requests in flight may still end",
         End::Stuck => "only paused apps have tickets left",
-        End::StateLost => "the state file is lost to this process",
+        End::StateLost => "the state file can't be used any more",
     }
 }
 
