@@ -63,7 +63,7 @@ struct Site {
     client: Client,
     proxy: Option<Proxy>,
     request_timeout: Duration,
-    known: Arc<KnownSecrets>,
+    known: KnownSecrets,
 }
 
 impl HttpExportApi {
@@ -77,7 +77,6 @@ impl HttpExportApi {
     }
 
     fn with(apps: &[App], request_timeout: Duration, network: &NetworkSettings) -> Result<Self, ClientError> {
-        let known = Arc::<KnownSecrets>::default();
         let mut clients = HashMap::<Way, Client>::new();
         let mut sites = HashMap::new();
         for app in apps {
@@ -95,7 +94,8 @@ impl HttpExportApi {
                     client
                 }
             };
-            let site = Site { app: app.clone(), client, proxy, request_timeout, known: Arc::clone(&known) };
+            let site =
+                Site { app: app.clone(), client, proxy, request_timeout, known: KnownSecrets::default() };
             sites.insert(app.name.clone(), site);
         }
         Ok(Self { sites: Arc::new(sites) })
@@ -181,7 +181,7 @@ impl Site {
             let message = "access token holds characters that no request can carry".to_owned();
             return unsent(Verdict::TokenRejected, message);
         };
-        self.known.remember(&self.app.name, Kind::AccessToken, access_token);
+        self.known.remember(Kind::AccessToken, access_token);
         let url = query_url(&self.app.base_url, query.ticket.as_str(), query.token.as_str());
         match self.send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
             Ok(received) => {
@@ -197,7 +197,7 @@ impl Site {
             Ok(app_secret) => app_secret,
             Err(error) => return trouble(unreadable(), with_causes(&error)),
         };
-        self.known.remember(&self.app.name, Kind::AppSecret, app_secret.expose_secret());
+        self.known.remember(Kind::AppSecret, app_secret.expose_secret());
         let body = match access_token::request_body(&self.app.app_id, &app_secret) {
             Ok(body) => body,
             Err(error) => return trouble(unreadable(), with_causes(&error)),

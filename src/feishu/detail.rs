@@ -16,7 +16,7 @@ const REMEDY_MAX: usize = 500;
 const LOG_ID_MAX: usize = 128;
 
 /// Shorter texts are no secrets of this platform, and taking them out would maim messages.
-pub(super) const SECRET_MIN: usize = 6;
+const SECRET_MIN: usize = 6;
 
 /// Words that begin like an access token and are shorter are none; true ones have twenty and more.
 const TOKEN_LIKE_MIN: usize = 18;

@@ -4,7 +4,7 @@
 //! give it by the way that `network` found, `body` receives, `wire` reads (by `lenient`'s rules), and `verdict` (for
 //! tokens `access_token`) says what it means by the table in `codes`, with the words that `detail` chose, or `page`
 //! where the API did not answer. Nothing here waits or repeats, and nothing is
-//! remembered but the secrets that must not be shown (`known_secrets`, in the shapes of `encoded`).
+//! remembered but the secrets that must not be shown (`known_secrets`).
 
 mod access_token;
 mod address;
@@ -13,7 +13,6 @@ mod body;
 mod client;
 mod codes;
 mod detail;
-mod encoded;
 mod judge;
 mod known_secrets;
 mod lenient;
