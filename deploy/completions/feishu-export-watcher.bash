@@ -65,7 +65,7 @@ _feishu__export__watcher() {
 
     case "${cmd}" in
         feishu__export__watcher)
-            opts="-h -V --help --version run check status health explain retry help"
+            opts="-h -V --help --version run check status explain retry health help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -108,7 +108,7 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__explain)
-            opts="-h --format --help 0 1 2 3 107 108 109 110 111 122 123 600 1002 1500 1642 1663 1668 2200 4001 5000 6000 9499 10003 10005 10012 10013 10014 10015 10101 10105 20002 20005 20006 20009 20013 20014 20048 20050 20069 20070 20072 21000 21001 30005 55001 90217 96402 1000003 1000004 1000005 1061045 1069901 1069902 1069904 1069906 1069914 1069918 1069923 90003087 90003088 99991201 99991301 99991400 99991401 99991403 99991543 99991661 99991662 99991663 99991664 99991665 99991668 99991669 99991670 99991671 99991672 99991673 99991674 99991675 99991676 99991677 99991679 99991681 99991692 99992402 1000040351 internal_error document_too_large export_timeout block_no_permission no_permission document_deleted copy_in_progress document_not_found too_many_images invalid_param type_mismatch no_file_token malformed_answer unknown_job_status unknown_code network server_error throttled token_rejected rate_limited quota_exhausted credentials_rejected secret_unreadable token_type_unsupported scope_missing user_authorization_needed app_unavailable ip_not_allowed access_policy_denied plan_limit_reached wrong_base_url wrong_identity"
+            opts="-h --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,7 +155,7 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__help)
-            opts="run check status health explain retry help"
+            opts="run check status explain retry health help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -267,7 +267,7 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__retry)
-            opts="-h --config --failed --app --dry-run --kind --help"
+            opts="-h --config --failed --kind --app --dry-run --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -288,12 +288,12 @@ _feishu__export__watcher() {
                     fi
                     return 0
                     ;;
-                --app)
+                --kind)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --kind)
-                    COMPREPLY=($(compgen -W "internal_error document_too_large export_timeout block_no_permission no_permission document_deleted copy_in_progress document_not_found too_many_images invalid_param type_mismatch no_file_token malformed_answer unknown_job_status unknown_code network server_error throttled token_rejected" -- "${cur}"))
+                --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

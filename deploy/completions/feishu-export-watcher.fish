@@ -29,9 +29,9 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "check" -d 'Check configuration, watch list and secrets'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "status" -d 'Show what is known about every ticket'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "retry" -d 'Have ended tickets polled again'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l deadline -d 'End after this long, whatever is pending (such as 90s, 30m, 2h) [default: no deadline]' -r
@@ -55,40 +55,22 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l label -d 'Only tickets whose label holds this text, in upper or lower case. With * (any text) or ? (any one character) in it the whole label has to fit. May be given several times' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l limit -d 'At most so many tickets, 0 for all. Without it, all but for the table on a terminal' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l ready -d 'Ask whether it is ready (/readyz), not only whether it lives (/livez)'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -s h -l help -d 'Print help'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand explain" -l format -d 'How to print' -r -f -a "text\t'For people'
 json\t'One JSON object'"
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l kind -d 'Of those, only the ones with this error.kind, such as no_permission' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l app -d 'Only tickets of this app' -r
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l kind -d 'Of those, only the ones with this error.kind, such as no_permission' -r -f -a "internal_error\t''
-document_too_large\t''
-export_timeout\t''
-block_no_permission\t''
-no_permission\t''
-document_deleted\t''
-copy_in_progress\t''
-document_not_found\t''
-too_many_images\t''
-invalid_param\t''
-type_mismatch\t''
-no_file_token\t''
-malformed_answer\t''
-unknown_job_status\t''
-unknown_code\t''
-network\t''
-server_error\t''
-throttled\t''
-token_rejected\t''"
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l failed -d 'All tickets that failed or timed out'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l dry-run -d 'Say what would be done and change nothing'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -s h -l help -d 'Print help'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "check" -d 'Check configuration, watch list and secrets'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "status" -d 'Show what is known about every ticket'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "retry" -d 'Have ended tickets polled again'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status health explain retry help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l ready -d 'Ask whether it is ready (/readyz), not only whether it lives (/livez)'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -s h -l help -d 'Print help'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "check" -d 'Check configuration, watch list and secrets'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "status" -d 'Show what is known about every ticket'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "retry" -d 'Have ended tickets polled again'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

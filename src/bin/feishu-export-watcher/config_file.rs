@@ -9,7 +9,7 @@ use crate::args::ConfigArgument;
 use crate::tell;
 
 /// The variable that names the file where `--config` is left out.
-pub(crate) const VARIABLE: &str = "FEISHU_EXPORT_WATCHER_CONFIG";
+const VARIABLE: &str = "FEISHU_EXPORT_WATCHER_CONFIG";
 
 /// Where the file is looked for otherwise, in this order.
 const PLACES: [&str; 2] = ["watcher.toml", "/etc/feishu-export-watcher/watcher.toml"];
