@@ -28,7 +28,6 @@ pub mod watch;
 
 pub use front::check::{CheckReport, check};
 pub use front::known_app::UnknownApp;
-pub use front::label_pattern::{LabelPattern, LabelPatternError};
 pub use front::retry::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
 pub use front::run::{Hooks, ReloadRequest, RunError, RunOptions, Watcher};
 pub use front::status::{AppReport, StatusError, StatusQuery, StatusReport, WatcherPresence, status};

@@ -52,7 +52,7 @@ failed\t''
 timed_out\t''
 removed\t''"
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l app -d 'Only tickets of these apps, separated by commas or given one by one' -r
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l label -d 'Only tickets whose label holds this text, in upper or lower case. With * (any text) or ? (any one character) in it the whole label has to fit. May be given several times' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l label -d 'Only tickets whose label holds this text, in upper or lower case. May be given several times' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l limit -d 'At most so many tickets, 0 for all. Without it, all but for the table on a terminal' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand explain" -l format -d 'How to print' -r -f -a "text\t'For people'

@@ -2,7 +2,6 @@
 
 pub(crate) mod check;
 pub(crate) mod known_app;
-pub(crate) mod label_pattern;
 mod list_report;
 mod live_list;
 pub(crate) mod retry;

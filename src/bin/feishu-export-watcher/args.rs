@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use feishu_export_watcher::LabelPattern;
 use feishu_export_watcher::config::parse_duration;
 use feishu_export_watcher::domain::{ErrorKind, TicketState, near_miss};
 
@@ -87,7 +86,7 @@ formats are for programs: in the order of app and ticket, all of them.
 Examples:
   feishu-export-watcher status --config watcher.toml
   feishu-export-watcher status --config watcher.toml --state failed,timed_out
-  feishu-export-watcher status --config watcher.toml --app lark --label 'week*'
+  feishu-export-watcher status --config watcher.toml --app lark --label week
   feishu-export-watcher status --config watcher.toml --state completed --format csv > tokens.csv
   feishu-export-watcher status --config watcher.toml --format jsonl | jq -r .file_token";
 
@@ -210,10 +209,9 @@ pub(crate) struct StatusArguments {
     /// Only tickets of these apps, separated by commas or given one by one
     #[arg(long, value_name = "APP", value_delimiter = ',')]
     pub(crate) app: Vec<String>,
-    /// Only tickets whose label holds this text, in upper or lower case. With * (any text) or ? (any one
-    /// character) in it the whole label has to fit. May be given several times
-    #[arg(long, value_name = "TEXT", value_parser = LabelPattern::parse)]
-    pub(crate) label: Vec<LabelPattern>,
+    /// Only tickets whose label holds this text, in upper or lower case. May be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Vec<String>,
     /// At most so many tickets, 0 for all. Without it, all but for the table on a terminal
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
