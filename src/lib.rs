@@ -30,4 +30,5 @@ pub use front::check::{CheckReport, check};
 pub use front::known_app::UnknownApp;
 pub use front::retry::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
 pub use front::run::{Hooks, ReloadRequest, RunError, RunOptions, Watcher};
+pub use front::state_file::StateFile;
 pub use front::status::{AppReport, StatusError, StatusQuery, StatusReport, WatcherPresence, status};

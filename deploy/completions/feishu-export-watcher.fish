@@ -42,6 +42,7 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l no-secrets -d 'Do not look at secrets: for a user who may not read them'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -s h -l help -d 'Print help'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l state-file -d 'The state file itself, such as while the configuration is invalid, which is not read then' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l format -d 'How to print' -r -f -a "table\t'For people'
 json\t'One JSON object'
 jsonl\t'One JSON object a ticket'
@@ -59,6 +60,7 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 json\t'One JSON object'"
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l state-file -d 'The state file itself, such as while the configuration is invalid, which is not read then' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l kind -d 'Of those, only the ones with this error.kind, such as no_permission' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l app -d 'Only tickets of this app' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l failed -d 'All tickets that failed or timed out'

@@ -31,7 +31,7 @@ use export_simulator::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, Endpoint, RateLi
 use feishu_export_watcher::config::{Loaded, load_all};
 use feishu_export_watcher::domain::{TicketRecord, WallTime};
 use feishu_export_watcher::watch::{Meters, Snapshot};
-use feishu_export_watcher::{Hooks, RunOptions, StatusQuery, Watcher, WatcherPresence, status};
+use feishu_export_watcher::{Hooks, RunOptions, StateFile, StatusQuery, Watcher, WatcherPresence, status};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -80,14 +80,14 @@ async fn demonstrate() -> Outcome<bool> {
         sim.revoke_tokens(DEFAULT_APP_ID);
         std::future::pending::<()>().await;
     };
-    let config = loaded.config.path.to_path_buf();
+    let state = StateFile::OfConfig(loaded.config.path.to_path_buf());
     tokio::select! {
         outcome = watch_until_done(loaded, &log) => outcome?,
         () = revoking => {}
     }
     log.flush(Duration::from_secs(2)).await?;
 
-    let mut report = status(&config, &StatusQuery::default())?;
+    let mut report = status(&state, &StatusQuery::default())?;
     println!();
     let now = WallTime::now();
     status_output::sort_by_attention(&mut report.tickets, now);

@@ -1,7 +1,7 @@
 //! The front doors: `watcher.toml` alone, or together with its watch lists in one report.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::clashes;
@@ -13,7 +13,7 @@ use super::sources::Absences;
 use super::text_file::{self, Forbidden};
 use super::watch_list::{self, Terms, Treatment};
 use super::watcher::{self, Reading};
-use crate::domain::{AppName, WallTime, WatchList};
+use crate::domain::{WallTime, WatchList};
 
 /// `watcher.toml` and its watch lists, all in order.
 #[derive(Debug)]
@@ -38,29 +38,6 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
         Some(config) => Ok((config, reading.problems)),
         None => Err(ConfigError(reading.problems)),
     }
-}
-
-/// What can be told from a `watcher.toml` that need not be in order: enough to look at its state file.
-#[derive(Clone, Debug)]
-pub struct Glance {
-    /// The state file, an absolute path.
-    pub state: PathBuf,
-    /// The apps it names, in no particular order; none if that can't be told.
-    pub apps: Option<Vec<AppName>>,
-    /// Everything that is wrong with the file; empty if it is in order, warnings or not.
-    pub problems: Vec<Problem>,
-}
-
-/// Reads of `watcher.toml` what is needed to look at the state file. A mistake in the rest of the file does not
-/// stand in the way.
-///
-/// # Errors
-/// Lists everything that is wrong with the file, where it can't be told for sure which state file it means.
-pub fn glance(path: &Path) -> Result<Glance, ConfigError> {
-    let Reading { config, app_names, state_path, problems, .. } = watcher::read(&resolve(path)?);
-    let Some(state) = state_path else { return Err(ConfigError(problems)) };
-    let problems = if config.is_some() { Vec::new() } else { problems };
-    Ok(Glance { state, apps: app_names, problems })
 }
 
 /// What can be told from a `watcher.toml` that need not be in order: enough to ask its server.

@@ -37,7 +37,7 @@ mod watcher;
 
 pub use directives::parse_directives;
 pub use durations::parse_duration;
-pub use load::{Glance, Loaded, ServerGlance, glance, glance_at_server, load, load_all, read_again};
+pub use load::{Loaded, ServerGlance, glance_at_server, load, load_all, read_again};
 pub use lookout::{Haste, ListNews, Lookout, Recalled};
 pub use problem::{ConfigError, Position, Problem, Severity};
 pub use secrets::check_secrets;

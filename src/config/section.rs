@@ -135,11 +135,6 @@ impl<'d> Section<'d> {
         self.own_field(key).is_some_and(is_sound)
     }
 
-    /// Whether every key of this file is a known one.
-    pub(super) fn is_known(&self) -> bool {
-        self.table.into_iter().flatten().all(|(key, _)| self.keys.contains(&key.get_ref().as_ref()))
-    }
-
     fn own_field(&self, key: &'static str) -> Option<Field<'d>> {
         debug_assert!(self.keys.contains(&key), "`{key}` must be among the keys known here");
         let value = self.table?.get(key)?;

@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,8 +61,6 @@ pub(super) struct Reading {
     pub(super) sources: Vec<WatchSource>,
     /// The names of the apps, also of those with errors; none if that can't be told.
     pub(super) app_names: Option<Vec<AppName>>,
-    /// Where the state file lies, as far as that can be told.
-    pub(super) state_path: Option<PathBuf>,
     /// Where the server listens, as far as that can be told.
     pub(super) listen: Option<SocketAddr>,
     pub(super) problems: Vec<Problem>,
@@ -79,8 +77,8 @@ pub(super) fn take(path: &Arc<Path>, content: Result<String, Refusal>) -> Readin
         Ok(text) => check(path, &text),
         Err(refusal) => {
             let problems = vec![describe_refusal(path, refusal)];
-            let (config, app_names, state_path, listen) = (None, None, None, None);
-            Reading { config, sources: Vec::new(), app_names, state_path, listen, problems }
+            let (config, app_names, listen) = (None, None, None);
+            Reading { config, sources: Vec::new(), app_names, listen, problems }
         }
     }
 }
@@ -98,7 +96,6 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
     let root = Section::root(Origin { report: &report, offset: 0 }, document.as_ref(), KEYS);
     let parts = read_parts(path, &root, &defaults);
     root.finish();
-    let state_path = state::certain_path(&parts.state, &root, text, report.is_broken());
 
     let clean = !report.has_errors() && !defaults_report.has_errors();
     let mut problems = report.into_problems();
@@ -107,9 +104,8 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
     let config = parts.into_config(path).filter(|_| clean);
     let clashes = config.as_ref().map(clashes::find).unwrap_or_default();
     let config = config.filter(|_| clashes.is_empty());
-    let state_path = config.as_ref().map(|config| config.state.path.clone()).or(state_path);
     problems.extend(clashes);
-    Reading { config, sources, app_names, state_path, listen, problems }
+    Reading { config, sources, app_names, listen, problems }
 }
 
 /// A file that is no text, as a problem.

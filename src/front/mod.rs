@@ -6,5 +6,6 @@ mod list_report;
 mod live_list;
 pub(crate) mod retry;
 pub(crate) mod run;
+pub(crate) mod state_file;
 pub(crate) mod status;
 mod writable;

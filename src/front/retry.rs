@@ -2,14 +2,15 @@
 //! request there; to carry it out is the watcher's affair, now or at its next start.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use super::known_app::{UnknownApp, known_app};
-use crate::config::{ConfigError, Glance, Problem, glance};
+use super::state_file::StateFile;
+use crate::config::ConfigError;
 use crate::domain::{AppName, ErrorKind, TicketId, TicketRecord, TicketState, near_miss};
 use crate::store::{Holder, StoreError, StoreReader as _, StoreRequests as _, store_at};
 
@@ -36,7 +37,7 @@ pub enum RetryError {
     /// The state file can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// `watcher.toml` does not tell for sure where the state file lies.
+    /// `watcher.toml` is invalid, or can't be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Neither `watcher.toml` nor the state file has the app.
@@ -101,9 +102,7 @@ pub struct RetryPlan {
     pub exists: bool,
     /// The state file.
     pub path: PathBuf,
-    /// What is wrong with `watcher.toml`; empty if it is in order.
-    pub problems: Vec<Problem>,
-    /// The apps of `watcher.toml`; none if that can't be told.
+    /// The apps of `watcher.toml`; none where that is not read.
     apps: Option<Vec<AppName>>,
 }
 
@@ -118,14 +117,13 @@ pub enum Asked {
     AtNextStart,
 }
 
-/// Chooses the tickets from the state file that the `watcher.toml` at `config` names, be that file in order or not.
-/// Writes nothing.
+/// Chooses the tickets from a state file. Writes nothing.
 ///
 /// # Errors
-/// It is not known where the state file lies, or it can't be read; a ticket or an app is unknown, or can't be
-/// retried.
-pub fn plan_retry(config: &Path, wish: &RetryWish) -> Result<RetryPlan, RetryError> {
-    let Glance { state: path, apps, problems } = glance(config)?;
+/// The `watcher.toml` that names the file is invalid, or the file can't be read; a ticket or an app is unknown, or
+/// can't be retried.
+pub fn plan_retry(file: &StateFile, wish: &RetryWish) -> Result<RetryPlan, RetryError> {
+    let (path, apps) = file.locate()?;
     let known = store_at(&path).known()?;
     let exists = known.is_some();
     let tickets = known.unwrap_or_default().tickets;
@@ -135,8 +133,7 @@ pub fn plan_retry(config: &Path, wish: &RetryWish) -> Result<RetryPlan, RetryErr
         known_app(said, names).cloned()
     });
     let app = app.transpose()?;
-    let mut plan =
-        RetryPlan { tickets: Vec::new(), pending: Vec::new(), unlisted: 0, exists, path, problems, apps };
+    let mut plan = RetryPlan { tickets: Vec::new(), pending: Vec::new(), unlisted: 0, exists, path, apps };
     if wish.failed {
         plan.take_failed(tickets, app.as_ref(), wish.kind);
     } else {
@@ -236,6 +233,7 @@ impl RetryPlan {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
     use crate::domain::{DocumentToken, Failure, TicketKey, WallTime, WatchEntry};
@@ -256,7 +254,7 @@ mod tests {
         TicketRecord { state, error, ..TicketRecord::new(entry, WallTime::from_millis(1)) }
     }
 
-    async fn place() -> (tempfile::TempDir, PathBuf) {
+    async fn place() -> (tempfile::TempDir, StateFile) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watcher.toml");
         let app = |name: &str, host: &str| {
@@ -281,12 +279,12 @@ mod tests {
         ];
         store.commit(Batch { tickets, ..Batch::default() }).await.unwrap();
         store.close().await;
-        (folder, path)
+        (folder, StateFile::OfConfig(path))
     }
 
-    fn chosen(config: &Path, wish: &RetryWish) -> Vec<String> {
+    fn chosen(file: &StateFile, wish: &RetryWish) -> Vec<String> {
         let name = |ticket: &TicketRecord| format!("{}/{}", ticket.key.app, ticket.key.ticket);
-        plan_retry(config, wish).unwrap().tickets.iter().map(name).collect()
+        plan_retry(file, wish).unwrap().tickets.iter().map(name).collect()
     }
 
     /// Promise: exactly those are chosen that were asked for.
@@ -324,17 +322,15 @@ mod tests {
         }
     }
 
-    /// Promise: without a watcher the request waits for its next start.
+    /// Promise: without a watcher the request waits for its next start. Without a configuration every app counts.
     #[tokio::test]
     async fn a_request_stands_until_the_next_start() {
-        let (folder, config) = place().await;
-        // To have broken the file is no reason to be left without it.
-        let text = fs::read_to_string(&config).unwrap();
-        fs::write(&config, format!("{text}[poll]\njitter = 7\n")).unwrap();
+        let (folder, _) = place().await;
+        let path = folder.path().join("state.db");
         let wish = RetryWish { failed: true, ..RetryWish::default() };
-        let plan = plan_retry(&config, &wish).unwrap();
-        assert_eq!((plan.problems.len(), plan.ask().unwrap()), (1, Asked::AtNextStart));
-        let store = SqliteStore::open(&folder.path().join("state.db")).unwrap();
-        assert_eq!(store.load().await.unwrap().retries.len(), 3);
+        let plan = plan_retry(&StateFile::At(path.clone()), &wish).unwrap();
+        assert_eq!(plan.ask().unwrap(), Asked::AtNextStart);
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.load().await.unwrap().retries.len(), 4);
     }
 }

@@ -1,13 +1,13 @@
-//! `status`: what the state file knows, also while the watcher runs, and also while its `watcher.toml` is not in
-//! order: whoever has just broken that wants to see what is going on more than ever.
+//! `status`: what the state file knows, also while the watcher runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thiserror::Error;
 
 use super::known_app::{UnknownApp, known_app};
-use crate::config::{ConfigError, Glance, Problem, glance};
+use super::state_file::StateFile;
+use crate::config::ConfigError;
 use crate::domain::{AppName, TicketRecord, TicketState, Trouble};
 use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, store_at};
 use crate::watch::Counts;
@@ -30,8 +30,6 @@ pub struct StatusReport {
     pub path: PathBuf,
     /// Whether there is one at all.
     pub exists: bool,
-    /// What is wrong with `watcher.toml`; empty if it is in order.
-    pub problems: Vec<Problem>,
     /// Who writes the state file.
     pub watcher: WatcherPresence,
     /// Every app that is known, by name, whatever was asked for.
@@ -66,7 +64,7 @@ pub struct AppReport {
     pub name: AppName,
     /// All its tickets by state.
     pub counts: Counts,
-    /// Whether `watcher.toml` has it; none if that can't be told.
+    /// Whether `watcher.toml` has it; none where that is not read.
     pub is_configured: Option<bool>,
     /// What is wrong with it, as far as is known; none where no watcher runs.
     pub trouble: Option<Trouble>,
@@ -75,7 +73,7 @@ pub struct AppReport {
 /// Why nothing can be shown.
 #[derive(Debug, Error)]
 pub enum StatusError {
-    /// `watcher.toml` does not tell for sure where the state file lies.
+    /// `watcher.toml` is invalid, or can't be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The file can't be read, is no state file, or is a newer version's.
@@ -86,13 +84,13 @@ pub enum StatusError {
     UnknownApp(#[from] UnknownApp),
 }
 
-/// Reads the state file that the `watcher.toml` at `config` names. Takes no lock for long, writes nothing.
+/// Reads a state file. Takes no lock for long, writes nothing.
 ///
 /// # Errors
-/// It is not known where the state file lies, it can't be read, or an app that was asked for is known neither
-/// to `watcher.toml` nor to the state file.
-pub fn status(config: &Path, query: &StatusQuery) -> Result<StatusReport, StatusError> {
-    let Glance { state: path, apps: configured, problems } = glance(config)?;
+/// The `watcher.toml` that names the file is invalid, the file can't be read, or an app that was asked for is known
+/// neither to `watcher.toml` nor to the state file.
+pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, StatusError> {
+    let (path, configured) = file.locate()?;
     let store = store_at(&path);
     let found = store.known()?;
     let exists = found.is_some();
@@ -110,7 +108,7 @@ pub fn status(config: &Path, query: &StatusQuery) -> Result<StatusReport, Status
     }
     tickets.retain(|ticket| is_asked_for(ticket, query));
     tickets.sort_by(|one, other| one.key.cmp(&other.key));
-    Ok(StatusReport { path, exists, problems, watcher, apps, tickets })
+    Ok(StatusReport { path, exists, watcher, apps, tickets })
 }
 
 /// Every app that has a ticket, is configured or is in trouble.
@@ -156,6 +154,8 @@ fn in_lower_case(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::domain::{DocumentToken, Endpoint, PauseReason, TicketId, TicketKey, WallTime, WatchEntry};
 

@@ -75,8 +75,8 @@ Examples:
         feishu-export-watcher check --config watcher.toml";
 
 const STATUS_HELP: &str = "\
-Works while the watcher runs and after it stopped, and also while the
-configuration is not in order, as long as that names the state file for sure.
+Works while the watcher runs and after it stopped. While the configuration is
+invalid, name the state file itself with --state-file.
 
 The table is for people. What needs somebody comes first: failed and timed out,
 files to download, pending, and last what is over. On a terminal it shows 50
@@ -157,12 +157,23 @@ pub(crate) enum Command {
 }
 
 /// `--config`, of every command that needs a configuration.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ConfigArgument {
     /// The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else
     /// /etc/feishu-export-watcher/watcher.toml
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// `--config` or `--state-file`, of the commands that need a state file alone.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StateFileArgument {
+    /// Which configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
+    /// The state file itself, such as while the configuration is invalid, which is not read then
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, conflicts_with = "config")]
+    pub(crate) state_file: Option<PathBuf>,
 }
 
 /// `run`.
@@ -197,9 +208,9 @@ pub(crate) struct CheckArguments {
 /// `status`.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
-    /// Which configuration.
+    /// Which state file.
     #[command(flatten)]
-    pub(crate) config: ConfigArgument,
+    pub(crate) file: StateFileArgument,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -240,9 +251,9 @@ pub(crate) enum ExplainFormat {
 /// `retry`.
 #[derive(Debug, Args)]
 pub(crate) struct RetryArguments {
-    /// Which configuration.
+    /// Which state file.
     #[command(flatten)]
-    pub(crate) config: ConfigArgument,
+    pub(crate) file: StateFileArgument,
     /// The tickets' ids, whatever they ended as
     #[arg(value_name = "TICKET", required_unless_present = "failed", conflicts_with = "failed")]
     pub(crate) tickets: Vec<String>,

@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::args::ConfigArgument;
+use feishu_export_watcher::StateFile;
+
+use crate::args::{ConfigArgument, StateFileArgument};
 use crate::tell;
 
 /// The variable that names the file where `--config` is left out.
@@ -35,6 +37,14 @@ fn is_there(path: &Path) -> bool {
     match path.try_exists() {
         Ok(exists) => exists || path.is_symlink(),
         Err(error) => path.is_absolute() || error.kind() != io::ErrorKind::PermissionDenied,
+    }
+}
+
+/// The state file that is named, else that of the configuration.
+pub(crate) fn find_state(argument: StateFileArgument) -> Option<StateFile> {
+    match argument.state_file {
+        Some(path) => Some(StateFile::At(std::path::absolute(&path).unwrap_or(path))),
+        None => find(argument.config).map(StateFile::OfConfig),
     }
 }
 

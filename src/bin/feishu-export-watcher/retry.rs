@@ -8,7 +8,7 @@ use feishu_export_watcher::{Asked, RetryError, RetryPlan, RetryWish, plan_retry}
 
 use crate::args::RetryArguments;
 use crate::log::harmless::harmless;
-use crate::status::{refuse_config, tell_broken_config};
+use crate::status::refuse_config;
 use crate::words::grouped;
 use crate::{complain, config_file, exit, tell};
 
@@ -17,13 +17,12 @@ const SHOWN: usize = 20;
 
 /// Asks for tickets to be polled again; returns the exit code.
 pub(crate) fn retry(arguments: RetryArguments) -> u8 {
-    let RetryArguments { config, tickets, failed, kind, app, dry_run } = arguments;
-    let Some(config) = config_file::find(config) else { return exit::CONFIG };
-    let plan = match plan_retry(&config, &RetryWish { tickets, failed, kind, app }) {
+    let RetryArguments { file, tickets, failed, kind, app, dry_run } = arguments;
+    let Some(file) = config_file::find_state(file) else { return exit::CONFIG };
+    let plan = match plan_retry(&file, &RetryWish { tickets, failed, kind, app }) {
         Ok(plan) => plan,
         Err(error) => return refuse(&error),
     };
-    tell_broken_config(&plan.problems, &config, &plan.path);
     if !plan.exists {
         tell(&format!("no state yet: {}", plan.path.display()));
     }

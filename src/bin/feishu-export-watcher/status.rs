@@ -1,9 +1,8 @@
 //! `status`: what the state file knows, printed.
 
 use std::io;
-use std::path::Path;
 
-use feishu_export_watcher::config::{ConfigError, Problem};
+use feishu_export_watcher::config::ConfigError;
 use feishu_export_watcher::domain::{WallTime, with_causes};
 use feishu_export_watcher::{StatusError, StatusQuery, StatusReport, WatcherPresence};
 use jiff::tz::TimeZone;
@@ -16,16 +15,15 @@ use crate::{complain, complain_of_stdout, config_file, exit, tell};
 /// Tickets that the table shows on a terminal unless told otherwise.
 const SHOWN: usize = 50;
 
-/// Prints what is known; returns the exit code. A configuration that is not in order is said but is no failure:
-/// what was asked for could be told.
-pub(crate) fn status(mut arguments: StatusArguments) -> u8 {
-    let Some(config) = config_file::find(std::mem::take(&mut arguments.config)) else { return exit::CONFIG };
+/// Prints what is known; returns the exit code.
+pub(crate) fn status(arguments: StatusArguments) -> u8 {
+    let Some(file) = config_file::find_state(arguments.file.clone()) else { return exit::CONFIG };
     let query = StatusQuery {
         states: arguments.state.clone(),
         apps: arguments.app.clone(),
         labels: arguments.label.clone(),
     };
-    let mut report = match feishu_export_watcher::status(&config, &query) {
+    let mut report = match feishu_export_watcher::status(&file, &query) {
         Ok(report) => report,
         Err(error) => return refuse(&error),
     };
@@ -33,8 +31,10 @@ pub(crate) fn status(mut arguments: StatusArguments) -> u8 {
         tell(&format!("no state yet: {}", report.path.display()));
     }
     let printed = print(&mut report, &arguments);
-    // After the table, where they are seen.
-    tell_doubts(&report, &config);
+    // After the table, where it is seen.
+    if let WatcherPresence::Unknown(error) = &report.watcher {
+        tell(&format!("whether a watcher runs can't be told: {}", with_causes(error)));
+    }
     match printed {
         Ok(()) => exit::FINE,
         // `status | head` is no failure.
@@ -55,14 +55,6 @@ fn refuse(error: &StatusError) -> u8 {
             complain(error);
             exit::USAGE
         }
-    }
-}
-
-/// What is wrong, though it did not stand in the way.
-fn tell_doubts(report: &StatusReport, config: &Path) {
-    tell_broken_config(&report.problems, config, &report.path);
-    if let WatcherPresence::Unknown(error) = &report.watcher {
-        tell(&format!("whether a watcher runs can't be told: {}", with_causes(error)));
     }
 }
 
@@ -98,20 +90,9 @@ fn limit(arguments: &StatusArguments, screen: Screen) -> usize {
     }
 }
 
-/// It is not known which state file is meant; returns the exit code.
+/// The configuration that should name the state file is invalid; returns the exit code.
 pub(crate) fn refuse_config(error: &ConfigError) -> u8 {
     tell(&error.to_string());
-    tell("where the state file lies can't be told for sure; mend this and try again");
+    tell("fix this, or name the state file itself with --state-file");
     exit::CONFIG
-}
-
-/// Says what is wrong with a `watcher.toml` whose state file was used all the same.
-pub(crate) fn tell_broken_config(problems: &[Problem], config: &Path, state: &Path) {
-    for problem in problems {
-        tell(&problem.to_string());
-    }
-    if !problems.is_empty() {
-        let (config, state) = (config.display(), state.display());
-        tell(&format!("{config} is not in order; its state file is used all the same: {state}"));
-    }
 }
