@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use feishu_export_watcher::watch::{Clock, METRICS_NAMESPACE, Meters, Now, Snapshot};
 use prometheus::{IntGauge, Opts, Registry, TextEncoder};
 
+use self::present::Gauges;
 use super::routes::{Shared, text};
 use crate::log::LogHandle;
 
@@ -24,6 +25,7 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Everything that a scrape is made of.
 pub(super) struct Metrics {
     registry: Registry,
+    gauges: Gauges,
     log: LogHandle,
 }
 
@@ -43,14 +45,13 @@ impl Metrics {
         registry.register(Box::new(build))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(process::Process::new(Clock::system().now().wall)))?;
-        Ok(Self { registry, log })
+        let gauges = Gauges::new(&registry)?;
+        Ok(Self { registry, gauges, log })
     }
 
     fn text(&self, view: &Snapshot, now: Now) -> prometheus::Result<String> {
-        let mut families = self.registry.gather();
-        families.extend(present::families(view, &self.log.waiting(), now));
-        families.sort_by(|one, other| one.name().cmp(other.name()));
-        TextEncoder::new().encode_to_string(&families)
+        self.gauges.set(view, &self.log.waiting(), now);
+        TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
 

@@ -1,87 +1,155 @@
-//! How things stand right now, as gauges: a pure function of the engine's view, the log's queues and the time.
-//! A gauge that has nothing to say is left out.
+//! How things stand right now, as gauges that are set before each scrape from the engine's view, the log's queues and
+//! the time. A gauge of an app that has nothing to say is left out.
 
 use feishu_export_watcher::domain::{AppCondition, PauseReason, TicketState, Trouble};
 use feishu_export_watcher::watch::{AppView, METRICS_NAMESPACE, Now, Snapshot};
-use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use tokio::time::Instant;
 
 /// A sink of the log, and how many lines wait for it.
 type Waiting = (&'static str, usize);
 
-/// The gauges.
-pub(super) fn families(view: &Snapshot, log: &[Waiting], now: Now) -> Vec<MetricFamily> {
-    let mut families = of_apps(&view.apps, now);
-    families.extend(of_engine(view, now));
-    let waiting = log.iter().map(|(sink, lines)| sample(&[("sink", sink)], number(*lines)));
-    families.push(family(
-        "log_lines_waiting",
-        "Lines of the log that are not written yet, by sink.",
-        waiting.collect(),
-    ));
-    families.retain(|family| !family.get_metric().is_empty());
-    families
+type OfEngine = fn(&Snapshot, Now) -> f64;
+
+/// Name, help and value.
+const OF_ENGINE: [(&str, &str, OfEngine); 4] = [
+    (
+        "loop_last_turn_timestamp_seconds",
+        "When the main loop last took a turn, which it does every second at least; 0 before the first one.",
+        |view, now| view.turned_at.map_or(0.0, |at| timestamp(at, now)),
+    ),
+    (
+        "state_last_answer_timestamp_seconds",
+        "When the state file's writer, asked every second, last showed that it does not hang; 0 before the \
+         first time.",
+        |view, now| view.store_answered_at.map_or(0.0, |at| timestamp(at, now)),
+    ),
+    ("state_failing", "1 while the state file can't be written.", |view, _| flag(view.state_failing)),
+    (
+        "verdicts_unannounced",
+        "Verdicts that are not yet both in the state file and safely in the log.",
+        |view, _| number(view.unannounced),
+    ),
+];
+
+/// None where there is nothing to show.
+type OfApp = fn(&AppView, Now) -> Option<f64>;
+
+/// Name, help and value.
+const OF_APP: [(&str, &str, OfApp); 7] = [
+    (
+        "budget_left_requests",
+        "Polls that the app may send right now; apps with the same host and app id share, and show, one budget.",
+        |app, _| Some(number(app.budget_left)),
+    ),
+    ("budget_limit_requests", "Requests that the app's rate_limit allows within its time.", |app, _| {
+        Some(app.rate_limit.requests.get().into())
+    }),
+    (
+        "requests_this_month",
+        "Requests of this month, UTC, that count against the platform's quota, of all apps with this budget.",
+        |app, _| Some(app.requests_this_month as f64),
+    ),
+    (
+        "oldest_overdue_seconds",
+        "For how long the app's ticket has been due that is next in line; 0 if none is. A pause does not stop it.",
+        |app, now| Some(overdue(app, now)),
+    ),
+    ("app_degraded", "1 while requests of the app fail one after the other.", |app, _| {
+        Some(flag(app.condition() == AppCondition::Degraded))
+    }),
+    ("app_pause_until_timestamp_seconds", "When the app's pause ends, where that is known.", |app, _| {
+        Some(app.trouble.as_ref()?.until?.as_millis() as f64 / 1000.0)
+    }),
+    (
+        "token_end_timestamp_seconds",
+        "When the app's access token ends; none for one that others keep fresh. An app without anything to poll \
+         renews none.",
+        |app, now| Some(timestamp(app.token_ends_at?, now)),
+    ),
+];
+
+/// The gauges in the registry.
+pub(super) struct Gauges {
+    of_engine: Vec<(Gauge, OfEngine)>,
+    of_app: Vec<(GaugeVec, OfApp)>,
+    paused: GaugeVec,
+    tickets: GaugeVec,
+    log_lines: GaugeVec,
 }
 
-fn of_engine(view: &Snapshot, now: Now) -> [MetricFamily; 4] {
-    let moment = |at: Option<Instant>| at.map_or(0.0, |at| timestamp(at, now));
-    let one = |name, help, value| family(name, help, vec![sample(&[], value)]);
-    [
-        one(
-            "loop_last_turn_timestamp_seconds",
-            "When the main loop last took a turn, which it does every second at least; 0 before the first one.",
-            moment(view.turned_at),
-        ),
-        one(
-            "state_last_answer_timestamp_seconds",
-            "When the state file's writer, asked every second, last showed that it does not hang; 0 before the \
-             first time.",
-            moment(view.store_answered_at),
-        ),
-        one("state_failing", "1 while the state file can't be written.", flag(view.state_failing)),
-        one(
-            "verdicts_unannounced",
-            "Verdicts that are not yet both in the state file and safely in the log.",
-            number(view.unannounced),
-        ),
-    ]
-}
+impl Gauges {
+    /// Registers them all.
+    ///
+    /// # Errors
+    /// Two metrics have one name: a defect of this program.
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let one = |(name, help, value)| {
+            let gauge = Gauge::with_opts(opts(name, help))?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok((gauge, value))
+        };
+        let each = |name, help, labels| each(registry, name, help, labels);
+        let of_app = |(name, help, value)| Ok((each(name, help, &["app"])?, value));
+        Ok(Self {
+            of_engine: OF_ENGINE.into_iter().map(one).collect::<prometheus::Result<_>>()?,
+            of_app: OF_APP.into_iter().map(of_app).collect::<prometheus::Result<_>>()?,
+            paused: each(
+                "app_paused",
+                "1 while the app's tickets are not polled for this reason.",
+                &["app", "reason"],
+            )?,
+            tickets: each(
+                "tickets",
+                "Tickets in the state file, listed or not, by state.",
+                &["app", "state"],
+            )?,
+            log_lines: each(
+                "log_lines_waiting",
+                "Lines of the log that are not written yet, by sink.",
+                &["sink"],
+            )?,
+        })
+    }
 
-fn of_apps(apps: &[AppView], now: Now) -> Vec<MetricFamily> {
-    vec![
-        each(apps, "budget_left_requests", BUDGET_LEFT, |app| Some(number(app.budget_left))),
-        each(apps, "budget_limit_requests", BUDGET_LIMIT, |app| Some(app.rate_limit.requests.get().into())),
-        each(apps, "requests_this_month", THIS_MONTH, |app| Some(app.requests_this_month as f64)),
-        each(apps, "oldest_overdue_seconds", OVERDUE, |app| Some(overdue(app, now))),
-        each(apps, "app_degraded", "1 while requests of the app fail one after the other.", |app| {
-            Some(flag(app.condition() == AppCondition::Degraded))
-        }),
-        each(apps, "app_pause_until_timestamp_seconds", PAUSE_UNTIL, |app| {
-            Some(app.trouble.as_ref()?.until?.as_millis() as f64 / 1000.0)
-        }),
-        each(apps, "token_end_timestamp_seconds", TOKEN_END, |app| Some(timestamp(app.token_ends_at?, now))),
-        each_of(apps, "app_paused", PAUSED, "reason", |app| {
+    /// Sets them to how things stand. One scrape is made at a time, so none shows half of it.
+    pub(super) fn set(&self, view: &Snapshot, log: &[Waiting], now: Now) {
+        for (gauge, value) in &self.of_engine {
+            gauge.set(value(view, now));
+        }
+        for (gauges, value) in &self.of_app {
+            gauges.reset();
+            for (app, value) in view.apps.iter().filter_map(|app| Some((app, value(app, now)?))) {
+                gauges.with_label_values(&[app.name.as_str()]).set(value);
+            }
+        }
+        for app in &view.apps {
             let pause = app.trouble.as_ref().and_then(Trouble::pause);
-            let is = |reason| pause == Some(reason);
-            PauseReason::ALL.map(|reason| (reason.as_str(), flag(is(reason)))).into()
-        }),
-        each_of(apps, "tickets", TICKETS, "state", |app| {
-            TicketState::ALL.map(|state| (state.as_str(), number(app.known.of(state)))).into()
-        }),
-    ]
+            for reason in PauseReason::ALL {
+                let gauge = self.paused.with_label_values(&[app.name.as_str(), reason.as_str()]);
+                gauge.set(flag(pause == Some(reason)));
+            }
+            for state in TicketState::ALL {
+                let gauge = self.tickets.with_label_values(&[app.name.as_str(), state.as_str()]);
+                gauge.set(number(app.known.of(state)));
+            }
+        }
+        for (sink, lines) in log {
+            self.log_lines.with_label_values(&[sink]).set(number(*lines));
+        }
+    }
 }
 
-const BUDGET_LEFT: &str =
-    "Polls that the app may send right now; apps with the same host and app id share, and show, one budget.";
-const BUDGET_LIMIT: &str = "Requests that the app's rate_limit allows within its time.";
-const THIS_MONTH: &str =
-    "Requests of this month, UTC, that count against the platform's quota, of all apps with this budget.";
-const OVERDUE: &str = "For how long the app's ticket has been due that is next in line; 0 if none is. A pause does not stop it.";
-const PAUSE_UNTIL: &str = "When the app's pause ends, where that is known.";
-const TOKEN_END: &str = "When the app's access token ends; none for one that others keep fresh. An app without anything to poll \
-     renews none.";
-const PAUSED: &str = "1 while the app's tickets are not polled for this reason.";
-const TICKETS: &str = "Tickets in the state file, listed or not, by state.";
+/// Registers a gauge with labels.
+fn each(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+    let gauges = GaugeVec::new(opts(name, help), labels)?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace(METRICS_NAMESPACE)
+}
 
 fn overdue(app: &AppView, now: Now) -> f64 {
     app.next_due.map_or(0.0, |due| now.at.saturating_duration_since(due).as_secs_f64())
@@ -99,48 +167,6 @@ fn number(count: usize) -> f64 {
 
 fn flag(is: bool) -> f64 {
     f64::from(u8::from(is))
-}
-
-fn each(apps: &[AppView], name: &str, help: &str, value: impl Fn(&AppView) -> Option<f64>) -> MetricFamily {
-    let samples = apps.iter().filter_map(|app| Some(sample(&[("app", app.name.as_str())], value(app)?)));
-    family(name, help, samples.collect())
-}
-
-fn each_of(
-    apps: &[AppView],
-    name: &str,
-    help: &str,
-    label: &str,
-    values: impl Fn(&AppView) -> Vec<(&'static str, f64)>,
-) -> MetricFamily {
-    let samples = apps.iter().flat_map(|app| {
-        let of_app = |(word, value)| sample(&[("app", app.name.as_str()), (label, word)], value);
-        values(app).into_iter().map(of_app).collect::<Vec<_>>()
-    });
-    family(name, help, samples.collect())
-}
-
-fn family(name: &str, help: &str, samples: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(format!("{METRICS_NAMESPACE}_{name}"));
-    family.set_help(help.to_owned());
-    family.set_field_type(MetricType::GAUGE);
-    family.set_metric(samples);
-    family
-}
-
-fn sample(labels: &[(&str, &str)], value: f64) -> Metric {
-    let label = |(name, value): &(&str, &str)| {
-        let mut label = LabelPair::default();
-        label.set_name((*name).to_owned());
-        label.set_value((*value).to_owned());
-        label
-    };
-    let mut gauge = Gauge::default();
-    gauge.set_value(value);
-    let mut metric = Metric::from_gauge(gauge);
-    metric.set_label(labels.iter().map(label).collect());
-    metric
 }
 
 #[cfg(test)]
@@ -178,8 +204,10 @@ mod tests {
     }
 
     fn shown(view: &Snapshot, now: Now) -> String {
-        let families = families(view, &[("stdout", 0), ("file", 12)], now);
-        TextEncoder::new().encode_to_string(&families).unwrap().replace("feishu_export_watcher_", "")
+        let registry = Registry::new();
+        let gauges = Gauges::new(&registry).unwrap();
+        gauges.set(view, &[("stdout", 0), ("file", 12)], now);
+        TextEncoder::new().encode_to_string(&registry.gather()).unwrap().replace("feishu_export_watcher_", "")
     }
 
     fn has(text: &str, lines: &[&str]) {
