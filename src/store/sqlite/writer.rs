@@ -62,6 +62,7 @@ impl Writer {
                 Job::Retries(since, reply) => drop(reply.send(self.retries(since))),
                 Job::Ping(reply) => drop(reply.send(())),
                 Job::Close(reply) => {
+                    self.empty_log();
                     drop(self);
                     let _ = reply.send(());
                     return;
@@ -102,6 +103,14 @@ impl Writer {
         write(&mut self.connection, batch, clean).map_err(StoreError::sqlite("write", &self.path))?;
         self.clean = Some(batch.clean_stop);
         Ok(())
+    }
+
+    /// Moves the log into the database. To close the file does that, too, but not while somebody reads. What goes wrong
+    /// here is nobody's loss: the next start finds the log.
+    fn empty_log(&self) {
+        if self.refuse_other_file().is_ok() {
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
+        }
     }
 
     /// The next start would not find what is committed to a file that no longer lies at its path.
