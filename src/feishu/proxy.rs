@@ -23,16 +23,18 @@ const EXEMPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// Where a SOCKS proxy listens that is named without a port.
 const SOCKS_PORT: u16 = 1080;
 
-/// A variable that names no proxy. Its value is not repeated: it may hold a password.
+/// A variable about proxies that can't be used. Its value is not repeated: it may hold a password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error(
-    "{variable}: {why}; expected a proxy such as http://HOST:PORT, https://HOST:PORT, socks5://HOST:PORT or \
-    socks5h://HOST:PORT"
-)]
+#[error("{variable}: {why}; expected {expected}")]
 pub struct ProxyError {
     variable: &'static str,
     why: &'static str,
+    expected: &'static str,
 }
+
+const A_PROXY: &str =
+    "a proxy such as http://HOST:PORT, https://HOST:PORT, socks5://HOST:PORT or socks5h://HOST:PORT";
+const HOSTS: &str = "hosts separated by commas, such as localhost,*.example.com,10.0.0.0/8";
 
 /// What the environment says about proxies.
 #[derive(Clone, Default)]
@@ -57,8 +59,11 @@ impl ProxySettings {
             names.iter().find_map(|name| Some((*name, lookup(name).filter(|value| !value.is_empty())?)))
         };
         let proxy = first(&VARIABLES).map(|(variable, value)| Proxy::parse(variable, value)).transpose()?;
-        let exempt = first(&EXEMPTIONS).map(|(_, value)| value.to_string_lossy().into_owned());
-        Ok(Self { proxy, exempt: exempt.unwrap_or_default() })
+        let exempt = match first(&EXEMPTIONS) {
+            Some((variable, value)) => parse_exemptions(variable, &value.to_string_lossy())?,
+            None => String::new(),
+        };
+        Ok(Self { proxy, exempt })
     }
 
     /// The proxy between this machine and a host, if there is one.
@@ -80,7 +85,7 @@ impl ProxySettings {
 
 impl Proxy {
     fn parse(variable: &'static str, value: OsString) -> Result<Self, ProxyError> {
-        let error = |why| ProxyError { variable, why };
+        let error = |why| ProxyError { variable, why, expected: A_PROXY };
         let text = value.into_string().map_err(|_| error("is not UTF-8"))?;
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte)) {
             return Err(error("holds a quote, a blank or another character that no URL has"));
@@ -130,6 +135,13 @@ impl Proxy {
         let status = answer.ok()?.status();
         (!status.is_success()).then(|| format!("proxy {self} refuses to connect to {authority}: {status}"))
     }
+}
+
+/// A list of exemptions as it stands, unless it holds what no host does: that entry would exempt nothing.
+fn parse_exemptions(variable: &'static str, list: &str) -> Result<String, ProxyError> {
+    let why = "holds a quote or a semicolon";
+    let is_sound = !list.contains(['"', '\'', '`', ';']);
+    is_sound.then(|| list.to_owned()).ok_or(ProxyError { variable, why, expected: HOSTS })
 }
 
 /// Whether the client's words for an error mean that a proxy answered with a refusal.
@@ -228,6 +240,19 @@ mod tests {
             assert!(text.starts_with("https_proxy: ") && text.contains("socks5h://HOST:PORT"), "{text}");
             assert!(!text.contains("hunter"), "{text}");
         }
+    }
+
+    /// Promise: an entry that could exempt nothing is not passed over in silence.
+    #[test]
+    fn a_list_that_exempts_nothing_is_an_error() {
+        for bad in ["\"*.feishu.cn\"", "'a'", "localhost;feishu.cn"] {
+            let error = settings(&[("NO_PROXY", bad)]).err().map(|error| error.to_string());
+            assert!(
+                error.is_some_and(|text| text.starts_with("NO_PROXY: ") && text.contains("commas")),
+                "{bad}"
+            );
+        }
+        assert!(settings(&[("NO_PROXY", "localhost, *.feishu.cn 10.0.0.0/8,[::1]:443")]).is_ok());
     }
 
     #[test]
