@@ -152,7 +152,8 @@ impl Trouble {
                 message.to_string()
             }
             Some(message) if self.pause().is_none_or(|reason| reason.ended_by() == PauseEnd::Repair) => {
-                format!("{words}: {}", without_layers(message))
+                // More follows in most places where this is shown.
+                format!("{words}: {}", without_layers(message).trim_end_matches('.'))
             }
             _ => words.to_owned(),
         }

@@ -42,7 +42,7 @@ pub trait Store: Clone + Send + Sync + 'static {
 /// Reads what was committed, in the watcher's process or in another. Each call sees one moment and blocks, for a few
 /// seconds at most.
 pub trait StoreReader: Debug + Send + Sync {
-    /// Every ticket and pause; none where there is no state yet.
+    /// Every ticket, and every app in trouble; none where there is no state yet.
     ///
     /// # Errors
     /// It can't be read, or not truthfully.
@@ -114,19 +114,6 @@ pub struct Batch {
     pub retried: Option<RetryId>,
     /// Whether the process is about to end in good order.
     pub clean_stop: bool,
-}
-
-impl Batch {
-    /// Whether there is nothing to write.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.tickets.is_empty()
-            && self.forgotten.is_empty()
-            && self.released.is_empty()
-            && self.troubles.is_none()
-            && self.retried.is_none()
-            && !self.clean_stop
-    }
 }
 
 /// What a note of a request is known by: written again, after a commit of which it is not known how it went, it is the

@@ -187,6 +187,16 @@ impl AppState {
         shows.then(|| Trouble::from_calls(condition, endpoint, kind, since).with_message(message))
     }
 
+    /// The wall clock was set back: moments that people are shown follow.
+    pub(super) fn clock_set_back(&mut self, by: Duration) {
+        self.gate.clock_set_back(by);
+        self.token_gate.clock_set_back(by);
+        self.suspected = self.suspected.map(|since| since - by);
+        if let Some(failure) = &mut self.last_failure {
+            failure.since = failure.since - by;
+        }
+    }
+
     /// Notes the answer that began a pause of the endpoint.
     pub(super) fn note_pause(&mut self, endpoint: Endpoint, detail: &Detail) {
         self.pause_messages[endpoint as usize].clone_from(&detail.message);

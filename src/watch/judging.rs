@@ -84,12 +84,18 @@ pub(super) enum Refusals {
     SuspectApp,
 }
 
-/// Judges the refused tickets of an app, given how many of its open tickets are unasked and refused, and whether a
-/// proper answer ever came under its host and app id.
-pub(super) const fn judge_refusals(proven: bool, unasked: usize, refused: usize) -> Refusals {
+/// Judges the refused tickets of an app, given how many of its open tickets are unasked and refused, whether a
+/// proper answer ever came under its host and app id, and whether the app is suspected already: that does not end
+/// with some of its tickets.
+pub(super) const fn judge_refusals(
+    proven: bool,
+    suspected: bool,
+    unasked: usize,
+    refused: usize,
+) -> Refusals {
     match (proven, unasked) {
         (true, _) => Refusals::Fail,
-        (false, 0) if refused < SUSPICIOUS => Refusals::Fail,
+        (false, 0) if refused == 0 || refused < SUSPICIOUS && !suspected => Refusals::Fail,
         (false, 0) => Refusals::SuspectApp,
         (false, _) => Refusals::Wait,
     }
@@ -114,14 +120,18 @@ mod tests {
 
     #[test]
     fn refusals_wait_for_evidence() {
-        for (proven, unasked, refused, expected) in [
-            (true, 5, 100, Refusals::Fail),
-            (false, 1, 1, Refusals::Wait),
-            (false, 1, 100, Refusals::Wait),
-            (false, 0, 9, Refusals::Fail),
-            (false, 0, 10, Refusals::SuspectApp),
+        for (proven, suspected, unasked, refused, expected) in [
+            (true, false, 5, 100, Refusals::Fail),
+            (true, true, 5, 100, Refusals::Fail),
+            (false, false, 1, 1, Refusals::Wait),
+            (false, false, 1, 100, Refusals::Wait),
+            (false, false, 0, 9, Refusals::Fail),
+            (false, false, 0, 10, Refusals::SuspectApp),
+            (false, true, 0, 9, Refusals::SuspectApp),
+            (false, true, 0, 0, Refusals::Fail),
         ] {
-            assert_eq!(judge_refusals(proven, unasked, refused), expected, "{proven} {unasked} {refused}");
+            let judged = judge_refusals(proven, suspected, unasked, refused);
+            assert_eq!(judged, expected, "{proven} {suspected} {unasked} {refused}");
         }
     }
 

@@ -101,6 +101,8 @@ const fn is_answer(poll: &EndedPoll<'_>) -> bool {
             false
         }
         Verdict::Strange(Strange::Page) => poll.counts,
+        // While the app may be to blame the ticket's time does not run.
+        Verdict::Refused => poll.proven,
         _ => true,
     }
 }
@@ -143,6 +145,9 @@ fn wait_on(
     let error = Some(failure(kind, poll.answer));
     if poll.watched >= give_up_after {
         return finish(ticket, TicketState::TimedOut, error, poll.now);
+    }
+    if is_refused(ticket) {
+        return Next::LastInLine;
     }
     ticket.error = error;
     again(ticket, pace)

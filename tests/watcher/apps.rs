@@ -165,7 +165,10 @@ fn a_batch_that_only_a_person_can_help_ends() {
     assert_eq!(ended.code, Some(69), "{}", ended.stderr);
     assert!(began.elapsed() >= Duration::from_secs(60), "{:?}", began.elapsed());
     assert!(
-        ended.stderr.contains("app default is paused: app id, secret or token is wrong; put the right"),
+        ended
+            .stderr
+            .contains("app default is paused: app id, secret or token is wrong: Invalid access token")
+            && ended.stderr.contains("; put the right app_id and secret"),
         "{}",
         ended.stderr
     );

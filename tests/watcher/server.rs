@@ -146,9 +146,9 @@ fn an_app_at_fault_is_not_ready_and_lives() {
     // At first nothing is known of the state file either.
     let unready = wait_answer(address, "/readyz", "the pause alone", |answer| {
         answer.status == 503
-            && answer
-                .body
-                .starts_with("app default is paused: app id, secret or token is wrong; put the right")
+            && answer.body.starts_with(
+                "app default is paused: app id, secret or token is wrong: app secret invalid; put the right",
+            )
     });
     assert_eq!(get(address, "/livez").status, 200);
     let app = &get(address, "/status").json()["apps"][0];

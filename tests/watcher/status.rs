@@ -184,7 +184,7 @@ fn pauses_are_shown_while_they_are_in_force() {
     let [app, hint] = table.lines().rev().take(2).collect::<Vec<_>>()[..] else { panic!("{table}") };
     let (app, hint) = (hint, app);
     assert!(app.starts_with("default  1 pending; paused for "), "{table}");
-    assert!(app.ends_with(": app id, secret or token is wrong"), "{table}");
+    assert!(app.ends_with(": app id, secret or token is wrong: app secret invalid"), "{table}");
     assert!(hint.starts_with("  put the right app_id and secret"), "{table}");
     running.kill();
     let table = stdout(&bench.output("status", &[]));

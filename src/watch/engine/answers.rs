@@ -14,7 +14,7 @@ use crate::store::{Release, Store};
 use crate::watch::access::Refusal;
 use crate::watch::announce::Announcer;
 use crate::watch::app_state::HealthChange;
-use crate::watch::judging::{Evidence, REFUSED_WAIT, counts};
+use crate::watch::judging::{Evidence, REFUSED_WAIT, counts, is_refused};
 use crate::watch::now::Now;
 use crate::watch::report;
 use crate::watch::step::{EndedPoll, Next, after_poll};
@@ -134,6 +134,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     fn call_answered(&mut self, flight: &Flight, answer: &Answer, now: Now) {
+        // What could not even be sent brought no answer.
+        if !answer.is_envelope() {
+            return;
+        }
         let app = &mut self.apps[flight.app];
         if app.call_answered() == Some(HealthChange::Recovered) {
             report::app_recovered(&app.app.name);
@@ -302,10 +306,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let (Verdict::Strange(strange), Some(slot)) = (&answer.verdict, self.tickets.get(index)) else {
             return false;
         };
+        let itself = usize::from(is_refused(&slot.record));
+        let others_refused = self.tickets.open_of(place).refused - itself;
         let evidence = Evidence {
             strange_before: slot.strange_at,
             proper_sent: self.apps[place].proper_sent,
-            alone: self.tickets.pending_of(place) == 1 + self.tickets.open_of(place).refused,
+            alone: self.tickets.pending_of(place) == 1 + others_refused,
         };
         counts(*strange, evidence)
     }

@@ -33,8 +33,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             flight.sent.wall = flight.sent.wall - by;
         }
         for app in &mut self.apps {
-            app.gate.clock_set_back(by);
-            app.token_gate.clock_set_back(by);
+            app.clock_set_back(by);
         }
         let is_late = |record: &TicketRecord| {
             record.state == TicketState::Pending || record.download_by.is_some_and(|until| until > now.wall)

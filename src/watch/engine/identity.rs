@@ -48,7 +48,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         for place in 0..self.apps.len() {
             let open = self.tickets.open_of(place);
-            match judge_refusals(self.is_proven(place), open.unasked, open.refused) {
+            let suspected = self.apps[place].suspected.is_some();
+            match judge_refusals(self.is_proven(place), suspected, open.unasked, open.refused) {
                 Refusals::Fail => self.fail_refused_of(place, now),
                 Refusals::SuspectApp => self.suspect(place, open.refused, now),
                 Refusals::Wait => {}

@@ -11,7 +11,7 @@ use crate::schedule::Budget;
 use crate::store::{Loaded, Release, Store, Tally};
 use crate::watch::announce::Announcer;
 use crate::watch::app_state::AppState;
-use crate::watch::judging::{REFUSED_WAIT, is_refused};
+use crate::watch::judging::is_refused;
 use crate::watch::ledger::{FLUSH_EVERY, Verdict};
 use crate::watch::now::Now;
 use crate::watch::report;
@@ -65,6 +65,11 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         for mut record in records {
             // Noted by a clock that was set back since: how long ago that was can't be told.
             record.progress.last_running_at = record.progress.last_running_at.filter(|at| *at <= now.wall);
+            // Its app may be another one since: it is asked again before it is judged.
+            if is_refused(&record) {
+                record.error = None;
+                record.progress.watched = None;
+            }
             let app = self.place_of(&record.key.app);
             let due = self.due_of(&record, now);
             let verdict = (record.state.is_final() && !record.announced).then(|| record.clone());
@@ -84,8 +89,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// ones from ever being asked.
     fn due_of(&self, record: &TicketRecord, now: Now) -> Instant {
         let planned = record.next_poll_at.unwrap_or(now.wall);
-        let longest = if is_refused(record) { REFUSED_WAIT } else { self.settings.backoff.longest() };
-        let ahead = planned.since(now.wall).min(longest);
+        let ahead = planned.since(now.wall).min(self.settings.backoff.longest());
         // Some systems know no moment before their own start.
         now.at.checked_sub(now.wall.since(planned)).map_or(now.at, |due| due + ahead)
     }

@@ -152,6 +152,12 @@ impl<S: Sink> Writer<S> {
     /// Opens a file anew that was taken away, and says whether every verdict is safe.
     fn replace(&mut self, old: Place) -> bool {
         match self.sink.reopen() {
+            // A file system that tells nothing of its files: what was synced stands somewhere.
+            Ok(_) if !matches!(self.sink.place(), Ok(Place::Here)) => {
+                self.offset = 0;
+                self.unsynced.clear();
+                true
+            }
             Ok(_) => {
                 let name = self.notes.name();
                 let what = "was removed, moved or cut short; it is opened anew, and verdicts that were not safe yet are \

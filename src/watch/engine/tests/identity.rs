@@ -87,6 +87,18 @@ async fn nothing_but_refusals_are_the_apps_fault() {
     }
 }
 
+/// Promise 3: refusals of another app id, before a restart, are asked about again before they are judged.
+#[tokio::test(start_paused = true)]
+async fn refusals_of_an_earlier_app_id_are_asked_about_again() {
+    let mut bench = Bench::new(refusing_up_to(30)).tickets("default", numbers(30));
+    assert_eq!(bench.run().await.end, End::Stuck);
+    let right = App { app_id: "cli_right".into(), ..app("default", 100) };
+    bench.store.with(|kept| kept.proven.push(right.budget_key()));
+    bench.apps = vec![right];
+    bench.api = FakeApi::new(|_, _| (SOON, completed()));
+    assert_eq!(bench.run().await.listed.of(TicketState::Completed), 30);
+}
+
 /// Fewer than ten are the documents', as soon as every ticket was asked.
 #[tokio::test(start_paused = true)]
 async fn a_few_refusals_fail_once_every_ticket_was_asked() {
