@@ -107,7 +107,7 @@ fn read_named(
 fn load_file(value: &OsStr) -> CertificateResult {
     let path = Path::new(value);
     // A pipe or a device would be read without end.
-    if path.metadata().is_ok_and(|found| !found.is_file()) {
+    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return CertificateResult::default();
     }
     load_certs_from_paths(Some(path), None)
