@@ -144,8 +144,9 @@ impl Meters {
 
     /// Watch lists were read: so many files or patterns are left out now, and so many errors were found.
     pub(crate) fn lists_read(&self, rejected_files: usize, errors: usize) {
-        self.rejected_files.set(i64::try_from(rejected_files).unwrap_or(i64::MAX));
+        // In this order: where the files show, their errors are counted.
         self.rejected_entries.inc_by(errors as u64);
+        self.rejected_files.set(i64::try_from(rejected_files).unwrap_or(i64::MAX));
     }
 }
 
