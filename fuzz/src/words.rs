@@ -25,7 +25,7 @@ fn assert_duration(text: &str) -> bool {
     true
 }
 
-/// A mistake is told together with what would be accepted.
+/// A mistake is reported together with what would be accepted.
 fn assert_directives(text: &str) {
     match parse_directives(text) {
         Ok(_) => assert!(text.contains(|letter: char| letter != ',' && !letter.is_whitespace()), "{text:?}"),

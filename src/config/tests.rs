@@ -116,7 +116,7 @@ fn a_shipped_app_id_is_noticed() {
     }
 }
 
-/// Promise: whoever leaves the shipped tickets in the list is told, but not one who tries the files at home.
+/// Promise: shipped tickets that were left in a list cause a warning, but not where the API is on this machine.
 #[test]
 fn shipped_tickets_are_noticed() {
     let only = [AppName::new("default")];

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use crate::domain::advice::assert_told;
 
-    /// Promise: nobody looks for a captive portal where the API answered.
+    /// Promise: the hint names a captive portal only where the API did not answer.
     #[test]
     fn a_portal_is_looked_for_where_no_answer_came() {
         let hint = |kind, code| Failure { code, ..Failure::of(kind) }.hint();

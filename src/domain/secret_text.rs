@@ -1,4 +1,4 @@
-//! What the text of a secret may be: one rule for whoever looks at it, before the first request and for each. No
+//! What the text of a secret may be: one rule for `check`, before the first request, and for each request. No
 //! message repeats any of it.
 
 use thiserror::Error;

@@ -18,7 +18,7 @@ const PROBE: usize = 1024;
 /// Bytes of an entity at most, its end included.
 const ENTITY_MAX: usize = 11;
 
-/// Elements whose content nobody reads.
+/// Elements whose content is not shown.
 const UNREAD: [&str; 2] = ["script", "style"];
 
 /// Entities that pages write where they could write the character; numbers are decoded as well.
@@ -111,7 +111,7 @@ fn is_tag(tag: &str, name: &str) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(name)) && tag[name.len()..].starts_with(ends)
 }
 
-/// A page without tags, comments, and what nobody reads.
+/// A page without tags, comments, and content that is not shown.
 fn without_markup(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;

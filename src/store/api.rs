@@ -61,7 +61,7 @@ pub trait StoreReader: Debug + Send + Sync {
     fn tickets_after(&self, after: Option<&TicketKey>, limit: usize)
     -> Result<Vec<TicketRecord>, StoreError>;
 
-    /// Who watches just now; none if nobody does.
+    /// The process that has the store in use; none if there is none.
     ///
     /// # Errors
     /// That can't be found out.

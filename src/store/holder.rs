@@ -1,8 +1,8 @@
-//! Who has a store in use.
+//! The process that has a store in use.
 
 use std::fmt;
 
-/// Who has the state file in use.
+/// The process that has the state file in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its process id; none if it has not written that down.

@@ -129,7 +129,7 @@ fn check_command(argument: &ConfigArgument) -> String {
 /// What is wrong with configuration or lists, so that nothing was started; returns the exit code.
 fn refuse_config(error: &ConfigError, check: &str) -> u8 {
     tell(&error.to_string());
-    tell(&format!("nothing was started; mend this and look again with `{check}`"));
+    tell(&format!("nothing was started; correct this and check again with `{check}`"));
     exit::CONFIG
 }
 

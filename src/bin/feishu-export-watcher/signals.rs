@@ -15,7 +15,7 @@ use crate::notify::Notifier;
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// None where it was ignored at the start: whoever uses nohup wants the program to hear nothing of it.
+    /// None where it was ignored at the start: under nohup the program is meant to ignore it.
     hangup: Option<Signal>,
     /// Held so that a limit on file sizes (`ulimit -f`) is an error of the write, as a full disk is, and
     /// does not end the process. Only where the signal's number is the usual one.

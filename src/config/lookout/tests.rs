@@ -334,7 +334,7 @@ fn who_is_in_haste_confirms_that_nothing_is_listed() {
     }
 }
 
-/// Whoever takes the last file out of a folder once its tickets are done is not asked whether that is meant.
+/// A script that takes the last file out of a folder once its tickets are done causes no rejection.
 #[test]
 fn a_folder_without_pending_tickets_may_be_emptied() {
     let mut bench = with_a_folder();

@@ -32,7 +32,7 @@ const PAGE_MIN: u64 = 512;
 /// A way to open the file that writes nothing to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadOnly {
-    /// The main file alone, without locks, and nothing is created beside it: right only while nobody uses it and no
+    /// The main file alone, without locks, and nothing is created beside it: right only while no process uses it and no
     /// log is left (sqlite.org/uri.html).
     Immutable,
     /// Together with its write-ahead log. SQLite keeps its index of the log in the -shm file, or in memory where the
@@ -110,7 +110,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 fn build(new: &Path) -> Result<(), StoreError> {
-    // What a crash of an earlier attempt left. Nobody else uses this name: the lock is held.
+    // What a crash of an earlier attempt left. No other process uses this name: the lock is held.
     remove_database(new)?;
     // Created here, because SQLite would create it readable for all; -wal and -shm take its mode
     // (sqlite.org/src/file/src/os_unix.c, findCreateFileMode).

@@ -98,7 +98,7 @@ impl StoreRequests for SqliteReader {
     }
 }
 
-/// Reads something from one snapshot of the file, whose schema version is told; none where there is no state yet: no
+/// Reads something from one snapshot of the file, given its schema version; none where there is no state yet: no
 /// file, an empty one, or a database without tables.
 ///
 /// # Errors
@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(names(path), ["a", "b"]);
             let after = testing::contents(folder);
             assert!(before.keys().eq(after.keys()));
-            // The index of a log is made by whoever reads it, and says nothing.
+            // A reader makes the index of a log, so it says nothing.
             let is_index = |path: &Path| path.extension().is_some_and(|extension| extension == "db-shm");
             assert!(before.iter().all(|(path, bytes)| is_index(path) || after[path] == *bytes));
         }

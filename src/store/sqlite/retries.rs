@@ -158,7 +158,7 @@ mod tests {
         while !folder.join("done").exists() {
             ask(&folder.join("state.db"), &[key(&asked.to_string())]).unwrap();
             asked += 1;
-            // Nobody asks without a pause, and SQLite's locks are not given in turn.
+            // Callers pause between requests, and SQLite's locks are not given in turn.
             thread::sleep(Duration::from_millis(20));
         }
         fs::write(folder.join("asked"), asked.to_string()).unwrap();

@@ -50,7 +50,7 @@ impl Writer {
     /// Works until told to close, or until nobody is left who could ask for anything.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
-            // Nobody waits any more where an answer can't be sent.
+            // Where an answer can't be sent, its receiver is gone.
             match job {
                 Job::Load(reply) => drop(reply.send(self.load())),
                 Job::Commit(batch, reply) => {

@@ -123,8 +123,8 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// After a failed sync nobody knows what lasted, and a later success says nothing about it; and what lies in a file
-    /// that was taken away is found by nobody. So the verdicts are written once more: twice is allowed, never
+    /// After a failed sync it is unknown what lasted, and a later success says nothing about it; and what lies in a file
+    /// that was taken away cannot be found. So the verdicts are written once more: twice is allowed, never
     /// is not.
     fn sync(&mut self) -> bool {
         if !self.unsynced.is_empty() {

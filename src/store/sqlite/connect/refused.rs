@@ -93,7 +93,7 @@ fn what_is_refused_is_left_untouched() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         make(&path);
-        // The index of a log is made by whoever reads it, and says nothing.
+        // A reader makes the index of a log, so it says nothing.
         let contents = || {
             let mut contents = testing::contents(folder.path());
             contents.remove(&file::beside(&path, "-shm"));
