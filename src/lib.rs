@@ -11,24 +11,24 @@
 //! | [`config`] | what the TOML says → what is accepted | domain, schedule |
 //! | [`feishu`] | the remote: client, secrets, wire format, verdicts | domain |
 //! | [`store`] | the state file | domain |
-//! | [`watch`] | the engine: one loop that owns every ticket | domain, schedule, store, feishu |
+//! | [`engine`] | the engine: one loop that owns every ticket | domain, schedule, store, feishu |
 //!
 //! No import runs the other way. `crash_points`, which the binary and any room may pass, uses nothing and is
 //! nothing but in tests.
 
+mod app;
 pub mod config;
 #[doc(hidden)]
 pub mod crash_points;
 pub mod domain;
+pub mod engine;
 pub mod feishu;
-mod front;
 pub mod schedule;
 pub mod store;
-pub mod watch;
 
-pub use front::check::{CheckReport, check};
-pub use front::known_app::UnknownApp;
-pub use front::retry::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
-pub use front::run::{Hooks, ReloadRequest, RunError, RunOptions, Watcher};
-pub use front::state_file::StateFile;
-pub use front::status::{AppReport, StatusError, StatusQuery, StatusReport, WatcherPresence, status};
+pub use app::check::{CheckReport, check};
+pub use app::known_app::UnknownApp;
+pub use app::retry::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
+pub use app::run::{Hooks, ReloadRequest, RunError, RunOptions, Watcher};
+pub use app::state_file::StateFile;
+pub use app::status::{AppReport, StatusError, StatusQuery, StatusReport, WatcherPresence, status};

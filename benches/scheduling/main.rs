@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use feishu_export_watcher::config::load;
-use feishu_export_watcher::watch::Settings;
+use feishu_export_watcher::engine::Settings;
 
 use crate::goals::Goals;
 use crate::rivals::Interval;

@@ -8,9 +8,9 @@ use export_watcher::domain::{
     App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, Kept, RateLimit, SecretSource, TicketId,
     TicketKey, WallTime, WatchEntry, WatchList,
 };
+use export_watcher::engine::{Announcer, Clock, Command, Controls, Meters, Settings, Setup, Snapshot, watch};
 use export_watcher::feishu::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, Verdict};
 use export_watcher::store::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError};
-use export_watcher::watch::{Announcer, Clock, Command, Controls, Meters, Settings, Setup, Snapshot, watch};
 use fastrand::Rng;
 use feishu_export_watcher as export_watcher;
 use tokio::sync::{mpsc, watch as watched};

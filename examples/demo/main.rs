@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use export_simulator::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, Endpoint, RateLimit, Scenario, Simulator};
 use feishu_export_watcher::config::{Loaded, load_all};
 use feishu_export_watcher::domain::{TicketRecord, WallTime};
-use feishu_export_watcher::watch::{Meters, Snapshot};
+use feishu_export_watcher::engine::{Meters, Snapshot};
 use feishu_export_watcher::{Hooks, RunOptions, StateFile, StatusQuery, Watcher, WatcherPresence, status};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};

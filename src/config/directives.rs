@@ -61,7 +61,7 @@ mod tests {
             "OFF",
             " warn , feishu_export_watcher::feishu=debug ",
             "hyper=trace,info",
-            "feishu_export_watcher::watch=trace",
+            "feishu_export_watcher::engine=trace",
             "[span{field}]=trace",
         ] {
             parse_directives(good).unwrap();

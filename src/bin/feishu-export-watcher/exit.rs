@@ -2,9 +2,9 @@
 
 use feishu_export_watcher::RunError;
 use feishu_export_watcher::domain::TicketState;
+use feishu_export_watcher::engine::{End, Outcome};
 use feishu_export_watcher::feishu::ClientError;
 use feishu_export_watcher::store::StoreError;
-use feishu_export_watcher::watch::{End, Outcome};
 
 /// Everything went well.
 pub(crate) const FINE: u8 = 0;
@@ -66,7 +66,7 @@ pub(crate) const fn of_store(error: &StoreError) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use feishu_export_watcher::watch::Counts;
+    use feishu_export_watcher::engine::Counts;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feishu_export_watcher::domain::{TicketState, Trouble, WallTime};
-use feishu_export_watcher::watch::{AppView, Snapshot};
+use feishu_export_watcher::engine::{AppView, Snapshot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
@@ -140,7 +140,7 @@ mod tests {
     use feishu_export_watcher::domain::{
         AppCondition, AppName, BudgetKey, Endpoint, ErrorKind, PauseReason, RateLimit,
     };
-    use feishu_export_watcher::watch::Counts;
+    use feishu_export_watcher::engine::Counts;
 
     use crate::log::columns::width;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use feishu_export_watcher::config::{Config, ConfigError, Loaded, LogFormat, ServerConfig, load_all};
 use feishu_export_watcher::domain::{TicketState, WallTime};
-use feishu_export_watcher::watch::{End, Meters, Outcome, Snapshot};
+use feishu_export_watcher::engine::{End, Meters, Outcome, Snapshot};
 use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use feishu_export_watcher::watch::Announcer;
+use feishu_export_watcher::engine::Announcer;
 
 use super::outlet::Outlets;
 use super::sink::Suspend;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use feishu_export_watcher::domain::event::VERDICT_TARGET;
-use feishu_export_watcher::watch::Announcer;
+use feishu_export_watcher::engine::Announcer;
 use jiff::tz::TimeZone;
 use tracing::{debug, error, info, trace, warn};
 
@@ -18,7 +18,7 @@ use super::setup::start;
 use super::sink::{LogPlace, Sink};
 use super::{Format, LogHandle, LogSetup, build};
 
-const OWN: &str = "feishu_export_watcher::watch";
+const OWN: &str = "feishu_export_watcher::engine";
 
 /// A sink that does as it is told. Clones share everything.
 #[derive(Clone, Default)]
@@ -180,7 +180,7 @@ fn fields_keep_their_order_and_their_kind() {
     let rest = text.split_once(',').unwrap().1;
     assert_eq!(
         rest,
-        "\"level\":\"INFO\",\"target\":\"feishu_export_watcher::watch\",\"message\":\"paused once\",\
+        "\"level\":\"INFO\",\"target\":\"feishu_export_watcher::engine\",\"message\":\"paused once\",\
          \"event\":\"app.paused\",\"app\":\"default\",\"until\":\"2026-11-22T02:00:00.000Z\",\
          \"file_size\":7,\"error.code\":-1,\"ok\":true,\"ratio\":0.5,\"none\":\"NaN\",\
          \"field.level\":\"mine\",\"type\":\"docx\"}\n"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feishu_export_watcher::domain::{AppCondition, AppName, TroubleCause};
-use feishu_export_watcher::watch::{AppView, Clock, Snapshot};
+use feishu_export_watcher::engine::{AppView, Clock, Snapshot};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use feishu_export_watcher::domain::{TicketState, Trouble, WallTime};
-use feishu_export_watcher::watch::{AppView, Counts, Now, Snapshot};
+use feishu_export_watcher::engine::{AppView, Counts, Now, Snapshot};
 
 use crate::log::harmless::harmless;
 use crate::words::{self, grouped, span};

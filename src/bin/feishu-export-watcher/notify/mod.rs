@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feishu_export_watcher::domain::event;
-use feishu_export_watcher::watch::{Clock, Counts, Snapshot};
+use feishu_export_watcher::engine::{Clock, Counts, Snapshot};
 use sd_notify::NotifyState;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;

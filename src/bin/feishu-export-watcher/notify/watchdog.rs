@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use feishu_export_watcher::watch::Snapshot;
+use feishu_export_watcher::engine::Snapshot;
 use tokio::time::Instant;
 
 /// The engine shows life once a second, and on a busy machine a little later. A watchdog that waits for

@@ -19,8 +19,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use feishu_export_watcher::domain::event;
+use feishu_export_watcher::engine::{Meters, Snapshot};
 use feishu_export_watcher::store::StoreReader;
-use feishu_export_watcher::watch::{Meters, Snapshot};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use feishu_export_watcher::domain::Trouble;
-use feishu_export_watcher::watch::{AppView, Snapshot};
+use feishu_export_watcher::engine::{AppView, Snapshot};
 use tokio::time::Instant;
 
 use crate::words::trouble_and_hint;
@@ -99,7 +99,7 @@ mod tests {
     use feishu_export_watcher::domain::{
         AppCondition, AppName, BudgetKey, Endpoint, ErrorKind, PauseReason, RateLimit, WallTime,
     };
-    use feishu_export_watcher::watch::Counts;
+    use feishu_export_watcher::engine::Counts;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{AppCondition, RateLimit, TicketState, Trouble};
-use feishu_export_watcher::watch::AppView;
+use feishu_export_watcher::engine::AppView;
 use serde::{Serialize, Serializer};
 
 use super::view::Time;

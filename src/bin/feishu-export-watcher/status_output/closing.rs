@@ -7,7 +7,7 @@ use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{
     Availability, ErrorKind, MAY_BE_GONE_HINT, TicketRecord, TicketState, WallTime,
 };
-use feishu_export_watcher::watch::Counts;
+use feishu_export_watcher::engine::Counts;
 
 use super::columns::{GAP, width, write_padded};
 use super::style::{self, Ink};

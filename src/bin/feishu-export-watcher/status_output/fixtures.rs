@@ -9,7 +9,7 @@ use feishu_export_watcher::domain::{
     AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, PauseEnd,
     PauseReason, RateLimit, TicketId, TicketKey, TicketRecord, TicketState, Trouble, WallTime, WatchEntry,
 };
-use feishu_export_watcher::watch::{AppView, Counts};
+use feishu_export_watcher::engine::{AppView, Counts};
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;

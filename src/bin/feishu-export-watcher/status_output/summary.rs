@@ -3,7 +3,7 @@
 use std::fmt;
 
 use feishu_export_watcher::domain::TicketState;
-use feishu_export_watcher::watch::Counts;
+use feishu_export_watcher::engine::Counts;
 use serde::Serialize;
 
 use crate::words::grouped;

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use feishu_export_watcher::watch::{Clock, METRICS_NAMESPACE, Meters, Now, Snapshot};
+use feishu_export_watcher::engine::{Clock, METRICS_NAMESPACE, Meters, Now, Snapshot};
 use prometheus::{IntGauge, Opts, Registry, TextEncoder};
 
 use self::present::Gauges;

@@ -2,7 +2,7 @@
 //! the time. A gauge of an app that has nothing to say is left out.
 
 use feishu_export_watcher::domain::{AppCondition, PauseReason, TicketState, Trouble};
-use feishu_export_watcher::watch::{AppView, METRICS_NAMESPACE, Now, Snapshot};
+use feishu_export_watcher::engine::{AppView, METRICS_NAMESPACE, Now, Snapshot};
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use tokio::time::Instant;
 
@@ -174,7 +174,7 @@ mod tests {
     use std::time::Duration;
 
     use feishu_export_watcher::domain::{AppName, BudgetKey, Endpoint, RateLimit, WallTime};
-    use feishu_export_watcher::watch::Counts;
+    use feishu_export_watcher::engine::Counts;
     use prometheus::TextEncoder;
 
     use super::*;

@@ -2,14 +2,14 @@
 
 use super::Engine;
 use crate::domain::{BudgetKey, TicketState};
+use crate::engine::announce::Announcer;
+use crate::engine::judging::{Refusals, is_refused, judge_refusals};
+use crate::engine::now::Now;
+use crate::engine::report;
+use crate::engine::step::fail_refused;
+use crate::engine::tickets::Slot;
 use crate::feishu::ExportApi;
 use crate::store::Store;
-use crate::watch::announce::Announcer;
-use crate::watch::judging::{Refusals, is_refused, judge_refusals};
-use crate::watch::now::Now;
-use crate::watch::report;
-use crate::watch::step::fail_refused;
-use crate::watch::tickets::Slot;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// A proper answer came under the budget's host and app id: what is proven stays so for good.

@@ -6,15 +6,15 @@ use tokio::time::Instant;
 
 use super::{AppBudget, Engine};
 use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchList};
+use crate::engine::announce::Announcer;
+use crate::engine::app_state::AppState;
+use crate::engine::judging::is_refused;
+use crate::engine::ledger::{FLUSH_EVERY, Verdict};
+use crate::engine::now::Now;
+use crate::engine::report;
 use crate::feishu::ExportApi;
 use crate::schedule::Budget;
 use crate::store::{Loaded, Release, Store, Tally};
-use crate::watch::announce::Announcer;
-use crate::watch::app_state::AppState;
-use crate::watch::judging::is_refused;
-use crate::watch::ledger::{FLUSH_EVERY, Verdict};
-use crate::watch::now::Now;
-use crate::watch::report;
 
 /// Times are kept to the millisecond; what was cut off must not shorten a slot.
 const CUT_OFF: Duration = Duration::from_millis(1);

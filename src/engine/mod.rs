@@ -2,14 +2,14 @@
 //!
 //! What happens to a ticket (`step`), an app (`gate`, `access`), a watch list (`reconcile`) and
 //! to what is not yet safe (`ledger`) is decided by plain functions that are given the time. The
-//! `engine` turns every wake-up into a call of one of them and carries out what they say; it alone
+//! `event_loop` turns every wake-up into a call of one of them and carries out what they say; it alone
 //! changes state, so nothing here is locked. What it does is counted and timed in `meters`.
 
 mod access;
 mod announce;
 mod app_state;
 mod clock_step;
-mod engine;
+mod event_loop;
 mod gate;
 #[cfg(feature = "hold-up")]
 mod hold_up;
@@ -25,7 +25,7 @@ mod step;
 mod tickets;
 
 pub use announce::Announcer;
-pub use engine::{Command, Controls, Settings, Setup, watch};
+pub use event_loop::{Command, Controls, Settings, Setup, watch};
 pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
 pub use outcome::{End, NAMED_MAX, Outcome, WatchError};

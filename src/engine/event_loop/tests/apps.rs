@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
+use crate::engine::*;
 use crate::feishu::*;
-use crate::watch::*;
 
 /// Promise 3: one broken app of four leaves the others untouched, costs a handful of token requests
 /// and heals by itself when the secret is corrected.

@@ -8,16 +8,16 @@ use tokio::time::Instant;
 
 use super::{CommitEnd, Engine};
 use crate::crash_points::CrashPoint;
+use crate::engine::announce::Announcer;
+use crate::engine::app_state::AppState;
+use crate::engine::ledger::Verdict;
+use crate::engine::meters::{Meters, tickets_in};
+use crate::engine::now::Now;
+use crate::engine::outcome::End;
+use crate::engine::report;
+use crate::engine::tickets::TicketIndex;
 use crate::feishu::ExportApi;
 use crate::store::{Batch, Store, StoreError, TroubleRecord};
-use crate::watch::announce::Announcer;
-use crate::watch::app_state::AppState;
-use crate::watch::ledger::Verdict;
-use crate::watch::meters::{Meters, tickets_in};
-use crate::watch::now::Now;
-use crate::watch::outcome::End;
-use crate::watch::report;
-use crate::watch::tickets::TicketIndex;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Starts what is due: the next batch, the next question to the log.

@@ -27,7 +27,7 @@ use self::pauses::{Spans, never_forgotten};
 use self::world::World;
 use super::fakes::*;
 use crate::domain::*;
-use crate::watch::*;
+use crate::engine::*;
 
 /// Histories of an ordinary test run.
 const SEEDS: u64 = 200;

@@ -131,7 +131,7 @@ impl AppFamilies {
 
 /// The meters of one app. An array has a place for each value of its enum, in the enum's order.
 #[derive(Clone, Debug)]
-pub(in crate::watch) struct AppMeters {
+pub(in crate::engine) struct AppMeters {
     app: AppName,
     requests: [IntCounter; Endpoint::ALL.len()],
     throttles: [IntCounter; Endpoint::ALL.len()],
@@ -146,45 +146,45 @@ pub(in crate::watch) struct AppMeters {
 
 impl AppMeters {
     /// A request goes out.
-    pub(in crate::watch) fn request_sent(&self, endpoint: Endpoint) {
+    pub(in crate::engine) fn request_sent(&self, endpoint: Endpoint) {
         self.requests[endpoint as usize].inc();
     }
 
     /// A poll goes out, so long after its ticket was due.
-    pub(in crate::watch) fn poll_sent(&self, lag: Duration) {
+    pub(in crate::engine) fn poll_sent(&self, lag: Duration) {
         self.request_sent(Endpoint::Query);
         self.lag.observe(lag.as_secs_f64());
     }
 
     /// A poll ended, so long after it went out.
-    pub(in crate::watch) fn poll_ended(&self, verdict: &Verdict, took: Duration) {
+    pub(in crate::engine) fn poll_ended(&self, verdict: &Verdict, took: Duration) {
         self.polls[PollResult::of(verdict) as usize].inc();
         self.duration.observe(took.as_secs_f64());
     }
 
     /// The server counts too many requests.
-    pub(in crate::watch) fn throttled(&self, endpoint: Endpoint) {
+    pub(in crate::engine) fn throttled(&self, endpoint: Endpoint) {
         self.throttles[endpoint as usize].inc();
     }
 
     /// A pause began, or has a new reason.
-    pub(in crate::watch) fn paused(&self, reason: PauseReason) {
+    pub(in crate::engine) fn paused(&self, reason: PauseReason) {
         self.pauses[reason as usize].inc();
     }
 
     /// An access token was fetched or read.
-    pub(in crate::watch) fn token_granted(&self, is_new: bool) {
+    pub(in crate::engine) fn token_granted(&self, is_new: bool) {
         let renewal = if is_new { Renewal::Renewed } else { Renewal::Unchanged };
         self.renewals[renewal as usize].inc();
     }
 
     /// An access token could not be fetched or read.
-    pub(in crate::watch) fn token_failed(&self, trouble: TokenTrouble) {
+    pub(in crate::engine) fn token_failed(&self, trouble: TokenTrouble) {
         self.renewals[Renewal::from(trouble) as usize].inc();
     }
 
     /// A ticket got its verdict, and is as it says.
-    pub(in crate::watch) fn finished(&self, ticket: &TicketRecord) {
+    pub(in crate::engine) fn finished(&self, ticket: &TicketRecord) {
         let told = matches!(ticket.state, TicketState::Failed | TicketState::TimedOut);
         let kind = ticket.error.as_deref().map(|error| error.kind).filter(|_| told);
         self.finished.with_label_values(&[self.app.as_str(), ticket.state.as_str(), word(kind)]).inc();

@@ -11,11 +11,11 @@ use super::list_report::{report_config, report_problems};
 use super::live_list::{LiveList, files_of_pending};
 use crate::config::{Config, ConfigError, Loaded, Lookout, PollConfig, Problem, Recalled, check_secrets};
 use crate::domain::WatchList;
-use crate::feishu::{ClientError, HttpExportApi};
-use crate::store::{SqliteStore, StoreError, StoreReader};
-use crate::watch::{
+use crate::engine::{
     Announcer, Clock, Controls, Meters, Outcome, Settings, Setup, Snapshot, WatchError, watch,
 };
+use crate::feishu::{ClientError, HttpExportApi};
+use crate::store::{SqliteStore, StoreError, StoreReader};
 
 /// Commands to the engine that may wait: a list and a word to try again for each reload.
 const COMMANDS: usize = 4;

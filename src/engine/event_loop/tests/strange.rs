@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
+use crate::engine::*;
 use crate::feishu::*;
-use crate::watch::*;
 
 const UNLISTED: Verdict = Verdict::Strange(Strange::UnlistedCode);
 const NO_STATUS: Verdict = Verdict::Strange(Strange::NoStatus);

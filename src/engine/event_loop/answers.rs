@@ -9,16 +9,16 @@ use tokio::time::Instant;
 use super::Engine;
 use super::calls::{Call, CallEnd, Flight};
 use crate::domain::{AppName, Endpoint, ErrorKind, PauseEnd, PauseReason, TicketKey, WallTime};
+use crate::engine::access::Refusal;
+use crate::engine::announce::Announcer;
+use crate::engine::app_state::HealthChange;
+use crate::engine::judging::{Evidence, REFUSED_WAIT, counts, is_refused};
+use crate::engine::now::Now;
+use crate::engine::report;
+use crate::engine::step::{EndedPoll, Next, after_poll};
+use crate::engine::tickets::TicketIndex;
 use crate::feishu::{Answer, Detail, ExportApi, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::{Release, Store};
-use crate::watch::access::Refusal;
-use crate::watch::announce::Announcer;
-use crate::watch::app_state::HealthChange;
-use crate::watch::judging::{Evidence, REFUSED_WAIT, counts, is_refused};
-use crate::watch::now::Now;
-use crate::watch::report;
-use crate::watch::step::{EndedPoll, Next, after_poll};
-use crate::watch::tickets::TicketIndex;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn call_ended(&mut self, ended: Result<(Id, CallEnd), JoinError>, now: Now) {

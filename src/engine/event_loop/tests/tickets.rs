@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
+use crate::engine::*;
 use crate::feishu::*;
-use crate::watch::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_ticket_is_polled_until_its_file_is_there() {

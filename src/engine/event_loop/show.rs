@@ -1,11 +1,11 @@
 //! What the engine shows of itself after each turn: a copy, cheap whatever the number of tickets.
 
 use super::Engine;
+use crate::engine::announce::Announcer;
+use crate::engine::now::Now;
+use crate::engine::snapshot::{AppView, Snapshot};
 use crate::feishu::ExportApi;
 use crate::store::Store;
-use crate::watch::announce::Announcer;
-use crate::watch::now::Now;
-use crate::watch::snapshot::{AppView, Snapshot};
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn show(&mut self, now: Now) {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::fakes::*;
 use crate::domain::*;
+use crate::engine::*;
 use crate::feishu::*;
-use crate::watch::*;
 
 fn polls(bench: &Bench, app: &str, result: &str) -> f64 {
     bench.metric(&format!("polls_total{{app=\"{app}\",result=\"{result}\"}}"))

@@ -3,8 +3,8 @@
 use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
+use crate::engine::End;
 use crate::feishu::Verdict;
-use crate::watch::End;
 
 /// Promise 4: while the state file can't be written nothing is announced, polls go on, and everything
 /// is made up for when it can.

@@ -2,12 +2,12 @@
 
 use super::Engine;
 use crate::domain::TicketKey;
+use crate::engine::announce::Announcer;
+use crate::engine::now::Now;
+use crate::engine::report;
+use crate::engine::tickets::TicketIndex;
 use crate::feishu::ExportApi;
 use crate::store::{RETRIES_AT_ONCE, Retry, Store};
-use crate::watch::announce::Announcer;
-use crate::watch::now::Now;
-use crate::watch::report;
-use crate::watch::tickets::TicketIndex;
 
 /// What a request comes to.
 enum Fate {

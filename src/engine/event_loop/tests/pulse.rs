@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::fakes::*;
-use crate::watch::Snapshot;
+use crate::engine::Snapshot;
 
 fn idle() -> Bench {
     let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND, completed())));

@@ -3,8 +3,8 @@
 use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
+use crate::engine::*;
 use crate::feishu::*;
-use crate::watch::*;
 
 const SOON: std::time::Duration = SECOND.checked_div(10).unwrap();
 

@@ -4,14 +4,14 @@
 use super::Engine;
 use crate::crash_points::CrashPoint;
 use crate::domain::{AppName, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
+use crate::engine::announce::Announcer;
+use crate::engine::now::Now;
+use crate::engine::reconcile::{Change, Comparison};
+use crate::engine::report::{self, ListChanges};
+use crate::engine::step;
+use crate::engine::tickets::{Counts, Slot, TicketIndex};
 use crate::feishu::ExportApi;
 use crate::store::Store;
-use crate::watch::announce::Announcer;
-use crate::watch::now::Now;
-use crate::watch::reconcile::{Change, Comparison};
-use crate::watch::report::{self, ListChanges};
-use crate::watch::step;
-use crate::watch::tickets::{Counts, Slot, TicketIndex};
 
 /// Places that are looked through in one turn for tickets that left the list.
 const SWEEP: usize = 4096;

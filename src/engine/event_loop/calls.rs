@@ -6,15 +6,15 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::domain::{Endpoint, PauseEnd, TicketState};
+use crate::engine::announce::Announcer;
+use crate::engine::app_state::InLine;
+use crate::engine::gate::{Gate, Passage};
+use crate::engine::judging::is_refused;
+use crate::engine::now::Now;
+use crate::engine::report;
+use crate::engine::tickets::TicketIndex;
 use crate::feishu::{Answer, ExportApi, Query, TokenAnswer};
 use crate::store::Store;
-use crate::watch::announce::Announcer;
-use crate::watch::app_state::InLine;
-use crate::watch::gate::{Gate, Passage};
-use crate::watch::judging::is_refused;
-use crate::watch::now::Now;
-use crate::watch::report;
-use crate::watch::tickets::TicketIndex;
 
 /// What a request is said to have brought that outlived every time limit of the client.
 const OVERDUE: &str = "the request was given up: it did not end in time";

@@ -16,8 +16,8 @@ use super::list_report::{
 use super::run::ReloadRequest;
 use crate::config::{Config, Haste, ListNews, Lookout, check_secrets, read_again};
 use crate::domain::{Kept, TicketState, WallTime};
+use crate::engine::{Command, Meters};
 use crate::store::{StoreError, StoreReader};
-use crate::watch::{Command, Meters};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

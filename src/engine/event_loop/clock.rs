@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::domain::{Endpoint, TicketRecord, TicketState, WallTime};
+use crate::engine::announce::Announcer;
+use crate::engine::clock_step::ClockStep;
+use crate::engine::now::Now;
+use crate::engine::report;
 use crate::feishu::ExportApi;
 use crate::store::{Release, Store};
-use crate::watch::announce::Announcer;
-use crate::watch::clock_step::ClockStep;
-use crate::watch::now::Now;
-use crate::watch::report;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// What time it is, after whatever the clock did since the last look.

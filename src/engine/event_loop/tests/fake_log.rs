@@ -10,7 +10,7 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use super::fakes::{FakeStore, SECOND};
 use crate::domain::event::VERDICT_TARGET;
-use crate::watch::Announcer;
+use crate::engine::Announcer;
 
 /// The log's lines, with the event names and fields as they were recorded.
 #[derive(Clone, Default)]

@@ -9,8 +9,8 @@ use super::known_app::{UnknownApp, known_app};
 use super::state_file::StateFile;
 use crate::config::ConfigError;
 use crate::domain::{AppName, TicketRecord, TicketState, Trouble};
+use crate::engine::Counts;
 use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, store_at};
-use crate::watch::Counts;
 
 /// Which tickets are asked for. What is empty leaves nothing out.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,7 @@
 use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
-use crate::watch::*;
+use crate::engine::*;
 
 /// A ticket that was completed by a process whose log could not be written.
 async fn unannounced() -> Bench {

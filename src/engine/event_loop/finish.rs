@@ -6,12 +6,12 @@ use super::Engine;
 use super::writes::commit;
 use crate::crash_points::CrashPoint;
 use crate::domain::{AppName, Availability, TicketRecord, TicketState, Trouble};
+use crate::engine::announce::Announcer;
+use crate::engine::now::Now;
+use crate::engine::outcome::{End, NAMED_MAX, Outcome};
+use crate::engine::report;
 use crate::feishu::ExportApi;
 use crate::store::Store;
-use crate::watch::announce::Announcer;
-use crate::watch::now::Now;
-use crate::watch::outcome::{End, NAMED_MAX, Outcome};
-use crate::watch::report;
 
 /// The last verdicts may take this long to be committed and logged; a log that stalls must not hold up
 /// a shutdown.

@@ -14,10 +14,10 @@ use tracing_subscriber::layer::SubscriberExt;
 
 pub(super) use super::fake_log::FakeLog;
 use crate::domain::*;
+use crate::engine::*;
 use crate::feishu::*;
 use crate::schedule::Backoff;
 use crate::store::*;
-use crate::watch::*;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
