@@ -23,7 +23,10 @@ pub mod crash_points;
 pub mod domain;
 pub mod engine;
 pub mod feishu;
+pub mod http;
+pub mod log;
 pub mod schedule;
+pub mod service;
 pub mod store;
 
 pub use app::check::{CheckReport, check};

@@ -5,20 +5,12 @@
 //! Ends with 0 if every ticket met the fate it was meant to meet.
 
 mod fates;
-// The log and the status table are the binary's own. An example does not build the binary, so it takes
-// them by path.
-#[path = "../../src/bin/feishu-export-watcher/log/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the demo uses a part of it")]
-mod log;
+// The status table is the binary's own. An example does not build the binary, so it takes it by path.
 #[path = "../../src/bin/feishu-export-watcher/status_output/mod.rs"]
-#[expect(unused_imports, reason = "the demo uses a part of it")]
 mod status_output;
 #[path = "../../src/bin/feishu-export-watcher/terminal.rs"]
 #[expect(dead_code, reason = "the demo uses a part of it")]
 mod terminal;
-#[path = "../../src/bin/feishu-export-watcher/words.rs"]
-#[expect(dead_code, reason = "the demo uses a part of it")]
-mod words;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -37,8 +29,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::fates::Fate;
-use crate::log::{Format, LogHandle, LogPlace, LogSetup};
 use crate::terminal::Screen;
+use feishu_export_watcher::log::{Format, LogHandle, LogPlace, LogSetup};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -94,7 +86,7 @@ async fn demonstrate() -> Outcome<bool> {
     let printed = status_output::Report {
         tickets: &report.tickets,
         omitted: 0,
-        summary: report.summary().into(),
+        summary: report.summary(),
         apps: &report.apps,
         is_watched: !matches!(report.watcher, WatcherPresence::Absent),
         now,
@@ -164,7 +156,7 @@ fn set_up_log(loaded: &Loaded) -> Outcome<LogHandle> {
     let state = loaded.config.state.clone();
     let file = config.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
     let setup = LogSetup::of_process(Format::Text { colour, columns }, config.level.clone(), file)?;
-    Ok(log::init(setup)?)
+    Ok(feishu_export_watcher::log::init(setup)?)
 }
 
 async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use feishu_export_watcher::config::{
-    Config, ConfigError, PollConfig, Problem, WatchSourceKind, load, parse_directives,
+use feishu_export_watcher::config::{Config, ConfigError, PollConfig, Problem, WatchSourceKind, load};
+use feishu_export_watcher::domain::{
+    App, BaseUrl, Credentials, SecretSource, parse_directives, unsafe_for_terminal,
 };
-use feishu_export_watcher::domain::{App, BaseUrl, Credentials, SecretSource, is_deceptive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -131,7 +131,7 @@ fn assert_in_bounds(config: &Config) {
 
 fn assert_path(path: &Path) {
     assert!(path.is_absolute(), "{}", path.display());
-    assert!(!path.to_string_lossy().contains(is_deceptive), "{path:?}");
+    assert!(!path.to_string_lossy().contains(unsafe_for_terminal), "{path:?}");
 }
 
 fn assert_poll(poll: &PollConfig) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use feishu_export_watcher::config::{Position, Problem};
-use feishu_export_watcher::domain::is_deceptive;
+use feishu_export_watcher::domain::unsafe_for_terminal;
 
 /// Problems of one file at most: fifty errors, fifty warnings, a note on the rest of each, and some files that are
 /// used for two things.
@@ -32,7 +32,7 @@ pub(crate) fn assert_report(problems: &[Problem], path: &Path, bytes: &[u8]) {
     for problem in problems {
         let line = problem.to_string();
         assert_eq!(&*problem.path, path, "{line}");
-        assert!(!line.contains(is_deceptive), "one line, and no more than it looks like: {line:?}");
+        assert!(!line.contains(unsafe_for_terminal), "one line, and no more than it looks like: {line:?}");
         assert!(is_clash(problem) || line.chars().count() <= MESSAGE_MAX, "endless: {line}");
         match problem.position {
             Some(position) => assert!(is_within(position, &lines), "no such place: {line}"),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use feishu_export_watcher::config::{ConfigError, Problem, load_all};
-use feishu_export_watcher::domain::{AppName, ExportRequest, WallTime, WatchEntry, is_deceptive};
+use feishu_export_watcher::domain::{AppName, ExportRequest, WallTime, WatchEntry, unsafe_for_terminal};
 
 use super::folder::Folder;
 use super::report::assert_report;
@@ -58,7 +58,7 @@ fn assert_entries(entries: &[WatchEntry], apps: &[AppName]) {
         assert!((1..=64).contains(&token.len()), "{token:?}");
         assert!(token.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#".contains(&byte)), "{token:?}");
         let label = entry.label.as_deref().unwrap_or_default();
-        assert!(label.chars().count() <= 200 && !label.contains(is_deceptive), "{label:?}");
+        assert!(label.chars().count() <= 200 && !label.contains(unsafe_for_terminal), "{label:?}");
         assert!(apps.contains(&entry.key.app));
         assert!(keys.insert(&entry.key), "ticket {ticket} is handed out twice");
     }

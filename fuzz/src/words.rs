@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use feishu_export_watcher::config::{parse_directives, parse_duration};
+use feishu_export_watcher::config::parse_duration;
+use feishu_export_watcher::domain::parse_directives;
 
 /// Holds what is made of typed text to what is promised of it.
 pub fn words(bytes: &[u8]) -> bool {

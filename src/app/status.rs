@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::known_app::{UnknownApp, known_app};
 use super::state_file::StateFile;
 use crate::config::ConfigError;
+use crate::domain::Counts;
 use crate::domain::{AppName, TicketRecord, TicketState, Trouble};
-use crate::engine::Counts;
 use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, store_at};
 
 /// Which tickets are asked for. What is empty leaves nothing out.

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use super::document_token::{self, TOKEN, is_placeholder};
 use super::problem::shown;
 use super::section::{Field, Section};
-use crate::domain::{AppName, ExportRequest, TicketId, TicketKey, WallTime, WatchEntry, is_deceptive};
+use crate::domain::{AppName, ExportRequest, TicketId, TicketKey, WallTime, WatchEntry, unsafe_for_terminal};
 
 pub(super) const ENTRY_KEYS: &[&str] =
     &["ticket", "token", "app", "created_at", "label", "type", "file_extension", "sub_id"];
@@ -145,7 +145,7 @@ fn read_request(section: &Section<'_>) -> Option<Option<Box<ExportRequest>>> {
 }
 
 fn read_label<'d>(field: &Field<'d>) -> Option<&'d str> {
-    let is_good = |text: &str| text.chars().count() <= LABEL_MAX && !text.contains(is_deceptive);
+    let is_good = |text: &str| text.chars().count() <= LABEL_MAX && !text.contains(unsafe_for_terminal);
     field.text_where("a text of at most 200 characters, without line ends and invisible characters", is_good)
 }
 

@@ -12,7 +12,6 @@
 mod apps;
 mod ca_file;
 mod clashes;
-mod directives;
 mod document;
 mod document_token;
 mod durations;
@@ -35,7 +34,6 @@ mod text_file;
 mod watch_list;
 mod watcher;
 
-pub use directives::parse_directives;
 pub use durations::parse_duration;
 pub use load::{Loaded, ServerGlance, glance_at_server, load, load_all, read_again};
 pub use lookout::{Haste, ListNews, Lookout, Recalled};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::domain::is_deceptive;
+use crate::domain::unsafe_for_terminal;
 
 /// Characters of foreign text that a message repeats at most.
 const SHOWN_MAX: usize = 60;
@@ -69,8 +69,8 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn error(path: &Arc<Path>, position: Option<Position>, message: impl Into<String>) -> Self {
-        // Most messages are made of harmless parts already; a library's may not be.
-        let message = message.into().chars().flat_map(harmless).collect();
+        // Most messages are escaped already; a library's may not be.
+        let message = message.into().chars().flat_map(escape).collect();
         Self { severity: Severity::Error, path: Arc::clone(path), position, message }
     }
 
@@ -106,18 +106,18 @@ fn one_a_line(problems: &[Problem]) -> String {
 
 /// Foreign text as a message may repeat it: short, on one line, between backticks.
 pub(super) fn shown(text: &str) -> String {
-    let short: String = text.chars().take(SHOWN_MAX).flat_map(harmless).collect();
+    let short: String = text.chars().take(SHOWN_MAX).flat_map(escape).collect();
     let more = if text.chars().nth(SHOWN_MAX).is_some() { "…" } else { "" };
     format!("`{short}{more}`")
 }
 
 /// A path as a message may repeat it. A file name may hold line ends, which would forge a line of the report.
 pub(super) fn shown_path(path: &Path) -> String {
-    path.to_string_lossy().chars().flat_map(harmless).collect()
+    path.to_string_lossy().chars().flat_map(escape).collect()
 }
 
-fn harmless(character: char) -> impl Iterator<Item = char> {
-    let escaped = is_deceptive(character).then(|| character.escape_unicode());
+fn escape(character: char) -> impl Iterator<Item = char> {
+    let escaped = unsafe_for_terminal(character).then(|| character.escape_unicode());
     let plain = escaped.is_none().then_some(character);
     escaped.into_iter().flatten().chain(plain)
 }

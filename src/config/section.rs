@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::durations::Bounds;
 use super::problem::{Position, shown};
 use super::report::FileReport;
-use crate::domain::{is_deceptive, near_miss};
+use crate::domain::{near_miss, unsafe_for_terminal};
 
 /// A shell expands `~`, this program does not: it would look for a folder of that name.
 const NO_HOME: &str = "a path without `~`, which is not expanded here; write the whole path, such as \"/home/…\", or \
@@ -250,7 +250,7 @@ impl<'d> Field<'d> {
     /// The path of a file; a relative one starts at `folder`.
     pub(super) fn path(&self, folder: &Path) -> Option<PathBuf> {
         let expected = "a path, not empty and without invisible characters";
-        let plain = |text: &str| !text.is_empty() && !text.contains(is_deceptive);
+        let plain = |text: &str| !text.is_empty() && !text.contains(unsafe_for_terminal);
         let text = self.text_where(expected, plain)?;
         if text.starts_with('~') {
             return self.unfit(NO_HOME);

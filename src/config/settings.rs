@@ -63,7 +63,7 @@ pub struct StateConfig {
 pub struct LogConfig {
     /// What stdout looks like.
     pub format: LogFormat,
-    /// A level's name or `tracing` directives, which [`super::parse_directives`] takes.
+    /// A level's name or `tracing` directives, which [`crate::domain::parse_directives`] takes.
     pub level: String,
     /// Also append JSON lines to this file.
     pub file: Option<PathBuf>,

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use super::apps::{self, AppsReading};
 use super::clashes;
-use super::directives::parse_directives;
 use super::document;
 use super::durations::Bounds;
 use super::problem::Problem;
@@ -23,7 +22,7 @@ use super::settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, Wat
 use super::sources::is_pattern;
 use super::state::{self, StateReading};
 use super::text_file::{self, Forbidden, Refusal};
-use crate::domain::AppName;
+use crate::domain::{AppName, parse_directives};
 use crate::schedule::{Backoff, BackoffError};
 
 /// The shipped file: documentation and defaults in one.

@@ -6,11 +6,13 @@ pub mod answers;
 mod app;
 mod availability;
 mod causes;
-mod deceptive;
+mod counts;
+mod escape;
 pub mod event;
 mod failure;
 mod kept;
 mod large_vec;
+mod log_directives;
 mod month;
 mod near_miss;
 mod pause;
@@ -18,6 +20,7 @@ mod secret_text;
 mod ticket;
 mod trouble;
 mod wall_time;
+pub mod words;
 
 pub use advice::{Advice, Help};
 pub use app::{
@@ -25,10 +28,12 @@ pub use app::{
 };
 pub use availability::{ARTEFACT_LIFE, Availability, MAY_BE_GONE_HINT};
 pub use causes::with_causes;
-pub use deceptive::is_deceptive;
+pub use counts::Counts;
+pub use escape::{escape, escape_except, push_json_escape, push_json_string, unsafe_for_terminal};
 pub use failure::{ErrorKind, Failure};
 pub use kept::{Kept, TicketKeys};
 pub use large_vec::large_vec;
+pub use log_directives::parse_directives;
 pub use month::Month;
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};

@@ -30,4 +30,3 @@ pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
 pub use outcome::{End, NAMED_MAX, Outcome, WatchError};
 pub use snapshot::{AppView, Snapshot};
-pub use tickets::Counts;

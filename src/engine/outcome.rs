@@ -2,8 +2,7 @@
 
 use thiserror::Error;
 
-use super::tickets::Counts;
-use crate::domain::{AppName, TicketRecord, TicketState, Trouble};
+use crate::domain::{AppName, Counts, TicketRecord, TicketState, Trouble};
 use crate::store::StoreError;
 
 /// So many tickets are named at the end of a run; the others are counted.

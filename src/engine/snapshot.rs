@@ -2,8 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::tickets::Counts;
-use crate::domain::{AppCondition, AppName, BudgetKey, Endpoint, PauseReason, RateLimit, Trouble, WallTime};
+use crate::domain::{
+    AppCondition, AppName, BudgetKey, Counts, Endpoint, PauseReason, RateLimit, Trouble, WallTime,
+};
 
 /// The engine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,14 +4,13 @@
 //! few dozen megabytes and no task.
 
 use std::hash::{BuildHasher, RandomState};
-use std::iter::Sum;
 use std::time::Duration;
 
 use hashbrown::HashTable;
 use tokio::time::Instant;
 
 use super::judging::Standing;
-use crate::domain::{TicketKey, TicketRecord, TicketState};
+use crate::domain::{Counts, TicketKey, TicketRecord, TicketState};
 
 /// The place of a ticket, stable for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,52 +29,6 @@ pub(super) struct Slot {
     pub clock_mark: Duration,
     /// Sending of the last request that was answered strangely, if no proper answer came since.
     pub strange_at: Option<Instant>,
-}
-
-/// How many tickets are in each state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts([usize; TicketState::ALL.len()]);
-
-impl Counts {
-    /// Tickets in `state`.
-    #[must_use]
-    pub const fn of(&self, state: TicketState) -> usize {
-        self.0[state as usize]
-    }
-
-    /// Tickets in any state.
-    #[must_use]
-    pub fn total(&self) -> usize {
-        self.0.iter().sum()
-    }
-
-    /// Counts one more ticket in `state`.
-    pub fn add(&mut self, state: TicketState) {
-        self.0[state as usize] += 1;
-    }
-
-    /// Counts one ticket less in `state`.
-    pub(super) fn remove(&mut self, state: TicketState) {
-        self.0[state as usize] -= 1;
-    }
-}
-
-impl FromIterator<TicketState> for Counts {
-    fn from_iter<I: IntoIterator<Item = TicketState>>(states: I) -> Self {
-        let mut counts = Self::default();
-        for state in states {
-            counts.add(state);
-        }
-        counts
-    }
-}
-
-impl Sum for Counts {
-    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
-        counts.fold(Self::default(), |Self(sum), Self(more)| {
-            Self(std::array::from_fn(|state| sum[state] + more[state]))
-        })
-    }
 }
 
 /// All tickets.

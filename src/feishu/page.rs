@@ -4,7 +4,7 @@
 use super::api::Detail;
 use super::body::Received;
 use super::detail::{Front, REDIRECT, cut, hide, hide_in_front, without_torn_word};
-use crate::domain::is_deceptive;
+use crate::domain::unsafe_for_terminal;
 
 /// Characters of a page that are shown.
 const WORDS_MAX: usize = 120;
@@ -169,7 +169,7 @@ fn decode(name: &str) -> Option<char> {
 
 /// Words between single blanks, without what deceives on a screen, bytes that were no text as one mark.
 fn on_one_line(text: &str) -> String {
-    let is_shown = |character: &char| !is_deceptive(*character) || character.is_whitespace();
+    let is_shown = |character: &char| !unsafe_for_terminal(*character) || character.is_whitespace();
     let text: String = text.chars().filter(is_shown).collect();
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     while line.contains("\u{fffd}\u{fffd}") {

@@ -217,7 +217,7 @@ fn a_level_that_does_not_exist_is_refused() {
 /// Promise: nothing that a server puts into a name reaches a terminal as a command, in no form of log and
 /// status; as JSON it comes through whole.
 #[test]
-fn a_hostile_name_is_shown_harmless() {
+fn a_hostile_name_is_shown_escaped() {
     const NAME: &str = "a\u{1b}[2J\u{1b}]0;x\u{7}\r\nINFO forged\u{202e}fdp.exe\0\u{9b}1m\u{2028}\u{200b}";
     let bench = Bench::new();
     let mut job = Job::new("70", "doc70").succeeds_after(Duration::ZERO);

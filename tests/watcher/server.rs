@@ -56,7 +56,7 @@ fn four_paths_and_nothing_else() {
     let ended = running.stop();
     assert_eq!(ended.code, Some(0));
     assert!(ended.events("server.listening")[0]["address"] == address.to_string(), "{}", ended.stdout);
-    let about_server = ended.lines.iter().filter(|line| line["target"] == "feishu_export_watcher::server");
+    let about_server = ended.lines.iter().filter(|line| line["target"] == "feishu_export_watcher::http");
     assert_eq!(about_server.count(), 1, "no request is worth a line: {}", ended.stdout);
 }
 

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use feishu_export_watcher::domain::{Availability, TicketRecord, TicketState, WallTime};
 
-use crate::log::columns::{cut, width};
 use crate::status_output::columns::{GAP, write_padded};
 use crate::status_output::style::{self, Ink};
 use crate::status_output::{Report, cells, closing};
-use crate::words::grouped;
+use feishu_export_watcher::domain::words::grouped;
+use feishu_export_watcher::log::columns::{cut, width};
 
 /// Columns of the longest state.
 const STATE: usize = 9;

@@ -10,8 +10,8 @@ use feishu_export_watcher::domain::{Credentials, WallTime, WatchList};
 use feishu_export_watcher::feishu::Connection;
 
 use crate::args::CheckArguments;
-use crate::log::harmless::harmless;
 use crate::{complain_of_stdout, config_file, exit};
+use feishu_export_watcher::domain::escape;
 
 /// Checks; returns the exit code.
 pub(crate) fn check(arguments: CheckArguments) -> u8 {
@@ -62,7 +62,7 @@ fn made(path: &Path) -> String {
 }
 
 fn print_paths(config: &Config, out: &mut impl Write) -> io::Result<()> {
-    let mut row = |text: String| writeln!(out, "{}", harmless(&text));
+    let mut row = |text: String| writeln!(out, "{}", escape(&text));
     row(format!("configuration  {}", config.path.display()))?;
     row(format!("state file     {}", made(&config.state.path)))?;
     if let Some(file) = &config.log.file {
@@ -86,7 +86,7 @@ fn print_apps(
     connections: &[Connection],
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let mut row = |text: String| writeln!(out, "{}", harmless(&text));
+    let mut row = |text: String| writeln!(out, "{}", escape(&text));
     let connections = connections.iter().map(Some).chain(iter::repeat(None));
     for (app, connection) in config.apps.iter().zip(connections) {
         let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;

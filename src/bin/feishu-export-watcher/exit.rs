@@ -66,7 +66,7 @@ pub(crate) const fn of_store(error: &StoreError) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use feishu_export_watcher::engine::Counts;
+    use feishu_export_watcher::domain::Counts;
 
     use super::*;
 

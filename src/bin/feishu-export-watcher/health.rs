@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 
 use crate::args::HealthArguments;
-use crate::{complain, config_file, exit, server, tell};
+use crate::{complain, config_file, exit, tell};
 
 /// Everything together may take this long.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -73,7 +73,7 @@ pub(crate) fn health(arguments: HealthArguments) -> u8 {
     match ask(&config, path) {
         Ok(Answer { status: StatusCode::OK, text, .. }) => {
             // Who does not want to hear it has the exit code.
-            let _ = write!(io::stdout(), "{}", crate::log::harmless::harmless_but(&text, &['\n']));
+            let _ = write!(io::stdout(), "{}", feishu_export_watcher::domain::escape_except(&text, &['\n']));
             exit::FINE
         }
         Ok(answer) => {
@@ -149,7 +149,7 @@ async fn exchange(address: SocketAddr, path: &'static str) -> Result<Answer, Hea
 
 async fn read(from: SocketAddr, response: Response<Incoming>) -> Result<Answer, HealthError> {
     let status = response.status();
-    if response.headers().get(SERVER).is_none_or(|name| name != server::NAME) {
+    if response.headers().get(SERVER).is_none_or(|name| name != feishu_export_watcher::http::NAME) {
         return Err(HealthError::Stranger(from));
     }
     // The status says it all, even if the text is too long or breaks off.

@@ -13,23 +13,19 @@ mod explain;
 #[cfg(test)]
 mod generated;
 mod health;
-mod log;
-mod notify;
 mod progress;
 mod retry;
 mod run;
-mod server;
 mod signals;
 mod status;
 mod status_output;
 mod terminal;
-mod words;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use feishu_export_watcher::domain::with_causes;
+use feishu_export_watcher::domain::{escape_except, with_causes};
 
 use crate::args::{Arguments, Command};
 
@@ -61,5 +57,5 @@ fn complain_of_stdout(error: &io::Error) -> u8 {
 /// A line on stderr. What the terminal could take for more than text is taken out; if nobody can be told,
 /// the exit code still says it.
 fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", log::harmless::harmless_but(text, &['\n']));
+    let _ = writeln!(io::stderr(), "{}", escape_except(text, &['\n']));
 }

@@ -8,11 +8,11 @@ use feishu_export_watcher::engine::{AppView, Snapshot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
-use crate::log::Suspend;
-use crate::log::columns::cut;
-use crate::log::harmless::harmless;
 use crate::terminal::Screen;
-use crate::words::{self, grouped, span};
+use feishu_export_watcher::domain::escape;
+use feishu_export_watcher::domain::words::{self, grouped, span};
+use feishu_export_watcher::log::Suspend;
+use feishu_export_watcher::log::columns::cut;
 
 /// Redrawn at most this often.
 const EVERY: Duration = Duration::from_millis(200);
@@ -102,7 +102,7 @@ fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
     }
     match worst(snapshot) {
         Some((app, trouble)) if snapshot.apps.len() > 1 => {
-            let name = harmless(app.name.as_str());
+            let name = escape(app.name.as_str());
             text + &format!("; {name} {}", words::trouble(trouble, now, None))
         }
         Some((_, trouble)) => text + &format!("; {}", words::trouble(trouble, now, None)),
@@ -137,12 +137,12 @@ fn sweep(app: &AppView, snapshot: &Snapshot) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use feishu_export_watcher::domain::Counts;
     use feishu_export_watcher::domain::{
         AppCondition, AppName, BudgetKey, Endpoint, ErrorKind, PauseReason, RateLimit,
     };
-    use feishu_export_watcher::engine::Counts;
 
-    use crate::log::columns::width;
+    use feishu_export_watcher::log::columns::width;
 
     use super::*;
 

@@ -7,10 +7,10 @@ use feishu_export_watcher::domain::TicketRecord;
 use feishu_export_watcher::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
 
 use crate::args::RetryArguments;
-use crate::log::harmless::harmless;
 use crate::status::refuse_config;
-use crate::words::grouped;
 use crate::{complain, config_file, exit, tell};
+use feishu_export_watcher::domain::escape;
+use feishu_export_watcher::domain::words::grouped;
 
 /// Tickets that are named one by one; the rest is counted.
 const SHOWN: usize = 20;
@@ -84,9 +84,9 @@ fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
         count => format!("{} tickets {will} be polled again:\n", grouped(count)),
     };
     for ticket in tickets.iter().take(SHOWN) {
-        let label = ticket.label.as_deref().map(|label| format!("  {}", harmless(label))).unwrap_or_default();
+        let label = ticket.label.as_deref().map(|label| format!("  {}", escape(label))).unwrap_or_default();
         let key = &ticket.key;
-        let (app, id) = (harmless(key.app.as_str()), harmless(key.ticket.as_str()));
+        let (app, id) = (escape(key.app.as_str()), escape(key.ticket.as_str()));
         // A text takes whatever is written to it.
         let _ = writeln!(text, "  {app}  {id}  {}{label}", what_became_of(ticket));
     }

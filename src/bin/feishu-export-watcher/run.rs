@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{ConfigArgument, RunArguments};
 use crate::batch::print_batch;
-use crate::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
-use crate::notify::Notifier;
 use crate::progress::Progress;
-use crate::server::Server;
 use crate::signals::Signals;
 use crate::terminal::Screen;
-use crate::words::{grouped, trouble_and_hint};
-use crate::{complain, config_file, exit, log, status_output, tell};
+use crate::{complain, config_file, exit, status_output, tell};
+use feishu_export_watcher::domain::words::{grouped, trouble_and_hint};
+use feishu_export_watcher::http::Server;
+use feishu_export_watcher::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
+use feishu_export_watcher::service::Notifier;
 
 /// Lines that are still on their way at the end may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -200,7 +200,7 @@ fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogEr
     let state = config.state.clone();
     let file = config.log.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
     let setup = LogSetup::of_process(format, directives, file).map_err(LogError::Thread)?;
-    log::init(setup)
+    feishu_export_watcher::log::init(setup)
 }
 
 /// The last words of a batch, for people.
@@ -233,7 +233,7 @@ fn name_tickets(outcome: &Outcome, config: &Path) {
     let report = status_output::Report {
         tickets: &outcome.named,
         omitted: (outcome.unsuccessful() + outcome.doubtful).saturating_sub(outcome.named.len()),
-        summary: outcome.listed.into(),
+        summary: outcome.listed,
         apps: &[],
         is_watched: false,
         now: WallTime::now(),

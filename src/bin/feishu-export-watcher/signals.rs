@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit;
-use crate::log::LogHandle;
-use crate::notify::Notifier;
+use feishu_export_watcher::log::LogHandle;
+use feishu_export_watcher::service::Notifier;
 
 /// The signals the program listens to, from the moment they are installed.
 pub(crate) struct Signals {

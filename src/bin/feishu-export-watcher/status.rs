@@ -59,7 +59,7 @@ fn refuse(error: &StatusError) -> u8 {
 }
 
 fn print(report: &mut StatusReport, arguments: &StatusArguments) -> io::Result<()> {
-    let (now, screen, summary) = (WallTime::now(), Screen::of_stdout(), report.summary().into());
+    let (now, screen, summary) = (WallTime::now(), Screen::of_stdout(), report.summary());
     if arguments.format == Format::Table {
         sort_by_attention(&mut report.tickets, now);
     }

@@ -3,13 +3,13 @@
 
 use super::Engine;
 use crate::crash_points::CrashPoint;
-use crate::domain::{AppName, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
+use crate::domain::{AppName, Counts, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
 use crate::engine::announce::Announcer;
 use crate::engine::now::Now;
 use crate::engine::reconcile::{Change, Comparison};
 use crate::engine::report::{self, ListChanges};
 use crate::engine::step;
-use crate::engine::tickets::{Counts, Slot, TicketIndex};
+use crate::engine::tickets::{Slot, TicketIndex};
 use crate::feishu::ExportApi;
 use crate::store::Store;
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use feishu_export_watcher::domain::answers::{CODES, JOB_STATUSES};
 use feishu_export_watcher::domain::{ErrorKind, PauseReason, TicketState, near_miss};
 
-use crate::log::harmless::harmless;
+use feishu_export_watcher::domain::escape;
 
 /// Characters of a word that are shown.
 const SHOWN_MAX: usize = 40;
@@ -68,7 +68,7 @@ fn one_of(words: &[Cow<'_, str>]) -> String {
 fn shown(word: &str) -> String {
     let kept: String = word.chars().take(SHOWN_MAX).collect();
     let more = if kept.len() < word.len() { "…" } else { "" };
-    format!("\"{}{more}\"", harmless(&kept))
+    format!("\"{}{more}\"", escape(&kept))
 }
 
 #[cfg(test)]

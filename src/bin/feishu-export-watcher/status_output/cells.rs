@@ -8,8 +8,8 @@ use feishu_export_watcher::domain::{AppName, Availability, Failure, TicketRecord
 use super::Report;
 use super::attention::born_at;
 use super::relative::{ago, relative};
-use crate::log::harmless::harmless;
-use crate::words::span;
+use feishu_export_watcher::domain::escape;
+use feishu_export_watcher::domain::words::span;
 
 /// What a ticket's cells depend on besides the ticket.
 #[derive(Clone, Copy)]
@@ -28,13 +28,13 @@ impl<'a> From<&Report<'a>> for Surroundings<'a> {
 /// The user's word for it, else the file's name, else the document.
 pub(crate) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
     let file = ticket.artefact.as_deref().and_then(|file| file.file_name.as_deref());
-    harmless(ticket.label.as_deref().or(file).unwrap_or(ticket.token.as_str()))
+    escape(ticket.label.as_deref().or(file).unwrap_or(ticket.token.as_str()))
 }
 
 /// The file token, else what went wrong.
 pub(crate) fn result(ticket: &TicketRecord) -> Cow<'_, str> {
     match (&ticket.artefact, &ticket.error) {
-        (Some(file), _) => harmless(&file.file_token),
+        (Some(file), _) => escape(&file.file_token),
         (None, Some(failure)) => trouble(failure),
         (None, None) => Cow::Borrowed("-"),
     }

@@ -4,16 +4,16 @@
 use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
+use feishu_export_watcher::domain::Counts;
 use feishu_export_watcher::domain::{
     Availability, ErrorKind, MAY_BE_GONE_HINT, TicketRecord, TicketState, WallTime,
 };
-use feishu_export_watcher::engine::Counts;
 
+use super::Report;
 use super::columns::{GAP, width, write_padded};
 use super::style::{self, Ink};
-use super::{Report, Summary};
-use crate::log::harmless::harmless;
-use crate::words::{self, grouped};
+use feishu_export_watcher::domain::escape;
+use feishu_export_watcher::domain::words::{self, grouped};
 
 /// What to do about a ticket that was given up.
 const TIMED_OUT: (&str, &str) = ("timed_out", "export again, or split the document");
@@ -70,7 +70,7 @@ fn may_be_gone(ticket: &TicketRecord, now: WallTime) -> bool {
 
 /// Every app that was asked for, and their sum if they are several.
 pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
-    let names: Vec<_> = report.apps.iter().map(|app| harmless(app.name.as_str())).collect();
+    let names: Vec<_> = report.apps.iter().map(|app| escape(app.name.as_str())).collect();
     let widest = names.iter().map(|name| width(name)).max().unwrap_or_default();
     for (name, app) in names.iter().zip(report.apps) {
         write_padded(out, name, ink.of(style::HEAD), widest + GAP)?;
@@ -78,7 +78,7 @@ pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>, ink: Ink) ->
     }
     if report.apps.len() > 1 {
         let sum: Counts = report.apps.iter().map(|app| app.counts).sum();
-        writeln!(out, "{:indent$}{}", "", Summary::from(sum), indent = widest + GAP)?;
+        writeln!(out, "{:indent$}{}", "", sum, indent = widest + GAP)?;
     }
     let pending = report.apps.iter().any(|app| app.counts.of(TicketState::Pending) > 0);
     if pending && !report.is_watched {
@@ -96,7 +96,7 @@ fn print_app(
     taken: usize,
     ink: Ink,
 ) -> io::Result<()> {
-    let counts = Summary::from(app.counts).to_string();
+    let counts = app.counts.to_string();
     let mut taken = taken + width(&counts);
     write!(out, "{counts}")?;
     if app.is_configured == Some(false) {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-pub(super) use crate::log::columns::{cut, width};
+pub(super) use feishu_export_watcher::log::columns::{cut, width};
 
 /// Space between two columns.
 pub(crate) const GAP: usize = 2;
@@ -23,7 +23,7 @@ mod tests {
 
     use super::super::fixtures::odd_text;
     use super::*;
-    use crate::log::harmless::harmless;
+    use feishu_export_watcher::domain::escape;
 
     fn cut_to(text: &str, columns: usize) -> String {
         cut(text.into(), columns).into_owned()
@@ -59,7 +59,7 @@ mod tests {
         /// Promise: whatever a text holds, what is left of it fits and is where it began.
         #[test]
         fn what_is_cut_fits(text in odd_text(), columns in 1_usize..40) {
-            let text = harmless(&text);
+            let text = escape(&text);
             let left = cut(text.clone(), columns);
             prop_assert!(left.width() <= columns, "{left}");
             let is_whole = left == text;

@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::Report;
-use super::view::{ErrorView, TicketView, Time};
-use crate::log::harmless::harmless_but;
+use feishu_export_watcher::domain::escape_except;
+use feishu_export_watcher::http::{ErrorView, TicketView, Time};
 
 const COLUMNS: [&str; 25] = [
     "app",
@@ -106,7 +106,7 @@ fn optional(cell: Option<&str>) -> Cow<'_, str> {
 /// A cell of text: no formula, no escape sequence, quoted where it must be.
 fn text(cell: &str) -> Cow<'_, str> {
     // Tabs and line ends are a matter of quoting, not of deceit.
-    let mut cell = without_formulas(harmless_but(cell, &['\t', '\r', '\n']));
+    let mut cell = without_formulas(escape_except(cell, &['\t', '\r', '\n']));
     // `;` and tabs part cells, too, where a spreadsheet is not told otherwise.
     if cell.contains(['"', ',', ';', '\t', '\r', '\n']) {
         cell = Cow::Owned(format!("\"{}\"", cell.replace('"', "\"\"")));
@@ -231,7 +231,7 @@ mod tests {
             let [header, row] = <[_; 2]>::try_from(rows(&printed, b',')).unwrap();
             prop_assert_eq!((header.len(), row.len()), (COLUMNS.len(), COLUMNS.len()));
             for (cell, text) in [(&row[3], &label), (&row[6], &name)] {
-                let plain = |text: &str| harmless_but(text, &['\t', '\r', '\n']).replace('\'', "");
+                let plain = |text: &str| escape_except(text, &['\t', '\r', '\n']).replace('\'', "");
                 prop_assert_eq!(plain(cell), plain(text));
             }
             for delimiter in *b",;\t" {

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{
-    AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, PauseEnd,
-    PauseReason, RateLimit, TicketId, TicketKey, TicketRecord, TicketState, Trouble, WallTime, WatchEntry,
+    AppCondition, AppName, Artefact, BudgetKey, Counts, DocumentToken, Endpoint, ErrorKind, Failure,
+    PauseEnd, PauseReason, RateLimit, TicketId, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
+    WatchEntry,
 };
-use feishu_export_watcher::engine::{AppView, Counts};
+use feishu_export_watcher::engine::AppView;
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::{Report, Summary};
+use super::Report;
 use crate::terminal::Screen;
 
 /// 2026-11-22 10:00 UTC.
@@ -167,6 +168,6 @@ pub(super) fn odd_text() -> impl Strategy<Value = String> {
 }
 
 /// Counts over the tickets.
-pub(super) fn summary(tickets: &[TicketRecord]) -> Summary {
-    tickets.iter().map(|ticket| ticket.state).collect::<Counts>().into()
+pub(super) fn summary(tickets: &[TicketRecord]) -> Counts {
+    tickets.iter().map(|ticket| ticket.state).collect()
 }

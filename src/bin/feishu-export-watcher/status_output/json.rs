@@ -2,63 +2,15 @@
 
 use std::io::{self, Write};
 
-use feishu_export_watcher::domain::{TicketRecord, WallTime, is_deceptive};
-use serde::Serialize;
-use serde_json::ser::Formatter;
+use feishu_export_watcher::AppReport;
+use feishu_export_watcher::domain::{AppCondition, TicketState};
+use feishu_export_watcher::http::{AppStatus, Document, write_ticket};
 
-use super::apps::AppStatus;
-use super::view::{TicketView, Time};
-use super::{Report, Summary};
-use crate::log::harmless::push_json_escape;
-
-/// The number that changes if a script would have to.
-const SCHEMA: u32 = 1;
-
-#[derive(Serialize)]
-struct Head<'a> {
-    schema: u32,
-    generated_at: Time,
-    summary: Summary,
-    apps: &'a [AppStatus],
-}
-
-/// One object with everything, written as its tickets come along.
-pub(crate) struct Document<W> {
-    out: W,
-    is_empty: bool,
-}
-
-impl<W: Write> Document<W> {
-    /// Writes what stands before the tickets.
-    pub(crate) fn begin(mut out: W, now: WallTime, summary: Summary, apps: &[AppStatus]) -> io::Result<Self> {
-        let head = Head { schema: SCHEMA, generated_at: Time(now), summary, apps };
-        let mut text = Vec::new();
-        write_value(&mut text, &head)?;
-        // The object stays open for the tickets.
-        text.pop();
-        text.extend_from_slice(b",\"tickets\":[");
-        out.write_all(&text)?;
-        Ok(Self { out, is_empty: true })
-    }
-
-    /// Writes one more ticket.
-    pub(crate) fn ticket(&mut self, ticket: &TicketRecord) -> io::Result<()> {
-        if !std::mem::take(&mut self.is_empty) {
-            self.out.write_all(b",")?;
-        }
-        write_value(&mut self.out, &TicketView::from(ticket))
-    }
-
-    /// Ends the object with a newline, and hands back what it was written to.
-    pub(crate) fn end(mut self) -> io::Result<W> {
-        self.out.write_all(b"]}\n")?;
-        Ok(self.out)
-    }
-}
+use super::Report;
 
 /// Prints one object, and a newline.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    let apps: Vec<_> = report.apps.iter().map(|app| AppStatus::from_report(app, report.is_watched)).collect();
+    let apps: Vec<_> = report.apps.iter().map(|app| app_status(app, report.is_watched)).collect();
     let mut document = Document::begin(out, report.now, report.summary, &apps)?;
     report.tickets.iter().try_for_each(|ticket| document.ticket(ticket))?;
     document.end().map(drop)
@@ -67,37 +19,24 @@ pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()>
 /// Prints a ticket a line.
 pub(super) fn print_lines(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     report.tickets.iter().try_for_each(|ticket| {
-        write_value(out, &TicketView::from(ticket))?;
+        write_ticket(out, ticket)?;
         out.write_all(b"\n")
     })
 }
 
-fn write_value(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    Ok(value.serialize(&mut serde_json::Serializer::with_formatter(out, Harmless))?)
-}
-
-/// Compact JSON in which a terminal finds nothing to obey.
-struct Harmless;
-
-impl Formatter for Harmless {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some((at, character)) = rest.char_indices().find(|(_, character)| is_deceptive(*character))
-        {
-            let mut escape = String::with_capacity(12);
-            push_json_escape(&mut escape, character);
-            out.write_all(&rest.as_bytes()[..at])?;
-            out.write_all(escape.as_bytes())?;
-            rest = &rest[at + character.len_utf8()..];
-        }
-        out.write_all(rest.as_bytes())
-    }
+/// What the state file says of an app.
+fn app_status(app: &AppReport, is_watched: bool) -> AppStatus {
+    let condition = app.trouble.as_ref().map_or(AppCondition::Active, |trouble| trouble.condition);
+    let pending = app.counts.of(TicketState::Pending);
+    AppStatus::new(app.name.as_str(), is_watched.then_some(condition), app.trouble.as_ref(), pending)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{self, NOW};
     use super::super::{Format, print};
+    use feishu_export_watcher::domain::{TicketRecord, unsafe_for_terminal};
+
     use super::*;
 
     fn printed(format: Format, tickets: &[TicketRecord]) -> String {
@@ -144,7 +83,7 @@ mod tests {
     #[test]
     fn apps_stand_before_the_tickets() {
         let apps: Vec<_> = fixtures::apps().iter().map(AppStatus::from).collect();
-        let summary = Summary { pending: 7, ..Summary::default() };
+        let summary = [(TicketState::Pending, 7)].into_iter().collect();
         let document = Document::begin(Vec::new(), NOW, summary, &apps).unwrap();
         assert_eq!(
             String::from_utf8(document.end().unwrap()).unwrap(),
@@ -186,7 +125,7 @@ mod tests {
         let label = "\u{1b}[2J\u{7f}\u{9b}\u{2028}\u{e0041}\\ \"";
         ticket.label = Some(label.into());
         let line = printed(Format::Jsonl, &[ticket]);
-        assert!(!line.trim_end().contains(is_deceptive));
+        assert!(!line.trim_end().contains(unsafe_for_terminal));
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["label"], label);
     }

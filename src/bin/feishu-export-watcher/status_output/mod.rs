@@ -1,11 +1,9 @@
-//! What `status` prints: tickets and apps for people and as JSON, or tickets as JSON lines or CSV for programs. The
-//! server shows the same JSON, with more of the apps, as a [`Document`].
+//! What `status` prints: tickets and apps for people and as JSON, or tickets as JSON lines or CSV for programs.
 //!
 //! Which tickets, and in which order, is the caller's choice; for people there is [`sort_by_attention`]. Rows are written as they are formed, so
 //! that a hundred thousand tickets need no second copy in memory. A reader that goes away early shows
 //! as an `io::Error` like any other; the caller knows what that means to it.
 
-mod apps;
 mod attention;
 pub(crate) mod cells;
 pub(crate) mod closing;
@@ -14,9 +12,7 @@ mod csv;
 mod json;
 mod relative;
 pub(crate) mod style;
-mod summary;
 mod table;
-mod view;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -25,15 +21,12 @@ use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::{TicketRecord, WallTime};
+use feishu_export_watcher::domain::{Counts, TicketRecord, WallTime};
 use jiff::tz::TimeZone;
 
 use crate::terminal::Screen;
 
-pub(crate) use apps::AppStatus;
 pub(crate) use attention::sort_by_attention;
-pub(crate) use json::Document;
-pub(crate) use summary::Summary;
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,7 +48,7 @@ pub(crate) struct Report<'a> {
     /// How many more were asked for.
     pub(crate) omitted: usize,
     /// Counts over all tickets, shown or not.
-    pub(crate) summary: Summary,
+    pub(crate) summary: Counts,
     /// The apps that were asked for, by name.
     pub(crate) apps: &'a [AppReport],
     /// Whether a watcher runs, so that what is said of times to come will happen.

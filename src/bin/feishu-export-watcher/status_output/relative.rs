@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use feishu_export_watcher::domain::WallTime;
 
-use crate::words::span;
+use feishu_export_watcher::domain::words::span;
 
 /// How far away a moment is, and on which side of now.
 pub(super) fn relative(moment: WallTime, now: WallTime) -> String {

@@ -11,7 +11,7 @@ use super::cells::{self, Surroundings};
 use super::columns::{GAP, cut, width, write_padded};
 use super::style::{self, Ink};
 use super::{Report, closing};
-use crate::log::harmless::harmless;
+use feishu_export_watcher::domain::escape;
 
 /// Columns of the screen that a name may take at most …
 const NAME_MAX: usize = 32;
@@ -67,8 +67,8 @@ fn print_tickets(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Res
 fn row<'a>(ticket: &'a TicketRecord, surroundings: Surroundings<'_>) -> Row<'a> {
     [
         Cow::Borrowed(ticket.state.as_str()),
-        harmless(ticket.key.ticket.as_str()),
-        harmless(ticket.key.app.as_str()),
+        escape(ticket.key.ticket.as_str()),
+        escape(ticket.key.app.as_str()),
         cut(cells::name(ticket), NAME_MAX),
         Cow::Owned(surroundings.age(ticket)),
         Cow::Owned(ticket.polls.to_string()),
@@ -155,13 +155,14 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use feishu_export_watcher::AppReport;
-    use feishu_export_watcher::domain::{AppName, PauseReason, is_deceptive};
+    use feishu_export_watcher::domain::{AppName, PauseReason, unsafe_for_terminal};
     use proptest::prelude::*;
 
     use super::super::fixtures::{self, app_reports, odd_text, tickets};
-    use super::super::{Format, Summary, print};
+    use super::super::{Format, print};
     use super::*;
     use crate::terminal::Screen;
+    use feishu_export_watcher::domain::Counts;
 
     fn printed(report: &Report<'_>) -> String {
         let mut out = Vec::new();
@@ -254,7 +255,7 @@ pending    7000000000000000003  default  doxcnCCCC
         assert!(printed(&none).starts_with("0 of 4 tickets match\n\ndefault"), "{}", printed(&none));
         let all = Report { apps: &apps, ..fixtures::report(&tickets) };
         assert!(!printed(&all).contains(" match"));
-        let nothing = Report { summary: Summary::default(), ..none };
+        let nothing = Report { summary: Counts::default(), ..none };
         assert_eq!(printed(&nothing), "no tickets\n");
     }
 
@@ -289,7 +290,7 @@ pending    7000000000000000003  default  doxcnCCCC
             let tickets = [completed, pending];
             let text = printed(&Report { apps: &apps, ..fixtures::report(&tickets) });
             prop_assert_eq!(text.lines().count(), 7);
-            prop_assert!(!text.replace('\n', "").contains(is_deceptive));
+            prop_assert!(!text.replace('\n', "").contains(unsafe_for_terminal));
             let before_when = |line: usize, when: &str| {
                 let line = text.lines().nth(line).unwrap();
                 width(line.strip_suffix(when).unwrap_or_default())

@@ -1,0 +1,310 @@
+//! How things stand right now, as gauges that are set before each scrape from the engine's view, the log's queues and
+//! the time. A gauge of an app that has nothing to say is left out.
+
+use crate::domain::{AppCondition, PauseReason, TicketState, Trouble};
+use crate::engine::{AppView, METRICS_NAMESPACE, Now, Snapshot};
+use prometheus::{Gauge, GaugeVec, Opts, Registry};
+use tokio::time::Instant;
+
+/// A sink of the log, and how many lines wait for it.
+type Waiting = (&'static str, usize);
+
+type OfEngine = fn(&Snapshot, Now) -> f64;
+
+/// Name, help and value.
+const OF_ENGINE: [(&str, &str, OfEngine); 4] = [
+    (
+        "loop_last_turn_timestamp_seconds",
+        "When the main loop last took a turn, which it does every second at least; 0 before the first one.",
+        |view, now| view.turned_at.map_or(0.0, |at| timestamp(at, now)),
+    ),
+    (
+        "state_last_answer_timestamp_seconds",
+        "When the state file's writer, asked every second, last showed that it does not hang; 0 before the \
+         first time.",
+        |view, now| view.store_answered_at.map_or(0.0, |at| timestamp(at, now)),
+    ),
+    ("state_failing", "1 while the state file can't be written.", |view, _| flag(view.state_failing)),
+    (
+        "verdicts_unannounced",
+        "Verdicts that are not yet both in the state file and safely in the log.",
+        |view, _| number(view.unannounced),
+    ),
+];
+
+/// None where there is nothing to show.
+type OfApp = fn(&AppView, Now) -> Option<f64>;
+
+/// Name, help and value.
+const OF_APP: [(&str, &str, OfApp); 7] = [
+    (
+        "budget_left_requests",
+        "Polls that the app may send right now; apps with the same host and app id share, and show, one budget.",
+        |app, _| Some(number(app.budget_left)),
+    ),
+    ("budget_limit_requests", "Requests that the app's rate_limit allows within its time.", |app, _| {
+        Some(app.rate_limit.requests.get().into())
+    }),
+    (
+        "requests_this_month",
+        "Requests of this month, UTC, that count against the platform's quota, of all apps with this budget.",
+        |app, _| Some(app.requests_this_month as f64),
+    ),
+    (
+        "oldest_overdue_seconds",
+        "For how long the app's ticket has been due that is next in line; 0 if none is. A pause does not stop it.",
+        |app, now| Some(overdue(app, now)),
+    ),
+    ("app_degraded", "1 while requests of the app fail one after the other.", |app, _| {
+        Some(flag(app.condition() == AppCondition::Degraded))
+    }),
+    ("app_pause_until_timestamp_seconds", "When the app's pause ends, where that is known.", |app, _| {
+        Some(app.trouble.as_ref()?.until?.as_millis() as f64 / 1000.0)
+    }),
+    (
+        "token_end_timestamp_seconds",
+        "When the app's access token ends; none for one that others keep fresh. An app without anything to poll \
+         renews none.",
+        |app, now| Some(timestamp(app.token_ends_at?, now)),
+    ),
+];
+
+/// The gauges in the registry.
+pub(super) struct Gauges {
+    of_engine: Vec<(Gauge, OfEngine)>,
+    of_app: Vec<(GaugeVec, OfApp)>,
+    paused: GaugeVec,
+    tickets: GaugeVec,
+    log_lines: GaugeVec,
+}
+
+impl Gauges {
+    /// Registers them all.
+    ///
+    /// # Errors
+    /// Two metrics have one name: a defect of this program.
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let one = |(name, help, value)| {
+            let gauge = Gauge::with_opts(opts(name, help))?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok((gauge, value))
+        };
+        let each = |name, help, labels| each(registry, name, help, labels);
+        let of_app = |(name, help, value)| Ok((each(name, help, &["app"])?, value));
+        Ok(Self {
+            of_engine: OF_ENGINE.into_iter().map(one).collect::<prometheus::Result<_>>()?,
+            of_app: OF_APP.into_iter().map(of_app).collect::<prometheus::Result<_>>()?,
+            paused: each(
+                "app_paused",
+                "1 while the app's tickets are not polled for this reason.",
+                &["app", "reason"],
+            )?,
+            tickets: each(
+                "tickets",
+                "Tickets in the state file, listed or not, by state.",
+                &["app", "state"],
+            )?,
+            log_lines: each(
+                "log_lines_waiting",
+                "Lines of the log that are not written yet, by sink.",
+                &["sink"],
+            )?,
+        })
+    }
+
+    /// Sets them to how things stand. One scrape is made at a time, so none shows half of it.
+    pub(super) fn set(&self, view: &Snapshot, log: &[Waiting], now: Now) {
+        for (gauge, value) in &self.of_engine {
+            gauge.set(value(view, now));
+        }
+        for (gauges, value) in &self.of_app {
+            gauges.reset();
+            for (app, value) in view.apps.iter().filter_map(|app| Some((app, value(app, now)?))) {
+                gauges.with_label_values(&[app.name.as_str()]).set(value);
+            }
+        }
+        for app in &view.apps {
+            let pause = app.trouble.as_ref().and_then(Trouble::pause);
+            for reason in PauseReason::ALL {
+                let gauge = self.paused.with_label_values(&[app.name.as_str(), reason.as_str()]);
+                gauge.set(flag(pause == Some(reason)));
+            }
+            for state in TicketState::ALL {
+                let gauge = self.tickets.with_label_values(&[app.name.as_str(), state.as_str()]);
+                gauge.set(number(app.known.of(state)));
+            }
+        }
+        for (sink, lines) in log {
+            self.log_lines.with_label_values(&[sink]).set(number(*lines));
+        }
+    }
+}
+
+/// Registers a gauge with labels.
+fn each(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+    let gauges = GaugeVec::new(opts(name, help), labels)?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace(METRICS_NAMESPACE)
+}
+
+fn overdue(app: &AppView, now: Now) -> f64 {
+    app.next_due.map_or(0.0, |due| now.at.saturating_duration_since(due).as_secs_f64())
+}
+
+/// A moment of the monotonic clock in seconds since the epoch.
+fn timestamp(at: Instant, now: Now) -> f64 {
+    let wall = now.wall + at.saturating_duration_since(now.at);
+    (wall - now.at.saturating_duration_since(at)).as_millis() as f64 / 1000.0
+}
+
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::domain::Counts;
+    use crate::domain::{AppName, BudgetKey, Endpoint, RateLimit, WallTime};
+    use prometheus::TextEncoder;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// 2026-11-22T10:00:00Z
+    const WALL: WallTime = WallTime::from_millis(1_795_341_600_000);
+
+    fn app(now: Now) -> AppView {
+        AppView {
+            name: AppName::new("default"),
+            pending: 2,
+            known: [TicketState::Pending, TicketState::Pending, TicketState::Removed].into_iter().collect(),
+            next_due: Some(now.at + 3 * SECOND),
+            token_ends_at: Some(now.at + 100 * SECOND),
+            trouble: None,
+            budget: BudgetKey::from("b"),
+            rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: 60 * SECOND },
+            budget_left: 7,
+            requests_this_month: 1204,
+        }
+    }
+
+    fn now() -> Now {
+        Now { at: Instant::now() + 1000 * SECOND, wall: WALL }
+    }
+
+    fn shown(view: &Snapshot, now: Now) -> String {
+        let registry = Registry::new();
+        let gauges = Gauges::new(&registry).unwrap();
+        gauges.set(view, &[("stdout", 0), ("file", 12)], now);
+        TextEncoder::new().encode_to_string(&registry.gather()).unwrap().replace("feishu_export_watcher_", "")
+    }
+
+    fn has(text: &str, lines: &[&str]) {
+        for line in lines {
+            assert!(text.lines().any(|found| found == *line), "no {line} in\n{text}");
+        }
+    }
+
+    /// Promise: before the first turn a heartbeat is 0, and no app is shown.
+    #[test]
+    fn nothing_is_made_up_before_the_first_turn() {
+        let text = shown(&Snapshot::default(), now());
+        has(
+            &text,
+            &[
+                "loop_last_turn_timestamp_seconds 0",
+                "state_last_answer_timestamp_seconds 0",
+                "state_failing 0",
+                "verdicts_unannounced 0",
+                "log_lines_waiting{sink=\"file\"} 12",
+            ],
+        );
+        assert!(!text.contains("app"), "{text}");
+    }
+
+    /// Promise: moments are shown by the wall clock, ages by the monotonic one.
+    #[test]
+    fn an_app_at_work_is_shown() {
+        let now = now();
+        let mut view = Snapshot {
+            apps: vec![app(now)],
+            turned_at: Some(now.at - SECOND / 2),
+            store_answered_at: Some(now.at - 30 * SECOND),
+            unannounced: 3,
+            state_failing: true,
+            ..Snapshot::default()
+        };
+        let text = shown(&view, now);
+        has(
+            &text,
+            &[
+                "loop_last_turn_timestamp_seconds 1795341599.5",
+                "state_last_answer_timestamp_seconds 1795341570",
+                "state_failing 1",
+                "verdicts_unannounced 3",
+                "tickets{app=\"default\",state=\"pending\"} 2",
+                "tickets{app=\"default\",state=\"removed\"} 1",
+                "tickets{app=\"default\",state=\"failed\"} 0",
+                "oldest_overdue_seconds{app=\"default\"} 0",
+                "token_end_timestamp_seconds{app=\"default\"} 1795341700",
+                "budget_left_requests{app=\"default\"} 7",
+                "budget_limit_requests{app=\"default\"} 100",
+                "requests_this_month{app=\"default\"} 1204",
+                "app_degraded{app=\"default\"} 0",
+            ],
+        );
+        assert!(!text.contains("pause_until"), "{text}");
+        assert_eq!(text.matches("app_paused{").count(), PauseReason::ALL.len());
+        assert!(!text.lines().any(|line| line.starts_with("app_paused{") && line.ends_with('1')), "{text}");
+        view.apps[0].next_due = Some(now.at - 90 * SECOND);
+        has(&shown(&view, now), &["oldest_overdue_seconds{app=\"default\"} 90"]);
+    }
+
+    /// Promise: a pause shows by its reason alone, and its end only where that is known.
+    #[test]
+    fn a_pause_is_shown_by_its_reason() {
+        let now = now();
+        let pause =
+            |reason, until| Some(Trouble::from_pause(Endpoint::Query, reason, WALL, until, WALL + SECOND));
+        let of = |app| Snapshot { apps: vec![app], ..Snapshot::default() };
+        let limited =
+            AppView { trouble: pause(PauseReason::RateLimited, Some(WALL + 60 * SECOND)), ..app(now) };
+        let text = shown(&of(limited), now);
+        has(
+            &text,
+            &[
+                "app_paused{app=\"default\",reason=\"rate_limited\"} 1",
+                "app_paused{app=\"default\",reason=\"scope_missing\"} 0",
+                "app_pause_until_timestamp_seconds{app=\"default\"} 1795341660",
+            ],
+        );
+        let broken = AppView {
+            trouble: pause(PauseReason::ScopeMissing, None),
+            known: Counts::default(),
+            next_due: None,
+            token_ends_at: None,
+            ..app(now)
+        };
+        let text = shown(&of(broken), now);
+        has(
+            &text,
+            &[
+                "app_paused{app=\"default\",reason=\"rate_limited\"} 0",
+                "app_paused{app=\"default\",reason=\"scope_missing\"} 1",
+                "oldest_overdue_seconds{app=\"default\"} 0",
+            ],
+        );
+        assert!(!text.contains("pause_until") && !text.contains("token_end"), "{text}");
+    }
+}

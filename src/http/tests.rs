@@ -1,0 +1,115 @@
+//! The server by itself: an engine that is only a snapshot, and a state file without tickets.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::store::{SqliteStore, Store as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::*;
+use crate::log::{self, Format, LogSetup};
+
+/// A log that nobody reads.
+fn log() -> LogHandle {
+    let setup = LogSetup {
+        format: Format::Json,
+        directives: "info".to_owned(),
+        file: None,
+        stdout: Box::new(io::sink()),
+        stderr: Box::new(io::sink()),
+        zone: jiff::tz::TimeZone::UTC,
+    };
+    log::build(setup).unwrap().1
+}
+
+struct Bench {
+    address: SocketAddr,
+    view: watch::Sender<Snapshot>,
+    stop: CancellationToken,
+    store: SqliteStore,
+    _serving: AbortOnDropHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("state.db")).unwrap();
+        store.load().await.unwrap();
+        let (view, seen) = watch::channel(Snapshot::default());
+        let stop = CancellationToken::new();
+        let meters = Meters::new().unwrap();
+        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), &meters, log()).await.unwrap();
+        let address = server.listener.local_addr().unwrap();
+        let serving = server.start(seen, store.reader(), stop.clone());
+        Self { address, view, stop, store, _serving: serving, _folder: folder }
+    }
+
+    /// The status code and the body.
+    async fn get(&self, path: &str) -> (u16, String) {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Shows an engine whose loop last moved, and whose writer last answered, so many seconds ago.
+    fn moved(&self, seconds: u64) {
+        let at = Instant::now().checked_sub(Duration::from_secs(seconds));
+        self.view.send_replace(Snapshot { turned_at: at, store_answered_at: at, ..Snapshot::default() });
+    }
+}
+
+/// Promise 8: what the engine shows decides: a loop that last moved long ago is dead, by whatever it was held
+/// up, and alive again once it moves.
+#[tokio::test]
+async fn health_follows_the_loop() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.get("/livez").await, (200, "the state file has been loading for 0 s\n".to_owned()));
+    assert_eq!(bench.get("/readyz").await.0, 503);
+    bench.moved(14);
+    assert_eq!(bench.get("/livez").await, (503, "the main loop last moved 14 s ago\n".to_owned()));
+    assert_eq!(bench.get("/readyz").await, (503, "the main loop last moved 14 s ago\n".to_owned()));
+    bench.moved(0);
+    assert_eq!(bench.get("/livez").await, (200, "the main loop last moved 0 s ago\n".to_owned()));
+    bench.stop.cancel();
+    assert_eq!(bench.get("/readyz").await, (503, "the watcher is stopping\n".to_owned()));
+    assert_eq!(bench.get("/livez").await.0, 200);
+}
+
+/// Promise: a state file that can't be read is said, with when to ask again; health does not need it.
+#[tokio::test]
+async fn a_state_file_that_cannot_be_read_is_said() {
+    let bench = Bench::new().await;
+    let (status, body) = bench.get("/status").await;
+    assert_eq!(status, 200);
+    assert!(body.contains(r#""pending":0"#) && body.ends_with("\"apps\":[],\"tickets\":[]}\n"), "{body}");
+    std::fs::rename(bench.store.path(), bench.store.path().with_extension("aside")).unwrap();
+    let (status, body) = bench.get("/status").await;
+    assert!(status == 503 && body.contains("failed to open the state file"), "{status} {body}");
+    assert_eq!(bench.get("/livez").await.0, 200);
+}
+
+/// Promise: a scrape needs neither a loop that moves nor a state file that is open, and shows how they stand.
+#[tokio::test]
+async fn a_scrape_needs_neither_loop_nor_state_file() {
+    let bench = Bench::new().await;
+    let of = |body: &str, name: &str| -> f64 {
+        let found = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.unwrap_or_else(|| panic!("no {name} in\n{body}")).parse().unwrap()
+    };
+    let turned = "feishu_export_watcher_loop_last_turn_timestamp_seconds";
+    let (status, body) = bench.get("/metrics").await;
+    assert_eq!((status, of(&body, turned)), (200, 0.0));
+    bench.moved(100);
+    bench.store.clone().close().await;
+    let (status, body) = bench.get("/metrics").await;
+    assert_eq!(status, 200);
+    let age = of(&body, "process_start_time_seconds") - of(&body, turned);
+    assert!(age > 0.0 && age < 200.0, "turned 100 s ago, began since: {age}");
+}

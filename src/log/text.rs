@@ -1,0 +1,290 @@
+//! The form for people at a terminal: time of day, level, event, message, then the fields. A verdict is one row: time
+//! of day, outcome, label or document, and the file token or the reason; the rest is for JSON and `status`.
+
+use std::borrow::Cow;
+
+use jiff::tz::TimeZone;
+use tracing::Level;
+
+use super::columns::{cut, width};
+use super::record::{Class, Record, Value};
+use crate::domain::escape;
+
+/// How text lines look.
+pub(super) struct TextForm {
+    /// Whether the terminal shows colours and wants them.
+    pub(super) colour: bool,
+    /// Columns of the terminal, to which a verdict's label is cut; none where lines may have any length.
+    pub(super) columns: Option<usize>,
+    /// Whose time of day.
+    pub(super) zone: TimeZone,
+}
+
+/// Columns of the longest outcome, "completed" or "timed out".
+const OUTCOME: usize = 9;
+
+/// Columns that a label or a document's token is given …
+const NAME: usize = 31;
+
+/// … and what it is left at least.
+const NAME_MIN: usize = 8;
+
+const BOLD: &str = "\u{1b}[1m";
+const DIM: &str = "\u{1b}[2m";
+const RED: &str = "\u{1b}[31m";
+const GREEN: &str = "\u{1b}[32m";
+const YELLOW: &str = "\u{1b}[33m";
+const BLUE: &str = "\u{1b}[34m";
+const PLAIN: &str = "\u{1b}[0m";
+
+impl TextForm {
+    /// The record as a line, newline included.
+    pub(super) fn line(&self, record: &Record) -> String {
+        if record.class() == Class::Verdict {
+            return self.verdict(record);
+        }
+        let mut line = String::with_capacity(256);
+        let time = record.at.to_zoned_datetime(self.zone.clone()).time();
+        self.push(&mut line, DIM, &format!("{time:.3}"));
+        line.push(' ');
+        self.push(&mut line, colour_of(record.level), &format!("{:<5}", record.level.as_str()));
+        line.push(' ');
+        self.push(&mut line, BOLD, &escape(record.event.as_deref().unwrap_or(record.target)));
+        if let Some(message) = record.message.as_deref().filter(|message| !message.is_empty()) {
+            line.push_str("  ");
+            line.push_str(&escape(message));
+        }
+        let mut gap = "  ";
+        for (name, value) in &record.fields {
+            line.push_str(gap);
+            self.push(&mut line, DIM, &format!("{}=", escape(name)));
+            line.push_str(&shown(value));
+            gap = " ";
+        }
+        line.push('\n');
+        line
+    }
+
+    fn verdict(&self, record: &Record) -> String {
+        let mut line = String::with_capacity(128);
+        let time = record.at.to_zoned_datetime(self.zone.clone()).time();
+        let time = time.strftime("%H:%M:%S").to_string();
+        let state = record.text("state").unwrap_or_default();
+        let name = record.text("label").or(record.text("token")).unwrap_or_default();
+        let result = result_of(record, state);
+        self.push(&mut line, DIM, &time);
+        line.push(' ');
+        let outcome = escape(state).replace('_', " ");
+        self.push(&mut line, colour_of_verdict(record.level, state), &format!("{outcome:<OUTCOME$}"));
+        let taken = time.len() + 1 + OUTCOME + 2 + 2 + width(&result);
+        let room = self.columns.map_or(NAME, |columns| columns.saturating_sub(taken).clamp(NAME_MIN, NAME));
+        let name = escape(name);
+        let name = if self.columns.is_some() { cut(name, room) } else { name };
+        let padding = room.saturating_sub(width(&name));
+        line.extend(["  ", &*name, &" ".repeat(padding), "  ", &*result, "\n"]);
+        line
+    }
+
+    fn push(&self, line: &mut String, style: &str, text: &str) {
+        if self.colour {
+            line.extend([style, text, PLAIN]);
+        } else {
+            line.push_str(text);
+        }
+    }
+}
+
+const fn colour_of(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => RED,
+        Level::WARN => YELLOW,
+        Level::INFO => GREEN,
+        Level::DEBUG => BLUE,
+        Level::TRACE => DIM,
+    }
+}
+
+/// The file token, else why there is none.
+fn result_of(record: &Record, state: &str) -> String {
+    let result = match (state, record.text("file_token"), record.text("error.kind")) {
+        ("completed", Some(token), _) if record.level == Level::WARN => format!("{token}, may be gone"),
+        ("completed", token, _) => token.unwrap_or_default().to_owned(),
+        ("removed", ..) => "left the watch list".to_owned(),
+        ("timed_out", ..) => "no result within give_up_after".to_owned(),
+        (_, _, Some(kind)) => match record.text("error.code").filter(|code| *code != "0") {
+            Some(number) => format!("{kind} ({number})"),
+            None => record
+                .text("error.job_status")
+                .map_or_else(|| kind.to_owned(), |number| format!("{kind} ({number})")),
+        },
+        (_, _, None) => String::new(),
+    };
+    escape(&result).into_owned()
+}
+
+fn colour_of_verdict(level: Level, state: &str) -> &'static str {
+    match state {
+        "completed" => colour_of(level),
+        "removed" => DIM,
+        _ => RED,
+    }
+}
+
+/// A value as it stands behind `key=`: quoted where it would not be seen where it ends.
+fn shown(value: &Value) -> Cow<'_, str> {
+    let text = match value {
+        Value::Plain(text) => return Cow::Borrowed(text),
+        Value::Text(text) => text,
+    };
+    let unclear = |character: char| character.is_whitespace() || matches!(character, '"' | '=');
+    if !text.is_empty() && !text.contains(unclear) {
+        return escape(text);
+    }
+    let quotable = text.replace('\\', "\\\\").replace('"', "\\\"");
+    Cow::Owned(format!("\"{}\"", escape(&quotable)))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::event::VERDICT_TARGET;
+    use crate::domain::unsafe_for_terminal;
+
+    fn record(message: &str, value: &str) -> Record {
+        Record {
+            at: Timestamp::from_millisecond(1_795_312_800_005).unwrap(),
+            level: Level::INFO,
+            target: "feishu_export_watcher::report",
+            message: Some(message.to_owned()),
+            event: Some("app.resumed".to_owned()),
+            fields: vec![("label", Value::Text(value.to_owned())), ("polls", Value::Plain("3".to_owned()))],
+        }
+    }
+
+    fn plain() -> TextForm {
+        TextForm { colour: false, columns: None, zone: TimeZone::fixed(jiff::tz::offset(8)) }
+    }
+
+    #[test]
+    fn reads_from_left_to_right() {
+        assert_eq!(
+            plain().line(&record("the export is ready", "weekly \"report\"")),
+            "10:00:00.005 INFO  app.resumed  the export is ready  \
+             label=\"weekly \\\"report\\\"\" polls=3\n"
+        );
+        let mut bare = record("", "");
+        (bare.event, bare.fields) = (None, Vec::new());
+        assert_eq!(plain().line(&bare), "10:00:00.005 INFO  feishu_export_watcher::report\n");
+    }
+
+    #[test]
+    fn values_are_quoted_where_they_need_it() {
+        for (value, as_shown) in [
+            ("abc", "abc"),
+            ("", "\"\""),
+            ("周报", "周报"),
+            ("a=b", "\"a=b\""),
+            ("a\u{1b}[0m", "a\\u{1b}[0m"),
+        ] {
+            assert_eq!(shown(&Value::Text(value.to_owned())), as_shown);
+        }
+    }
+
+    #[test]
+    fn colours_surround_and_never_leak() {
+        let coloured = TextForm { colour: true, ..plain() }.line(&record("\u{1b}[5mblink", "x"));
+        assert!(coloured.starts_with("\u{1b}[2m10:00:00.005\u{1b}[0m \u{1b}[32mINFO "));
+        assert!(!coloured.contains("\u{1b}[5m"));
+    }
+
+    fn verdict(level: Level, fields: &[(&'static str, &str)]) -> Record {
+        let text = |(name, value): &(&'static str, &str)| (*name, Value::Text((*value).to_owned()));
+        Record {
+            level,
+            target: VERDICT_TARGET,
+            fields: fields.iter().map(text).collect(),
+            ..record("ticket 1 completed: file token b", "x")
+        }
+    }
+
+    fn on_terminal(record: &Record) -> String {
+        let line = TextForm { columns: Some(80), ..plain() }.line(record);
+        assert!(width(line.trim_end()) <= 80, "{line}");
+        line
+    }
+
+    const DOCUMENT: &str = "docbcZVGtv1papC6jAVGiyabcef";
+    const FILE: &str = "boxcnxe5OdjlAkNgSNdsJvabcef";
+
+    /// Promise: on eighty columns a verdict is one row, with a file token that can be copied whole.
+    #[test]
+    fn a_verdict_is_one_row() {
+        let completed = [("token", DOCUMENT), ("state", "completed"), ("file_token", FILE)];
+        let label = [&completed[..], &[("label", "weekly report")]].concat();
+        let long = "报".repeat(40);
+        let long = [&completed[..], &[("label", &long)]].concat();
+        let failed = |more: &[(&'static str, &'static str)]| {
+            [&[("token", DOCUMENT), ("state", "failed"), ("error.kind", "document_too_large")], more].concat()
+        };
+        const INFO: Level = Level::INFO;
+        const WARN: Level = Level::WARN;
+        for (level, fields, row) in [
+            (INFO, &completed[..], "completed  docbcZVGtv1papC6jAVGiyabcef      boxcnxe5OdjlAkNgSNdsJvabcef"),
+            (INFO, &label, "completed  weekly report                    boxcnxe5OdjlAkNgSNdsJvabcef"),
+            (INFO, &long, "completed  报报报报报报报报报报报报报报报…  boxcnxe5OdjlAkNgSNdsJvabcef"),
+            (WARN, &completed, "completed  docbcZVGtv1papC6j…  boxcnxe5OdjlAkNgSNdsJvabcef, may be gone"),
+            (
+                INFO,
+                &failed(&[("error.code", "0"), ("error.job_status", "107")]),
+                "failed     docbcZVGtv1papC6jAVGiyabcef      document_too_large (107)",
+            ),
+            (
+                INFO,
+                &failed(&[("error.code", "1069902")]),
+                "failed     docbcZVGtv1papC6jAVGiyabcef     document_too_large (1069902)",
+            ),
+            (
+                INFO,
+                &[("token", DOCUMENT), ("state", "timed_out")],
+                "timed out  docbcZVGtv1papC6jAVGiyabcef   no result within give_up_after",
+            ),
+            (
+                INFO,
+                &[("token", DOCUMENT), ("state", "removed")],
+                "removed    docbcZVGtv1papC6jAVGiyabcef      left the watch list",
+            ),
+        ] {
+            assert_eq!(on_terminal(&verdict(level, fields)), format!("10:00:00 {row}\n"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_verdict_is_one_escaped_row(label in any::<String>(), token in any::<String>()) {
+            let fields = [("label", &*label), ("state", "completed"), ("file_token", &*token)];
+            let line = TextForm { columns: Some(80), ..plain() }.line(&verdict(Level::INFO, &fields));
+            prop_assert!(!line.strip_suffix('\n').unwrap().contains(unsafe_for_terminal));
+        }
+
+        #[test]
+        fn a_line_holds_no_character_that_deceives(message in any::<String>(), value in any::<String>()) {
+            let line = plain().line(&record(&message, &value));
+            prop_assert!(!line.strip_suffix('\n').unwrap().contains(unsafe_for_terminal));
+        }
+
+        /// Promise: no value looks as if it ended early and another field followed.
+        #[test]
+        fn a_value_ends_where_it_seems_to(value in "[a= \t\"\\\\]*|\\PC*") {
+            let value = shown(&Value::Text(value)).into_owned();
+            let Some(quoted) = value.strip_prefix('"') else {
+                prop_assert!(!value.is_empty() && !value.contains([' ', '=', '"']), "{}", value);
+                return Ok(());
+            };
+            let plain = quoted.replace("\\\\", "").replace("\\\"", "");
+            prop_assert_eq!(plain.find('"').map(|end| end + 1), Some(plain.len()), "{}", value);
+        }
+    }
+}

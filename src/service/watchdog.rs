@@ -1,0 +1,99 @@
+//! When the service manager's watchdog may be told that all is well: only what the engine showed counts.
+
+use std::time::Duration;
+
+use crate::engine::Snapshot;
+use tokio::time::Instant;
+
+/// The engine shows life once a second, and on a busy machine a little later. A watchdog that waits for
+/// less bites a healthy program.
+const SHORTEST: Duration = Duration::from_millis(2500);
+
+/// Told so many times within the time that the manager grants: one may be late.
+const TIMES: u32 = 3;
+
+/// What is known of the last `WATCHDOG=1`, to decide on the next.
+#[derive(Debug)]
+pub(super) struct Watchdog {
+    every: Duration,
+    last: Option<Told>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    at: Instant,
+    turned_at: Instant,
+    store_answered_at: Instant,
+}
+
+impl Watchdog {
+    /// For a manager that acts after `limit` without a word.
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { every: limit / TIMES, last: None }
+    }
+
+    /// Whether a limit is too short for a program that shows life once a second.
+    pub(super) fn is_too_short(limit: Duration) -> bool {
+        limit < SHORTEST
+    }
+
+    /// Whether it is time and the engine has earned it: since the last word its loop has taken a turn, and
+    /// the state file's writer has answered. If so, the next word must be earned anew. No clock alone can
+    /// bring this about.
+    pub(super) fn is_earned(&mut self, seen: &Snapshot, now: Instant) -> bool {
+        let (Some(turned_at), Some(store_answered_at)) = (seen.turned_at, seen.store_answered_at) else {
+            return false;
+        };
+        let earned = self.last.is_none_or(|last| {
+            let due = now.saturating_duration_since(last.at) >= self.every;
+            due && turned_at > last.turned_at && store_answered_at > last.store_answered_at
+        });
+        if earned {
+            self.last = Some(Told { at: now, turned_at, store_answered_at });
+        }
+        earned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn seen(turned_at: Instant, store_answered_at: Instant) -> Snapshot {
+        Snapshot {
+            turned_at: Some(turned_at),
+            store_answered_at: Some(store_answered_at),
+            ..Snapshot::default()
+        }
+    }
+
+    /// Promise 8: neither half alone earns it, nor does time.
+    #[test]
+    fn loop_and_writer_must_both_have_moved() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(6 * SECOND);
+        assert!(!watchdog.is_earned(&Snapshot::default(), start));
+        assert!(watchdog.is_earned(&seen(start, start), start));
+        let later = start + 10 * SECOND;
+        for (turned_at, answered_at) in [(start, start), (later, start), (start, later)] {
+            assert!(!watchdog.is_earned(&seen(turned_at, answered_at), later));
+        }
+        assert!(watchdog.is_earned(&seen(later, later), later));
+        assert!(!watchdog.is_earned(&seen(later, later), later + 10 * SECOND), "each word is earned anew");
+    }
+
+    #[test]
+    fn told_three_times_within_the_limit() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(6 * SECOND);
+        let told: Vec<u32> = (0..=60u32)
+            .filter(|tenth| {
+                let now = start + *tenth * SECOND / 10;
+                watchdog.is_earned(&seen(now, now), now)
+            })
+            .collect();
+        assert_eq!(told, [0, 20, 40, 60]);
+    }
+}
