@@ -97,7 +97,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Both.
+    /// Every endpoint, in the order of the enum.
     pub const ALL: [Self; 2] = [Self::Query, Self::Token];
 
     /// The name in the state file.

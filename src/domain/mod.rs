@@ -16,6 +16,7 @@ mod log_directives;
 mod month;
 mod near_miss;
 mod pause;
+mod per_endpoint;
 mod secret_text;
 mod ticket;
 mod trouble;
@@ -37,6 +38,7 @@ pub use log_directives::parse_directives;
 pub use month::Month;
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
+pub use per_endpoint::PerEndpoint;
 pub use secret_text::{SecretFault, SecretPurpose, secret_text};
 pub use ticket::{
     Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, ExportRequest, Progress, TicketId, TicketKey, TicketRecord,
