@@ -157,6 +157,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             None => report::app_resumed(&app.app.name, endpoint.as_str(), &over),
             Some(pause) => {
                 app.meters.paused(pause.reason);
+                app.note_pause(endpoint, &Detail::default());
                 report::app_paused(&app.app.name, endpoint.as_str(), &pause, &Detail::default());
             }
         }
