@@ -109,6 +109,15 @@ impl Endpoint {
         }
     }
 
+    /// Whether its requests count against the platform's monthly quota.
+    #[must_use]
+    pub const fn counts_against_quota(self) -> bool {
+        match self {
+            Self::Query => true,
+            Self::Token => false,
+        }
+    }
+
     /// The endpoint of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {

@@ -20,18 +20,17 @@ const FETCH_AGAIN: Duration = Duration::from_secs(1);
 const FETCH_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// An app's access token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Access {
     held: Option<Held>,
     /// Counts tokens, so that a late answer can be told from one that concerns the token in use.
     generation: u64,
-    fetching: bool,
     /// A token was refused and no answer was accepted since: the next refusal is the app's fault.
     on_trial: bool,
     /// The token that was dropped last: the endpoint may hand it out again.
     dropped: Option<AccessToken>,
     failures: u32,
-    refusal_told: bool,
+    refusal_reported: bool,
     not_before: Option<Instant>,
 }
 
@@ -54,21 +53,6 @@ pub(super) enum Refusal {
 }
 
 impl Access {
-    /// No token yet.
-    #[must_use]
-    pub(super) const fn new() -> Self {
-        Self {
-            held: None,
-            generation: 0,
-            fetching: false,
-            on_trial: false,
-            dropped: None,
-            failures: 0,
-            refusal_told: false,
-            not_before: None,
-        }
-    }
-
     /// The token to use at `now`, and its generation.
     #[must_use]
     pub(super) fn usable(&self, now: Instant) -> Option<(&AccessToken, u64)> {
@@ -82,26 +66,17 @@ impl Access {
         self.held.as_ref()?.ends_at
     }
 
-    /// When a fetch is wanted; none while one is under way.
+    /// When a fetch is wanted.
     #[must_use]
-    pub(super) fn fetch_due(&self, now: Instant) -> Option<Instant> {
-        if self.fetching {
-            return None;
-        }
+    pub(super) fn fetch_due(&self, now: Instant) -> Instant {
         let wanted = self.held.as_ref().map_or(now, |held| held.renew_at);
-        Some(self.not_before.map_or(wanted, |earliest| wanted.max(earliest)))
-    }
-
-    /// A fetch was started.
-    pub(super) fn fetch_started(&mut self) {
-        self.fetching = true;
+        self.not_before.map_or(wanted, |earliest| wanted.max(earliest))
     }
 
     /// A fetch that was sent at `sent` brought a token. Says whether it is another one than before.
     pub(super) fn granted(&mut self, grant: Grant, sent: Instant, now: Instant) -> bool {
-        self.fetching = false;
         self.failures = 0;
-        self.refusal_told = false;
+        self.refusal_reported = false;
         self.not_before = None;
         let same = self.held.as_ref().is_some_and(|held| held.token.is_same(&grant.token));
         if !same {
@@ -125,12 +100,11 @@ impl Access {
     /// A renewal was refused while the token in use still works. Says whether that is news since the last
     /// token was granted.
     pub(super) fn refusal_is_news(&mut self) -> bool {
-        !std::mem::replace(&mut self.refusal_told, true)
+        !std::mem::replace(&mut self.refusal_reported, true)
     }
 
     /// A fetch brought nothing. The token in use stays good until it ends.
     pub(super) fn fetch_failed(&mut self, now: Instant) {
-        self.fetching = false;
         let wait = FETCH_AGAIN.saturating_mul(1 << self.failures.min(8)).min(FETCH_AGAIN_MAX);
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + wait);
@@ -138,7 +112,6 @@ impl Access {
 
     /// A fetch failed by the app's fault; when to try again is decided by the app's pause.
     pub(super) fn fetch_refused(&mut self) {
-        self.fetching = false;
         self.not_before = None;
     }
 
@@ -193,25 +166,17 @@ mod tests {
     fn renewed_five_minutes_before_the_end_or_at_half_life() {
         let start = Instant::now();
         for (life, renew) in [(7200, 6900), (600, 300), (60, 30), (1, 0)] {
-            let mut access = Access::new();
+            let mut access = Access::default();
             access.granted(grant("t-1", Some(life)), start, start + SECOND / 10);
-            let due = access.fetch_due(start).unwrap();
+            let due = access.fetch_due(start);
             assert_eq!((due - start).as_secs(), renew, "life {life}");
             assert!(access.usable(start + SECOND * u32::try_from(life).unwrap()).is_none());
         }
     }
 
     #[test]
-    fn one_fetch_at_a_time() {
-        let (start, mut access) = (Instant::now(), Access::new());
-        assert_eq!(access.fetch_due(start), Some(start));
-        access.fetch_started();
-        assert_eq!(access.fetch_due(start), None);
-    }
-
-    #[test]
     fn evicted_once_then_the_apps_fault() {
-        let (start, mut access) = (Instant::now(), Access::new());
+        let (start, mut access) = (Instant::now(), Access::default());
         access.granted(grant("t-1", Some(7200)), start, start);
         let (_, first) = access.usable(start).unwrap();
         assert_eq!(access.refused(first), Refusal::Evicted);
@@ -229,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_accepted_answer_ends_the_trial() {
-        let (start, mut access) = (Instant::now(), Access::new());
+        let (start, mut access) = (Instant::now(), Access::default());
         access.granted(grant("t-1", None), start, start);
         access.refused(1);
         access.granted(grant("t-2", None), start, start);
@@ -245,29 +210,28 @@ mod tests {
 
     #[test]
     fn a_failed_fetch_leaves_the_old_token_in_use() {
-        let (start, mut access) = (Instant::now(), Access::new());
+        let (start, mut access) = (Instant::now(), Access::default());
         access.granted(grant("t-1", Some(7200)), start, start);
         let late = start + 7000 * SECOND;
-        access.fetch_started();
         access.fetch_failed(late);
         assert!(access.usable(late).is_some());
-        assert_eq!(access.fetch_due(late), Some(late + SECOND));
+        assert_eq!(access.fetch_due(late), late + SECOND);
         access.fetch_failed(late);
-        assert_eq!(access.fetch_due(late), Some(late + 2 * SECOND));
+        assert_eq!(access.fetch_due(late), late + 2 * SECOND);
         for _ in 0..20 {
             access.fetch_failed(late);
         }
-        assert_eq!(access.fetch_due(late), Some(late + FETCH_AGAIN_MAX));
+        assert_eq!(access.fetch_due(late), late + FETCH_AGAIN_MAX);
     }
 
     #[test]
     fn a_ready_made_token_is_read_again_and_keeps_its_generation_while_unchanged() {
-        let (start, mut access) = (Instant::now(), Access::new());
+        let (start, mut access) = (Instant::now(), Access::default());
         assert!(access.granted(grant("u-1", None), start, start));
-        assert_eq!(access.fetch_due(start), Some(start + READ_AGAIN));
+        assert_eq!(access.fetch_due(start), start + READ_AGAIN);
         assert!(!access.granted(grant("u-1", None), start, start));
         assert!(access.granted(grant("u-2", None), start, start));
         access.read_again(start);
-        assert_eq!(access.fetch_due(start), Some(start));
+        assert_eq!(access.fetch_due(start), start);
     }
 }

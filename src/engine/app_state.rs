@@ -1,34 +1,19 @@
-//! What the engine knows of one app besides its tickets: queues, pauses, access token, health, clock.
+//! What the engine knows of one app besides its tickets: endpoints, access token, line, health, clock.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::access::Access;
+use super::active_clock::ActiveClock;
 use super::gate::{Gate, Pause};
+use super::health::Health;
 use super::meters::AppMeters;
-use super::now::Now;
-use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{
-    App, AppCondition, Credentials, Endpoint, ErrorKind, PauseEnd, TicketState, Trouble, WallTime,
-};
-use crate::feishu::Detail;
-use crate::schedule::Queue;
-
-/// So many failing polls in a row …
-const OUTAGE: u32 = 5;
-
-/// … over at least this long are an outage: a handful of sick tickets among sound ones is none.
-const OUTAGE_AFTER: Duration = Duration::from_secs(30);
+use super::waiting_line::WaitingLine;
+use crate::domain::{App, Credentials, Endpoint, PauseEnd, PerEndpoint, Trouble, WallTime};
 
 /// Polls in flight at most during an outage: enough to notice its end, no more load than that.
 const OUTAGE_IN_FLIGHT: usize = 4;
-
-/// So many are shown as the app's trouble.
-const TROUBLE: u32 = 2;
-
-/// A server that has never answered is reported sooner: most likely the address is wrong.
-const NEVER_REACHED: u32 = 2;
 
 /// An app and everything that changes about it.
 #[derive(Debug)]
@@ -37,62 +22,32 @@ pub(super) struct AppState {
     pub app: App,
     /// The place of its budget.
     pub budget: usize,
-    /// Tickets that wait, with the stamp that makes an entry void once it is outdated.
-    pub queue: Queue<(TicketIndex, u64)>,
-    /// Refused tickets that wait: they are polled when nothing in `queue` is due.
-    pub refused: Queue<(TicketIndex, u64)>,
+    /// Its endpoints.
+    pub endpoints: PerEndpoint<EndpointState>,
+    /// The access token.
+    pub access: Access,
+    /// Tickets that wait.
+    pub line: WaitingLine,
     /// Since when its tickets seem to belong to another app.
     pub suspected: Option<WallTime>,
     /// Sending of the last query that was answered properly.
     pub proper_sent: Option<Instant>,
-    /// Polls in flight.
-    pub in_flight: usize,
-    /// Whether the app's tickets may be polled.
-    pub gate: Gate,
-    /// Whether the token endpoint may be asked.
-    pub token_gate: Gate,
-    /// The access token.
-    pub access: Access,
+    /// Whether its calls are answered.
+    pub health: Health,
     /// Where it is noted what happens to it.
     pub meters: AppMeters,
     clock: ActiveClock,
-    failing: u32,
-    failing_since: Option<Instant>,
-    degraded: bool,
-    /// The last of the failing calls.
-    last_failure: Option<FailedCall>,
-    /// What the answer said that began the pause of each endpoint.
-    pause_messages: [Option<Box<str>>; Endpoint::ALL.len()],
-    /// Some request was answered in this life of the daemon.
-    reached: bool,
 }
 
-/// A ticket that waits in line. Of two that are due, the lesser one is polled first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct InLine {
-    /// It was refused: others go first.
-    pub refused: bool,
-    /// When it is due.
-    pub due: Instant,
-}
-
-/// A call that failed without saying anything about ticket or app.
-#[derive(Clone, Debug)]
-struct FailedCall {
-    endpoint: Endpoint,
-    kind: ErrorKind,
-    message: Option<Box<str>>,
-    /// When the run of failing calls began.
-    since: WallTime,
-}
-
-/// How a poll bears on the app's health.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HealthChange {
-    /// A run of failing polls begins.
-    Degraded,
-    /// It ended.
-    Recovered,
+/// An endpoint as one app meets it.
+#[derive(Debug, Default)]
+pub(super) struct EndpointState {
+    /// Whether it may be asked.
+    pub gate: Gate,
+    /// What the answer said that began the pause.
+    pub pause_message: Option<Box<str>>,
+    /// Requests in flight.
+    pub in_flight: usize,
 }
 
 impl AppState {
@@ -102,69 +57,43 @@ impl AppState {
         Self {
             app,
             budget,
-            queue: Queue::default(),
-            refused: Queue::default(),
+            endpoints: PerEndpoint::default(),
+            access: Access::default(),
+            line: WaitingLine::default(),
             suspected: None,
             proper_sent: None,
-            in_flight: 0,
-            gate: Gate::default(),
-            token_gate: Gate::default(),
-            access: Access::new(),
+            health: Health::default(),
             meters,
-            clock: ActiveClock { passed: Duration::ZERO, since: Some(now) },
-            failing: 0,
-            failing_since: None,
-            degraded: false,
-            last_failure: None,
-            pause_messages: Default::default(),
-            reached: false,
+            clock: ActiveClock::new(now),
         }
     }
 
-    /// Whether an access token costs a request.
+    /// Whether the app sends requests to the endpoint. A token that others keep fresh is read from where it lies.
     #[must_use]
-    pub(super) const fn fetches_tokens(&self) -> bool {
-        matches!(self.app.credentials, Credentials::AppSecret(_))
-    }
-
-    /// Whether the app sends requests to the endpoint at all.
-    pub(super) const fn asks(&self, endpoint: Endpoint) -> bool {
+    pub(super) const fn sends_to(&self, endpoint: Endpoint) -> bool {
         match endpoint {
             Endpoint::Query => true,
-            Endpoint::Token => self.fetches_tokens(),
+            Endpoint::Token => matches!(self.app.credentials, Credentials::AppSecret(_)),
         }
     }
 
-    /// The gate before the endpoint.
-    pub(super) const fn gate_of(&mut self, endpoint: Endpoint) -> &mut Gate {
-        match endpoint {
-            Endpoint::Query => &mut self.gate,
-            Endpoint::Token => &mut self.token_gate,
-        }
-    }
-
-    /// The next ticket in line. Void entries that came up are dropped.
-    pub(super) fn next_in_line(&mut self, tickets: &Tickets, now: Instant) -> Option<InLine> {
-        let waiting = first_of(&mut self.queue, tickets).map(|due| InLine { refused: false, due });
-        let refused = first_of(&mut self.refused, tickets).map(|due| InLine { refused: true, due });
-        match (waiting, refused) {
-            (Some(waiting), Some(refused)) if waiting.due > now && refused.due < waiting.due => Some(refused),
-            (waiting, refused) => waiting.or(refused),
-        }
-    }
-
-    /// Takes out what [`next_in_line`](Self::next_in_line) found.
-    pub(super) fn pop(&mut self, next: InLine) -> Option<(TicketIndex, u64)> {
-        let queue = if next.refused { &mut self.refused } else { &mut self.queue };
-        queue.pop().map(|(_, ticket)| ticket)
+    /// Whether one more request to the endpoint may be in flight, given how many polls may be at once.
+    #[must_use]
+    pub(super) fn has_room(&self, endpoint: Endpoint, polls: usize) -> bool {
+        let most = match endpoint {
+            Endpoint::Query if self.health.is_degraded() => polls.min(OUTAGE_IN_FLIGHT),
+            Endpoint::Query => polls,
+            Endpoint::Token => 1,
+        };
+        self.endpoints[endpoint].in_flight < most
     }
 
     /// The pauses that keep tickets from being polled. That no new access token is to be had does not, as long
     /// as the one in use is good.
     pub(super) fn pauses(&self, now: Instant) -> impl Iterator<Item = (Endpoint, &Pause)> {
-        let of_token = self.token_gate.pause().filter(|_| self.access.usable(now).is_none());
-        let query = self.gate.pause().map(|pause| (Endpoint::Query, pause));
-        query.into_iter().chain(of_token.map(|pause| (Endpoint::Token, pause)))
+        let has_token = self.access.usable(now).is_some();
+        let pauses = self.endpoints.iter().filter_map(|(endpoint, it)| Some((endpoint, it.gate.pause()?)));
+        pauses.filter(move |(endpoint, _)| *endpoint != Endpoint::Token || !has_token)
     }
 
     /// Whether polls wait for a person, or for the next month.
@@ -176,76 +105,17 @@ impl AppState {
     #[must_use]
     pub(super) fn trouble(&self, now: Instant) -> Option<Trouble> {
         if let Some((endpoint, pause)) = self.pauses(now).next() {
-            return Some(pause.view().trouble(endpoint, self.pause_messages[endpoint as usize].clone()));
+            return Some(pause.trouble(endpoint, self.endpoints[endpoint].pause_message.clone()));
         }
-        if let Some(since) = self.suspected.filter(|_| !self.degraded) {
-            return Some(Trouble::from_suspicion(since));
-        }
-        let FailedCall { endpoint, kind, message, since } = self.last_failure.clone()?;
-        let condition = if self.degraded { AppCondition::Degraded } else { AppCondition::Active };
-        let shows = self.degraded || self.failing >= TROUBLE;
-        shows.then(|| Trouble::from_calls(condition, endpoint, kind, since).with_message(message))
+        let suspected = self.suspected.filter(|_| !self.health.is_degraded());
+        suspected.map(Trouble::from_suspicion).or_else(|| self.health.trouble())
     }
 
-    /// The wall clock was set back: moments that people are shown follow.
+    /// The wall clock was set back: moments that people read follow.
     pub(super) fn clock_set_back(&mut self, by: Duration) {
-        self.gate.clock_set_back(by);
-        self.token_gate.clock_set_back(by);
+        self.endpoints.iter_mut().for_each(|(_, it)| it.gate.clock_set_back(by));
         self.suspected = self.suspected.map(|since| since - by);
-        if let Some(failure) = &mut self.last_failure {
-            failure.since = failure.since - by;
-        }
-    }
-
-    /// Notes the answer that began a pause of the endpoint.
-    pub(super) fn note_pause(&mut self, endpoint: Endpoint, detail: &Detail) {
-        self.pause_messages[endpoint as usize].clone_from(&detail.message);
-    }
-
-    /// How many polls may be in flight at once, given the configured number.
-    #[must_use]
-    pub(super) fn in_flight_max(&self, configured: usize) -> usize {
-        if self.is_degraded() { configured.min(OUTAGE_IN_FLIGHT) } else { configured }
-    }
-
-    /// Whether a run of failing polls is on.
-    #[must_use]
-    pub(super) const fn is_degraded(&self) -> bool {
-        self.degraded
-    }
-
-    /// A poll, or the fetch of a token, failed without saying anything about ticket or app.
-    pub(super) fn call_failed(
-        &mut self,
-        endpoint: Endpoint,
-        kind: ErrorKind,
-        detail: &Detail,
-        now: Now,
-    ) -> Option<HealthChange> {
-        self.failing = self.failing.saturating_add(1);
-        let begun = self.last_failure.take().map_or(now.wall, |failure| failure.since);
-        self.last_failure =
-            Some(FailedCall { endpoint, kind, message: detail.message.clone(), since: begun });
-        let since = *self.failing_since.get_or_insert(now.at);
-        let lasting = self.failing >= OUTAGE && now.at - since >= OUTAGE_AFTER;
-        let outage = lasting || (!self.reached && self.failing >= NEVER_REACHED);
-        let begins = outage && !self.degraded;
-        self.degraded |= outage;
-        begins.then_some(HealthChange::Degraded)
-    }
-
-    /// The server answered with something that can be understood.
-    pub(super) fn call_answered(&mut self) -> Option<HealthChange> {
-        self.reached = true;
-        self.failing = 0;
-        self.last_failure = None;
-        self.failing_since = None;
-        std::mem::take(&mut self.degraded).then_some(HealthChange::Recovered)
-    }
-
-    /// The token endpoint answered: the server is there, whatever becomes of the polls.
-    pub(super) fn reached(&mut self) {
-        self.reached = true;
+        self.health.clock_set_back(by);
     }
 
     /// How long the app has been at work, its pauses left out.
@@ -256,60 +126,34 @@ impl AppState {
 
     /// Lets the clock run or stand, as the gates say. Call after every change of a gate.
     pub(super) fn set_clock(&mut self, now: Instant) {
-        let has_token = self.token_gate.pause().is_none() || self.access.usable(now).is_some();
-        let runs = self.gate.pause().is_none() && has_token;
+        let runs = self.pauses(now).next().is_none();
         self.clock.set(runs, now);
-    }
-}
-
-/// When the first ticket of a queue is due.
-fn first_of(queue: &mut Queue<(TicketIndex, u64)>, tickets: &Tickets) -> Option<Instant> {
-    loop {
-        let (due, &(index, stamp)) = queue.peek()?;
-        let waits = tickets
-            .get(index)
-            .is_some_and(|slot| slot.stamp == stamp && slot.record.state == TicketState::Pending);
-        if waits {
-            return Some(due);
-        }
-        queue.pop();
-    }
-}
-
-/// A clock that stands while the app is paused.
-#[derive(Clone, Copy, Debug)]
-struct ActiveClock {
-    passed: Duration,
-    since: Option<Instant>,
-}
-
-impl ActiveClock {
-    fn read(&self, now: Instant) -> Duration {
-        self.passed + self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
-    }
-
-    fn set(&mut self, runs: bool, now: Instant) {
-        if runs != self.since.is_some() {
-            self.passed = self.read(now);
-            self.since = runs.then_some(now);
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::num::NonZeroU32;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    use super::*;
+    use crate::domain::{AppName, BaseUrl, RateLimit, SecretSource};
+    use crate::engine::meters::Meters;
 
     #[test]
-    fn the_clock_stands_in_a_pause() {
-        let start = Instant::now();
-        let mut clock = ActiveClock { passed: Duration::ZERO, since: Some(start) };
-        clock.set(false, start + SECOND);
-        clock.set(false, start + 2 * SECOND);
-        assert_eq!(clock.read(start + 3 * SECOND), SECOND);
-        clock.set(true, start + 10 * SECOND);
-        assert_eq!(clock.read(start + 12 * SECOND), 3 * SECOND);
+    fn one_fetch_at_a_time() {
+        let app = App {
+            name: AppName::new("default"),
+            base_url: BaseUrl::parse("https://open.feishu.cn").unwrap(),
+            app_id: "cli_a".into(),
+            credentials: Credentials::AppSecret(SecretSource::Env("SECRET".into())),
+            ca_file: None,
+            rate_limit: RateLimit { requests: NonZeroU32::MIN, per: Duration::from_secs(60) },
+        };
+        let meters = Meters::new().unwrap().of_app(&app.name);
+        let mut app = AppState::new(app, 0, meters, Instant::now());
+        assert!(app.has_room(Endpoint::Token, 32));
+        app.endpoints[Endpoint::Token].in_flight += 1;
+        assert!(!app.has_room(Endpoint::Token, 32));
+        assert!(app.has_room(Endpoint::Query, 32), "polls go on meanwhile");
     }
 }

@@ -6,11 +6,15 @@
 //! changes state, so nothing here is locked. What it does is counted and timed in `meters`.
 
 mod access;
+mod active_clock;
 mod announce;
+mod app_budget;
+mod app_signal;
 mod app_state;
 mod clock_step;
 mod event_loop;
 mod gate;
+mod health;
 #[cfg(feature = "hold-up")]
 mod hold_up;
 mod judging;
@@ -23,6 +27,7 @@ mod report;
 mod snapshot;
 mod step;
 mod tickets;
+mod waiting_line;
 
 pub use announce::Announcer;
 pub use event_loop::{Command, Controls, Settings, Setup, watch};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,6 +15,18 @@ pub struct Now {
     pub at: Instant,
     /// For what people and the state file are told. May jump.
     pub wall: WallTime,
+}
+
+impl Now {
+    /// So long after this moment.
+    pub(super) fn after(self, wait: Duration) -> Self {
+        Self { at: self.at + wait, wall: self.wall + wait }
+    }
+
+    /// The moment that is `at` on the monotonic clock; this one if that is past.
+    pub(super) fn later(self, at: Instant) -> Self {
+        Self { at, wall: self.wall + at.saturating_duration_since(self.at) }
+    }
 }
 
 /// Where the engine learns what time it is. The monotonic half is tokio's, so that a test can hold it.
@@ -51,7 +64,6 @@ impl fmt::Debug for Clock {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::time::Duration;
 
     use super::*;
 

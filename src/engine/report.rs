@@ -188,8 +188,8 @@ pub(super) fn poll_panicked(key: &TicketKey, cause: &str) {
 /// A pause began, or has a new reason.
 pub(super) fn app_paused(app: &AppName, endpoint: &str, pause: &Pause, detail: &Detail) {
     let (reason, hint) = (pause.reason, pause.reason.hint());
-    let probe = (reason.ended_by() != PauseEnd::Time).then_some(pause.next_wall);
-    let message = match pause.until {
+    let probe = (!pause.is_timed()).then_some(pause.next.wall);
+    let message = match pause.until() {
         Some(until) => format!("app {app} is paused until {until}: {}", reason.in_words()),
         None => format!("app {app} is paused: {}", reason.in_words()),
     };
@@ -200,7 +200,7 @@ pub(super) fn app_paused(app: &AppName, endpoint: &str, pause: &Pause, detail: &
                 app = app.as_str(),
                 endpoint,
                 reason = reason.as_str(),
-                until = text(pause.until),
+                until = text(pause.until()),
                 next_probe_at = text(probe),
                 error.code = detail.code,
                 error.http_status = detail.http_status,
@@ -226,7 +226,7 @@ pub(super) fn app_resumed(app: &AppName, endpoint: &str, pause: &Pause) {
         app = app.as_str(),
         endpoint,
         reason = reason.as_str(),
-        until = text(pause.until),
+        until = text(pause.until()),
         "app {app} is polled again ({reason} is over)"
     );
 }

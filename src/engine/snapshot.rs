@@ -2,9 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::domain::{
-    AppCondition, AppName, BudgetKey, Counts, Endpoint, PauseReason, RateLimit, Trouble, WallTime,
-};
+use crate::domain::{AppCondition, AppName, BudgetKey, Counts, RateLimit, Trouble};
 
 /// The engine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,26 +54,5 @@ impl AppView {
     #[must_use]
     pub fn condition(&self) -> AppCondition {
         self.trouble.as_ref().map_or(AppCondition::Active, |trouble| trouble.condition)
-    }
-}
-
-/// A pause of an app, or of one of its endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PauseView {
-    /// Why.
-    pub reason: PauseReason,
-    /// Since when.
-    pub since: WallTime,
-    /// When it ends, if that can be known.
-    pub until: Option<WallTime>,
-    /// When it ends by itself, or when it is next tried whether it is over.
-    pub next: WallTime,
-}
-
-impl PauseView {
-    /// The trouble that it is.
-    pub(super) fn trouble(self, endpoint: Endpoint, message: Option<Box<str>>) -> Trouble {
-        let Self { reason, since, until, next } = self;
-        Trouble::from_pause(endpoint, reason, since, until, next).with_message(message)
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct EndedPoll<'a> {
     /// How long the ticket has been watched since its first answer, this one included; pauses and the
     /// time the daemon was down left out.
     pub watched: Duration,
+    /// How long a running job is watched.
+    pub give_up_after: Duration,
     /// Whether a strange answer counts against the ticket.
     pub counts: bool,
     /// Whether the app is known to be the one that creates its jobs.
@@ -53,7 +55,7 @@ pub(super) enum Next {
 }
 
 /// Takes what a poll brought into the ticket and says when to ask again.
-pub(super) fn after_poll(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_up_after: Duration) -> Next {
+pub(super) fn after_poll(ticket: &mut TicketRecord, poll: &EndedPoll<'_>) -> Next {
     ticket.polls = ticket.polls.saturating_add(1);
     ticket.last_polled_at = Some(poll.sent);
     ticket.job_status = poll.answer.detail.job_status.or(ticket.job_status);
@@ -66,15 +68,13 @@ pub(super) fn after_poll(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_u
             finish(ticket, TicketState::Failed, Some(failure(*kind, poll.answer)), poll.now)
         }
         Verdict::Refused => refused(ticket, poll),
-        Verdict::Pending => running(ticket, poll, give_up_after),
-        Verdict::Unclear(kind) => unclear(ticket, *kind, poll, give_up_after),
-        Verdict::Strange(strange) if poll.counts => unclear(ticket, strange.kind(), poll, give_up_after),
-        Verdict::Strange(Strange::NoStatus) => {
-            wait_on(ticket, ErrorKind::MalformedAnswer, Pace::Usual, poll, give_up_after)
-        }
+        Verdict::Pending => running(ticket, poll),
+        Verdict::Unclear(kind) => unclear(ticket, *kind, poll),
+        Verdict::Strange(strange) if poll.counts => unclear(ticket, strange.kind(), poll),
+        Verdict::Strange(Strange::NoStatus) => wait_on(ticket, ErrorKind::MalformedAnswer, Pace::Usual, poll),
         Verdict::Strange(strange) => trouble(ticket, strange.kind(), poll.answer, Pace::Usual),
         Verdict::Retry { kind, pace } => trouble(ticket, *kind, poll.answer, *pace),
-        Verdict::Postponed => wait_on(ticket, ErrorKind::ServerError, Pace::Slow, poll, give_up_after),
+        Verdict::Postponed => wait_on(ticket, ErrorKind::ServerError, Pace::Slow, poll),
         Verdict::Throttled { .. } => {
             note_trouble(ticket, ErrorKind::Throttled, poll.answer);
             Next::AtOnce
@@ -107,22 +107,17 @@ const fn is_answer(poll: &EndedPoll<'_>) -> bool {
     }
 }
 
-fn running(ticket: &mut TicketRecord, poll: &EndedPoll<'_>, give_up_after: Duration) -> Next {
+fn running(ticket: &mut TicketRecord, poll: &EndedPoll<'_>) -> Next {
     ticket.progress.last_running_at = Some(poll.sent);
     ticket.progress.unclear = 0;
     ticket.error = None;
-    if poll.watched >= give_up_after {
+    if poll.watched >= poll.give_up_after {
         return finish(ticket, TicketState::TimedOut, None, poll.now);
     }
     again(ticket, Pace::Usual)
 }
 
-fn unclear(
-    ticket: &mut TicketRecord,
-    kind: ErrorKind,
-    poll: &EndedPoll<'_>,
-    give_up_after: Duration,
-) -> Next {
+fn unclear(ticket: &mut TicketRecord, kind: ErrorKind, poll: &EndedPoll<'_>) -> Next {
     if ticket.progress.unclear == 0 {
         ticket.progress.unclear_since = poll.watched;
     }
@@ -131,19 +126,13 @@ fn unclear(
     if ticket.progress.unclear >= UNCLEAR_ANSWERS && lasting {
         return finish(ticket, TicketState::Failed, Some(failure(kind, poll.answer)), poll.now);
     }
-    wait_on(ticket, kind, Pace::Usual, poll, give_up_after)
+    wait_on(ticket, kind, Pace::Usual, poll)
 }
 
 /// An answer that leaves open how the job is doing: bounded like a job that runs.
-fn wait_on(
-    ticket: &mut TicketRecord,
-    kind: ErrorKind,
-    pace: Pace,
-    poll: &EndedPoll<'_>,
-    give_up_after: Duration,
-) -> Next {
+fn wait_on(ticket: &mut TicketRecord, kind: ErrorKind, pace: Pace, poll: &EndedPoll<'_>) -> Next {
     let error = Some(failure(kind, poll.answer));
-    if poll.watched >= give_up_after {
+    if poll.watched >= poll.give_up_after {
         return finish(ticket, TicketState::TimedOut, error, poll.now);
     }
     if is_refused(ticket) {
@@ -264,9 +253,16 @@ mod tests {
         proven: bool,
     ) -> Next {
         let answer = answer(verdict);
-        let poll =
-            EndedPoll { answer: &answer, sent: seconds(10), now: seconds(11), watched, counts, proven };
-        after_poll(ticket, &poll, GIVE_UP)
+        let poll = EndedPoll {
+            answer: &answer,
+            sent: seconds(10),
+            now: seconds(11),
+            watched,
+            give_up_after: GIVE_UP,
+            counts,
+            proven,
+        };
+        after_poll(ticket, &poll)
     }
 
     fn trouble() -> Verdict {

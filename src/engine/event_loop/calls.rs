@@ -1,23 +1,27 @@
 //! Requests go out: the earliest due ticket first, as far as pause, access token, budget and the number
-//! of polls in flight allow.
+//! of requests in flight allow.
+
+use std::time::Duration;
 
 use tokio::task::Id;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::domain::{Endpoint, PauseEnd, TicketState};
+use crate::domain::{Endpoint, TicketState};
 use crate::engine::announce::Announcer;
-use crate::engine::app_state::InLine;
-use crate::engine::gate::{Gate, Passage};
-use crate::engine::judging::is_refused;
+use crate::engine::gate::Permit;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::tickets::TicketIndex;
+use crate::engine::waiting_line::InLine;
 use crate::feishu::{Answer, ExportApi, Query, TokenAnswer};
 use crate::store::Store;
 
-/// What a request is said to have brought that outlived every time limit of the client.
+/// The message of a request that outlived every time limit of the client.
 const OVERDUE: &str = "the request was given up: it did not end in time";
+
+/// The client ends every request in time; one that is this much over is given up, so that no ticket is lost in flight.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// A request on its way.
 #[derive(Clone, Debug)]
@@ -29,34 +33,55 @@ pub(super) struct Flight {
     pub(super) probe: bool,
 }
 
+/// What a request is for: one variant for each endpoint.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
-    Poll {
-        index: TicketIndex,
-        stamp: u64,
-        /// Of the access token it carries.
-        generation: u64,
-        /// When the ticket was due: its place in line, should it have to ask again through no fault of
-        /// its own.
-        due: Instant,
-    },
+    Query(Poll),
     Token,
 }
 
-impl Flight {
-    /// What it asks: the server counts, and an app may be paused for, each endpoint by itself.
-    pub(super) fn endpoint(&self) -> Endpoint {
-        match self.call {
-            Call::Poll { .. } => Endpoint::Query,
-            Call::Token => Endpoint::Token,
-        }
-    }
+/// A query for a ticket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Poll {
+    pub(super) index: TicketIndex,
+    pub(super) stamp: u64,
+    /// Of the access token it carries.
+    pub(super) generation: u64,
+    /// When the ticket was due: its place in line, should it have to ask again through no fault of
+    /// its own.
+    pub(super) due: Instant,
 }
 
 /// What a request brought.
 pub(super) enum CallEnd {
-    Polled(Answer),
-    Fetched(TokenAnswer),
+    Query(Answer),
+    Token(TokenAnswer),
+}
+
+impl Flight {
+    /// The server counts, and an app may be paused for, each endpoint by itself.
+    pub(super) const fn endpoint(&self) -> Endpoint {
+        self.call.endpoint()
+    }
+}
+
+impl Call {
+    const fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Query(_) => Endpoint::Query,
+            Self::Token => Endpoint::Token,
+        }
+    }
+}
+
+impl CallEnd {
+    /// A request that brought nothing, for a reason on this side.
+    pub(super) fn lost(endpoint: Endpoint, why: &str) -> Self {
+        match endpoint {
+            Endpoint::Query => Self::Query(Answer::lost(why)),
+            Endpoint::Token => Self::Token(TokenAnswer::lost(why)),
+        }
+    }
 }
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
@@ -85,97 +110,79 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn enqueue(&mut self, index: TicketIndex, due: Instant) {
         let Some(slot) = self.tickets.get(index) else { return };
         if let (TicketState::Pending, Some(place)) = (slot.record.state, slot.app) {
-            let app = &mut self.apps[place];
-            let queue = if is_refused(&slot.record) { &mut app.refused } else { &mut app.queue };
-            queue.push(due, (index, slot.stamp));
+            self.apps[place].line.push(index, slot, due);
         }
     }
 
     fn next_pause_end(&self, place: usize) -> Option<Instant> {
-        let app = &self.apps[place];
-        let timed = |gate: &Gate| {
-            let pause = gate.pause().filter(|pause| pause.reason.ended_by() == PauseEnd::Time)?;
-            Some(pause.next)
-        };
-        [timed(&app.gate), timed(&app.token_gate)].into_iter().flatten().min()
+        let pauses = self.apps[place].endpoints.iter().filter_map(|(_, it)| it.gate.pause());
+        pauses.filter(|pause| pause.is_timed()).map(|pause| pause.next.at).min()
     }
 
     fn next_call_of(&mut self, place: usize, now: Instant) -> Option<Instant> {
-        let most = self.settings.max_in_flight.get();
-        let app = self.apps.get_mut(place)?;
-        let next = app.next_in_line(&self.tickets, now)?;
-        if app.in_flight >= app.in_flight_max(most) {
+        let polls = self.settings.max_in_flight.get();
+        let app = &mut self.apps[place];
+        let next = app.line.next(&self.tickets, now)?;
+        if !app.has_room(Endpoint::Query, polls) {
             return None;
         }
-        let opens = app.gate.opens(now)?.max(next.due);
-        let budget = &self.budgets[app.budget];
+        let due = app.endpoints[Endpoint::Query].gate.opens(now)?.max(next.due);
+        let budget = &self.budgets[app.budget].endpoints;
         if app.access.usable(now).is_some() {
-            return Some(opens.max(budget.query.next_room(now)?));
+            return Some(due.max(budget[Endpoint::Query].next_room(now)?));
         }
-        let wanted = opens.max(app.access.fetch_due(now)?).max(app.token_gate.opens(now)?);
-        if !app.fetches_tokens() {
-            return Some(wanted);
+        if !app.has_room(Endpoint::Token, polls) {
+            return None;
         }
-        Some(wanted.max(budget.token.next_room(now)?))
+        let due = due.max(app.access.fetch_due(now)).max(app.endpoints[Endpoint::Token].gate.opens(now)?);
+        if app.sends_to(Endpoint::Token) {
+            Some(due.max(budget[Endpoint::Token].next_room(now)?))
+        } else {
+            Some(due)
+        }
     }
 
     fn lift_pauses(&mut self, place: usize, now: Now) {
         let app = &mut self.apps[place];
-        for (gate, endpoint) in [(&mut app.gate, Endpoint::Query), (&mut app.token_gate, Endpoint::Token)] {
-            if let Some(pause) = gate.expire(now.at) {
+        for (endpoint, state) in app.endpoints.iter_mut() {
+            if let Some(pause) = state.gate.expire(now.at) {
                 report::app_resumed(&app.app.name, endpoint.as_str(), &pause);
             }
         }
         app.set_clock(now.at);
     }
 
+    /// Whether gate, budget and the requests in flight let a request of the app pass.
+    fn may_send(&self, place: usize, endpoint: Endpoint, now: Instant) -> bool {
+        let app = &self.apps[place];
+        !matches!(app.endpoints[endpoint].gate.permit(now), Permit::Closed(_))
+            && app.has_room(endpoint, self.settings.max_in_flight.get())
+            && (!app.sends_to(endpoint) || self.budgets[app.budget].endpoints[endpoint].room(now) > 0)
+    }
+
     /// Fetches an access token when a poll is due and there is none, or it ends soon. An app that has
     /// nothing to poll asks for nothing.
     fn start_fetch(&mut self, place: usize, now: Now) {
-        let app = &mut self.apps[place];
-        let is_due = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now.at);
-        let passage = app.token_gate.passage(now.at);
-        if matches!(passage, Passage::Closed(_))
-            || matches!(app.gate.passage(now.at), Passage::Closed(_))
-            || !is_due(app.access.fetch_due(now.at))
-            || !is_due(app.next_in_line(&self.tickets, now.at).map(|next| next.due))
-        {
+        if !self.may_send(place, Endpoint::Token, now.at) {
             return;
         }
-        if app.fetches_tokens() {
-            let budget = &mut self.budgets[app.budget].token;
-            if budget.room(now.at) == 0 {
-                return;
-            }
-            budget.take(now.at);
-            app.meters.request_sent(Endpoint::Token);
+        let app = &mut self.apps[place];
+        let is_closed = matches!(app.endpoints[Endpoint::Query].gate.permit(now.at), Permit::Closed(_));
+        let next = app.line.next(&self.tickets, now.at);
+        if is_closed || app.access.fetch_due(now.at) > now.at || next.is_none_or(|next| next.due > now.at) {
+            return;
         }
-        let probe = passage == Passage::Probe;
-        if probe {
-            app.token_gate.probe_sent();
-        }
-        app.access.fetch_started();
-        let (api, name, limit) = (self.api.clone(), app.app.name.clone(), self.call_limit());
-        let id = self.spawn(async move {
-            let answer = tokio::time::timeout(limit, api.access_token(&name)).await;
-            CallEnd::Fetched(answer.unwrap_or_else(|_| TokenAnswer::lost(OVERDUE)))
-        });
-        self.flights.insert(id, Flight { app: place, sent: now, call: Call::Token, probe });
+        let (api, name) = (self.api.clone(), app.app.name.clone());
+        self.send(place, Call::Token, now, async move { CallEnd::Token(api.access_token(&name).await) });
     }
 
     /// The app that may send from the budget and whose next ticket has waited longest, with that ticket's turn.
     fn next_app(&mut self, budget: usize, now: Instant) -> Option<(InLine, usize)> {
-        if self.budgets[budget].query.room(now) == 0 {
-            return None;
-        }
-        let most = self.settings.max_in_flight.get();
-        let tickets = &self.tickets;
-        let ready = self.apps.iter_mut().enumerate().filter(|(_, app)| app.budget == budget);
-        let due = ready.filter_map(|(place, app)| {
-            let may_send = !matches!(app.gate.passage(now), Passage::Closed(_))
-                && app.in_flight < app.in_flight_max(most)
-                && app.access.usable(now).is_some();
-            let next = app.next_in_line(tickets, now).filter(|_| may_send)?;
+        let due = (0..self.apps.len()).filter_map(|place| {
+            let is_ready = self.apps[place].budget == budget
+                && self.may_send(place, Endpoint::Query, now)
+                && self.apps[place].access.usable(now).is_some();
+            let next = is_ready.then(|| self.apps[place].line.next(&self.tickets, now)).flatten()?;
             (next.due <= now).then_some((next, place))
         });
         due.min()
@@ -183,7 +190,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     fn start_poll(&mut self, place: usize, next: InLine, now: Now) {
         let app = &mut self.apps[place];
-        let Some((index, stamp)) = app.pop(next) else { return };
+        let Some((index, stamp)) = app.line.pop(next) else { return };
         let due = next.due;
         let Some(((token, generation), slot)) = app.access.usable(now.at).zip(self.tickets.get(index)) else {
             return;
@@ -191,28 +198,36 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let key = slot.record.key.clone();
         let query =
             Query { app: key.app, ticket: key.ticket, token: slot.record.token, access_token: token.clone() };
-        let probe = app.gate.passage(now.at) == Passage::Probe;
-        if probe {
-            app.gate.probe_sent();
-        }
-        app.in_flight += 1;
         app.meters.poll_sent(now.at.saturating_duration_since(due));
-        self.budgets[app.budget].query.take(now.at);
-        let (api, limit) = (self.api.clone(), self.call_limit());
-        let id = self.spawn(async move {
-            let answer = tokio::time::timeout(limit, api.query(query)).await;
-            CallEnd::Polled(answer.unwrap_or_else(|_| Answer::lost(OVERDUE)))
-        });
-        let call = Call::Poll { index, stamp, generation, due };
+        let api = self.api.clone();
+        let call = Call::Query(Poll { index, stamp, generation, due });
+        self.send(place, call, now, async move { CallEnd::Query(api.query(query).await) });
+    }
+
+    fn send(
+        &mut self,
+        place: usize,
+        call: Call,
+        now: Now,
+        request: impl Future<Output = CallEnd> + Send + 'static,
+    ) {
+        let (app, endpoint) = (&mut self.apps[place], call.endpoint());
+        if app.sends_to(endpoint) {
+            self.budgets[app.budget].endpoints[endpoint].take(now.at);
+            app.meters.request_sent(endpoint);
+        }
+        let state = &mut app.endpoints[endpoint];
+        state.in_flight += 1;
+        let probe = state.gate.permit(now.at) == Permit::Probe;
+        if probe {
+            state.gate.probe_sent();
+        }
+        let limit = self.settings.request_timeout + GRACE;
+        let request = async move {
+            let end = tokio::time::timeout(limit, request).await;
+            end.unwrap_or_else(|_| CallEnd::lost(endpoint, OVERDUE))
+        };
+        let id: Id = self.calls.spawn(request).id();
         self.flights.insert(id, Flight { app: place, sent: now, call, probe });
-    }
-
-    fn spawn(&mut self, call: impl Future<Output = CallEnd> + Send + 'static) -> Id {
-        self.calls.spawn(call).id()
-    }
-
-    /// The client ends every request in time; should it ever not, the ticket must not be lost in flight.
-    fn call_limit(&self) -> std::time::Duration {
-        self.settings.request_timeout + std::time::Duration::from_secs(5)
     }
 }

@@ -11,7 +11,7 @@ use crate::engine::clock_step::ClockStep;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::feishu::ExportApi;
-use crate::store::{Release, Store};
+use crate::store::Store;
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// What time it is, after whatever the clock did since the last look.
@@ -51,8 +51,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         report::clock_ahead(by);
         for app in &mut self.apps {
             app.access.aged(by, now.at);
-            app.gate.clock_ahead(now);
-            app.token_gate.clock_ahead(now);
+            app.endpoints.iter_mut().for_each(|(_, it)| it.gate.clock_ahead(now));
         }
         self.note_slots_again(now);
     }
@@ -60,13 +59,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// By their old moments the next process would take the requests of the last minute for older than they are,
     /// and their slots for free.
     fn note_slots_again(&mut self, now: Now) {
-        for budget in &self.budgets {
-            for (endpoint, slots) in [(Endpoint::Query, &budget.query), (Endpoint::Token, &budget.token)] {
-                for ago in slots.held(now.at) {
-                    let (id, at) = (self.releases.take(), now.wall - ago);
-                    let release = Release { id, budget: budget.key.clone(), endpoint, at };
-                    self.ledger.released(release, now.at);
-                }
+        for place in 0..self.budgets.len() {
+            for endpoint in Endpoint::ALL {
+                let held: Vec<_> = self.budgets[place].endpoints[endpoint].held(now.at).collect();
+                held.into_iter().for_each(|ago| self.note_release(place, endpoint, now.wall - ago, now));
             }
         }
     }

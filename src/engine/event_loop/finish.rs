@@ -66,7 +66,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         for flight in std::mem::take(&mut self.flights).into_values() {
             let waited = now.at.saturating_duration_since(flight.sent.at);
             let left = self.settings.request_timeout.saturating_sub(waited);
-            self.release_as_of(&flight, now.wall + left, now);
+            self.release(&flight, now.wall + left, now);
         }
     }
 

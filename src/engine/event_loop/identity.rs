@@ -63,15 +63,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         suspected && self.tickets.open_of(place).refused == self.tickets.pending_of(place)
     }
 
-    /// Refused tickets are polled again at once, as far as the budget goes.
-    pub(super) fn try_refused_again(&mut self, place: usize, now: Now) {
-        let app = &mut self.apps[place];
-        let waiting = std::iter::from_fn(|| app.refused.pop()).map(|(_, ticket)| ticket).collect::<Vec<_>>();
-        for ticket in waiting {
-            app.refused.push(now.at, ticket);
-        }
-    }
-
     fn suspect(&mut self, place: usize, refused: usize, now: Now) {
         let app = &mut self.apps[place];
         if app.suspected.is_none() {
@@ -85,7 +76,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if self.apps[place].suspected.take().is_some() {
             report::app_recovered(&self.apps[place].app.name);
         }
-        while let Some((_, (index, stamp))) = self.apps[place].refused.pop() {
+        for (index, stamp) in self.apps[place].line.take_refused() {
             let failed = self.tickets.change(index, |slot| {
                 let waits = slot.stamp == stamp && is_refused(&slot.record);
                 waits.then(|| fail_refused(&mut slot.record, now.wall))

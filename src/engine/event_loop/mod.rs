@@ -2,10 +2,11 @@
 //!
 //! The rooms beside this one hold the engine's acts by subject: [`start`] (what the state file knew),
 //! [`list`] (a watch list is taken), [`retry`] (ended tickets are polled again), [`calls`] (requests go
-//! out), [`answers`] (answers come in), [`identity`] (refused tickets), [`writes`] (state file and log), [`show`]
+//! out), [`answers`] and [`app_answers`] (answers come in), [`identity`] (refused tickets), [`writes`] (state file and log), [`show`]
 //! (what is shown outside), [`finish`] (the end).
 
 mod answers;
+mod app_answers;
 mod calls;
 mod clock;
 mod finish;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::calls::{CallEnd, Flight};
 use self::list::Taking;
 use super::announce::Announcer;
+use super::app_budget::AppBudget;
 use super::app_state::AppState;
 use super::ledger::Ledger;
 use super::meters::Meters;
@@ -38,10 +40,10 @@ use super::outcome::{End, Outcome, WatchError};
 use super::report;
 use super::snapshot::Snapshot;
 use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{App, BudgetKey, Endpoint, Kept, Month, WatchEntry, WatchList};
+use crate::domain::{App, Kept, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
-use crate::schedule::{Backoff, Budget};
-use crate::store::{CommitError, ReleaseId, Retry, RetryId, Store, StoreError, Tally, TroubleRecord};
+use crate::schedule::Backoff;
+use crate::store::{CommitError, ReleaseId, Retry, RetryId, Store, StoreError, TroubleRecord};
 
 /// After a stop, requests in flight may still end within this time.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -138,42 +140,6 @@ pub async fn watch<A: ExportApi, S: Store, L: Announcer>(
     let mut engine = Engine::new(api, store, log, setup.apps, setup.settings, setup.clock, controls);
     engine.begin(loaded, setup.list);
     Ok(engine.run().await)
-}
-
-/// What is sent to one server by one app id, counted as the server counts.
-#[derive(Debug)]
-struct AppBudget {
-    key: BudgetKey,
-    query: Budget,
-    token: Budget,
-    /// Queries of this month; requests for tokens do not count against the platform's quota.
-    tally: Tally,
-    /// A proper answer came under this host and app id, now or in an earlier life: it creates its jobs itself.
-    proven: bool,
-}
-
-impl AppBudget {
-    fn of(&mut self, endpoint: Endpoint) -> &mut Budget {
-        match endpoint {
-            Endpoint::Query => &mut self.query,
-            Endpoint::Token => &mut self.token,
-        }
-    }
-
-    /// Queries of that month, if it is not over.
-    fn spent_in(&self, month: Month) -> u64 {
-        if self.tally.month < month { 0 } else { self.tally.requests }
-    }
-
-    /// One more query was sent. A clock that is set back over the turn of a month does not begin an old one
-    /// anew.
-    fn count(&mut self, month: Month) {
-        if self.tally.month < month {
-            self.tally.month = month;
-            self.tally.requests = 0;
-        }
-        self.tally.requests += 1;
-    }
 }
 
 type CommitEnd = Result<(), Box<CommitError>>;
@@ -408,12 +374,10 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// Paused apps are tried again, ready-made tokens read again.
     fn try_again(&mut self, now: Now) {
-        for place in 0..self.apps.len() {
-            let app = &mut self.apps[place];
-            app.gate.try_again(now);
-            app.token_gate.try_again(now);
+        for app in &mut self.apps {
+            app.endpoints.iter_mut().for_each(|(_, it)| it.gate.try_again(now));
             app.access.read_again(now.at);
-            self.try_refused_again(place, now);
+            app.line.hasten_refused(now.at);
         }
     }
 

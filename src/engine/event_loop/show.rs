@@ -1,6 +1,7 @@
 //! What the engine shows of itself after each turn: a copy, cheap whatever the number of tickets.
 
 use super::Engine;
+use crate::domain::Endpoint;
 use crate::engine::announce::Announcer;
 use crate::engine::now::Now;
 use crate::engine::snapshot::{AppView, Snapshot};
@@ -27,12 +28,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             name: app.app.name.clone(),
             pending: self.tickets.pending_of(place),
             known: self.tickets.known_of(place),
-            next_due: app.next_in_line(&self.tickets, now.at).map(|next| next.due),
+            next_due: app.line.next(&self.tickets, now.at).map(|next| next.due),
             token_ends_at: app.access.ends_at(),
             trouble: app.trouble(now.at),
             budget: budget.key.clone(),
             rate_limit: app.app.rate_limit,
-            budget_left: budget.query.room(now.at),
+            budget_left: budget.endpoints[Endpoint::Query].room(now.at),
             requests_this_month: budget.spent_in(now.wall.month()),
         }
     }

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{AppBudget, Engine};
+use super::Engine;
 use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchList};
 use crate::engine::announce::Announcer;
+use crate::engine::app_budget::AppBudget;
 use crate::engine::app_state::AppState;
 use crate::engine::judging::is_refused;
 use crate::engine::ledger::{FLUSH_EVERY, Verdict};
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::feishu::ExportApi;
-use crate::schedule::Budget;
 use crate::store::{Loaded, Release, Store, Tally};
 
 /// Times are kept to the millisecond; what was cut off must not shorten a slot.
@@ -28,9 +28,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let key = app.budget_key();
         let shared = self.budgets.iter().position(|budget| budget.key == key);
         let budget = shared.unwrap_or_else(|| {
-            let fresh = || Budget::new(app.rate_limit);
-            let tally = Tally { budget: key.clone(), month: now.wall.month(), requests: 0 };
-            self.budgets.push(AppBudget { key, query: fresh(), token: fresh(), tally, proven: false });
+            self.budgets.push(AppBudget::new(&app, now.wall.month()));
             self.budgets.len() - 1
         });
         let meters = self.meters.of_app(&app.name);
@@ -101,7 +99,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             let ahead = release.at.since(now.wall).min(self.settings.request_timeout);
             let ago = now.wall.since(release.at).saturating_sub(CUT_OFF);
             if let Some(budget) = self.budgets.iter_mut().find(|budget| budget.key == release.budget) {
-                budget.of(release.endpoint).restore(now.at + ahead, ago);
+                budget.endpoints[release.endpoint].restore(now.at + ahead, ago);
             }
         }
     }
@@ -130,26 +128,17 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         for (place, queries) in queries.into_iter().enumerate() {
             let apps = self.apps.iter().filter(|app| app.budget == place).count();
             let on_their_way = in_flight.saturating_mul(apps);
-            self.assume_sent(place, Endpoint::Query, queries, on_their_way, within, now);
-            let tokens = TOKEN_REQUESTS_UNNOTED;
-            self.assume_sent(place, Endpoint::Token, tokens, tokens, within, now);
-        }
-    }
-
-    /// What is assumed is noted as well: after a clean stop the next start assumes nothing.
-    fn assume_sent(
-        &mut self,
-        place: usize,
-        endpoint: Endpoint,
-        requests: usize,
-        on_their_way: usize,
-        within: Duration,
-        now: Now,
-    ) {
-        let budget = &mut self.budgets[place];
-        for late in budget.of(endpoint).assume_sent(now.at, requests, on_their_way, within) {
-            let (id, at) = (self.releases.take(), now.wall + late);
-            self.ledger.released(Release { id, budget: budget.key.clone(), endpoint, at }, now.at);
+            for endpoint in Endpoint::ALL {
+                let (requests, on_their_way) = match endpoint {
+                    Endpoint::Query => (queries, on_their_way),
+                    Endpoint::Token => (TOKEN_REQUESTS_UNNOTED, TOKEN_REQUESTS_UNNOTED),
+                };
+                let slots = &mut self.budgets[place].endpoints[endpoint];
+                // What is assumed is noted as well: after a clean stop the next start assumes nothing.
+                for late in slots.assume_sent(now.at, requests, on_their_way, within) {
+                    self.note_release(place, endpoint, now.wall + late, now);
+                }
+            }
         }
     }
 
@@ -163,7 +152,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// When the requests that ended before it matter to no budget any more.
     pub(super) fn oldest_release(&self, now: Now) -> WallTime {
-        let longest = self.budgets.iter().map(|budget| budget.query.per()).max().unwrap_or_default();
+        let longest = self
+            .budgets
+            .iter()
+            .map(|budget| budget.endpoints[Endpoint::Query].per())
+            .max()
+            .unwrap_or_default();
         let millis = i64::try_from((longest + CUT_OFF).as_millis()).unwrap_or(i64::MAX);
         WallTime::from_millis(now.wall.as_millis().saturating_sub(millis))
     }

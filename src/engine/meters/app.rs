@@ -152,7 +152,6 @@ impl AppMeters {
 
     /// A poll goes out, so long after its ticket was due.
     pub(in crate::engine) fn poll_sent(&self, lag: Duration) {
-        self.request_sent(Endpoint::Query);
         self.lag.observe(lag.as_secs_f64());
     }
 
