@@ -138,7 +138,7 @@ impl Body {
 
 /// An error of the network layer with all its causes in one line, without the URL: that names the
 /// ticket and the document, which belong into fields of their own.
-pub(super) fn describe(error: reqwest::Error) -> String {
+fn describe(error: reqwest::Error) -> String {
     with_causes(&error.without_url())
 }
 

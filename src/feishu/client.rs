@@ -7,25 +7,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, RequestBuilder, redirect, retry};
 use secrecy::ExposeSecret as _;
-use secrecy::zeroize::Zeroizing;
 use thiserror::Error;
 
-use super::access_token::{self, trouble};
-use super::address::{endpoint_url, query_url};
 use super::api::{Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
-use super::body::{Received, describe};
-use super::detail;
-use super::judge;
+use super::body::Received;
+use super::endpoint::query::{self, classify_query, classify_send_error, unsent};
+use super::endpoint::token::{self, classify_token, trouble};
 use super::known_secrets::{Kind, KnownSecrets};
 use super::network::{NetworkError, NetworkSettings};
 use super::platform::suggest_other;
 use super::proxy::{self, Proxy};
 use super::secret;
 use super::trust;
-use super::verdict::{Pace, Verdict};
+use super::verdict::Verdict;
 use crate::domain::{
     App, AppName, Credentials, ErrorKind, PauseReason, SecretPurpose, SecretSource, with_causes,
 };
@@ -176,19 +173,17 @@ impl ExportApi for HttpExportApi {
 
 impl Site {
     async fn query(&self, query: &Query) -> Answer {
-        let access_token = query.access_token.expose();
-        let Some(authorization) = bearer(access_token) else {
+        let Some(request) = query::request(&self.client, &self.app.base_url, query) else {
             let message = "access token holds characters that no request can carry".to_owned();
             return unsent(Verdict::TokenRejected, message);
         };
-        self.known.remember(Kind::AccessToken, access_token);
-        let url = query_url(&self.app.base_url, query.ticket.as_str(), query.token.as_str());
-        match self.send(self.client.get(url).header(AUTHORIZATION, authorization)).await {
+        self.known.remember(Kind::AccessToken, query.access_token.expose());
+        match self.send(request).await {
             Ok(received) => {
-                let answer = self.known.with(|secrets| judge::of_answer(&received, secrets));
+                let answer = self.known.with(|secrets| classify_query(&received, secrets));
                 Answer { detail: suggest_other(answer.detail, &self.app.base_url), ..answer }
             }
-            Err((verdict, message)) => unsent(verdict, message),
+            Err((error, message)) => unsent(classify_send_error(&error), message),
         }
     }
 
@@ -198,30 +193,30 @@ impl Site {
             Err(error) => return trouble(unreadable(), with_causes(&error)),
         };
         self.known.remember(Kind::AppSecret, app_secret.expose_secret());
-        let body = match access_token::request_body(&self.app.app_id, &app_secret) {
-            Ok(body) => body,
+        let request = match token::request(&self.client, &self.app, &app_secret) {
+            Ok(request) => request,
             Err(error) => return trouble(unreadable(), with_causes(&error)),
         };
-        let url = endpoint_url(&self.app.base_url, access_token::PATH);
-        let json = HeaderValue::from_static("application/json; charset=utf-8");
-        match self.send(self.client.post(url).header(CONTENT_TYPE, json).body(body)).await {
+        match self.send(request).await {
             Ok(received) => {
-                let answer = self.known.with(|secrets| access_token::of_answer(&received, secrets));
+                let answer = self.known.with(|secrets| classify_token(&received, secrets));
                 TokenAnswer { detail: suggest_other(answer.detail, &self.app.base_url), ..answer }
             }
             Err((_, message)) => trouble(TokenTrouble::Retry(ErrorKind::Network), message),
         }
     }
 
-    /// The answer, or what it means that none came, and why.
-    async fn send(&self, request: RequestBuilder) -> Result<Received, (Verdict, String)> {
+    /// The answer, or why none came, with a message.
+    async fn send(&self, request: RequestBuilder) -> Result<Received, (reqwest::Error, String)> {
         let began = Instant::now();
         match request.send().await {
             Ok(response) => Ok(Received::read(response).await),
             Err(error) => {
-                let verdict = of_send_error(&error);
+                // The URL names ticket and document, which belong into fields of their own.
+                let error = error.without_url();
                 let left = self.request_timeout.saturating_sub(began.elapsed());
-                Err((verdict, self.explain(describe(error), left).await))
+                let message = self.explain(with_causes(&error), left).await;
+                Err((error, message))
             }
         }
     }
@@ -249,30 +244,6 @@ async fn read_token(source: &SecretSource) -> TokenAnswer {
 
 const fn unreadable() -> TokenTrouble {
     TokenTrouble::AppFault(PauseReason::SecretUnreadable)
-}
-
-/// The header's value, marked so that nothing prints it.
-fn bearer(access_token: &str) -> Option<HeaderValue> {
-    let text = Zeroizing::new(format!("Bearer {access_token}"));
-    let mut value = HeaderValue::from_str(&text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// What it means that no answer came.
-fn of_send_error(error: &reqwest::Error) -> Verdict {
-    if error.is_builder() {
-        // The request could not even be written down, as with a ticket longer than any URL: asking
-        // again will not mend that, so it must not go on for ever.
-        return Verdict::Unclear(ErrorKind::InvalidParam);
-    }
-    Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual }
-}
-
-/// An answer where the server gave none.
-fn unsent(verdict: Verdict, message: String) -> Answer {
-    let detail = Detail { message: Some(message.into()), ..Detail::default() };
-    Answer { verdict, detail: detail::tidy(detail, &[]) }
 }
 
 fn unknown(app: &AppName) -> String {

@@ -1,7 +1,6 @@
 //! What an answer said, brought into a shape that can be logged: texts chosen, secrets taken out,
 //! lengths cut. A server, or a proxy that repeats a request in its error page, may send anything.
 
-use super::access_token::TOKEN_MAX;
 use super::api::Detail;
 use super::body::{BODY_MAX, Body, Received};
 use super::wire::{Envelope, ErrorPart, FieldViolation};
@@ -17,6 +16,9 @@ const LOG_ID_MAX: usize = 128;
 
 /// Shorter texts are no secrets of this platform, and taking them out would maim messages.
 const SECRET_MIN: usize = 6;
+
+/// Bytes of an access token at most; the newer ones (JWT) have some 4 KiB.
+pub(super) const TOKEN_MAX: usize = 16 * 1024;
 
 /// Words that begin like an access token and are shorter are none; true ones have twenty and more.
 const TOKEN_LIKE_MIN: usize = 18;

@@ -183,8 +183,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::feishu::access_token::TOKEN_MAX;
     use crate::feishu::body::BODY_MAX;
+    use crate::feishu::detail::TOKEN_MAX;
 
     const SECRET: &str = "s3cr3t-of-the-app";
 

@@ -1,4 +1,4 @@
-//! What one answer means. The types only; who decides is [`judge`](super::judge).
+//! What one answer means. The types only; [`classify_query`](super::classify_query) decides.
 
 use std::time::Duration;
 

@@ -13,11 +13,11 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::domain::{BaseUrl, CaFile, DocumentToken, RateLimit, TicketId};
-use crate::feishu::AccessToken;
 use crate::feishu::body::BODY_MAX;
 use crate::feishu::proxy::ProxySettings;
 use crate::feishu::test_server::{Reply, TestServer, http};
 use crate::feishu::trust::TrustStore;
+use crate::feishu::{AccessToken, Pace};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 const SECRET: &str = "s3cret-hunter2";

@@ -1,66 +1,72 @@
-//! The token endpoint, `POST /open-apis/auth/v3/tenant_access_token/internal` (tenant access token of
-//! a custom app): what is sent to it and what its answers mean. When to ask is the engine's affair.
+//! Tenant access token of a custom app, `POST /open-apis/auth/v3/tenant_access_token/internal`: the request, and what
+//! its answers mean. When to ask is the engine's affair.
 
 use std::time::Duration;
 
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::api::{Detail, Grant, TokenAnswer, TokenTrouble};
-use super::body::{Body, Received};
-use super::codes;
-use super::detail;
-use super::lenient;
-use super::page;
-use super::secret::is_header_text;
-use super::wire::{Envelope, TokenPart};
 use crate::domain::answers::CodeMeaning;
-use crate::domain::{Endpoint, ErrorKind, PauseReason};
+use crate::domain::{App, Endpoint, ErrorKind, PauseReason};
+use crate::feishu::address::endpoint_url;
+use crate::feishu::api::{Detail, Grant, TokenAnswer, TokenTrouble};
+use crate::feishu::body::{Body, Received};
+use crate::feishu::codes;
+use crate::feishu::detail::{self, TOKEN_MAX};
+use crate::feishu::lenient;
+use crate::feishu::page;
+use crate::feishu::secret::is_header_text;
+use crate::feishu::wire::{Envelope, TokenPart};
 
 /// The path of the endpoint.
-pub(super) const PATH: &str = "/open-apis/auth/v3/tenant_access_token/internal";
+const PATH: &str = "/open-apis/auth/v3/tenant_access_token/internal";
 
 /// Tenant access tokens live two hours at most; an answer that says more is not believed.
 const LIFE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Bytes of an access token at most; the newer ones (JWT) have some 4 KiB.
-pub(super) const TOKEN_MAX: usize = 16 * 1024;
-
-/// The body of the request. It holds the secret: nothing but the connection may see it.
+/// The request. Its body holds the secret: nothing but the connection may see it.
 ///
 /// # Errors
 /// None in practice: two texts can always be written as JSON.
-pub(super) fn request_body(app_id: &str, app_secret: &SecretString) -> Result<Vec<u8>, serde_json::Error> {
+pub(in crate::feishu) fn request(
+    client: &Client,
+    app: &App,
+    app_secret: &SecretString,
+) -> Result<RequestBuilder, serde_json::Error> {
     #[derive(Serialize)]
     struct Body<'a> {
         app_id: &'a str,
         app_secret: &'a str,
     }
-    serde_json::to_vec(&Body { app_id, app_secret: app_secret.expose_secret() })
+    let body = serde_json::to_vec(&Body { app_id: &app.app_id, app_secret: app_secret.expose_secret() })?;
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    Ok(client.post(endpoint_url(&app.base_url, PATH)).header(CONTENT_TYPE, json).body(body))
 }
 
 /// What an answer of the endpoint means. `secrets` is what the server has seen: it is kept out of the texts.
 /// The longest comes first, because one may be part of another.
 #[must_use]
-pub fn of_answer(received: &Received, secrets: &[&str]) -> TokenAnswer {
+pub fn classify_token(received: &Received, secrets: &[&str]) -> TokenAnswer {
     let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
     let mut detail = detail::of_answer(received, envelope.as_ref());
     if envelope.is_none() && is_sure_to_hold_no_token(received) {
         detail = page::quote(detail, received, secrets);
     }
     let result = match envelope.as_ref().and_then(|envelope| Some((envelope, envelope.code?))) {
-        Some((_, 0)) if is_success(received.status) => of_grant(received).map_err(|message| {
+        Some((_, 0)) if is_success(received.status) => parse_grant(received).map_err(|message| {
             detail.message = Some(message.into());
             TokenTrouble::Retry(ErrorKind::ServerError)
         }),
-        Some((envelope, code)) if code != 0 => Err(of_code(received, code, envelope)),
-        _ => Err(of_status(received)),
+        Some((envelope, code)) if code != 0 => Err(classify_code(received, code, envelope)),
+        _ => Err(classify_status(received)),
     };
     TokenAnswer { result, detail: detail::tidy(detail, secrets) }
 }
 
 /// An answer for trouble that came before there was one.
-pub(super) fn trouble(trouble: TokenTrouble, message: String) -> TokenAnswer {
+pub(in crate::feishu) fn trouble(trouble: TokenTrouble, message: String) -> TokenAnswer {
     let detail = Detail { message: Some(message.into()), ..Detail::default() };
     TokenAnswer { result: Err(trouble), detail: detail::tidy(detail, &[]) }
 }
@@ -75,7 +81,7 @@ const fn is_success(status: u16) -> bool {
     matches!(status, 200..=299)
 }
 
-fn of_grant(received: &Received) -> Result<Grant, &'static str> {
+fn parse_grant(received: &Received) -> Result<Grant, &'static str> {
     let part: TokenPart = received.whole().and_then(lenient::parse).unwrap_or_default();
     let token = part.tenant_access_token.ok_or("answer names no token")?;
     let text = token.expose_secret();
@@ -90,7 +96,7 @@ fn of_grant(received: &Received) -> Result<Grant, &'static str> {
     Ok(Grant { token: token.into(), expires_in: Some(life.min(LIFE_MAX)) })
 }
 
-fn of_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTrouble {
+fn classify_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTrouble {
     use CodeMeaning as M;
     match (codes::meaning(code, &envelope.said(), Endpoint::Token), received.status) {
         (M::ServerTrouble | M::SlowDown | M::Postponed, _) => TokenTrouble::Retry(ErrorKind::ServerError),
@@ -98,18 +104,18 @@ fn of_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTrouble 
         (M::App(reason), _) => TokenTrouble::AppFault(reason),
         (M::Failed(_) | M::TokenRejected, _) => TokenTrouble::AppFault(PauseReason::CredentialsRejected),
         // These statuses name a culprit of their own.
-        (M::Accepted | M::Unclear, 407 | 408 | 429) => of_status(received),
+        (M::Accepted | M::Unclear, 407 | 408 | 429) => classify_status(received),
         // A code that nobody listed speaks against the credentials: nothing else in the request
         // could be wrong.
         (M::Accepted | M::Unclear, 200..=299 | 400..=499) => {
             TokenTrouble::AppFault(PauseReason::CredentialsRejected)
         }
-        (M::Accepted | M::Unclear, _) => of_status(received),
+        (M::Accepted | M::Unclear, _) => classify_status(received),
     }
 }
 
 /// What the HTTP status says where the code says nothing.
-fn of_status(received: &Received) -> TokenTrouble {
+fn classify_status(received: &Received) -> TokenTrouble {
     match (received.status, &received.body) {
         (429, _) => TokenTrouble::Throttled { reset: received.headers.reset() },
         (500.., _) => TokenTrouble::Retry(ErrorKind::ServerError),
@@ -133,7 +139,7 @@ mod tests {
     const REJECTED: TokenTrouble = TokenTrouble::AppFault(P::CredentialsRejected);
 
     fn answer(status: u16, body: impl AsRef<[u8]>) -> TokenAnswer {
-        of_answer(&Received::of(status, body), &["hunter2"])
+        classify_token(&Received::of(status, body), &["hunter2"])
     }
 
     fn trouble_of(status: u16, body: impl AsRef<[u8]>) -> TokenTrouble {
@@ -244,7 +250,7 @@ mod tests {
         let mut received = Received::of(429, r#"{"code":99991400,"msg":"limit"}"#);
         received.headers.retry_after = Some("9".into());
         received.headers.log_id = Some("L".into());
-        let answer = of_answer(&received, &["hunter2"]);
+        let answer = classify_token(&received, &["hunter2"]);
         assert_eq!(
             answer.result.unwrap_err(),
             TokenTrouble::Throttled { reset: Some(Duration::from_secs(9)) }
