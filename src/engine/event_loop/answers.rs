@@ -15,7 +15,7 @@ use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::step::{EndedPoll, Next, after_poll};
 use crate::engine::tickets::TicketIndex;
-use crate::feishu::{Answer, ExportApi, Grant, Pace, TokenAnswer, TokenTrouble, Verdict};
+use crate::feishu::{Answer, Detail, ExportApi, Grant, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::{Release, Store};
 
 impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
@@ -95,35 +95,41 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     fn fetch_ended(&mut self, flight: &Flight, answer: TokenAnswer, now: Now) {
         let TokenAnswer { result, detail } = answer;
-        let app = &mut self.apps[flight.app];
-        if let Err(trouble) = &result {
-            app.meters.token_failed(*trouble);
-        }
         let signal = match result {
             Ok(grant) => {
                 self.token_granted(flight, grant, now);
                 AppSignal::Answered
             }
-            // The token in use still works: no reason to pause, and polls would end the pause at once.
-            Err(TokenTrouble::AppFault(reason)) if app.access.usable(now.at).is_some() => {
-                app.access.fetch_failed(now.at);
-                if app.access.refusal_is_news() {
-                    report::token_renewal_refused(&app.app.name, reason, &detail);
-                }
-                return;
-            }
             Err(trouble) => {
-                match trouble {
-                    TokenTrouble::Retry(kind) => {
-                        report::token_retry(&app.app.name, kind.as_str(), &detail);
-                        app.access.fetch_failed(now.at);
-                    }
-                    TokenTrouble::Throttled { .. } | TokenTrouble::AppFault(_) => app.access.fetch_refused(),
+                if self.token_refused(flight.app, trouble, &detail, now) {
+                    return;
                 }
                 trouble.into()
             }
         };
         self.apply_to_app(flight, signal, &detail, now);
+    }
+
+    /// Says whether the refusal concerns the renewal alone: the token in use still works. That is no reason to pause,
+    /// and polls would end the pause at once.
+    fn token_refused(&mut self, place: usize, trouble: TokenTrouble, detail: &Detail, now: Now) -> bool {
+        let app = &mut self.apps[place];
+        app.meters.fetch_ended(Err(trouble));
+        match trouble {
+            TokenTrouble::Retry(kind) => {
+                report::token_retry(&app.app.name, kind.as_str(), detail);
+                app.access.fetch_failed(now.at);
+            }
+            TokenTrouble::AppFault(reason) if app.access.usable(now.at).is_some() => {
+                app.access.fetch_failed(now.at);
+                if app.access.refusal_is_news() {
+                    report::token_renewal_refused(&app.app.name, reason, detail);
+                }
+                return true;
+            }
+            TokenTrouble::Throttled { .. } | TokenTrouble::AppFault(_) => app.access.fetch_refused(),
+        }
+        false
     }
 
     fn token_granted(&mut self, flight: &Flight, grant: Grant, now: Now) {
@@ -134,7 +140,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
         let life = grant.expires_in;
         let is_new = app.access.granted(grant, flight.sent.at, now.at);
-        app.meters.token_granted(is_new);
+        app.meters.fetch_ended(Ok(is_new));
         if is_new {
             report::token_refreshed(&app.app.name, life);
         }

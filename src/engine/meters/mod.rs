@@ -8,7 +8,8 @@ mod results;
 
 use std::time::Duration;
 
-use prometheus::core::Collector;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
@@ -32,6 +33,7 @@ const COMMIT_TICKETS: [f64; 9] = [0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 2048
 /// [registered](Meters::register).
 #[derive(Clone, Debug)]
 pub struct Meters {
+    registry: Registry,
     apps: AppFamilies,
     commits: IntCounter,
     commit_errors: IntCounter,
@@ -50,41 +52,43 @@ impl Meters {
     /// # Errors
     /// A name or a label is none that Prometheus knows: a defect of this program.
     pub fn new() -> prometheus::Result<Self> {
+        let maker = Maker(Registry::new());
         let meters = Self {
-            apps: AppFamilies::new()?,
-            commits: counter("state_commits_total", "Tries to write the state file, failed ones included.")?,
-            commit_errors: counter(
+            registry: maker.0.clone(),
+            apps: AppFamilies::new(&maker)?,
+            commits: maker.counter("state_commits_total", "Tries to write the state file, failed ones included.")?,
+            commit_errors: maker.counter(
                 "state_commit_errors_total",
                 "Tries to write the state file that failed.",
             )?,
-            commit_seconds: histogram(
+            commit_seconds: maker.histogram(
                 "state_commit_duration_seconds",
                 "How long a try to write the state file took, its sync to the disk included.",
                 &COMMIT_SECONDS,
             )?,
-            commit_tickets: histogram(
+            commit_tickets: maker.histogram(
                 "state_commit_tickets",
                 "Tickets that a try to write the state file held.",
                 &COMMIT_TICKETS,
             )?,
-            lists_taken: counters(
+            lists_taken: maker.counters(
                 "watchlist_loads_total",
                 "Watch lists taken, that of the start included; partial if something of it was left out.",
                 &["result"],
             )?,
-            list_success: gauge(
+            list_success: maker.gauge(
                 "watchlist_last_success_timestamp_seconds",
                 "When a watch list was last taken as a whole; 0 before the first time.",
             )?,
-            list_look: gauge(
+            list_look: maker.gauge(
                 "watchlist_last_look_timestamp_seconds",
                 "When the files of the watch list were last looked at to the end; 0 before the first time.",
             )?,
-            rejected_files: IntGauge::with_opts(opts(
+            rejected_files: maker.add(IntGauge::with_opts(opts(
                 "watchlist_rejected_files",
                 "Files and patterns of the watch list that are left out for now because they can't be taken.",
-            ))?,
-            rejected_entries: counter(
+            )))?,
+            rejected_entries: maker.counter(
                 "watchlist_entries_rejected_total",
                 "Errors that were found in watch lists, each of them an entry, or a file, that can't be taken.",
             )?,
@@ -98,25 +102,14 @@ impl Meters {
     /// Has the registry show them.
     ///
     /// # Errors
-    /// The registry has something of the same name.
+    /// The registry shows them already.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let own: [Box<dyn Collector>; 9] = [
-            Box::new(self.commits.clone()),
-            Box::new(self.commit_errors.clone()),
-            Box::new(self.commit_seconds.clone()),
-            Box::new(self.commit_tickets.clone()),
-            Box::new(self.lists_taken.clone()),
-            Box::new(self.list_success.clone()),
-            Box::new(self.list_look.clone()),
-            Box::new(self.rejected_files.clone()),
-            Box::new(self.rejected_entries.clone()),
-        ];
-        own.into_iter().chain(self.apps.collectors()).try_for_each(|collector| registry.register(collector))
+        registry.register(Box::new(self.clone()))
     }
 
     /// The meters of one app.
     pub(super) fn of_app(&self, app: &AppName) -> AppMeters {
-        self.apps.of(app)
+        self.apps.app(app)
     }
 
     /// The state file was, or could not be, written.
@@ -150,6 +143,17 @@ impl Meters {
     }
 }
 
+/// To a registry they are one collector, known by the first of them.
+impl Collector for Meters {
+    fn desc(&self) -> Vec<&Desc> {
+        self.commits.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+}
+
 /// How many tickets a batch writes or takes out.
 pub(super) fn tickets_in(batch: &Batch) -> usize {
     batch.tickets.len() + batch.forgotten.len()
@@ -163,26 +167,36 @@ fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace(METRICS_NAMESPACE)
 }
 
-fn histogram_opts(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
-    HistogramOpts::new(name, help).namespace(METRICS_NAMESPACE).buckets(buckets.to_vec())
-}
+/// Makes meters, each of which the registry shows.
+struct Maker(Registry);
 
-fn counter(name: &str, help: &str) -> prometheus::Result<IntCounter> {
-    IntCounter::with_opts(opts(name, help))
-}
+impl Maker {
+    fn add<M: Collector + Clone + 'static>(&self, meter: prometheus::Result<M>) -> prometheus::Result<M> {
+        let meter = meter?;
+        self.0.register(Box::new(meter.clone()))?;
+        Ok(meter)
+    }
 
-fn counters(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-    IntCounterVec::new(opts(name, help), labels)
-}
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.add(IntCounter::with_opts(opts(name, help)))
+    }
 
-fn gauge(name: &str, help: &str) -> prometheus::Result<Gauge> {
-    Gauge::with_opts(opts(name, help))
-}
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.add(IntCounterVec::new(opts(name, help), labels))
+    }
 
-fn histogram(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
-    Histogram::with_opts(histogram_opts(name, help, buckets))
-}
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.add(Gauge::with_opts(opts(name, help)))
+    }
 
-fn histograms(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {
-    HistogramVec::new(histogram_opts(name, help, buckets), &["app"])
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+        let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
+        self.add(Histogram::with_opts(opts))
+    }
+
+    /// One for each app.
+    fn histograms(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+        let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
+        self.add(HistogramVec::new(opts, &["app"]))
+    }
 }

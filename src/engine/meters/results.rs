@@ -1,106 +1,86 @@
-//! What a poll or a renewal comes to, as words for labels.
+//! Words for labels: what a poll or a renewal brought.
 
 use crate::domain::ErrorKind;
 use crate::feishu::{TokenTrouble, Verdict};
 
+/// Every word of [`poll_result`].
+pub(super) const POLL_RESULTS: [&str; 10] = [
+    "pending",
+    "completed",
+    "failed",
+    "unclear",
+    "postponed",
+    "network",
+    "server_error",
+    "throttled",
+    "token_rejected",
+    "app_fault",
+];
+
+/// Every word of [`renewal`].
+pub(super) const RENEWALS: [&str; 5] = ["renewed", "unchanged", "failed", "throttled", "refused"];
+
 /// What a poll brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PollResult {
-    Pending,
-    Completed,
-    Failed,
-    Unclear,
-    Postponed,
-    Network,
-    ServerError,
-    Throttled,
-    TokenRejected,
-    AppFault,
-}
-
-impl PollResult {
-    /// Every result, in the order of the enum.
-    pub(super) const ALL: [Self; 10] = [
-        Self::Pending,
-        Self::Completed,
-        Self::Failed,
-        Self::Unclear,
-        Self::Postponed,
-        Self::Network,
-        Self::ServerError,
-        Self::Throttled,
-        Self::TokenRejected,
-        Self::AppFault,
-    ];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Unclear => "unclear",
-            Self::Postponed => "postponed",
-            Self::Network => "network",
-            Self::ServerError => "server_error",
-            Self::Throttled => "throttled",
-            Self::TokenRejected => "token_rejected",
-            Self::AppFault => "app_fault",
-        }
-    }
-
-    pub(super) const fn of(verdict: &Verdict) -> Self {
-        match verdict {
-            Verdict::Pending => Self::Pending,
-            Verdict::Completed(_) => Self::Completed,
-            Verdict::Failed(_) | Verdict::Refused => Self::Failed,
-            Verdict::Unclear(_) | Verdict::Strange(_) => Self::Unclear,
-            Verdict::Postponed => Self::Postponed,
-            Verdict::Retry { kind: ErrorKind::Network, .. } => Self::Network,
-            Verdict::Retry { .. } => Self::ServerError,
-            Verdict::Throttled { .. } => Self::Throttled,
-            Verdict::TokenRejected => Self::TokenRejected,
-            Verdict::AppFault(_) => Self::AppFault,
-        }
+pub(super) const fn poll_result(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pending => "pending",
+        Verdict::Completed(_) => "completed",
+        Verdict::Failed(_) | Verdict::Refused => "failed",
+        Verdict::Unclear(_) | Verdict::Strange(_) => "unclear",
+        Verdict::Postponed => "postponed",
+        Verdict::Retry { kind: ErrorKind::Network, .. } => "network",
+        Verdict::Retry { .. } => "server_error",
+        Verdict::Throttled { .. } => "throttled",
+        Verdict::TokenRejected => "token_rejected",
+        Verdict::AppFault(_) => "app_fault",
     }
 }
 
-/// What came of fetching an access token, or of reading one that others keep fresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Renewal {
-    /// Another token than before.
-    Renewed,
-    /// The same one.
-    Unchanged,
-    /// Nothing, for a reason that passes.
-    Failed,
-    /// The server counts too many requests.
-    Throttled,
-    /// Nothing, by the app's fault.
-    Refused,
-}
-
-impl Renewal {
-    /// Every outcome, in the order of the enum.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Renewed, Self::Unchanged, Self::Failed, Self::Throttled, Self::Refused];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Renewed => "renewed",
-            Self::Unchanged => "unchanged",
-            Self::Failed => "failed",
-            Self::Throttled => "throttled",
-            Self::Refused => "refused",
-        }
+/// What came of fetching an access token, or of reading one that others keep fresh: another than before, the same, or
+/// none.
+pub(super) const fn renewal(is_new: Result<bool, TokenTrouble>) -> &'static str {
+    match is_new {
+        Ok(true) => "renewed",
+        Ok(false) => "unchanged",
+        Err(TokenTrouble::Retry(_)) => "failed",
+        Err(TokenTrouble::Throttled { .. }) => "throttled",
+        Err(TokenTrouble::AppFault(_)) => "refused",
     }
 }
 
-impl From<TokenTrouble> for Renewal {
-    fn from(trouble: TokenTrouble) -> Self {
-        match trouble {
-            TokenTrouble::Retry(_) => Self::Failed,
-            TokenTrouble::Throttled { .. } => Self::Throttled,
-            TokenTrouble::AppFault(_) => Self::Refused,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::PauseReason;
+    use crate::feishu::{Pace, Strange};
+
+    /// Promise: every series is there from the start, so no word may be missing from the lists.
+    #[test]
+    fn the_lists_hold_every_word() {
+        let (kind, reason) = (ErrorKind::Network, PauseReason::ScopeMissing);
+        for verdict in [
+            Verdict::Pending,
+            Verdict::Completed(Box::default()),
+            Verdict::Failed(kind),
+            Verdict::Refused,
+            Verdict::Unclear(kind),
+            Verdict::Strange(Strange::Page),
+            Verdict::Retry { kind, pace: Pace::Usual },
+            Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Usual },
+            Verdict::Postponed,
+            Verdict::Throttled { reset: None },
+            Verdict::TokenRejected,
+            Verdict::AppFault(reason),
+        ] {
+            assert!(POLL_RESULTS.contains(&poll_result(&verdict)), "{verdict:?}");
+        }
+        let troubles = [
+            TokenTrouble::Retry(kind),
+            TokenTrouble::Throttled { reset: None },
+            TokenTrouble::AppFault(reason),
+        ];
+        for result in troubles.map(Err).into_iter().chain([Ok(true), Ok(false)]) {
+            assert!(RENEWALS.contains(&renewal(result)), "{result:?}");
         }
     }
 }
