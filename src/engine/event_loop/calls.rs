@@ -100,10 +100,11 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// The next moment at which a request may be sent, or a pause ends; none while only answers help.
     pub(super) fn next_call(&mut self, now: Instant) -> Option<Instant> {
-        (0..self.apps.len())
-            .flat_map(|place| [self.next_call_of(place, now), self.next_pause_end(place)])
-            .flatten()
-            .min()
+        let moments = (0..self.apps.len()).flat_map(|place| {
+            let poll = self.next_poll(place, now).map(|(due, _)| due);
+            [poll, self.next_fetch(place, now), self.next_pause_end(place)]
+        });
+        moments.flatten().min()
     }
 
     /// Puts a ticket in line.
@@ -119,29 +120,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         pauses.filter(|pause| pause.is_timed()).map(|pause| pause.next.at).min()
     }
 
-    fn next_call_of(&mut self, place: usize, now: Instant) -> Option<Instant> {
-        let polls = self.settings.max_in_flight.get();
-        let app = &mut self.apps[place];
-        let next = app.line.next(&self.tickets, now)?;
-        if !app.has_room(Endpoint::Query, polls) {
-            return None;
-        }
-        let due = app.endpoints[Endpoint::Query].gate.opens(now)?.max(next.due);
-        let budget = &self.budgets[app.budget].endpoints;
-        if app.access.usable(now).is_some() {
-            return Some(due.max(budget[Endpoint::Query].next_room(now)?));
-        }
-        if !app.has_room(Endpoint::Token, polls) {
-            return None;
-        }
-        let due = due.max(app.access.fetch_due(now)).max(app.endpoints[Endpoint::Token].gate.opens(now)?);
-        if app.sends_to(Endpoint::Token) {
-            Some(due.max(budget[Endpoint::Token].next_room(now)?))
-        } else {
-            Some(due)
-        }
-    }
-
     fn lift_pauses(&mut self, place: usize, now: Now) {
         let app = &mut self.apps[place];
         for (endpoint, state) in app.endpoints.iter_mut() {
@@ -152,38 +130,52 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         app.set_clock(now.at);
     }
 
-    /// Whether gate, budget and the requests in flight let a request of the app pass.
-    fn may_send(&self, place: usize, endpoint: Endpoint, now: Instant) -> bool {
+    /// When a request to the endpoint may be sent, as far as gate, budget and the requests in flight go; none while only
+    /// an answer helps.
+    fn opens(&self, place: usize, endpoint: Endpoint, now: Instant) -> Option<Instant> {
         let app = &self.apps[place];
-        !matches!(app.endpoints[endpoint].gate.permit(now), Permit::Closed(_))
-            && app.has_room(endpoint, self.settings.max_in_flight.get())
-            && (!app.sends_to(endpoint) || self.budgets[app.budget].endpoints[endpoint].room(now) > 0)
+        let opens = app.endpoints[endpoint].gate.opens(now)?;
+        if !app.has_room(endpoint, self.settings.max_in_flight.get()) {
+            None
+        } else if app.sends_to(endpoint) {
+            Some(opens.max(self.budgets[app.budget].endpoints[endpoint].next_room(now)?))
+        } else {
+            Some(opens)
+        }
     }
 
-    /// Fetches an access token when a poll is due and there is none, or it ends soon. An app that has
-    /// nothing to poll asks for nothing.
-    fn start_fetch(&mut self, place: usize, now: Now) {
-        if !self.may_send(place, Endpoint::Token, now.at) {
-            return;
-        }
+    /// The app's next ticket in line, and when it may be polled; none while there is no access token.
+    fn next_poll(&mut self, place: usize, now: Instant) -> Option<(Instant, InLine)> {
+        let opens = self.opens(place, Endpoint::Query, now)?;
         let app = &mut self.apps[place];
-        let is_closed = matches!(app.endpoints[Endpoint::Query].gate.permit(now.at), Permit::Closed(_));
-        let next = app.line.next(&self.tickets, now.at);
-        if is_closed || app.access.fetch_due(now.at) > now.at || next.is_none_or(|next| next.due > now.at) {
+        app.access.usable(now)?;
+        let next = app.line.next(&self.tickets, now)?;
+        Some((opens.max(next.due), next))
+    }
+
+    /// When an access token is to be fetched: a poll is due, and there is none, or it ends soon. An app that has
+    /// nothing to poll asks for nothing.
+    fn next_fetch(&mut self, place: usize, now: Instant) -> Option<Instant> {
+        let opens = self.opens(place, Endpoint::Token, now)?;
+        let app = &mut self.apps[place];
+        let polls_open = app.endpoints[Endpoint::Query].gate.opens(now)?;
+        let next = app.line.next(&self.tickets, now)?;
+        Some(opens.max(polls_open).max(app.access.fetch_due(now)).max(next.due))
+    }
+
+    fn start_fetch(&mut self, place: usize, now: Now) {
+        if self.next_fetch(place, now.at).is_none_or(|due| due > now.at) {
             return;
         }
-        let (api, name) = (self.api.clone(), app.app.name.clone());
+        let (api, name) = (self.api.clone(), self.apps[place].app.name.clone());
         self.send(place, Call::Token, now, async move { CallEnd::Token(api.access_token(&name).await) });
     }
 
     /// The app that may send from the budget and whose next ticket has waited longest, with that ticket's turn.
     fn next_app(&mut self, budget: usize, now: Instant) -> Option<(InLine, usize)> {
         let due = (0..self.apps.len()).filter_map(|place| {
-            let is_ready = self.apps[place].budget == budget
-                && self.may_send(place, Endpoint::Query, now)
-                && self.apps[place].access.usable(now).is_some();
-            let next = is_ready.then(|| self.apps[place].line.next(&self.tickets, now)).flatten()?;
-            (next.due <= now).then_some((next, place))
+            let (due, next) = (self.apps[place].budget == budget).then(|| self.next_poll(place, now))??;
+            (due <= now).then_some((next, place))
         });
         due.min()
     }
