@@ -23,7 +23,7 @@ const FETCH_AGAIN_MAX: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Access {
     held: Option<Held>,
-    /// Counts tokens, so that a late answer can be told from one that concerns the token in use.
+    /// Counts tokens, so that a late answer is not taken for one that concerns the token in use.
     generation: u64,
     /// A token was refused and no answer was accepted since: the next refusal is the app's fault.
     on_trial: bool,
@@ -143,7 +143,7 @@ impl Access {
         }
     }
 
-    /// Whoever keeps the secret may have changed it: look again at the next chance.
+    /// The secret, or a token that others keep fresh, may have changed: it is read again at the next chance.
     pub(super) fn read_again(&mut self, now: Instant) {
         self.not_before = None;
         if let Some(held) = self.held.as_mut().filter(|held| held.ends_at.is_none()) {

@@ -15,7 +15,7 @@ const NOTICED: Duration = Duration::from_secs(2);
 pub(super) enum ClockStep {
     /// It was set back by this much.
     Back(Duration),
-    /// It is ahead by this much: the machine slept or was paused, or somebody set the clock forward.
+    /// It is ahead by this much: the machine slept or was paused, or the clock was set forward.
     Ahead(Duration),
 }
 

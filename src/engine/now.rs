@@ -13,7 +13,7 @@ use crate::domain::WallTime;
 pub struct Now {
     /// For intervals, windows and deadlines.
     pub at: Instant,
-    /// For what people and the state file are told. May jump.
+    /// For people and the state file. May jump.
     pub wall: WallTime,
 }
 

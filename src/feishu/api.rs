@@ -1,4 +1,4 @@
-//! What the engine asks of the remote, and what it is told. The engine knows the remote only through
+//! What the engine asks of the remote, and what the answers are. The engine knows the remote only through
 //! this trait, so that tests can put a fake in its place.
 
 use std::future::Future;

@@ -27,7 +27,7 @@ use crate::domain::{
     App, AppName, Credentials, ErrorKind, PauseReason, SecretPurpose, SecretSource, with_causes,
 };
 
-/// Name and version, by which the platform's support can tell our requests.
+/// Name and version, by which the platform's support finds our requests.
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 /// How long a connection may take to come up; less if a whole request may only take less.

@@ -61,7 +61,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn restore_tickets(&mut self, records: Vec<TicketRecord>, now: Now) -> Vec<Verdict> {
         let mut unannounced = Vec::new();
         for mut record in records {
-            // Noted by a clock that was set back since: how long ago that was can't be told.
+            // Noted by a clock that was set back since: how long ago that was is not known.
             record.progress.last_running_at = record.progress.last_running_at.filter(|at| *at <= now.wall);
             // Its app may be another one since: it is asked again before it is judged.
             if is_refused(&record) {

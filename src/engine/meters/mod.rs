@@ -1,4 +1,4 @@
-//! What happens in the engine, counted and timed for whoever watches the watcher. Write-only: nothing is read
+//! What happens in the engine, counted and timed for monitoring. Write-only: nothing is read
 //! back from here, and nothing decides by it. How things stand at a moment is the snapshot's affair.
 //!
 //! A label holds an app's name or a word of a closed list, never anything that a ticket or the server says.

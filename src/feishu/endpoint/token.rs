@@ -105,7 +105,7 @@ fn classify_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTr
         (M::Failed(_) | M::TokenRejected, _) => TokenTrouble::AppFault(PauseReason::CredentialsRejected),
         // These statuses name a culprit of their own.
         (M::Accepted | M::Unclear, 407 | 408 | 429) => classify_status(received),
-        // A code that nobody listed speaks against the credentials: nothing else in the request
+        // An unlisted code speaks against the credentials: nothing else in the request
         // could be wrong.
         (M::Accepted | M::Unclear, 200..=299 | 400..=499) => {
             TokenTrouble::AppFault(PauseReason::CredentialsRejected)
