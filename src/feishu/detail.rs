@@ -3,7 +3,7 @@
 
 use super::api::Detail;
 use super::body::{BODY_MAX, Body, Received};
-use super::wire::{Envelope, ErrorPart, FieldViolation};
+use super::wire::{Envelope, ErrorPart};
 
 /// Characters of a message that are kept.
 const MESSAGE_MAX: usize = 300;
@@ -16,9 +16,6 @@ const LOG_ID_MAX: usize = 128;
 
 /// Shorter texts are no secrets of this platform, and taking them out would maim messages.
 const SECRET_MIN: usize = 6;
-
-/// Bytes of an access token at most; the newer ones (JWT) have some 4 KiB.
-pub(super) const TOKEN_MAX: usize = 16 * 1024;
 
 /// Words that begin like an access token and are shorter are none; true ones have twenty and more.
 const TOKEN_LIKE_MIN: usize = 18;
@@ -33,7 +30,7 @@ const HIDDEN: &str = "[hidden]";
 pub(super) fn of_answer(received: &Received, envelope: Option<&Envelope>) -> Detail {
     let result = envelope.and_then(Envelope::result);
     let header = received.headers.log_id.clone();
-    let failed = result.and_then(|result| filled(result.job_error_msg.as_deref())).map(str::to_owned);
+    let failed = result.and_then(|result| filled(&result.job_error_msg)).map(str::to_owned);
     let message = failed.or_else(|| message(received, envelope));
     Detail {
         http_status: Some(received.status),
@@ -50,9 +47,9 @@ fn is_empty_praise(text: &str) -> bool {
     ["success", "ok"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Takes the secrets out of every text and cuts them, in this order: half a secret can't be found.
+/// Takes the secrets out of every text and cuts it, in this order: half a secret can't be found.
 pub(super) fn tidy(detail: Detail, secrets: &[&str]) -> Detail {
-    let tidied = |text: Option<Box<str>>, max| text.map(|text| tidied(&text, max, secrets).into());
+    let tidied = |text: Option<Box<str>>, max| text.map(|text| cut(&hide(&text, secrets), max, "…").into());
     Detail {
         message: tidied(detail.message, MESSAGE_MAX),
         log_id: tidied(detail.log_id, LOG_ID_MAX),
@@ -61,45 +58,9 @@ pub(super) fn tidy(detail: Detail, secrets: &[&str]) -> Detail {
     }
 }
 
-fn tidied(text: &str, max: usize, secrets: &[&str]) -> String {
-    match hide_in_front(text, max, secrets) {
-        Front::Whole(text) => cut(&hide_tokens(&text), max, "…"),
-        Front::Part(text) => cut(&hide_tokens(without_torn_word(&text)), max, "") + "…",
-    }
-}
-
-/// Takes the secrets out of a text of bearable length, and what looks like one.
+/// Takes out the secrets and what looks like one.
 pub(super) fn hide(text: &str, secrets: &[&str]) -> String {
     hide_tokens(&hide_exactly(text, secrets))
-}
-
-/// A text without secrets.
-pub(super) enum Front {
-    /// All of it.
-    Whole(String),
-    /// So much that usually more than is kept is left of it.
-    Part(String),
-}
-
-/// Takes the secrets themselves out of as much of a text as is needed to keep `max` characters: what a server sends
-/// may be long, and secrets may be many.
-pub(super) fn hide_in_front(text: &str, max: usize, secrets: &[&str]) -> Front {
-    // Twice the longest one: a part of it may hold short ones, in whose places something longer stands then.
-    let torn = 2 * secrets.iter().map(|secret| secret.len()).max().unwrap_or(0);
-    let end = text.floor_char_boundary(max * 4 + TOKEN_MAX + torn);
-    if end == text.len() {
-        return Front::Whole(hide_exactly(text, secrets));
-    }
-    let mut hidden = hide_exactly(&text[..end], secrets);
-    // Its end may hold the first part of a secret, which nobody finds.
-    hidden.truncate(hidden.floor_char_boundary(hidden.len().saturating_sub(torn)));
-    Front::Part(hidden)
-}
-
-/// Without the word at its end, which may be the first part of an access token; a longer one is none.
-pub(super) fn without_torn_word(text: &str) -> &str {
-    let others = text.trim_end_matches(is_word_part);
-    if text.len() - others.len() > TOKEN_MAX { text } else { others }
 }
 
 /// The first `max` characters, and `mark` if there were more.
@@ -111,7 +72,7 @@ pub(super) fn cut(text: &str, max: usize, mark: &str) -> String {
 }
 
 /// Takes out the secrets themselves and nothing else: a file may be called as it likes.
-fn hide_exactly(text: &str, secrets: &[&str]) -> String {
+pub(super) fn hide_exactly(text: &str, secrets: &[&str]) -> String {
     found_in(text, secrets).fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
 }
 
@@ -123,15 +84,12 @@ pub(super) fn found_in<'s>(text: &str, secrets: &'s [&str]) -> impl Iterator<Ite
 /// Takes out what looks like an access token: a gateway may repeat one of another request, such as the
 /// one before or after a renewal.
 fn hide_tokens(text: &str) -> String {
-    let pieces = text.split_inclusive(|character| !is_word_part(character)).map(|piece| {
-        let word = piece.trim_end_matches(|character| !is_word_part(character));
+    let is_word_part = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let pieces = text.split_inclusive(|letter| !is_word_part(letter)).map(|piece| {
+        let word = piece.trim_end_matches(|letter| !is_word_part(letter));
         if is_token_like(word) { [HIDDEN, &piece[word.len()..]] } else { [piece, ""] }
     });
     pieces.flatten().collect()
-}
-
-fn is_word_part(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "-_.".contains(character)
 }
 
 /// Whether a word has the form of a tenant token (`t-`) or user token (`u-`), or of the newer ones (JWT).
@@ -140,7 +98,7 @@ fn is_token_like(word: &str) -> bool {
     is_long && ["t-", "u-", "eyJ"].iter().any(|start| word.starts_with(start))
 }
 
-/// `msg`, and `error.message` where it adds something; else why there is neither.
+/// What the envelope says; else why there is none.
 fn message(received: &Received, envelope: Option<&Envelope>) -> Option<String> {
     match (&received.body, envelope) {
         (Body::Broken(cause), _) => Some(cause.clone()),
@@ -155,29 +113,23 @@ fn message(received: &Received, envelope: Option<&Envelope>) -> Option<String> {
 /// `msg`, then `error.message` and the fields that the server refuses, where they add something.
 fn envelope_message(envelope: &Envelope) -> Option<String> {
     let error = envelope.error.as_ref();
-    let more = error.and_then(|error| filled(error.message.as_deref()));
-    let message = match (filled(envelope.msg.as_deref()), more) {
-        (Some(msg), Some(more)) if !msg.contains(more) => Some(format!("{msg}: {more}")),
-        (msg, more) => msg.or(more).map(ToOwned::to_owned),
-    };
-    let fields = error.and_then(|error| refused_fields(&error.field_violations));
-    match (message, fields) {
-        (Some(message), Some(fields)) => Some(format!("{message}: {fields}")),
-        (message, fields) => message.or(fields),
+    let more = error.and_then(|error| filled(&error.message)).map(str::to_owned);
+    let mut message = filled(&envelope.msg).unwrap_or_default().to_owned();
+    for more in more.into_iter().chain(error.and_then(refused_fields)) {
+        if !message.contains(&more) {
+            message += if message.is_empty() { "" } else { ": " };
+            message += &more;
+        }
     }
+    Some(message).filter(|message| !message.is_empty())
 }
 
 /// Which parameters the server refuses and why. Not their values: it may be the credentials that it refuses.
-fn refused_fields(violations: &[FieldViolation]) -> Option<String> {
-    let shown = |violation: &FieldViolation| match (
-        filled(violation.field.as_deref()),
-        filled(violation.description.as_deref()),
-    ) {
-        (Some(field), Some(why)) => Some(format!("{field}: {why}")),
-        (field, why) => field.or(why).map(ToOwned::to_owned),
-    };
-    let shown: Vec<_> = violations.iter().filter_map(shown).collect();
-    (!shown.is_empty()).then(|| shown.join("; "))
+fn refused_fields(error: &ErrorPart) -> Option<String> {
+    let parts = error.field_violations.iter().map(|violation| [&violation.field, &violation.description]);
+    let fields = parts.map(|parts| parts.into_iter().filter_map(filled).collect::<Vec<_>>().join(": "));
+    let fields: Vec<_> = fields.filter(|field| !field.is_empty()).collect();
+    (!fields.is_empty()).then(|| fields.join("; "))
 }
 
 /// What an envelope lacks that should say how a job stands.
@@ -193,20 +145,15 @@ pub(super) fn shortcoming(envelope: &Envelope) -> &'static str {
 /// The scopes that are missing and the first page that the server offers.
 fn remedy(error: &ErrorPart) -> Option<String> {
     let violations = &error.permission_violations;
-    let scopes: Vec<_> = violations
-        .iter()
-        .filter_map(|violation| filled(violation.scope.as_deref()).or(filled(violation.subject.as_deref())))
-        .collect();
-    let helps = error.helps.iter().filter_map(|help| filled(help.url.as_deref()));
+    let scopes =
+        violations.iter().filter_map(|violation| filled(&violation.scope).or(filled(&violation.subject)));
+    let scopes = scopes.collect::<Vec<_>>().join(", ");
     let troubleshooter = error.troubleshooter.as_deref().and_then(url_inside);
-    let page =
-        helps.chain(troubleshooter).chain(violations.iter().filter_map(|v| filled(v.url.as_deref()))).next();
-    match (scopes.is_empty(), page) {
-        (true, None) => None,
-        (true, Some(page)) => Some(format!("see {page}")),
-        (false, None) => Some(format!("missing scopes: {}", scopes.join(", "))),
-        (false, Some(page)) => Some(format!("missing scopes: {}; see {page}", scopes.join(", "))),
-    }
+    let helps = error.helps.iter().filter_map(|help| filled(&help.url));
+    let page = helps.chain(troubleshooter).chain(violations.iter().filter_map(|v| filled(&v.url))).next();
+    let scopes = (!scopes.is_empty()).then(|| format!("missing scopes: {scopes}"));
+    let parts: Vec<_> = scopes.into_iter().chain(page.map(|page| format!("see {page}"))).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// The first URL in a sentence.
@@ -215,8 +162,8 @@ fn url_inside(text: &str) -> Option<&str> {
     text[start..].split(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`')).next()
 }
 
-fn filled(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.trim().is_empty())
+fn filled(text: &Option<Box<str>>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -304,16 +251,16 @@ mod tests {
     /// short the text becomes without others.
     #[test]
     fn a_long_text_keeps_no_part_of_a_secret() {
+        let tidied = |text: &str, secrets: &[&str]| cut(&hide(text, secrets), MESSAGE_MAX, "…");
         let long = format!("s3cr{}", "/x".repeat(2500));
         let token = format!("t-{}9", "abcdefgh".repeat(600));
         for (secret, secrets) in [(&long, &[&*long, "another"][..]), (&token, &[])] {
             for offset in 0..secret.len().min(40) {
-                let text = format!("{}{}", "-".repeat(offset) + " ", format!("{secret} ").repeat(300));
-                let shown = tidied(&text, MESSAGE_MAX, secrets);
+                let text = format!("{}{}", "-".repeat(offset) + " ", format!("{secret} ").repeat(9));
+                let shown = tidied(&text, secrets);
                 assert!(!shown.contains("s3cr") && !shown.contains("t-a") && shown.ends_with('…'), "{shown}");
             }
         }
-        let one_word = tidied(&"x".repeat(BODY_MAX), MESSAGE_MAX, &[&long]);
-        assert_eq!(one_word, "x".repeat(MESSAGE_MAX) + "…", "a word that long is no token");
+        assert_eq!(tidied(&"x".repeat(BODY_MAX), &[&long]), "x".repeat(MESSAGE_MAX) + "…");
     }
 }

@@ -15,7 +15,7 @@ use crate::feishu::address::{RESERVED, endpoint_url, segment};
 use crate::feishu::api::{Answer, Detail, Query};
 use crate::feishu::body::{Body, Received};
 use crate::feishu::codes;
-use crate::feishu::detail::{self, Front, cut, found_in, hide_in_front};
+use crate::feishu::detail::{self, cut, found_in, hide_exactly};
 use crate::feishu::lenient;
 use crate::feishu::page;
 use crate::feishu::verdict::{Pace, Strange, Verdict};
@@ -187,8 +187,7 @@ fn is_file_token(text: &str) -> bool {
 
 fn kept(text: Option<&str>, max: usize, secrets: &[&str]) -> Option<Box<str>> {
     let text = text.filter(|text| !text.is_empty())?;
-    let (Front::Whole(front) | Front::Part(front)) = hide_in_front(text, max, secrets);
-    Some(cut(&front, max, "").into())
+    Some(cut(&hide_exactly(text, secrets), max, "").into())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::feishu::address::endpoint_url;
 use crate::feishu::api::{Detail, Grant, TokenAnswer, TokenTrouble};
 use crate::feishu::body::{Body, Received};
 use crate::feishu::codes;
-use crate::feishu::detail::{self, TOKEN_MAX};
+use crate::feishu::detail;
 use crate::feishu::lenient;
 use crate::feishu::page;
 use crate::feishu::secret::is_header_text;
@@ -25,6 +25,9 @@ const PATH: &str = "/open-apis/auth/v3/tenant_access_token/internal";
 
 /// Tenant access tokens live two hours at most; an answer that says more is not believed.
 const LIFE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Bytes of an access token at most; the newer ones (JWT) have some 4 KiB.
+const TOKEN_MAX: usize = 16 * 1024;
 
 /// The request. Its body holds the secret: nothing but the connection may see it.
 ///
@@ -235,7 +238,7 @@ mod tests {
     fn a_page_is_quoted_and_half_an_answer_is_not() {
         let half = r#" {"tenant_access_token":"any-t0ken","#;
         for (body, expected) in [
-            ("\n<title>Sign in, hunter2</title>{", "answer is a web page: Sign in, [hidden]"),
+            ("\n<title>Sign in, hunter2</title>{", "answer is a web page: Sign in, [hidden] {"),
             ("404 page not found", "answer is not the API's JSON: 404 page not found"),
             (half, "answer is not the API's JSON"),
             (&format!("x{half}"), "answer is not the API's JSON"),
