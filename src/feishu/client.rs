@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Client, ClientBuilder, RequestBuilder, redirect, retry};
+use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, redirect, retry};
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
 
@@ -17,11 +17,9 @@ use super::body::Received;
 use super::endpoint::query::{self, classify_query, classify_send_error, unsent};
 use super::endpoint::token::{self, classify_token, trouble};
 use super::known_secrets::{Kind, KnownSecrets};
-use super::network::{NetworkError, NetworkSettings};
+use super::network::{NetworkError, NetworkSettings, with_hint};
 use super::platform::suggest_other;
-use super::proxy::{self, Proxy};
 use super::secret;
-use super::trust;
 use super::verdict::Verdict;
 use crate::domain::{
     App, AppName, Credentials, ErrorKind, PauseReason, SecretPurpose, SecretSource, with_causes,
@@ -58,8 +56,6 @@ pub struct HttpExportApi {
 struct Site {
     app: App,
     client: Client,
-    proxy: Option<Proxy>,
-    request_timeout: Duration,
     known: KnownSecrets,
 }
 
@@ -77,10 +73,9 @@ impl HttpExportApi {
         let mut clients = HashMap::<Way, Client>::new();
         let mut sites = HashMap::new();
         for app in apps {
-            let proxy = network.proxies.proxy_for(&app.base_url).cloned();
             let way = Way {
                 is_https: app.base_url.as_url().scheme() == "https",
-                is_proxied: proxy.is_some(),
+                is_proxied: network.proxies.proxy_for(&app.base_url).is_some(),
                 ca_file: app.ca_file.as_ref().map(|file| file.path.clone()),
             };
             let client = match clients.get(&way) {
@@ -91,8 +86,7 @@ impl HttpExportApi {
                     client
                 }
             };
-            let site =
-                Site { app: app.clone(), client, proxy, request_timeout, known: KnownSecrets::default() };
+            let site = Site { app: app.clone(), client, known: KnownSecrets::default() };
             sites.insert(app.name.clone(), site);
         }
         Ok(Self { sites: Arc::new(sites) })
@@ -117,7 +111,7 @@ fn client(app: &App, request_timeout: Duration, network: &NetworkSettings) -> re
         None => builder.tls_certs_only([]),
     };
     match network.proxies.proxy_for(&app.base_url) {
-        Some(proxy) => builder.proxy(proxy.to_client()?),
+        Some(proxy) => builder.proxy(Proxy::all(proxy.clone())?),
         None => builder.no_proxy(),
     }
     .build()
@@ -208,26 +202,15 @@ impl Site {
 
     /// The answer, or why none came, with a message.
     async fn send(&self, request: RequestBuilder) -> Result<Received, (reqwest::Error, String)> {
-        let began = Instant::now();
         match request.send().await {
             Ok(response) => Ok(Received::read(response).await),
             Err(error) => {
                 // The URL names ticket and document, which belong into fields of their own.
                 let error = error.without_url();
-                let left = self.request_timeout.saturating_sub(began.elapsed());
-                let message = self.explain(with_causes(&error), left).await;
+                let message = with_hint(with_causes(&error));
                 Err((error, message))
             }
         }
-    }
-
-    /// What the network layer reports and what helps, or the proxy's own words if it refused.
-    async fn explain(&self, message: String, within: Duration) -> String {
-        let Some(proxy) = self.proxy.as_ref().filter(|_| proxy::is_refusal(&message)) else {
-            return trust::with_hint(message);
-        };
-        let refusal = tokio::time::timeout(within, proxy.refusal(&self.app.base_url)).await;
-        refusal.ok().flatten().unwrap_or(message)
     }
 }
 

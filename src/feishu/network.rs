@@ -8,6 +8,25 @@ use super::proxy::{ProxyError, ProxySettings};
 use super::trust::{TrustError, TrustStore};
 use crate::domain::App;
 
+/// What the network layer reports, and what helps.
+const HINTS: [(&str, &str); 4] = [
+    (
+        "UnknownIssuer",
+        "no authority known here issued the server's certificate: put the authority's (PEM) into a file and name it as \
+        ca_file of the app",
+    ),
+    (
+        "CaUsedAsEndEntity",
+        "the server's certificate is an authority's own: give the server one with CA:FALSE, and name its authority's \
+        (PEM) as ca_file of the app",
+    ),
+    ("tunnel error: unsuccessful", "the proxy refuses to connect to the host: look at its rules and its log"),
+    (
+        "tunnel error: proxy authorization required",
+        "the proxy refuses without a valid user and password: put them before its host (USER:PASSWORD@HOST)",
+    ),
+];
+
 /// Why the environment leaves no way to the hosts.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NetworkError {
@@ -73,4 +92,12 @@ impl NetworkSettings {
 
 fn is_by_tls(app: &App) -> bool {
     app.base_url.as_url().scheme() == "https"
+}
+
+/// A message of the network layer with what helps.
+pub(super) fn with_hint(message: String) -> String {
+    match HINTS.iter().find(|(trouble, _)| message.contains(trouble)) {
+        Some((_, hint)) => format!("{message}; {hint}"),
+        None => message,
+    }
 }

@@ -2,16 +2,10 @@
 //! error: passed over in silence, it would send requests by a way that nothing shows.
 
 use std::ffi::OsString;
-use std::fmt;
 
-use hyper::Request;
-use hyper::client::conn::http1;
-use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use hyper_util::rt::TokioIo;
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::Url;
 use thiserror::Error;
-use tokio::net::TcpStream;
-use url::Url;
 
 use crate::domain::BaseUrl;
 
@@ -20,15 +14,14 @@ use crate::domain::BaseUrl;
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const EXEMPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// Where a SOCKS proxy listens that is named without a port.
-const SOCKS_PORT: u16 = 1080;
+const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
 /// A variable about proxies that can't be used. Its value is not repeated: it may hold a password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{variable}: {why}; expected {expected}")]
+#[error("{variable}: {reason}; expected {expected}")]
 pub struct ProxyError {
     variable: &'static str,
-    why: &'static str,
+    reason: &'static str,
     expected: &'static str,
 }
 
@@ -46,10 +39,9 @@ pub(super) struct ProxySettings {
 
 /// A proxy, perhaps with user name and password.
 #[derive(Clone)]
-pub(super) struct Proxy {
+struct Proxy {
     variable: &'static str,
     url: Url,
-    intercept: Intercept,
 }
 
 impl ProxySettings {
@@ -59,33 +51,35 @@ impl ProxySettings {
             names.iter().find_map(|name| Some((*name, lookup(name).filter(|value| !value.is_empty())?)))
         };
         let proxy = first(&VARIABLES).map(|(variable, value)| Proxy::parse(variable, value)).transpose()?;
-        let exempt = match first(&EXEMPTIONS) {
-            Some((variable, value)) => parse_exemptions(variable, &value.to_string_lossy())?,
-            None => String::new(),
-        };
+        let (variable, exempt) = first(&EXEMPTIONS).unwrap_or_default();
+        let exempt = exempt.to_string_lossy().into_owned();
+        if exempt.contains(['"', '\'', '`', ';']) {
+            // The entry would exempt nothing.
+            return Err(ProxyError { variable, reason: "holds a quote or a semicolon", expected: HOSTS });
+        }
         Ok(Self { proxy, exempt })
     }
 
     /// The proxy between this machine and a host, if there is one.
-    pub(super) fn proxy_for(&self, base_url: &BaseUrl) -> Option<&Proxy> {
+    pub(super) fn proxy_for(&self, base_url: &BaseUrl) -> Option<&Url> {
         let proxy = self.proxy.as_ref().filter(|_| !base_url.is_loopback())?;
-        (!is_exempt(&self.exempt, base_url)).then_some(proxy)
+        (!is_exempt(&self.exempt, base_url)).then_some(&proxy.url)
     }
 
     /// The same in words, without user name and password.
     pub(super) fn describe(&self, base_url: &BaseUrl) -> String {
         match (self.proxy_for(base_url), &self.proxy) {
-            (Some(proxy), _) => format!("{proxy} (by {})", proxy.variable),
-            (None, Some(_)) if base_url.is_loopback() => "none (base_url is on this machine)".to_owned(),
-            (None, Some(_)) => "none (by NO_PROXY)".to_owned(),
-            (None, None) => "none".to_owned(),
+            (Some(url), Some(proxy)) => format!("{} (by {})", shown(url), proxy.variable),
+            (_, None) => "none".to_owned(),
+            (None, _) if base_url.is_loopback() => "none (base_url is on this machine)".to_owned(),
+            (None, _) => "none (by NO_PROXY)".to_owned(),
         }
     }
 }
 
 impl Proxy {
     fn parse(variable: &'static str, value: OsString) -> Result<Self, ProxyError> {
-        let error = |why| ProxyError { variable, why, expected: A_PROXY };
+        let error = |reason| ProxyError { variable, reason, expected: A_PROXY };
         let text = value.into_string().map_err(|_| error("is not UTF-8"))?;
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte)) {
             return Err(error("holds a quote, a blank or another character that no URL has"));
@@ -93,74 +87,21 @@ impl Proxy {
         // Without a scheme it is an HTTP proxy, as for curl.
         let text = if text.contains("://") { text } else { format!("http://{text}") };
         let mut url = Url::parse(&text).map_err(|_| error("is not a URL"))?;
-        match url.scheme() {
-            "http" | "https" => {}
-            "socks4" | "socks4a" | "socks5" | "socks5h" => {
-                let port = url.port().unwrap_or(SOCKS_PORT);
-                url.set_port(Some(port)).map_err(|()| error("names no host"))?;
-            }
-            _ => return Err(error("has an unknown scheme")),
+        if !SCHEMES.contains(&url.scheme()) {
+            return Err(error("has an unknown scheme"));
         }
-        // What the client's library would not take either, it would pass over.
-        let matcher = Matcher::builder().all(url.as_str()).build();
-        let intercept = matcher.intercept(&ANYWHERE).ok_or_else(|| error("names no host"))?;
-        Ok(Self { variable, url, intercept })
-    }
-
-    /// For the client.
-    pub(super) fn to_client(&self) -> reqwest::Result<reqwest::Proxy> {
-        reqwest::Proxy::all(self.url.clone())
-    }
-
-    /// Asks once more for a way to the host and reports the status if that is refused: the client's library does not
-    /// say it. None if the proxy speaks something else, or agrees now.
-    pub(super) async fn refusal(&self, base_url: &BaseUrl) -> Option<String> {
-        let uri = self.intercept.uri();
-        if uri.scheme_str() != Some("http") {
-            return None;
+        if url.scheme().starts_with("socks") && url.port().is_none() {
+            url.set_port(Some(1080)).map_err(|()| error("names no host"))?;
         }
-        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await.ok()?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-        let authority = base_url.authority();
-        let mut request = Request::connect(&authority).header(HOST, &authority).body(String::new()).ok()?;
-        if let Some(credentials) = self.intercept.basic_auth() {
-            request.headers_mut().insert(PROXY_AUTHORIZATION, HeaderValue::clone(credentials));
-        }
-        let mut answer = std::pin::pin!(sender.send_request(request));
-        let answer = tokio::select! {
-            answer = &mut answer => answer,
-            _ = connection => answer.await,
-        };
-        let status = answer.ok()?.status();
-        (!status.is_success()).then(|| format!("proxy {self} refuses to connect to {authority}: {status}"))
+        Ok(Self { variable, url })
     }
-}
-
-/// A list of exemptions as it stands, unless it holds what no host does: that entry would exempt nothing.
-fn parse_exemptions(variable: &'static str, list: &str) -> Result<String, ProxyError> {
-    let why = "holds a quote or a semicolon";
-    let is_sound = !list.contains(['"', '\'', '`', ';']);
-    is_sound.then(|| list.to_owned()).ok_or(ProxyError { variable, why, expected: HOSTS })
-}
-
-/// Whether the client's words for an error mean that a proxy answered with a refusal.
-pub(super) fn is_refusal(message: &str) -> bool {
-    ["tunnel error: unsuccessful", "tunnel error: proxy authorization required"]
-        .iter()
-        .any(|words| message.contains(words))
 }
 
 /// Scheme, host and port.
-impl fmt::Display for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.intercept.uri().to_string().trim_end_matches('/'))
-    }
+fn shown(proxy: &Url) -> String {
+    let port = proxy.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", proxy.scheme(), proxy.host_str().unwrap_or_default())
 }
-
-/// Some host that nothing exempts.
-static ANYWHERE: std::sync::LazyLock<hyper::Uri> =
-    std::sync::LazyLock::new(|| hyper::Uri::from_static("https://open.feishu.cn"));
 
 /// Whether a list of exemptions names the host. Entries are those of the client's library (domains with all below,
 /// addresses, networks, `*`), and in addition `*.domain`, `host:port`, and blanks between entries.

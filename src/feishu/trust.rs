@@ -122,21 +122,3 @@ fn load_folders(value: &OsStr) -> CertificateResult {
     }
     all
 }
-
-/// What the network layer reports, and what helps where a server is not trusted.
-pub(super) fn with_hint(message: String) -> String {
-    let hints = [
-        (
-            "UnknownIssuer",
-            "; no authority known here issued the server's certificate: put the authority's (PEM) into a file and \
-            name it as ca_file of the app",
-        ),
-        (
-            "CaUsedAsEndEntity",
-            "; the server's certificate is an authority's own: give the server one with CA:FALSE, and name its \
-            authority's (PEM) as ca_file of the app",
-        ),
-    ];
-    let hint = hints.into_iter().find(|(error, _)| message.contains(error)).map(|(_, hint)| hint);
-    message + hint.unwrap_or_default()
-}

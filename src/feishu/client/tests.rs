@@ -4,10 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Instant;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -296,8 +296,12 @@ fn behind(proxy: String) -> NetworkSettings {
 }
 
 #[tokio::test]
-async fn a_proxys_refusal_shows_its_status() {
-    for status in ["403 Forbidden", "407 Proxy Authentication Required", "502 Bad Gateway"] {
+async fn a_proxys_refusal_is_named_as_the_proxys() {
+    for (status, hint) in [
+        ("403 Forbidden", "the proxy refuses to connect to the host"),
+        ("407 Proxy Authentication Required", "the proxy refuses without a valid user and password"),
+        ("502 Bad Gateway", "the proxy refuses to connect to the host"),
+    ] {
         let page = http(status, "Connection: close\r\n", "<h1>hunter2</h1>");
         let proxy = TestServer::start(vec![Reply::Close(page)]).await;
         let network = behind(format!("http://u:hunter3@{}", proxy.address));
@@ -305,15 +309,13 @@ async fn a_proxys_refusal_shows_its_status() {
             HttpExportApi::with(&[app("https://open.feishu.cn", nowhere())], TIMEOUT, &network).unwrap();
         let answer = api.query(poll("1")).await;
         assert_eq!(answer.verdict, NETWORK);
-        let refusal =
-            format!("proxy http://{} refuses to connect to open.feishu.cn:443: {status}", proxy.address);
-        assert_eq!(answer.detail.message.as_deref(), Some(&*refusal));
+        let message = answer.detail.message.unwrap();
+        assert!(message.contains(hint) && !message.contains("hunter"), "{message}");
         let requests = proxy.requests();
-        assert_eq!(requests.len(), 2);
-        for request in requests.iter().map(|request| request.to_ascii_lowercase()) {
-            assert!(request.starts_with("connect open.feishu.cn:443 "), "{request}");
-            assert!(request.contains("proxy-authorization: basic dtpodw50zxiz"), "{request}");
-        }
+        assert_eq!(requests.len(), 1);
+        let request = requests[0].to_ascii_lowercase();
+        assert!(request.starts_with("connect open.feishu.cn:443 "), "{request}");
+        assert!(request.contains("proxy-authorization: basic dtpodw50zxiz"), "{request}");
     }
 }
 
