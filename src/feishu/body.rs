@@ -1,12 +1,11 @@
 //! An answer as it arrived: status, the few headers that matter, and the body, read while it streams
 //! and no further than a limit. What it means is not decided here.
 
-use std::fmt;
 use std::time::Duration;
 
 use reqwest::Response;
 use reqwest::header::HeaderMap;
-use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, ExposeSecretMut as _, SecretBox};
 
 use crate::domain::with_causes;
 
@@ -37,24 +36,14 @@ pub(super) struct Headers {
 }
 
 /// A body.
+#[derive(Debug)]
 pub(super) enum Body {
-    /// All of it. Wiped when dropped, because the token endpoint's holds a token.
-    Whole(Zeroizing<Vec<u8>>),
+    /// All of it. Wiped when dropped and never shown, because the token endpoint's holds a token.
+    Whole(SecretBox<Vec<u8>>),
     /// More than [`BODY_MAX`].
     TooLarge,
     /// It broke off; the text says why.
     Broken(String),
-}
-
-/// Says how much there is, never what: it may be a token.
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
-            Self::TooLarge => f.write_str("TooLarge"),
-            Self::Broken(cause) => write!(f, "Broken({cause})"),
-        }
-    }
 }
 
 impl Received {
@@ -63,7 +52,7 @@ impl Received {
     pub fn new(status: u16, headers: &HeaderMap, body: Option<Vec<u8>>) -> Self {
         let body = match body {
             Some(bytes) if bytes.len() > BODY_MAX => Body::TooLarge,
-            Some(bytes) => Body::Whole(Zeroizing::new(bytes)),
+            Some(bytes) => Body::Whole(SecretBox::new(Box::new(bytes))),
             None => Body::Broken("body broke off".to_owned()),
         };
         Self { status, headers: Headers::of(headers), body }
@@ -79,7 +68,7 @@ impl Received {
     /// The body, if all of it came.
     pub(super) fn whole(&self) -> Option<&[u8]> {
         match &self.body {
-            Body::Whole(bytes) => Some(bytes),
+            Body::Whole(bytes) => Some(bytes.expose_secret()),
             Body::TooLarge | Body::Broken(_) => None,
         }
     }
@@ -124,10 +113,11 @@ impl Body {
             return Self::TooLarge;
         }
         // Room for all of it where its length is known, so that growing leaves no copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(announced.unwrap_or_default()));
+        let mut secret = SecretBox::new(Box::new(Vec::with_capacity(announced.unwrap_or_default())));
         loop {
+            let bytes = secret.expose_secret_mut();
             match response.chunk().await {
-                Ok(None) => return Self::Whole(bytes),
+                Ok(None) => return Self::Whole(secret),
                 Ok(Some(chunk)) if bytes.len() + chunk.len() > BODY_MAX => return Self::TooLarge,
                 Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
                 Err(error) => return Self::Broken(describe(error)),
@@ -146,7 +136,7 @@ fn describe(error: reqwest::Error) -> String {
 impl Received {
     /// An answer for tests of what answers mean.
     pub(super) fn of(status: u16, body: impl AsRef<[u8]>) -> Self {
-        let body = Body::Whole(Zeroizing::new(body.as_ref().to_vec()));
+        let body = Body::Whole(SecretBox::new(Box::new(body.as_ref().to_vec())));
         Self { status, headers: Headers::default(), body }
     }
 }

@@ -100,13 +100,14 @@ fn is_token_like(word: &str) -> bool {
 
 /// What the envelope says; else why there is none.
 fn message(received: &Received, envelope: Option<&Envelope>) -> Option<String> {
+    let is_empty = received.whole().is_some_and(|body| body.trim_ascii().is_empty());
     match (&received.body, envelope) {
         (Body::Broken(cause), _) => Some(cause.clone()),
         (Body::TooLarge, _) => Some(format!("answer is longer than {BODY_MAX} bytes")),
-        (Body::Whole(_), None) if matches!(received.status, 300..=399) => Some(REDIRECT.to_owned()),
-        (Body::Whole(bytes), None) if bytes.trim_ascii().is_empty() => Some("answer is empty".to_owned()),
-        (Body::Whole(_), None) => Some("answer is not the API's JSON".to_owned()),
         (Body::Whole(_), Some(envelope)) => envelope_message(envelope),
+        (Body::Whole(_), None) if matches!(received.status, 300..=399) => Some(REDIRECT.to_owned()),
+        (Body::Whole(_), None) if is_empty => Some("answer is empty".to_owned()),
+        (Body::Whole(_), None) => Some("answer is not the API's JSON".to_owned()),
     }
 }
 

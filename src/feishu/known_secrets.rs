@@ -7,15 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The secrets of one app.
+/// The secrets of one app: the last of each kind.
 #[derive(Default)]
-pub(super) struct KnownSecrets(Mutex<Sent>);
-
-#[derive(Clone, Default)]
-struct Sent {
-    app_secret: Option<Arc<SecretString>>,
-    access_token: Option<Arc<SecretString>>,
-}
+pub(super) struct KnownSecrets(Mutex<[Arc<SecretString>; 2]>);
 
 /// What a secret is to its app.
 #[derive(Clone, Copy, Debug)]
@@ -27,27 +21,22 @@ pub(super) enum Kind {
 impl KnownSecrets {
     /// The app's secret, or its access token, is about to be sent.
     pub(super) fn remember(&self, kind: Kind, secret: &str) {
-        let mut sent = self.lock();
-        let last = match kind {
-            Kind::AppSecret => &mut sent.app_secret,
-            Kind::AccessToken => &mut sent.access_token,
-        };
-        if last.as_ref().is_none_or(|last| last.expose_secret() != secret) {
-            *last = Some(Arc::new(secret.into()));
+        let last = &mut self.lock()[kind as usize];
+        if last.expose_secret() != secret {
+            *last = Arc::new(secret.into());
         }
     }
 
     /// Lends both, the longer one first: the other one may be part of it. Nothing is locked meanwhile.
     pub(super) fn with<T>(&self, use_them: impl FnOnce(&[&str]) -> T) -> T {
-        let Sent { app_secret, access_token } = self.lock().clone();
-        let both = app_secret.iter().chain(&access_token);
-        let mut secrets: Vec<_> = both.map(|secret| secret.expose_secret()).collect();
+        let both = self.lock().clone();
+        let mut secrets = both.each_ref().map(|secret| secret.expose_secret());
         secrets.sort_by_key(|secret| Reverse(secret.len()));
         use_them(&secrets)
     }
 
     /// What it guards is whole after every line that changes it.
-    fn lock(&self) -> MutexGuard<'_, Sent> {
+    fn lock(&self) -> MutexGuard<'_, [Arc<SecretString>; 2]> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,45 +18,38 @@ const SECRET_MAX: u64 = 64 * 1024;
 /// Where systemd puts a unit's credentials (systemd.exec(5)).
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-/// Why a secret can't be had.
+/// Why a secret can't be had. Each names its place.
 #[derive(Debug, Error)]
 pub(super) enum SecretError {
     /// The file can't be read.
-    #[error("failed to read {place}")]
-    Read {
-        place: SecretSource,
-        #[source]
-        cause: io::Error,
-    },
+    #[error("failed to read {0}")]
+    Read(SecretSource, #[source] io::Error),
     /// A folder, a pipe, a device: reading it could wait for ever.
-    #[error("{place} is not a regular file")]
-    NotAFile { place: SecretSource },
-    /// Nobody's secret is that long; this is another file.
-    #[error("{place} is longer than {SECRET_MAX} bytes")]
-    TooLong { place: SecretSource },
+    #[error("{0} is not a regular file")]
+    NotAFile(SecretSource),
+    /// No secret is that long; this is another file.
+    #[error("{0} is longer than {SECRET_MAX} bytes")]
+    TooLong(SecretSource),
     /// The environment variable is not set.
-    #[error("{place} is not set")]
-    NotSet { place: SecretSource },
+    #[error("{0} is not set")]
+    NotSet(SecretSource),
     /// There is no folder of credentials.
-    #[error("{place} can't be found: ${CREDENTIALS_DIRECTORY} is not set")]
-    NoCredentials { place: SecretSource },
+    #[error("{0} can't be found: ${CREDENTIALS_DIRECTORY} is not set")]
+    NoCredentials(SecretSource),
     /// The name of a credential leads elsewhere.
-    #[error("{place} is not a plain name")]
-    CredentialName { place: SecretSource },
+    #[error("{0} is not a plain name")]
+    CredentialName(SecretSource),
     /// What lies there is no secret.
-    #[error("{place} {fault}")]
-    Unfit { place: SecretSource, fault: SecretFault },
-    /// The reading thread is gone.
-    #[error("failed to read {place}: the reading was given up")]
-    GivenUp { place: SecretSource },
+    #[error("{0} {1}")]
+    Unfit(SecretSource, SecretFault),
 }
 
 /// Reads a secret, off the threads that serve the network.
 pub(super) async fn read(source: &SecretSource, purpose: Purpose) -> Result<SecretString, SecretError> {
     let owned = source.clone();
-    let reading =
-        tokio::task::spawn_blocking(move || read_with(&owned, purpose, |name| std::env::var_os(name)));
-    reading.await.unwrap_or_else(|_| Err(SecretError::GivenUp { place: source.clone() }))
+    let read = move || read_with(&owned, purpose, |name| std::env::var_os(name));
+    let given_up = |gone| Err(SecretError::Read(source.clone(), io::Error::other(gone)));
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(given_up)
 }
 
 /// Whether a text may be an access token: the header that carries it takes printable ASCII.
@@ -70,17 +63,15 @@ fn read_with(
     purpose: Purpose,
     env: impl Fn(&str) -> Option<OsString>,
 ) -> Result<SecretString, SecretError> {
-    let place = || source.clone();
     let bytes = match source {
         SecretSource::File(path) => read_file(path, source)?,
         SecretSource::Env(name) => {
-            let value = env(name).ok_or_else(|| SecretError::NotSet { place: place() })?;
+            let value = env(name).ok_or_else(|| SecretError::NotSet(source.clone()))?;
             Zeroizing::new(value.into_encoded_bytes())
         }
         SecretSource::Credential(name) => read_file(&credential_path(name, source, env)?, source)?,
     };
-    let secret =
-        secret_text(&bytes, purpose).map_err(|fault| SecretError::Unfit { place: place(), fault })?;
+    let secret = secret_text(&bytes, purpose).map_err(|fault| SecretError::Unfit(source.clone(), fault))?;
     Ok(secret.into())
 }
 
@@ -91,19 +82,19 @@ fn credential_path(
 ) -> Result<PathBuf, SecretError> {
     let mut parts = Path::new(name).components();
     let (Some(Component::Normal(plain)), None) = (parts.next(), parts.next()) else {
-        return Err(SecretError::CredentialName { place: source.clone() });
+        return Err(SecretError::CredentialName(source.clone()));
     };
     let folder = env(CREDENTIALS_DIRECTORY).filter(|folder| !folder.is_empty());
-    let folder = folder.ok_or_else(|| SecretError::NoCredentials { place: source.clone() })?;
+    let folder = folder.ok_or_else(|| SecretError::NoCredentials(source.clone()))?;
     Ok(Path::new(&folder).join(plain))
 }
 
 fn read_file(path: &Path, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    let failed = |cause| SecretError::Read { place: source.clone(), cause };
+    let failed = |cause| SecretError::Read(source.clone(), cause);
     // Looked at before it is opened: opening a pipe that nobody writes to waits for ever.
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
-        return Err(SecretError::NotAFile { place: source.clone() });
+        return Err(SecretError::NotAFile(source.clone()));
     }
     // Room for all of it at once, so that growing leaves no copies behind.
     let room = usize::try_from(metadata.len().min(SECRET_MAX)).unwrap_or_default() + 1;
@@ -111,7 +102,7 @@ fn read_file(path: &Path, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, S
     let file = File::open(path).map_err(failed)?;
     file.take(SECRET_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > SECRET_MAX {
-        return Err(SecretError::TooLong { place: source.clone() });
+        return Err(SecretError::TooLong(source.clone()));
     }
     Ok(bytes)
 }
@@ -165,7 +156,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let source = SecretSource::File(folder.path().to_owned());
         let error = read_with(&source, Purpose::AppSecret, NO_ENV).unwrap_err();
-        assert!(matches!(error, SecretError::NotAFile { .. }), "{error}");
+        assert!(matches!(error, SecretError::NotAFile(..)), "{error}");
     }
 
     #[cfg(unix)]
@@ -175,7 +166,7 @@ mod tests {
         let path = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         let error = read(&SecretSource::File(path), Purpose::AppSecret).await.unwrap_err();
-        assert!(matches!(error, SecretError::NotAFile { .. }), "{error}");
+        assert!(matches!(error, SecretError::NotAFile(..)), "{error}");
     }
 
     #[test]
@@ -193,14 +184,14 @@ mod tests {
         for source in [SecretSource::Env("SECRET".into()), SecretSource::Credential("app".into())] {
             assert_eq!(read(source).unwrap().expose_secret(), "hunter2");
         }
-        assert!(matches!(read(SecretSource::Env("EMPTY".into())), Err(SecretError::Unfit { .. })));
-        assert!(matches!(read(SecretSource::Env("OTHER".into())), Err(SecretError::NotSet { .. })));
+        assert!(matches!(read(SecretSource::Env("EMPTY".into())), Err(SecretError::Unfit(..))));
+        assert!(matches!(read(SecretSource::Env("OTHER".into())), Err(SecretError::NotSet(..))));
         for name in ["", ".", "..", "../app", "/etc/passwd", "a/b"] {
             let error = read(SecretSource::Credential(name.into())).unwrap_err();
-            assert!(matches!(error, SecretError::CredentialName { .. }), "{name}: {error}");
+            assert!(matches!(error, SecretError::CredentialName(..)), "{name}: {error}");
         }
         let error =
             read_with(&SecretSource::Credential("app".into()), Purpose::AppSecret, NO_ENV).unwrap_err();
-        assert!(matches!(error, SecretError::NoCredentials { .. }), "{error}");
+        assert!(matches!(error, SecretError::NoCredentials(..)), "{error}");
     }
 }

@@ -18,10 +18,10 @@ const FOLDERS: &str = "SSL_CERT_DIR";
 
 /// A variable that leads to no certificate.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{variable}: {why}; let it name certificates of authorities (PEM), or unset it")]
+#[error("{variable}: {reason}; let it name certificates of authorities (PEM), or unset it")]
 pub struct TrustError {
     variable: &'static str,
-    why: String,
+    reason: String,
 }
 
 /// Authorities, and where they come from.
@@ -34,34 +34,23 @@ pub(super) struct TrustStore {
 impl TrustStore {
     /// Reads what the variables name, by `lookup`, or else what the system has.
     pub(super) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, TrustError> {
-        let mut certificates = Vec::new();
-        let mut named = Vec::new();
-        for (variable, load) in
-            [(FILE, load_file as fn(&OsStr) -> CertificateResult), (FOLDERS, load_folders)]
-        {
+        let (mut certificates, mut sources) = (Vec::new(), Vec::new());
+        for variable in [FILE, FOLDERS] {
             if let Some(value) = lookup(variable) {
-                certificates.extend(read_named(variable, &value, load)?);
-                named.push((variable, format!("{variable} {}", Path::new(&value).display())));
+                certificates.extend(read_named(variable, &value)?);
+                sources.push(format!("{variable} {}", Path::new(&value).display()));
             }
         }
-        let source = match named.as_slice() {
-            [] => "the system's".to_owned(),
-            named => named.iter().map(|(_, source)| source.as_str()).collect::<Vec<_>>().join(" and "),
-        };
-        if named.is_empty() {
+        if sources.is_empty() {
             certificates = load_native_certs().certs;
+            sources.push("the system's".to_owned());
         }
         // A folder often holds the file's certificates once more.
         certificates.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
         certificates.dedup();
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates);
-        match named.first() {
-            Some((variable, _)) if roots.is_empty() => {
-                Err(TrustError { variable, why: "none of its certificates can be used".to_owned() })
-            }
-            _ => Ok(Self { roots, source }),
-        }
+        Ok(Self { roots, source: sources.join(" and ") })
     }
 
     /// Whether no server is trusted.
@@ -87,38 +76,32 @@ impl TrustStore {
     }
 }
 
-fn read_named(
-    variable: &'static str,
-    value: &OsStr,
-    load: fn(&OsStr) -> CertificateResult,
-) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let error = |why| Err(TrustError { variable, why });
+/// The certificates that a variable leads to, at least one that can be used.
+fn read_named(variable: &'static str, value: &OsStr) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let error = |reason| Err(TrustError { variable, reason });
     if value.is_empty() {
         return error("is empty".to_owned());
     }
-    let found = load(value);
+    let found = if variable == FILE { load_file(Path::new(value)) } else { load_folders(value) };
+    let is_usable = RootCertStore::empty().add_parsable_certificates(found.certs.iter().cloned()).0 > 0;
     match found.errors.first() {
-        _ if !found.certs.is_empty() => Ok(found.certs),
+        _ if is_usable => Ok(found.certs),
         Some(first) => error(first.to_string()),
-        None => error(format!("holds no certificate: {}", Path::new(value).display())),
+        None => error(format!("holds no certificate that can be used: {}", Path::new(value).display())),
     }
 }
 
-fn load_file(value: &OsStr) -> CertificateResult {
-    let path = Path::new(value);
+fn load_file(path: &Path) -> CertificateResult {
     // A pipe or a device would be read without end.
-    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return CertificateResult::default();
-    }
-    load_certs_from_paths(Some(path), None)
+    let is_endless = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
+    load_certs_from_paths((!is_endless).then_some(path), None)
 }
 
 fn load_folders(value: &OsStr) -> CertificateResult {
-    let mut all = CertificateResult::default();
-    for folder in env::split_paths(value) {
+    env::split_paths(value).fold(CertificateResult::default(), |mut all, folder| {
         let found = load_certs_from_paths(None, Some(&folder));
         all.certs.extend(found.certs);
         all.errors.extend(found.errors);
-    }
-    all
+        all
+    })
 }
