@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,35 +69,14 @@ impl HttpExportApi {
     }
 
     fn with(apps: &[App], request_timeout: Duration, network: &NetworkSettings) -> Result<Self, ClientError> {
-        let mut clients = HashMap::<Way, Client>::new();
         let mut sites = HashMap::new();
         for app in apps {
-            let way = Way {
-                is_https: app.base_url.as_url().scheme() == "https",
-                is_proxied: network.proxies.proxy_for(&app.base_url).is_some(),
-                ca_file: app.ca_file.as_ref().map(|file| file.path.clone()),
-            };
-            let client = match clients.get(&way) {
-                Some(client) => client.clone(),
-                None => {
-                    let client = client(app, request_timeout, network)?;
-                    clients.insert(way, client.clone());
-                    client
-                }
-            };
+            let client = client(app, request_timeout, network)?;
             let site = Site { app: app.clone(), client, known: KnownSecrets::default() };
             sites.insert(app.name.clone(), site);
         }
         Ok(Self { sites: Arc::new(sites) })
     }
-}
-
-/// What hosts have in common that are reached by one client.
-#[derive(PartialEq, Eq, Hash)]
-struct Way {
-    is_https: bool,
-    is_proxied: bool,
-    ca_file: Option<PathBuf>,
 }
 
 fn client(app: &App, request_timeout: Duration, network: &NetworkSettings) -> reqwest::Result<Client> {
@@ -111,7 +89,7 @@ fn client(app: &App, request_timeout: Duration, network: &NetworkSettings) -> re
         None => builder.tls_certs_only([]),
     };
     match network.proxies.proxy_for(&app.base_url) {
-        Some(proxy) => builder.proxy(Proxy::all(proxy.clone())?),
+        Some((_, url)) => builder.proxy(Proxy::all(url.clone())?),
         None => builder.no_proxy(),
     }
     .build()

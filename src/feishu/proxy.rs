@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::Url;
 use thiserror::Error;
+use url::Url;
 
 use crate::domain::BaseUrl;
 
@@ -15,6 +15,9 @@ const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_pr
 const EXEMPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+
+/// Where a SOCKS proxy listens that is named without a port.
+const SOCKS_PORT: u16 = 1080;
 
 /// A variable about proxies that can't be used. Its value is not repeated: it may hold a password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -32,16 +35,10 @@ const HOSTS: &str = "hosts separated by commas, such as localhost,*.example.com,
 /// What the environment says about proxies.
 #[derive(Clone, Default)]
 pub(super) struct ProxySettings {
-    proxy: Option<Proxy>,
+    /// The proxy, perhaps with user name and password, and the variable that names it.
+    proxy: Option<(&'static str, Url)>,
     /// `NO_PROXY` as it stands.
     exempt: String,
-}
-
-/// A proxy, perhaps with user name and password.
-#[derive(Clone)]
-struct Proxy {
-    variable: &'static str,
-    url: Url,
 }
 
 impl ProxySettings {
@@ -50,55 +47,53 @@ impl ProxySettings {
         let first = |names: &[&'static str]| {
             names.iter().find_map(|name| Some((*name, lookup(name).filter(|value| !value.is_empty())?)))
         };
-        let proxy = first(&VARIABLES).map(|(variable, value)| Proxy::parse(variable, value)).transpose()?;
+        let proxy = first(&VARIABLES).map(|(variable, value)| Ok((variable, parse_proxy(variable, value)?)));
         let (variable, exempt) = first(&EXEMPTIONS).unwrap_or_default();
         let exempt = exempt.to_string_lossy().into_owned();
         if exempt.contains(['"', '\'', '`', ';']) {
             // The entry would exempt nothing.
             return Err(ProxyError { variable, reason: "holds a quote or a semicolon", expected: HOSTS });
         }
-        Ok(Self { proxy, exempt })
+        Ok(Self { proxy: proxy.transpose()?, exempt })
     }
 
-    /// The proxy between this machine and a host, if there is one.
-    pub(super) fn proxy_for(&self, base_url: &BaseUrl) -> Option<&Url> {
+    /// The proxy between this machine and a host, if there is one, and the variable that names it.
+    pub(super) fn proxy_for(&self, base_url: &BaseUrl) -> Option<&(&'static str, Url)> {
         let proxy = self.proxy.as_ref().filter(|_| !base_url.is_loopback())?;
-        (!is_exempt(&self.exempt, base_url)).then_some(&proxy.url)
+        (!is_exempt(&self.exempt, base_url)).then_some(proxy)
     }
 
     /// The same in words, without user name and password.
     pub(super) fn describe(&self, base_url: &BaseUrl) -> String {
-        match (self.proxy_for(base_url), &self.proxy) {
-            (Some(url), Some(proxy)) => format!("{} (by {})", shown(url), proxy.variable),
-            (_, None) => "none".to_owned(),
-            (None, _) if base_url.is_loopback() => "none (base_url is on this machine)".to_owned(),
-            (None, _) => "none (by NO_PROXY)".to_owned(),
+        match self.proxy_for(base_url) {
+            Some((variable, url)) => format!("{} (by {variable})", without_user(url)),
+            None if self.proxy.is_none() => "none".to_owned(),
+            None if base_url.is_loopback() => "none (base_url is on this machine)".to_owned(),
+            None => "none (by NO_PROXY)".to_owned(),
         }
     }
 }
 
-impl Proxy {
-    fn parse(variable: &'static str, value: OsString) -> Result<Self, ProxyError> {
-        let error = |reason| ProxyError { variable, reason, expected: A_PROXY };
-        let text = value.into_string().map_err(|_| error("is not UTF-8"))?;
-        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte)) {
-            return Err(error("holds a quote, a blank or another character that no URL has"));
-        }
-        // Without a scheme it is an HTTP proxy, as for curl.
-        let text = if text.contains("://") { text } else { format!("http://{text}") };
-        let mut url = Url::parse(&text).map_err(|_| error("is not a URL"))?;
-        if !SCHEMES.contains(&url.scheme()) {
-            return Err(error("has an unknown scheme"));
-        }
-        if url.scheme().starts_with("socks") && url.port().is_none() {
-            url.set_port(Some(1080)).map_err(|()| error("names no host"))?;
-        }
-        Ok(Self { variable, url })
+fn parse_proxy(variable: &'static str, value: OsString) -> Result<Url, ProxyError> {
+    let error = |reason| ProxyError { variable, reason, expected: A_PROXY };
+    let text = value.into_string().map_err(|_| error("is not UTF-8"))?;
+    if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'`".contains(&byte)) {
+        return Err(error("holds a quote, a blank or another character that no URL has"));
     }
+    // Without a scheme it is an HTTP proxy, as for curl.
+    let text = if text.contains("://") { text } else { format!("http://{text}") };
+    let mut url = Url::parse(&text).map_err(|_| error("is not a URL"))?;
+    if !SCHEMES.contains(&url.scheme()) {
+        return Err(error("has an unknown scheme"));
+    }
+    if url.scheme().starts_with("socks") && url.port().is_none() {
+        url.set_port(Some(SOCKS_PORT)).map_err(|()| error("names no host"))?;
+    }
+    Ok(url)
 }
 
 /// Scheme, host and port.
-fn shown(proxy: &Url) -> String {
+fn without_user(proxy: &Url) -> String {
     let port = proxy.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", proxy.scheme(), proxy.host_str().unwrap_or_default())
 }
