@@ -18,22 +18,16 @@ pub(super) fn meaning(code: i64, said: &[&str], asked: Endpoint) -> CodeMeaning 
 }
 
 fn is_worded(text: &str, wording: Wording) -> bool {
+    let text = text.to_ascii_lowercase();
     match wording {
-        Wording::TooManyRequests => is_too_many_requests(text),
-        Wording::NotSupported => is_not_supported(text),
+        // The one wording that makes 9499 a throttle, whatever its case, spaces and final dot.
+        Wording::TooManyRequests => {
+            let words: Vec<_> = text.trim().trim_end_matches(['.', '。']).split_whitespace().collect();
+            matches!(words[..], ["too", "many", "request" | "requests"])
+        }
+        // "user access token not support": the API takes another kind of token, so a new one won't help.
+        Wording::NotSupported => text.contains("not support"),
     }
-}
-
-/// The one wording that makes 9499 a throttle, whatever its case, spaces and final dot.
-fn is_too_many_requests(text: &str) -> bool {
-    let text = text.trim().trim_end_matches(['.', '。']).to_ascii_lowercase();
-    let words: Vec<_> = text.split_whitespace().collect();
-    matches!(words[..], ["too", "many", "request" | "requests"])
-}
-
-/// "user access token not support": the API takes another kind of token, so a new one won't help.
-fn is_not_supported(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("not support")
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 //! seen them and may repeat them in the answer to any request.
 
 use std::cmp::Reverse;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
 
 /// The secrets of one app: the last of each kind.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct KnownSecrets(Mutex<[Arc<SecretString>; 2]>);
 
 /// What a secret is to its app.
@@ -38,12 +37,6 @@ impl KnownSecrets {
     /// What it guards is whole after every line that changes it.
     fn lock(&self) -> MutexGuard<'_, [Arc<SecretString>; 2]> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for KnownSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KnownSecrets")
     }
 }
 

@@ -1,5 +1,5 @@
 //! A server for tests, small enough to see every byte: it writes down the requests that reach it and
-//! answers each with the bytes it was told to, whether they are HTTP or not.
+//! answers each with the bytes of a given reply, whether they are HTTP or not.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ pub(super) enum Reply {
     Keep(Vec<u8>),
     /// Writes these bytes and closes the connection.
     Close(Vec<u8>),
-    /// Writes these bytes, then zeros for as long as somebody takes them.
+    /// Writes these bytes, then zeros for as long as the peer takes them.
     Flood(Vec<u8>),
     /// Writes these bytes, then nothing more, and keeps the connection.
     Hang(Vec<u8>),

@@ -116,14 +116,9 @@ pub(super) struct TokenPart {
 impl Envelope {
     /// The log id, wherever it stands.
     pub(super) fn log_id(&self) -> Option<&str> {
-        let error = self.error.as_ref();
-        let spellings = [
-            error.and_then(|error| error.log_id.as_deref()),
-            error.and_then(|error| error.logid.as_deref()),
-            self.log_id.as_deref(),
-            self.logid.as_deref(),
-        ];
-        spellings.into_iter().flatten().find(|id| !id.trim().is_empty())
+        let inside = self.error.iter().flat_map(|error| [&error.log_id, &error.logid]);
+        let mut ids = inside.chain([&self.log_id, &self.logid]).filter_map(|id| id.as_deref());
+        ids.find(|id| !id.trim().is_empty())
     }
 
     /// Its messages.
