@@ -55,13 +55,13 @@ impl Received {
             Some(bytes) => Body::Whole(SecretBox::new(Box::new(bytes))),
             None => Body::Broken("body broke off".to_owned()),
         };
-        Self { status, headers: Headers::of(headers), body }
+        Self { status, headers: Headers::from_map(headers), body }
     }
 
     /// Reads an answer to its end, or to the limit.
     pub(super) async fn read(response: Response) -> Self {
         let status = response.status().as_u16();
-        let headers = Headers::of(response.headers());
+        let headers = Headers::from_map(response.headers());
         Self { status, headers, body: Body::read(response).await }
     }
 
@@ -75,7 +75,7 @@ impl Received {
 }
 
 impl Headers {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    fn from_map(headers: &HeaderMap) -> Self {
         let text = |name: &str| {
             let value = headers.get(name)?.to_str().ok()?.trim();
             (!value.is_empty()).then(|| value.into())
@@ -135,7 +135,7 @@ fn describe(error: reqwest::Error) -> String {
 #[cfg(test)]
 impl Received {
     /// An answer for tests of what answers mean.
-    pub(super) fn of(status: u16, body: impl AsRef<[u8]>) -> Self {
+    pub(super) fn from_body(status: u16, body: impl AsRef<[u8]>) -> Self {
         let body = Body::Whole(SecretBox::new(Box::new(body.as_ref().to_vec())));
         Self { status, headers: Headers::default(), body }
     }
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn debug_output_shows_no_content() {
-        let received = Received::of(200, br#"{"tenant_access_token":"t-hidden"}"#);
+        let received = Received::from_body(200, br#"{"tenant_access_token":"t-hidden"}"#);
         assert!(!format!("{received:?}").contains("hidden"));
     }
 }

@@ -27,7 +27,7 @@ pub(super) const REDIRECT: &str = "redirects are not followed";
 const HIDDEN: &str = "[hidden]";
 
 /// What an answer said; `envelope` is its body, if that is one. The texts are still raw.
-pub(super) fn of_answer(received: &Received, envelope: Option<&Envelope>) -> Detail {
+pub(super) fn from_answer(received: &Received, envelope: Option<&Envelope>) -> Detail {
     let result = envelope.and_then(Envelope::result);
     let header = received.headers.log_id.clone();
     let failed = result.and_then(|result| filled(&result.job_error_msg)).map(str::to_owned);
@@ -173,8 +173,8 @@ mod tests {
     use crate::feishu::lenient::parse;
 
     fn detail(body: &str) -> Detail {
-        let received = Received::of(400, body);
-        of_answer(&received, received.whole().and_then(parse).as_ref())
+        let received = Received::from_body(400, body);
+        from_answer(&received, received.whole().and_then(parse).as_ref())
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub fn classify_query(received: &Received, secrets: &[&str]) -> Answer {
         Body::Broken(_) => classify_broken(received),
         Body::Whole(_) | Body::TooLarge => classify_code(received, envelope.as_ref(), secrets),
     };
-    let mut detail = detail::of_answer(received, envelope.as_ref());
+    let mut detail = detail::from_answer(received, envelope.as_ref());
     match &envelope {
         Some(envelope) if envelope.code.is_some() => {
             let malformed =

@@ -53,7 +53,7 @@ pub(in crate::feishu) fn request(
 #[must_use]
 pub fn classify_token(received: &Received, secrets: &[&str]) -> TokenAnswer {
     let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
-    let mut detail = detail::of_answer(received, envelope.as_ref());
+    let mut detail = detail::from_answer(received, envelope.as_ref());
     if envelope.is_none() && is_sure_to_hold_no_token(received) {
         detail = page::quote(detail, received, secrets);
     }
@@ -142,7 +142,7 @@ mod tests {
     const REJECTED: TokenTrouble = TokenTrouble::AppFault(P::CredentialsRejected);
 
     fn answer(status: u16, body: impl AsRef<[u8]>) -> TokenAnswer {
-        classify_token(&Received::of(status, body), &["hunter2"])
+        classify_token(&Received::from_body(status, body), &["hunter2"])
     }
 
     fn trouble_of(status: u16, body: impl AsRef<[u8]>) -> TokenTrouble {
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_named_wait_is_passed_on() {
-        let mut received = Received::of(429, r#"{"code":99991400,"msg":"limit"}"#);
+        let mut received = Received::from_body(429, r#"{"code":99991400,"msg":"limit"}"#);
         received.headers.retry_after = Some("9".into());
         received.headers.log_id = Some("L".into());
         let answer = classify_token(&received, &["hunter2"]);

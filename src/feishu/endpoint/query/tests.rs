@@ -19,12 +19,12 @@ const NO_STATUS: Verdict = Verdict::Strange(Strange::NoStatus);
 const UNLISTED: Verdict = Verdict::Strange(Strange::UnlistedCode);
 
 fn verdict(status: u16, body: impl AsRef<[u8]>) -> Verdict {
-    classify_query(&Received::of(status, body), &[]).verdict
+    classify_query(&Received::from_body(status, body), &[]).verdict
 }
 
 fn job(result: &str) -> Answer {
     let body = format!(r#"{{"code":0,"msg":"success","data":{{"result":{result}}}}}"#);
-    classify_query(&Received::of(200, body), &[])
+    classify_query(&Received::from_body(200, body), &[])
 }
 
 /// An answer with a code at every status it might come with.
@@ -169,7 +169,7 @@ fn a_body_that_is_not_whole_is_judged_by_the_status() {
 #[test]
 fn waits_that_the_server_names_are_passed_on() {
     let verdict = |status, code: i64, reset: Option<&str>, retry_after: Option<&str>| {
-        let mut received = Received::of(status, format!(r#"{{"code":{code}}}"#));
+        let mut received = Received::from_body(status, format!(r#"{{"code":{code}}}"#));
         received.headers.reset = reset.map(Into::into);
         received.headers.retry_after = retry_after.map(Into::into);
         classify_query(&received, &[]).verdict
@@ -199,7 +199,8 @@ fn a_file_token_that_could_lead_elsewhere_is_none() {
 fn a_file_name_does_not_repeat_the_access_token() {
     let body =
         br#"{"code":0,"data":{"result":{"job_status":0,"file_token":"box","file_name":"x t-secret-1 y"}}}"#;
-    let Verdict::Completed(file) = classify_query(&Received::of(200, body), &["t-secret-1"]).verdict else {
+    let Verdict::Completed(file) = classify_query(&Received::from_body(200, body), &["t-secret-1"]).verdict
+    else {
         panic!()
     };
     assert_eq!(file.file_name.as_deref(), Some("x [hidden] y"));
@@ -235,7 +236,7 @@ fn a_failure_keeps_all_that_was_said() {
     assert_eq!(answer.detail.message.as_deref(), Some("block not permitted"));
     assert_eq!((answer.detail.code, answer.detail.job_status), (Some(0), Some(109)));
     let mut received =
-        Received::of(403, r#"{"code":1069902,"msg":"no permission","error":{"log_id":"body"}}"#);
+        Received::from_body(403, r#"{"code":1069902,"msg":"no permission","error":{"log_id":"body"}}"#);
     let answer = classify_query(&received, &[]);
     assert_eq!((answer.detail.http_status, answer.detail.code), (Some(403), Some(1_069_902)));
     assert_eq!(answer.detail.log_id.as_deref(), Some("body"));
@@ -247,7 +248,7 @@ fn a_failure_keeps_all_that_was_said() {
 fn a_page_that_is_no_answer_is_quoted() {
     let secret = "t-0123456789";
     let message = |status, body: &str| {
-        classify_query(&Received::of(status, body), &[secret]).detail.message.unwrap().into_string()
+        classify_query(&Received::from_body(status, body), &[secret]).detail.message.unwrap().into_string()
     };
     for (status, body, expected) in [
         (403, "t-0123456789 xx", "answer is not the API's JSON: [hidden] xx"),
@@ -276,7 +277,7 @@ fn a_malformed_answer_has_a_message() {
         (r#"{"result":{"job_error_msg":"what?"}}"#, "what?", NO_STATUS),
     ] {
         let body = format!(r#"{{"code":0,"msg":"success","data":{data}}}"#);
-        let answer = classify_query(&Received::of(200, body), &[]);
+        let answer = classify_query(&Received::from_body(200, body), &[]);
         assert_eq!((answer.verdict, answer.detail.message.as_deref()), (verdict, Some(expected)), "{data}");
     }
 }
@@ -313,7 +314,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn no_answer_panics_or_decides_more_than_it_says(status in 100u16..1000, body in bodies()) {
-        let answer = classify_query(&Received::of(status, body), &["t-secret"]);
+        let answer = classify_query(&Received::from_body(status, body), &["t-secret"]);
         let code = answer.detail.code;
         match answer.verdict {
             Verdict::Completed(artefact) => {
