@@ -120,16 +120,11 @@ impl Body {
                 Ok(None) => return Self::Whole(secret),
                 Ok(Some(chunk)) if bytes.len() + chunk.len() > BODY_MAX => return Self::TooLarge,
                 Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-                Err(error) => return Self::Broken(describe(error)),
+                // The URL names ticket and document, which belong into fields of their own.
+                Err(error) => return Self::Broken(with_causes(&error.without_url())),
             }
         }
     }
-}
-
-/// An error of the network layer with all its causes in one line, without the URL: that names the
-/// ticket and the document, which belong into fields of their own.
-fn describe(error: reqwest::Error) -> String {
-    with_causes(&error.without_url())
 }
 
 #[cfg(test)]

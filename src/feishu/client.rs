@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, redirect, retry};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use super::api::{Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
@@ -20,9 +20,7 @@ use super::network::{NetworkError, NetworkSettings, with_hint};
 use super::platform::suggest_other;
 use super::secret;
 use super::verdict::Verdict;
-use crate::domain::{
-    App, AppName, Credentials, ErrorKind, PauseReason, SecretPurpose, SecretSource, with_causes,
-};
+use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretPurpose, with_causes};
 
 /// Name and version, by which the platform's support finds our requests.
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -129,9 +127,18 @@ impl ExportApi for HttpExportApi {
         let Some(site) = self.sites.get(app) else {
             return trouble(TokenTrouble::AppFault(PauseReason::CredentialsRejected), unknown(app));
         };
-        match &site.app.credentials {
-            Credentials::AccessToken(source) => read_token(source).await,
-            Credentials::AppSecret(source) => site.fetch_token(source).await,
+        let (source, purpose) = match &site.app.credentials {
+            Credentials::AccessToken(source) => (source, SecretPurpose::AccessToken),
+            Credentials::AppSecret(source) => (source, SecretPurpose::AppSecret),
+        };
+        match (secret::read(source, purpose).await, purpose) {
+            (Err(error), _) => unreadable(&error),
+            (Ok(app_secret), SecretPurpose::AppSecret) => site.fetch_token(&app_secret).await,
+            // A token that lies ready costs no request.
+            (Ok(token), SecretPurpose::AccessToken) => TokenAnswer {
+                result: Ok(Grant { token: token.into(), expires_in: None }),
+                detail: Detail::default(),
+            },
         }
     }
 
@@ -159,15 +166,11 @@ impl Site {
         }
     }
 
-    async fn fetch_token(&self, source: &SecretSource) -> TokenAnswer {
-        let app_secret = match secret::read(source, SecretPurpose::AppSecret).await {
-            Ok(app_secret) => app_secret,
-            Err(error) => return trouble(unreadable(), with_causes(&error)),
-        };
+    async fn fetch_token(&self, app_secret: &SecretString) -> TokenAnswer {
         self.known.remember(Kind::AppSecret, app_secret.expose_secret());
-        let request = match token::request(&self.client, &self.app, &app_secret) {
+        let request = match token::request(&self.client, &self.app, app_secret) {
             Ok(request) => request,
-            Err(error) => return trouble(unreadable(), with_causes(&error)),
+            Err(error) => return unreadable(&error),
         };
         match self.send(request).await {
             Ok(received) => {
@@ -192,19 +195,8 @@ impl Site {
     }
 }
 
-/// A token that lies ready costs no request.
-async fn read_token(source: &SecretSource) -> TokenAnswer {
-    match secret::read(source, SecretPurpose::AccessToken).await {
-        Ok(token) => TokenAnswer {
-            result: Ok(Grant { token: token.into(), expires_in: None }),
-            detail: Detail::default(),
-        },
-        Err(error) => trouble(unreadable(), with_causes(&error)),
-    }
-}
-
-const fn unreadable() -> TokenTrouble {
-    TokenTrouble::AppFault(PauseReason::SecretUnreadable)
+fn unreadable(error: &dyn std::error::Error) -> TokenAnswer {
+    trouble(TokenTrouble::AppFault(PauseReason::SecretUnreadable), with_causes(error))
 }
 
 fn unknown(app: &AppName) -> String {

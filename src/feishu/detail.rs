@@ -32,19 +32,16 @@ pub(super) fn from_answer(received: &Received, envelope: Option<&Envelope>) -> D
     let header = received.headers.log_id.clone();
     let failed = result.and_then(|result| filled(&result.job_error_msg)).map(str::to_owned);
     let message = failed.or_else(|| message(received, envelope));
+    // The official samples say "success" in every message field, also beside a status that is none.
+    let is_praise = |text: &String| ["success", "ok"].iter().any(|word| text.eq_ignore_ascii_case(word));
     Detail {
         http_status: Some(received.status),
         code: envelope.and_then(|envelope| envelope.code),
         job_status: result.and_then(|result| result.job_status),
-        message: message.filter(|text| !is_empty_praise(text)).map(Into::into),
+        message: message.filter(|text| !is_praise(text)).map(Into::into),
         log_id: header.or_else(|| envelope.and_then(Envelope::log_id).map(Into::into)),
         remedy: envelope.and_then(|envelope| envelope.error.as_ref()).and_then(remedy).map(Into::into),
     }
-}
-
-/// The official samples say "success" in every message field, also beside a status that is none.
-fn is_empty_praise(text: &str) -> bool {
-    ["success", "ok"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Takes the secrets out of every text and cuts it, in this order: half a secret can't be found.

@@ -71,7 +71,7 @@ impl NetworkSettings {
         let proxies = is_remote.then(|| ProxySettings::read(|name| env::var_os(name))).transpose()?;
         let by_tls = || apps.iter().filter(|app| is_by_tls(app));
         let trust = by_tls().next().map(|_| TrustStore::read(|name| env::var_os(name))).transpose()?;
-        let is_empty = trust.as_ref().is_some_and(TrustStore::is_empty);
+        let is_empty = trust.as_ref().is_some_and(|trust| trust.roots.is_empty());
         if is_empty && by_tls().any(|app| app.ca_file.is_none()) {
             return Err(NetworkError::NoAuthority);
         }

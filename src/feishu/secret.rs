@@ -52,11 +52,6 @@ pub(super) async fn read(source: &SecretSource, purpose: Purpose) -> Result<Secr
     tokio::task::spawn_blocking(read).await.unwrap_or_else(given_up)
 }
 
-/// Whether a text may be an access token: the header that carries it takes printable ASCII.
-pub(super) fn is_header_text(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-}
-
 /// The same with the environment passed in.
 fn read_with(
     source: &SecretSource,

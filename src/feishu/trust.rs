@@ -27,7 +27,7 @@ pub struct TrustError {
 /// Authorities, and where they come from.
 #[derive(Clone)]
 pub(super) struct TrustStore {
-    roots: RootCertStore,
+    pub(super) roots: RootCertStore,
     source: String,
 }
 
@@ -51,11 +51,6 @@ impl TrustStore {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates);
         Ok(Self { roots, source: sources.join(" and ") })
-    }
-
-    /// Whether no server is trusted.
-    pub(super) fn is_empty(&self) -> bool {
-        self.roots.is_empty()
     }
 
     /// The settings of a client that trusts these authorities, and those of the file.

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::domain::{BaseUrl, CaFile, DocumentToken, RateLimit, TicketId};
+use crate::domain::{BaseUrl, CaFile, DocumentToken, RateLimit, SecretSource, TicketId};
 use crate::feishu::body::BODY_MAX;
 use crate::feishu::proxy::ProxySettings;
 use crate::feishu::test_server::{Reply, TestServer, http};
