@@ -10,30 +10,20 @@ use feishu_export_watcher::domain::{Credentials, WallTime, WatchList};
 use feishu_export_watcher::feishu::Connection;
 
 use crate::args::CheckArguments;
-use crate::{complain_of_stdout, config_file, exit};
+use crate::messages::after_printing;
+use crate::{config_file, exit};
 use feishu_export_watcher::domain::escape;
 
 /// Checks; returns the exit code.
 pub(crate) fn check(arguments: CheckArguments) -> u8 {
     let Some(config) = config_file::find(arguments.config) else { return exit::CONFIG };
     let report = feishu_export_watcher::check(&config, !arguments.no_secrets, WallTime::now());
-    match print(&report, &mut io::stdout().lock()) {
-        Ok(true) => exit::FINE,
-        Ok(false) => exit::CONFIG,
-        // Nobody is listening any more; what was found still counts.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            if report.is_fine() {
-                exit::FINE
-            } else {
-                exit::CONFIG
-            }
-        }
-        Err(error) => complain_of_stdout(&error),
-    }
+    let code = if report.is_fine() { exit::FINE } else { exit::CONFIG };
+    after_printing(print(&report, &mut io::stdout().lock()), code)
 }
 
-/// Prints the report; says whether nothing is wrong.
-fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<bool> {
+/// Prints the report.
+fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
     for problem in &report.problems {
         writeln!(out, "{problem}")?;
     }
@@ -47,11 +37,10 @@ fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<bool> {
     let errors = report.problems.iter().filter(|problem| problem.is_error()).count();
     let warnings = report.problems.len() - errors + report.notes.len();
     match (errors, warnings) {
-        (0, 0) => writeln!(out, "in order")?,
-        (0, warnings) => writeln!(out, "in order (warnings: {warnings})")?,
-        (errors, warnings) => writeln!(out, "not in order (errors: {errors}, warnings: {warnings})")?,
+        (0, 0) => writeln!(out, "in order"),
+        (0, warnings) => writeln!(out, "in order (warnings: {warnings})"),
+        (errors, warnings) => writeln!(out, "not in order (errors: {errors}, warnings: {warnings})"),
     }
-    Ok(report.is_fine())
 }
 
 /// The path of a file that a run makes, with its folder if need be.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use feishu_export_watcher::StateFile;
 
 use crate::args::{ConfigArgument, StateFileArgument};
-use crate::tell;
+use crate::messages::eprint_escaped;
 
 /// The variable that names the file where `--config` is left out.
 const VARIABLE: &str = "FEISHU_EXPORT_WATCHER_CONFIG";
@@ -21,9 +21,9 @@ pub(crate) fn find(argument: ConfigArgument) -> Option<PathBuf> {
     let is_named = argument.config.is_some();
     let found = choose(argument.config, env::var_os(VARIABLE), is_there);
     match &found {
-        Some(path) if !is_named => tell(&format!("configuration: {}", path.display())),
+        Some(path) if !is_named => eprint_escaped(&format!("configuration: {}", path.display())),
         Some(_) => {}
-        None => tell(&format!(
+        None => eprint_escaped(&format!(
             "error: no configuration: there is neither {}; name one with --config or in {VARIABLE}",
             PLACES.join(" in this folder nor ")
         )),

@@ -4,6 +4,7 @@ use feishu_export_watcher::RunError;
 use feishu_export_watcher::domain::TicketState;
 use feishu_export_watcher::engine::{End, Outcome};
 use feishu_export_watcher::feishu::ClientError;
+use feishu_export_watcher::log::LogError;
 use feishu_export_watcher::store::StoreError;
 
 /// Everything went well.
@@ -18,7 +19,7 @@ pub(crate) const UNSUCCESSFUL: u8 = 10;
 pub(crate) const PENDING: u8 = 11;
 /// Another watcher holds the state file.
 pub(crate) const HELD: u8 = 12;
-/// Only apps that somebody has to mend had tickets left (EX_UNAVAILABLE of sysexits.h).
+/// Only apps that need a fix had tickets left (EX_UNAVAILABLE of sysexits.h).
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// The state file can't be read or written (EX_IOERR).
 pub(crate) const STATE: u8 = 74;
@@ -28,7 +29,7 @@ pub(crate) const CONFIG: u8 = 78;
 pub(crate) const KILLED: u8 = 130;
 
 /// The code for a run that ended. What could not be written comes first: the rest may be untrue on disk.
-pub(crate) fn of_outcome(outcome: &Outcome, until_done: bool) -> u8 {
+pub(crate) fn from_outcome(outcome: &Outcome, until_done: bool) -> u8 {
     if !outcome.saved {
         return STATE;
     }
@@ -48,16 +49,26 @@ pub(crate) fn of_outcome(outcome: &Outcome, until_done: bool) -> u8 {
 }
 
 /// The code for a run that could not begin.
-pub(crate) fn of_error(error: &RunError) -> u8 {
+pub(crate) fn from_run_error(error: &RunError) -> u8 {
     match error {
-        RunError::Store(error) => of_store(error),
+        RunError::Store(error) => from_store_error(error),
         RunError::Client(ClientError::Network(_)) => CONFIG,
         _ => UNEXPECTED,
     }
 }
 
+/// The code for a log that can't be set up.
+pub(crate) const fn from_log_error(error: &LogError) -> u8 {
+    match error {
+        // Those of the file were found good when it was loaded.
+        LogError::Directives { .. } => USAGE,
+        LogError::File { .. } => CONFIG,
+        _ => UNEXPECTED,
+    }
+}
+
 /// The code for a state file that can't be used.
-pub(crate) const fn of_store(error: &StoreError) -> u8 {
+pub(crate) const fn from_store_error(error: &StoreError) -> u8 {
     match error {
         StoreError::Held { .. } => HELD,
         _ => STATE,
@@ -95,15 +106,15 @@ mod tests {
             (End::Stopped, &[Failed], UNSUCCESSFUL),
             (End::Stuck, &[Pending, Failed], UNAVAILABLE),
         ] {
-            assert_eq!(of_outcome(&outcome(end.clone(), states), true), code, "{end:?} {states:?}");
+            assert_eq!(from_outcome(&outcome(end.clone(), states), true), code, "{end:?} {states:?}");
         }
     }
 
     #[test]
     fn a_service_that_is_stopped_did_well() {
         let stopped = outcome(End::Stopped, &[TicketState::Pending, TicketState::Failed]);
-        assert_eq!(of_outcome(&stopped, false), FINE);
-        assert_eq!(of_outcome(&Outcome { saved: false, ..stopped.clone() }, false), STATE);
-        assert_eq!(of_outcome(&Outcome { unannounced: 1, ..stopped }, false), UNEXPECTED);
+        assert_eq!(from_outcome(&stopped, false), FINE);
+        assert_eq!(from_outcome(&Outcome { saved: false, ..stopped.clone() }, false), STATE);
+        assert_eq!(from_outcome(&Outcome { unannounced: 1, ..stopped }, false), UNEXPECTED);
     }
 }

@@ -18,7 +18,8 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 
 use crate::args::HealthArguments;
-use crate::{complain, config_file, exit, tell};
+use crate::messages::{eprint_escaped, fail};
+use crate::{config_file, exit};
 
 /// Everything together may take this long.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -77,17 +78,14 @@ pub(crate) fn health(arguments: HealthArguments) -> u8 {
             exit::FINE
         }
         Ok(answer) => {
-            tell(&reason(&answer, path));
+            eprint_escaped(&reason(&answer, path));
             exit::UNEXPECTED
         }
         Err(HealthError::Config(error)) => {
-            tell(&error.to_string());
+            eprint_escaped(&error.to_string());
             exit::UNEXPECTED
         }
-        Err(error) => {
-            complain(&error);
-            exit::UNEXPECTED
-        }
+        Err(error) => fail(&error, exit::UNEXPECTED),
     }
 }
 
@@ -105,7 +103,7 @@ fn ask(config: &Path, path: &'static str) -> Result<Answer, HealthError> {
     let glance = glance_at_server(config)?;
     let path_of_config = glance.path.display();
     if !glance.problems.is_empty() {
-        tell(&format!(
+        eprint_escaped(&format!(
             "{path_of_config} is not in order, `check` says why; asked is the [server] listen that it names"
         ));
     }

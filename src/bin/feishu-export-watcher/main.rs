@@ -1,6 +1,6 @@
 //! The program: arguments, log, signals, progress bar and exit codes around the library's front doors.
 
-// They panic where nobody can be told; `tell` does not.
+// They panic where the stream is closed; `messages` does not.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod args;
@@ -13,6 +13,7 @@ mod explain;
 #[cfg(test)]
 mod generated;
 mod health;
+mod messages;
 mod progress;
 mod retry;
 mod run;
@@ -21,11 +22,9 @@ mod status;
 mod status_output;
 mod terminal;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use feishu_export_watcher::domain::{escape_except, with_causes};
 
 use crate::args::{Arguments, Command};
 
@@ -41,21 +40,4 @@ fn main() -> ExitCode {
         Command::Health(arguments) => health::health(arguments),
     };
     ExitCode::from(code)
-}
-
-/// An error and its causes, on stderr.
-fn complain(error: &dyn std::error::Error) {
-    tell(&format!("error: {}", with_causes(error)));
-}
-
-/// Standard output can't be written, and why; returns the exit code.
-fn complain_of_stdout(error: &io::Error) -> u8 {
-    tell(&format!("error: failed to write to standard output: {error}"));
-    exit::UNEXPECTED
-}
-
-/// A line on stderr. What the terminal could take for more than text is taken out; if nobody can be told,
-/// the exit code still says it.
-fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", escape_except(text, &['\n']));
 }

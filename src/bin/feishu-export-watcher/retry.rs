@@ -7,8 +7,9 @@ use feishu_export_watcher::domain::TicketRecord;
 use feishu_export_watcher::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
 
 use crate::args::RetryArguments;
+use crate::messages::{eprint_escaped, fail};
 use crate::status::refuse_config;
-use crate::{complain, config_file, exit, tell};
+use crate::{config_file, exit};
 use feishu_export_watcher::domain::escape;
 use feishu_export_watcher::domain::words::grouped;
 
@@ -24,28 +25,25 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
         Err(error) => return refuse(&error),
     };
     if !plan.exists {
-        tell(&format!("no state yet: {}", plan.path.display()));
+        eprint_escaped(&format!("no state yet: {}", plan.path.display()));
     }
-    tell_left_out(&plan);
+    print_left_out(&plan);
     if plan.tickets.is_empty() {
-        tell("nothing to retry");
+        eprint_escaped("nothing to retry");
         return exit::FINE;
     }
     // Who does not want to hear it goes on all the same.
     let _ = io::stdout().write_all(announcement(&plan.tickets, dry_run).as_bytes());
     if dry_run {
-        tell("nothing was changed (--dry-run)");
+        eprint_escaped("nothing was changed (--dry-run)");
         return exit::FINE;
     }
     match plan.ask() {
         Ok(asked) => {
-            tell(&outcome(&asked));
+            eprint_escaped(&outcome(&asked));
             exit::FINE
         }
-        Err(error) => {
-            complain(&error);
-            exit::of_store(&error)
-        }
+        Err(error) => fail(&error, exit::from_store_error(&error)),
     }
 }
 
@@ -53,24 +51,18 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
 fn refuse(error: &RetryError) -> u8 {
     match error {
         RetryError::Config(error) => refuse_config(error),
-        RetryError::Store(error) => {
-            complain(error);
-            exit::of_store(error)
-        }
-        _ => {
-            complain(error);
-            exit::USAGE
-        }
+        RetryError::Store(error) => fail(error, exit::from_store_error(error)),
+        _ => fail(error, exit::USAGE),
     }
 }
 
-fn tell_left_out(plan: &RetryPlan) {
+fn print_left_out(plan: &RetryPlan) {
     for ticket in &plan.pending {
-        tell(&format!("ticket {ticket} is pending already"));
+        eprint_escaped(&format!("ticket {ticket} is pending already"));
     }
     if plan.unlisted > 0 {
         let left = grouped(plan.unlisted);
-        tell(&format!(
+        eprint_escaped(&format!(
             "{left} more left the watch list, or their app watcher.toml; list them again to have them polled"
         ));
     }

@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{ConfigArgument, RunArguments};
 use crate::batch::print_batch;
+use crate::messages::{eprint_escaped, fail};
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::terminal::Screen;
-use crate::{complain, config_file, exit, status_output, tell};
+use crate::{config_file, exit, status_output};
 use feishu_export_watcher::domain::words::{grouped, trouble_and_hint};
 use feishu_export_watcher::http::Server;
 use feishu_export_watcher::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
@@ -32,10 +33,7 @@ pub(crate) fn run(mut arguments: RunArguments) -> u8 {
     let Some(config) = config_file::find(std::mem::take(&mut arguments.config)) else { return exit::CONFIG };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            complain(&error);
-            return exit::UNEXPECTED;
-        }
+        Err(error) => return fail(&error, exit::UNEXPECTED),
     };
     let code = runtime.block_on(watch_all(config, &check, arguments)).unwrap_or_else(|code| code);
     // A thread that hangs in the file system must not hold up the end.
@@ -43,13 +41,10 @@ pub(crate) fn run(mut arguments: RunArguments) -> u8 {
     code
 }
 
-/// The exit code, in either case; an error was told on stderr.
+/// The exit code, in either case; an error was printed on stderr.
 async fn watch_all(config: PathBuf, check: &str, arguments: RunArguments) -> Result<u8, u8> {
     // Before anything that takes time: a reload that comes too early must not kill.
-    let mut signals = Signals::install().map_err(|error| {
-        complain(&error);
-        exit::UNEXPECTED
-    })?;
+    let mut signals = Signals::install().map_err(|error| fail(&error, exit::UNEXPECTED))?;
     let code_of_stop = if arguments.until_done { exit::PENDING } else { exit::FINE };
     let loaded = tokio::select! {
         loaded = load(config, check) => loaded?,
@@ -58,15 +53,8 @@ async fn watch_all(config: PathBuf, check: &str, arguments: RunArguments) -> Res
     };
     // An empty variable counts as none.
     let level = arguments.log_level.filter(|level| !level.is_empty());
-    let log = set_up_log(&loaded.config, level).map_err(|error| {
-        complain(&error);
-        match error {
-            // Those of the file were found good when it was loaded.
-            LogError::Directives { .. } => exit::USAGE,
-            LogError::File { .. } => exit::CONFIG,
-            _ => exit::UNEXPECTED,
-        }
-    })?;
+    let log =
+        set_up_log(&loaded.config, level).map_err(|error| fail(&error, exit::from_log_error(&error)))?;
     let config = loaded.config.path.to_path_buf();
     let options = RunOptions { until_done: arguments.until_done, deadline: arguments.deadline };
     let state = loaded.config.state.path.clone();
@@ -77,10 +65,7 @@ async fn watch_all(config: PathBuf, check: &str, arguments: RunArguments) -> Res
         () = signals.stopped() => return Ok(code_of_stop),
     };
     // After the lock, so that of two watchers the second hears of the first and not of its port.
-    let meters = Meters::new().map_err(|error| {
-        complain(&error);
-        exit::UNEXPECTED
-    })?;
+    let meters = Meters::new().map_err(|error| fail(&error, exit::UNEXPECTED))?;
     let server = listen(wanted, &meters, &log).await?;
     let ended = watch_with(watcher, server, options, signals, &log, meters).await;
     let flushed = log.flush(LAST_WORDS).await;
@@ -89,15 +74,15 @@ async fn watch_all(config: PathBuf, check: &str, arguments: RunArguments) -> Res
         summarise(&outcome, &config, &state);
     }
     if !outcome.saved {
-        tell(&format!("error: the state file {} could not be written at the end", state.display()));
+        eprint_escaped(&format!("error: the state file {} could not be written at the end", state.display()));
     } else if outcome.unannounced > 0 {
         let why = flushed.err().map(|error| format!(" ({error})")).unwrap_or_default();
-        tell(&format!(
+        eprint_escaped(&format!(
             "error: {} verdicts could not be logged in time{why}; the next start announces them",
             outcome.unannounced
         ));
     }
-    Ok(exit::of_outcome(&outcome, options.until_done))
+    Ok(exit::from_outcome(&outcome, options.until_done))
 }
 
 async fn listen(
@@ -106,10 +91,10 @@ async fn listen(
     log: &LogHandle,
 ) -> Result<Option<Server>, u8> {
     let Some(wanted) = wanted else { return Ok(None) };
-    Server::bind(wanted.listen, meters, log.clone()).await.map(Some).map_err(|error| {
-        complain(&error);
-        exit::UNEXPECTED
-    })
+    Server::bind(wanted.listen, meters, log.clone())
+        .await
+        .map(Some)
+        .map_err(|error| fail(&error, exit::UNEXPECTED))
 }
 
 /// The command that looks at the same configuration, as a shell takes it.
@@ -128,8 +113,8 @@ fn check_command(argument: &ConfigArgument) -> String {
 
 /// What is wrong with configuration or lists, so that nothing was started; returns the exit code.
 fn refuse_config(error: &ConfigError, check: &str) -> u8 {
-    tell(&error.to_string());
-    tell(&format!("nothing was started; correct this and check again with `{check}`"));
+    eprint_escaped(&error.to_string());
+    eprint_escaped(&format!("nothing was started; correct this and check again with `{check}`"));
     exit::CONFIG
 }
 
@@ -138,8 +123,7 @@ fn refuse(error: &RunError, check: &str) -> u8 {
     if let RunError::NothingListed(error) = error {
         return refuse_config(error, check);
     }
-    complain(error);
-    exit::of_error(error)
+    fail(error, exit::from_run_error(error))
 }
 
 async fn load(config: PathBuf, check: &str) -> Result<Loaded, u8> {
@@ -147,10 +131,7 @@ async fn load(config: PathBuf, check: &str) -> Result<Loaded, u8> {
     match read {
         Ok(Ok(loaded)) => Ok(loaded),
         Ok(Err(error)) => Err(refuse_config(&error, check)),
-        Err(error) => {
-            complain(&error);
-            Err(exit::UNEXPECTED)
-        }
+        Err(error) => Err(fail(&error, exit::UNEXPECTED)),
     }
 }
 
@@ -211,7 +192,7 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
         1 => " (1 file may be gone)".to_owned(),
         more => format!(" ({} files may be gone)", grouped(more)),
     };
-    tell(&format!(
+    eprint_escaped(&format!(
         "{} completed{doubtful}, {} failed, {} timed out, {} pending; state file {}",
         of(TicketState::Completed),
         of(TicketState::Failed),
@@ -221,10 +202,10 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
     ));
     name_tickets(outcome, config);
     if outcome.end == End::Deadline {
-        tell("the deadline passed; run again to go on");
+        eprint_escaped("the deadline passed; run again to go on");
     }
     for (app, trouble) in &outcome.troubled {
-        tell(&format!("app {app} {}", trouble_and_hint(trouble)));
+        eprint_escaped(&format!("app {app} {}", trouble_and_hint(trouble)));
     }
 }
 

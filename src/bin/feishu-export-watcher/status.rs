@@ -8,9 +8,10 @@ use feishu_export_watcher::{StatusError, StatusQuery, StatusReport, WatcherPrese
 use jiff::tz::TimeZone;
 
 use crate::args::StatusArguments;
+use crate::messages::{after_printing, eprint_escaped, fail};
 use crate::status_output::{self, Format, Report, sort_by_attention};
 use crate::terminal::Screen;
-use crate::{complain, complain_of_stdout, config_file, exit, tell};
+use crate::{config_file, exit};
 
 /// Tickets that the table shows on a terminal unless told otherwise.
 const SHOWN: usize = 50;
@@ -28,33 +29,22 @@ pub(crate) fn status(arguments: StatusArguments) -> u8 {
         Err(error) => return refuse(&error),
     };
     if !report.exists {
-        tell(&format!("no state yet: {}", report.path.display()));
+        eprint_escaped(&format!("no state yet: {}", report.path.display()));
     }
     let printed = print(&mut report, &arguments);
     // After the table, where it is seen.
     if let WatcherPresence::Unknown(error) = &report.watcher {
-        tell(&format!("whether a watcher runs can't be told: {}", with_causes(error)));
+        eprint_escaped(&format!("whether a watcher runs can't be told: {}", with_causes(error)));
     }
-    match printed {
-        Ok(()) => exit::FINE,
-        // `status | head` is no failure.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,
-        Err(error) => complain_of_stdout(&error),
-    }
+    after_printing(printed, exit::FINE)
 }
 
 /// Why nothing can be shown, and its exit code.
 fn refuse(error: &StatusError) -> u8 {
     match error {
         StatusError::Config(error) => refuse_config(error),
-        StatusError::Store(error) => {
-            complain(error);
-            exit::of_store(error)
-        }
-        StatusError::UnknownApp(_) => {
-            complain(error);
-            exit::USAGE
-        }
+        StatusError::Store(error) => fail(error, exit::from_store_error(error)),
+        StatusError::UnknownApp(_) => fail(error, exit::USAGE),
     }
 }
 
@@ -92,7 +82,7 @@ fn limit(arguments: &StatusArguments, screen: Screen) -> usize {
 
 /// The configuration that should name the state file is invalid; returns the exit code.
 pub(crate) fn refuse_config(error: &ConfigError) -> u8 {
-    tell(&error.to_string());
-    tell("fix this, or name the state file itself with --state-file");
+    eprint_escaped(&error.to_string());
+    eprint_escaped("fix this, or name the state file itself with --state-file");
     exit::CONFIG
 }

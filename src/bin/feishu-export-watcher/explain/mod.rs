@@ -9,8 +9,9 @@ mod unknown;
 use std::io::{self, Write};
 
 use crate::args::{ExplainArguments, ExplainFormat};
+use crate::exit;
+use crate::messages::{after_printing, eprint_escaped};
 use crate::terminal::Screen;
-use crate::{complain_of_stdout, exit, tell};
 use entry::Entry;
 
 /// Columns of a line at most: longer ones are hard to read.
@@ -29,14 +30,10 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> u8 {
     };
     let unknown: Vec<_> = codes.iter().filter(|code| entry::of(code).is_empty()).collect();
     for code in &unknown {
-        tell(&unknown::complaint(code));
+        eprint_escaped(&unknown::complaint(code));
     }
-    match print(&entries, codes.is_empty(), arguments.format, &mut io::stdout().lock()) {
-        // `explain | head` is no failure.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => complain_of_stdout(&error),
-        _ if unknown.is_empty() => exit::FINE,
-        _ => exit::USAGE,
-    }
+    let printed = print(&entries, codes.is_empty(), arguments.format, &mut io::stdout().lock());
+    after_printing(printed, if unknown.is_empty() { exit::FINE } else { exit::USAGE })
 }
 
 fn print(entries: &[Entry], is_list: bool, format: ExplainFormat, out: &mut impl Write) -> io::Result<()> {

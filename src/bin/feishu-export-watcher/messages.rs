@@ -1,0 +1,30 @@
+//! Messages on standard error, and how a command ends after one. What is data goes to standard output, elsewhere.
+
+use std::error::Error;
+use std::io::{self, Write};
+
+use feishu_export_watcher::domain::{escape_except, with_causes};
+
+use crate::exit;
+
+/// Prints a line in which a terminal finds nothing to obey. Where stderr can't be written, the exit code still says it.
+pub(crate) fn eprint_escaped(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", escape_except(text, &['\n']));
+}
+
+/// Prints an error and its causes; returns the exit code.
+pub(crate) fn fail(error: &dyn Error, code: u8) -> u8 {
+    eprint_escaped(&format!("error: {}", with_causes(error)));
+    code
+}
+
+/// The exit code after printing to stdout. A reader that went away, such as `head`, is no failure.
+pub(crate) fn after_printing(printed: io::Result<()>, code: u8) -> u8 {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprint_escaped(&format!("error: failed to write to standard output: {error}"));
+            exit::UNEXPECTED
+        }
+        _ => code,
+    }
+}
