@@ -1,8 +1,10 @@
 //! What people are told about a failure or a pause. The texts stand in the tables of kinds and reasons; this is
 //! their form.
 
+use serde::Serialize;
+
 /// What is known about a failure or a pause, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Advice {
     /// What it means, in whole sentences.
     pub means: &'static str,
@@ -14,8 +16,9 @@ pub struct Advice {
     pub hint: &'static str,
 }
 
-/// Whether something can help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether something can help. Scripts read the name in snake case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Help {
     /// It is what to do.
     Yes,
@@ -32,20 +35,7 @@ pub enum Help {
 }
 
 impl Help {
-    /// The name for scripts.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::Maybe => "maybe",
-            Self::OnceMended => "once_mended",
-            Self::IfLost => "if_lost",
-            Self::No => "no",
-            Self::NotNeeded => "not_needed",
-        }
-    }
-
-    /// The same for people, to go on after "waiting" or "a new export".
+    /// The words for people, to go on after "waiting" or "a new export".
     #[must_use]
     pub const fn in_words(self) -> &'static str {
         match self {

@@ -1,132 +1,115 @@
 //! What can be explained: every number and every name, with all that the tables say about it. One number can be a
 //! job status and a code, and a code can mean two things, so a word has any number of entries.
 
-use feishu_export_watcher::domain::answers::{CODES, Code, CodeMeaning, JOB_STATUSES, JobStatus, Wording};
+use feishu_export_watcher::domain::answers::{CODES, Code, CodeMeaning, JOB_STATUSES, JobStatus};
 use feishu_export_watcher::domain::{Advice, Endpoint, ErrorKind, PauseReason};
+use serde::Serialize;
 
 /// What is explained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Subject {
     /// A `job_status`.
-    JobStatus(i64),
-    /// A `code`, and what its message must say for it to mean this.
-    Code(i64, Option<Wording>),
+    JobStatus,
+    /// A `code`.
+    Code,
     /// An `error.kind`.
-    Kind(ErrorKind),
+    Kind,
     /// The reason of a pause.
-    Reason(PauseReason),
+    Reason,
 }
 
-/// One explanation.
-#[derive(Clone, Debug)]
+/// One explanation, with its fields as JSON has them. Absent ones are null.
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Entry {
     /// Of what.
-    pub(super) subject: Subject,
+    pub(super) of: Subject,
+    /// The job status or code.
+    number: Option<i64>,
+    /// The kind or reason.
+    name: Option<&'static str>,
     /// What the platform says with the number, or the reason in a few words.
     pub(super) says: Option<&'static str>,
+    /// The words that the code's message must hold for it to mean this.
+    pub(super) message: Option<&'static str>,
     /// The endpoint that alone sends the code.
-    pub(super) only_from: Option<Endpoint>,
-    /// As which `error.kind` it shows with a ticket.
-    pub(super) kind: Option<ErrorKind>,
-    /// Why it pauses the app.
-    pub(super) pause: Option<PauseReason>,
+    pub(super) endpoint: Option<&'static str>,
+    /// As which `error.kind` a number shows with a ticket.
+    pub(super) kind: Option<&'static str>,
+    /// Why a code pauses the app.
+    pub(super) reason: Option<&'static str>,
     /// The job statuses that a name stands for.
     pub(super) job_statuses: Vec<i64>,
     /// The codes that a name stands for.
     pub(super) codes: Vec<i64>,
     /// What it means and what helps.
+    #[serde(flatten)]
     pub(super) advice: &'static Advice,
 }
 
 /// Everything that can be explained: job statuses, codes, kinds, reasons.
 pub(super) fn all() -> impl Iterator<Item = Entry> {
-    let job_statuses = JOB_STATUSES.iter().map(of_job_status);
-    let kinds = ErrorKind::all().map(of_kind);
-    let reasons = PauseReason::ALL.into_iter().map(of_reason);
-    job_statuses.chain(CODES.iter().flat_map(of_code)).chain(kinds).chain(reasons)
+    let codes = CODES.iter().flat_map(Entry::from_code);
+    let names =
+        ErrorKind::all().map(Entry::from_kind).chain(PauseReason::ALL.into_iter().map(Entry::from_reason));
+    JOB_STATUSES.iter().map(Entry::from_job_status).chain(codes).chain(names)
+}
+
+/// Every name that can be explained.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ErrorKind::all().map(ErrorKind::as_str).chain(PauseReason::ALL.map(PauseReason::as_str))
 }
 
 /// The explanations of a number or a name; none if nothing is called that.
-pub(super) fn of(word: &str) -> Vec<Entry> {
-    all().filter(|entry| entry.subject.is_called(word)).collect()
+pub(super) fn entries_of(word: &str) -> Vec<Entry> {
+    let number = word.parse().ok();
+    all().filter(|entry| entry.number.map_or(entry.name == Some(word), |it| number == Some(it))).collect()
 }
 
-impl Subject {
+impl Entry {
+    fn new(of: Subject, number: Option<i64>, name: Option<&'static str>, advice: &'static Advice) -> Self {
+        let (says, message, endpoint, kind, reason) = (None, None, None, None, None);
+        let (job_statuses, codes) = (Vec::new(), Vec::new());
+        Self { of, number, name, says, message, endpoint, kind, reason, job_statuses, codes, advice }
+    }
+
+    fn from_job_status(row: &JobStatus) -> Self {
+        let kind = row.meaning.kind().map(ErrorKind::as_str);
+        let entry = Self::new(Subject::JobStatus, Some(row.number), None, row.meaning.advice());
+        Self { says: Some(row.says), kind, ..entry }
+    }
+
+    fn from_code(row: &Code) -> impl Iterator<Item = Self> {
+        row.meanings().map(|(wording, meaning)| Self {
+            says: Some(row.says),
+            message: wording.map(|wording| wording.as_str()),
+            endpoint: row.only_from.map(Endpoint::as_str),
+            kind: meaning.kind().map(ErrorKind::as_str),
+            reason: meaning.pause().map(PauseReason::as_str),
+            ..Self::new(Subject::Code, Some(row.number), None, meaning.advice())
+        })
+    }
+
+    fn from_kind(kind: ErrorKind) -> Self {
+        let job_statuses = JOB_STATUSES.iter().filter(|row| row.meaning.kind() == Some(kind));
+        Self {
+            job_statuses: job_statuses.map(|row| row.number).collect(),
+            codes: codes(|meaning| meaning.kind() == Some(kind)),
+            ..Self::new(Subject::Kind, None, Some(kind.as_str()), kind.advice())
+        }
+    }
+
+    fn from_reason(reason: PauseReason) -> Self {
+        Self {
+            says: Some(reason.in_words()),
+            codes: codes(|meaning| meaning.pause() == Some(reason)),
+            ..Self::new(Subject::Reason, None, Some(reason.as_str()), reason.advice())
+        }
+    }
+
     /// The number or the name.
-    pub(super) fn word(self) -> String {
-        match self {
-            Self::JobStatus(number) | Self::Code(number, _) => number.to_string(),
-            Self::Kind(kind) => kind.as_str().to_owned(),
-            Self::Reason(reason) => reason.as_str().to_owned(),
-        }
-    }
-
-    /// The number, if it is one.
-    pub(super) const fn number(self) -> Option<i64> {
-        match self {
-            Self::JobStatus(number) | Self::Code(number, _) => Some(number),
-            Self::Kind(_) | Self::Reason(_) => None,
-        }
-    }
-
-    fn is_called(self, word: &str) -> bool {
-        match self.number() {
-            Some(number) => word.parse() == Ok(number),
-            None => self.word() == word,
-        }
-    }
-}
-
-fn of_job_status(row: &JobStatus) -> Entry {
-    Entry {
-        subject: Subject::JobStatus(row.number),
-        says: Some(row.says),
-        only_from: None,
-        kind: row.meaning.kind(),
-        pause: None,
-        job_statuses: Vec::new(),
-        codes: Vec::new(),
-        advice: row.meaning.advice(),
-    }
-}
-
-fn of_code(row: &Code) -> impl Iterator<Item = Entry> {
-    row.meanings().map(|(wording, meaning)| Entry {
-        subject: Subject::Code(row.number, wording),
-        says: Some(row.says),
-        only_from: row.only_from,
-        kind: meaning.kind(),
-        pause: meaning.pause(),
-        job_statuses: Vec::new(),
-        codes: Vec::new(),
-        advice: meaning.advice(),
-    })
-}
-
-fn of_kind(kind: ErrorKind) -> Entry {
-    let job_statuses = JOB_STATUSES.iter().filter(|row| row.meaning.kind() == Some(kind));
-    Entry {
-        subject: Subject::Kind(kind),
-        says: None,
-        only_from: None,
-        kind: None,
-        pause: None,
-        job_statuses: job_statuses.map(|row| row.number).collect(),
-        codes: codes(|meaning| meaning.kind() == Some(kind)),
-        advice: kind.advice(),
-    }
-}
-
-fn of_reason(reason: PauseReason) -> Entry {
-    Entry {
-        subject: Subject::Reason(reason),
-        says: Some(reason.in_words()),
-        only_from: None,
-        kind: None,
-        pause: None,
-        job_statuses: Vec::new(),
-        codes: codes(|meaning| meaning.pause() == Some(reason)),
-        advice: reason.advice(),
+    pub(super) fn word(&self) -> String {
+        self.number.map_or_else(|| self.name.unwrap_or_default().to_owned(), |number| number.to_string())
     }
 }
 
@@ -143,26 +126,22 @@ mod tests {
     /// Promise: a number that is a job status and a code is explained as both.
     #[test]
     fn a_number_can_be_both() {
-        let subjects: Vec<_> = of("0").iter().map(|entry| entry.subject).collect();
-        assert_eq!(subjects, [Subject::JobStatus(0), Subject::Code(0, None)]);
-        let subjects: Vec<_> = of("9499").iter().map(|entry| entry.subject).collect();
-        assert_eq!(
-            subjects,
-            [Subject::Code(9499, None), Subject::Code(9499, Some(Wording::TooManyRequests))]
-        );
-        assert_eq!(of("110").len(), 1);
-        assert!(of("109110").is_empty() && of("").is_empty() && of("110 ").is_empty());
+        let found = |word| entries_of(word).iter().map(|entry| (entry.of, entry.message)).collect::<Vec<_>>();
+        assert_eq!(found("0"), [(Subject::JobStatus, None), (Subject::Code, None)]);
+        assert_eq!(found("9499"), [(Subject::Code, None), (Subject::Code, Some("too many requests"))]);
+        assert_eq!(found("110"), [(Subject::JobStatus, None)]);
+        assert!([found("109110"), found(""), found("110 ")].concat().is_empty());
     }
 
     /// Promise: every name in log and status is explained, with the numbers behind it.
     #[test]
     fn every_name_is_explained() {
-        for name in ErrorKind::all().map(ErrorKind::as_str).chain(PauseReason::ALL.map(PauseReason::as_str)) {
-            assert_eq!(of(name).len(), 1, "{name}");
+        for name in names() {
+            assert_eq!(entries_of(name).len(), 1, "{name}");
         }
-        let [entry] = &of("no_permission")[..] else { panic!() };
+        let [entry] = &entries_of("no_permission")[..] else { panic!() };
         assert_eq!((&entry.job_statuses[..], &entry.codes[..]), (&[110][..], &[1_069_902][..]));
-        let [entry] = &of("scope_missing")[..] else { panic!() };
+        let [entry] = &entries_of("scope_missing")[..] else { panic!() };
         assert_eq!((&entry.job_statuses[..], &entry.codes[..]), (&[][..], &[99_991_672, 99_991_676][..]));
     }
 }

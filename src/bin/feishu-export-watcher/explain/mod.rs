@@ -2,11 +2,12 @@
 //! library's tables and nothing else: no configuration, no state file.
 
 mod entry;
-mod json;
 mod text;
 mod unknown;
 
 use std::io::{self, Write};
+
+use serde::Serialize;
 
 use crate::args::{ExplainArguments, ExplainFormat};
 use crate::exit;
@@ -14,35 +15,54 @@ use crate::messages::{after_printing, eprint_escaped};
 use crate::terminal::Screen;
 use entry::Entry;
 
+/// The number that changes if a script would have to.
+const SCHEMA: u32 = 1;
+
 /// Columns of a line at most: longer ones are hard to read.
 const WIDTH_MAX: usize = 100;
 
 /// Columns of a line at least, so that a sentence has room beside its label.
 const WIDTH_MIN: usize = 40;
 
-/// Explains what was asked for, or lists all there is; returns the exit code.
-pub(crate) fn explain(arguments: &ExplainArguments) -> u8 {
-    // As they are pasted.
-    let codes: Vec<_> = arguments.codes.iter().map(|code| code.trim()).collect();
-    let entries: Vec<_> = match codes[..] {
-        [] => entry::all().collect(),
-        _ => codes.iter().flat_map(|code| entry::of(code)).collect(),
-    };
-    let unknown: Vec<_> = codes.iter().filter(|code| entry::of(code).is_empty()).collect();
-    for code in &unknown {
-        eprint_escaped(&unknown::complaint(code));
-    }
-    let printed = print(&entries, codes.is_empty(), arguments.format, &mut io::stdout().lock());
-    after_printing(printed, if unknown.is_empty() { exit::FINE } else { exit::USAGE })
+/// The form for scripts.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    explanations: &'a [Entry],
 }
 
-fn print(entries: &[Entry], is_list: bool, format: ExplainFormat, out: &mut impl Write) -> io::Result<()> {
-    match format {
-        ExplainFormat::Json => json::print(entries, out),
-        ExplainFormat::Text if is_list => out.write_all(text::list(entries, width()).as_bytes()),
-        ExplainFormat::Text => out.write_all(text::in_full(entries, width()).as_bytes()),
-    }?;
+/// Explains what was asked for, or lists all there is; returns the exit code.
+pub(crate) fn explain(arguments: &ExplainArguments) -> u8 {
+    let (mut entries, mut code) = (Vec::new(), exit::FINE);
+    // Blanks around a code come with pasting.
+    for word in arguments.codes.iter().map(|code| code.trim()) {
+        let found = entry::entries_of(word);
+        if found.is_empty() {
+            eprint_escaped(&unknown::message(word));
+            code = exit::USAGE;
+        }
+        entries.extend(found);
+    }
+    let printed = match (arguments.format, arguments.codes.is_empty()) {
+        (format, true) => print(&entry::all().collect::<Vec<_>>(), format, text::list),
+        (format, false) => print(&entries, format, text::in_full),
+    };
+    after_printing(printed, code)
+}
+
+fn print(entries: &[Entry], format: ExplainFormat, as_text: fn(&[Entry], usize) -> String) -> io::Result<()> {
+    let text = match format {
+        ExplainFormat::Json => json(entries)?,
+        ExplainFormat::Text => as_text(entries, width()),
+    };
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+fn json(entries: &[Entry]) -> io::Result<String> {
+    let document = Document { schema: SCHEMA, explanations: entries };
+    Ok(serde_json::to_string(&document)? + "\n")
 }
 
 /// Columns of a line. What goes to a program is not wrapped: it looks for words that stand in one line.
@@ -50,5 +70,23 @@ fn width() -> usize {
     match Screen::of_stdout() {
         Screen { is_terminal: true, width, .. } => width.unwrap_or(WIDTH_MAX).clamp(WIDTH_MIN, WIDTH_MAX),
         _ => usize::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_everything_known() {
+        let advice = r#""means":"The document was deleted.","waiting":"no","new_export":"once_mended","hint":"restore the document, then export again""#;
+        let expected = format!(
+            "{}{advice}{}{advice}{}",
+            r#"{"schema":1,"explanations":[{"of":"job_status","number":111,"name":null,"says":"document deleted","message":null,"endpoint":null,"kind":"document_deleted","reason":null,"job_statuses":[],"codes":[],"#,
+            r#"},{"of":"kind","number":null,"name":"document_deleted","says":null,"message":null,"endpoint":null,"kind":null,"reason":null,"job_statuses":[111],"codes":[1069906],"#,
+            "}]}\n"
+        );
+        let entries = [entry::entries_of("111"), entry::entries_of("document_deleted")].concat();
+        assert_eq!(json(&entries).unwrap(), expected);
     }
 }

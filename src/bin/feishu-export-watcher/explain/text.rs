@@ -1,12 +1,11 @@
 //! Explanations for people: a paragraph each, or a list of all with a line each.
 
-use feishu_export_watcher::domain::{Endpoint, ErrorKind, PauseReason};
 use textwrap::{Options, WordSplitter};
 
-use super::entry::{Entry, Subject};
+use super::entry::{Entry, Subject, names};
 
-/// Columns before the text of a paragraph's line: two, the label, two.
-const LABEL: usize = 14;
+/// Columns of a paragraph's label.
+const LABEL: usize = 12;
 
 /// Columns of a number in the list.
 const NUMBER: usize = 8;
@@ -20,107 +19,77 @@ pub(super) fn in_full(entries: &[Entry], width: usize) -> String {
 /// Every entry as a line, under heads, with at most `width` columns, as far as words fit.
 pub(super) fn list(entries: &[Entry], width: usize) -> String {
     let mut text = String::new();
-    let mut last = "";
-    for entry in entries {
-        let head = head(entry.subject);
-        if head != last {
-            text += if last.is_empty() { "" } else { "\n" };
-            text = text + head + "\n";
-            last = head;
-        }
-        text += &line(entry, width);
+    for group in entries.chunk_by(|one, other| one.of == other.of) {
+        let lines: String = group.iter().map(|entry| line(entry, width)).collect();
+        text += &format!("{}\n{lines}\n", head(group[0].of));
     }
-    text + "\n" + &wrapped("", "`feishu-export-watcher explain CODE` says what helps and what to do.", width)
+    text + &wrapped("", "`feishu-export-watcher explain CODE` says what helps and what to do.", width)
 }
 
 fn paragraph(entry: &Entry, width: usize) -> String {
-    let mut text = wrapped("", &title(entry), width);
-    let mut field = |label: &str, value: &str| {
-        text += &wrapped(&format!("  {label:<width$}", width = LABEL - 2), value, width);
-    };
-    if let Some(kind) = entry.kind {
-        field("error.kind", kind.as_str());
-    }
-    if let Some(reason) = entry.pause {
-        field("pauses app", reason.as_str());
-    }
-    if let Some(numbers) = numbers(entry) {
-        field("comes from", &numbers);
-    }
-    field("means", entry.advice.means);
-    field("waiting", entry.advice.waiting.in_words());
-    field("new export", entry.advice.new_export.in_words());
-    field("do", entry.advice.hint);
-    text
+    let fields = [
+        ("error.kind", entry.kind),
+        ("pauses app", entry.reason),
+        ("comes from", numbers(entry).as_deref()),
+        ("means", Some(entry.advice.means)),
+        ("waiting", Some(entry.advice.waiting.in_words())),
+        ("new export", Some(entry.advice.new_export.in_words())),
+        ("do", Some(entry.advice.hint)),
+    ]
+    .map(|(label, value)| value.map(|value| wrapped(&format!("  {label:<LABEL$}"), value, width)));
+    wrapped("", &title(entry), width) + &String::from_iter(fields.into_iter().flatten())
 }
 
 fn title(entry: &Entry) -> String {
-    let word = entry.subject.word();
-    match entry.subject {
-        Subject::JobStatus(_) => format!("job_status {word}: {}", entry.says.unwrap_or_default()),
-        Subject::Code(_, None) => format!("code {word}: {}{}", entry.says.unwrap_or_default(), sender(entry)),
-        Subject::Code(_, Some(wording)) => {
-            format!("code {word} with \"{}\" in its message{}", wording.as_str(), sender(entry))
-        }
-        Subject::Kind(_) => format!("error.kind {word}"),
-        Subject::Reason(_) => format!("reason {word}: {}", entry.says.unwrap_or_default()),
-    }
-}
-
-const fn sender(entry: &Entry) -> &'static str {
-    match entry.only_from {
-        Some(Endpoint::Token) => " (when the access token is fetched)",
-        Some(Endpoint::Query) => " (when a ticket is polled)",
+    let (word, says) = (entry.word(), entry.says.unwrap_or_default());
+    let sender = match entry.endpoint {
+        Some("token") => " (when the access token is fetched)",
+        Some(_) => " (when a ticket is polled)",
         None => "",
+    };
+    match (entry.of, entry.message) {
+        (Subject::JobStatus, _) => format!("job_status {word}: {says}"),
+        (Subject::Code, None) => format!("code {word}: {says}{sender}"),
+        (Subject::Code, Some(words)) => format!("code {word} with \"{words}\" in its message{sender}"),
+        (Subject::Kind, _) => format!("error.kind {word}"),
+        (Subject::Reason, _) => format!("reason {word}: {says}"),
     }
 }
 
 /// The numbers behind a name.
 fn numbers(entry: &Entry) -> Option<String> {
-    let list = |word: &str, numbers: &[i64]| {
+    let lists = [("job_status", &entry.job_statuses), ("code", &entry.codes)].map(|(word, numbers)| {
         let plural = if numbers.len() == 1 { "" } else { "s" };
-        let numbers: Vec<_> = numbers.iter().map(i64::to_string).collect();
-        (!numbers.is_empty()).then(|| format!("{word}{plural} {}", numbers.join(", ")))
-    };
-    let lists = [list("job_status", &entry.job_statuses), list("code", &entry.codes)];
+        let list: Vec<_> = numbers.iter().map(i64::to_string).collect();
+        (!list.is_empty()).then(|| format!("{word}{plural} {}", list.join(", ")))
+    });
     let lists: Vec<_> = lists.into_iter().flatten().collect();
     (!lists.is_empty()).then(|| lists.join("; "))
 }
 
 const fn head(subject: Subject) -> &'static str {
     match subject {
-        Subject::JobStatus(_) => "job_status",
-        Subject::Code(..) => "code",
-        Subject::Kind(_) => "error.kind",
-        Subject::Reason(_) => "reason (of a pause)",
+        Subject::JobStatus => "job_status",
+        Subject::Code => "code",
+        Subject::Kind => "error.kind",
+        Subject::Reason => "reason (of a pause)",
     }
 }
 
 fn line(entry: &Entry, width: usize) -> String {
-    let names = name_width();
-    let word = entry.subject.word();
-    let says = entry.says.unwrap_or_default();
-    match entry.subject {
-        Subject::JobStatus(_) | Subject::Code(..) => {
-            let pause = entry.pause.map(PauseReason::as_str);
-            let name = pause.or(entry.kind.map(ErrorKind::as_str)).unwrap_or("-");
-            let says = match entry.subject {
-                Subject::Code(_, Some(wording)) => &format!("the same with \"{}\"", wording.as_str()),
-                _ => says,
-            };
-            wrapped(&format!("  {word:<NUMBER$}  {name:<names$}  "), says, width)
+    let longest = names().map(str::len).max().unwrap_or_default();
+    let (word, says) = (entry.word(), entry.says.unwrap_or_default());
+    let name = entry.reason.or(entry.kind).unwrap_or("-");
+    match (entry.of, entry.message) {
+        (Subject::JobStatus | Subject::Code, message) => {
+            let says = message.map_or(says.to_owned(), |words| format!("the same with \"{words}\""));
+            wrapped(&format!("  {word:<NUMBER$}  {name:<longest$}  "), &says, width)
         }
-        Subject::Kind(_) => {
-            wrapped(&format!("  {word:<names$}  "), first_sentence(entry.advice.means), width)
+        (Subject::Kind, _) => {
+            wrapped(&format!("  {word:<longest$}  "), first_sentence(entry.advice.means), width)
         }
-        Subject::Reason(_) => wrapped(&format!("  {word:<names$}  "), says, width),
+        (Subject::Reason, _) => wrapped(&format!("  {word:<longest$}  "), says, width),
     }
-}
-
-/// Columns of a name in the list.
-fn name_width() -> usize {
-    let names = ErrorKind::all().map(ErrorKind::as_str).chain(PauseReason::ALL.map(PauseReason::as_str));
-    names.map(str::len).max().unwrap_or_default()
 }
 
 fn first_sentence(text: &str) -> &str {
@@ -143,7 +112,7 @@ fn wrapped(label: &str, text: &str, width: usize) -> String {
 mod tests {
     use unicode_width::UnicodeWidthStr;
 
-    use super::super::entry::{all, of};
+    use super::super::entry::{all, entries_of as of};
     use super::*;
 
     #[test]
@@ -189,7 +158,7 @@ error.kind document_deleted
         let entries: Vec<_> = all().collect();
         let text = list(&entries, usize::MAX);
         for entry in &entries {
-            let word = entry.subject.word();
+            let word = entry.word();
             assert!(text.lines().any(|line| line.trim_start().starts_with(&word)), "{word}");
         }
         for width in [60, 80, 100] {

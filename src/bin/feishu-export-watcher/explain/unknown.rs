@@ -1,11 +1,9 @@
-//! What is said about a word that nothing is called: which known one was probably meant.
-
-use std::borrow::Cow;
+//! The message about a word that nothing is called: which known one was probably meant.
 
 use feishu_export_watcher::domain::answers::{CODES, JOB_STATUSES};
-use feishu_export_watcher::domain::{ErrorKind, PauseReason, TicketState, near_miss};
+use feishu_export_watcher::domain::{TicketState, escape, near_miss};
 
-use feishu_export_watcher::domain::escape;
+use super::entry::names;
 
 /// Characters of a word that are shown.
 const SHOWN_MAX: usize = 40;
@@ -16,51 +14,38 @@ const PROPOSED_MAX: usize = 4;
 /// Shorter numbers are near to everything.
 const DIGITS_MIN: usize = 3;
 
-/// Why a word is not explained, and what to say instead.
-pub(super) fn complaint(word: &str) -> String {
-    let is_number = word.parse::<i64>().is_ok();
-    let is_http_status = matches!(word.parse(), Ok(100..=599));
-    let near = if is_number { near_numbers(word) } else { near_name(word).into_iter().collect() };
-    let advice = if TicketState::parse(word).is_some() {
-        "that is a ticket's state; `feishu-export-watcher status` shows what went wrong".to_owned()
-    } else if !near.is_empty() {
-        format!("did you mean {}?", one_of(&near))
-    } else if is_http_status {
-        "if it is an HTTP status, ask for the error.code or error.kind beside it".to_owned()
-    } else if is_number {
-        "`feishu-export-watcher explain unknown_job_status unknown_code` says what to do about it".to_owned()
-    } else {
-        "`feishu-export-watcher explain` lists what is known".to_owned()
+/// Why a word is not explained, and what to ask for instead.
+pub(super) fn message(word: &str) -> String {
+    let number = word.parse::<i64>();
+    let near = match number {
+        Ok(_) => near_numbers(word),
+        Err(_) => near_miss(word, names()).map(str::to_owned).into_iter().collect(),
+    };
+    let advice = match number {
+        _ if TicketState::parse(word).is_some() => {
+            "that is a ticket's state; `feishu-export-watcher status` shows what went wrong"
+        }
+        _ if !near.is_empty() => &format!("did you mean {}?", one_of(&near)),
+        Ok(100..=599) => "if it is an HTTP status, ask for the error.code or error.kind beside it",
+        Ok(_) => "`feishu-export-watcher explain unknown_job_status unknown_code` says what to do about it",
+        Err(_) => "`feishu-export-watcher explain` lists what is known",
     };
     format!("error: nothing known is called {}; {advice}", shown(word))
 }
 
 /// The known numbers that one slip of the hand leads to: a digit wrong, missing or too many, or two swapped.
-fn near_numbers(said: &str) -> Vec<Cow<'static, str>> {
+fn near_numbers(said: &str) -> Vec<String> {
     let known = JOB_STATUSES.iter().map(|row| row.number).chain(CODES.iter().map(|row| row.number));
-    let mut near: Vec<_> = known
-        .map(|number| number.to_string())
-        .filter(|number| number.len() >= DIGITS_MIN && strsim::damerau_levenshtein(said, number) == 1)
-        .map(Cow::Owned)
-        .collect();
-    near.truncate(PROPOSED_MAX);
-    near
-}
-
-fn near_name(said: &str) -> Option<Cow<'static, str>> {
-    let names = ErrorKind::all().map(ErrorKind::as_str).chain(PauseReason::ALL.map(PauseReason::as_str));
-    near_miss(said, names).map(Cow::Borrowed)
+    let is_near =
+        |number: &String| number.len() >= DIGITS_MIN && strsim::damerau_levenshtein(said, number) == 1;
+    known.map(|number| number.to_string()).filter(is_near).take(PROPOSED_MAX).collect()
 }
 
 /// "a", "a or b", "a, b or c".
-fn one_of(words: &[Cow<'_, str>]) -> String {
+fn one_of(words: &[String]) -> String {
     match words {
-        [most @ .., before, last] => {
-            let most: String = most.iter().map(|word| format!("{word}, ")).collect();
-            format!("{most}{before} or {last}")
-        }
-        [only] => only.to_string(),
-        [] => String::new(),
+        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+        _ => words.concat(),
     }
 }
 
@@ -92,9 +77,9 @@ mod tests {
         }
     }
 
-    /// Promise: who asked for the wrong word learns which would be right, or where to look.
+    /// Promise: the message for a wrong word names the right one, or where to look.
     #[test]
-    fn a_complaint_says_what_to_do() {
+    fn the_message_says_what_to_do() {
         for (said, advice) in [
             ("scope_mising", "did you mean scope_missing?"),
             ("No-Permission", "did you mean no_permission?"),
@@ -105,10 +90,10 @@ mod tests {
             ("export", "`feishu-export-watcher explain` lists"),
             ("", "`feishu-export-watcher explain` lists"),
         ] {
-            let complaint = complaint(said);
-            assert!(complaint.contains(advice), "{complaint}");
+            let text = message(said);
+            assert!(text.contains(advice), "{text}");
         }
-        let long = complaint(&format!("\u{1b}[2J\n{}", "9".repeat(100_000)));
+        let long = message(&format!("\u{1b}[2J\n{}", "9".repeat(100_000)));
         assert!(
             long.starts_with("error: nothing known is called \"\\u{1b}[2J\\u{a}999") && long.len() < 200,
             "{long}"
