@@ -10,8 +10,6 @@ mod config_file;
 mod core_dump;
 mod exit;
 mod explain;
-#[cfg(test)]
-mod generated;
 mod health;
 mod messages;
 mod progress;

@@ -77,7 +77,7 @@ mod tests {
                  \"apps\":[],\"tickets\":[{COMPLETED},{FAILED}]}}\n"
             )
         );
-        assert!(printed(Format::Json, &[]).ends_with("\"tickets\":[]}\n"));
+        assert!(printed(Format::Json, &[]).contains(",\"tickets\":[]"));
     }
 
     #[test]
