@@ -31,7 +31,7 @@ pub mod store;
 
 pub use app::check::{CheckReport, check};
 pub use app::known_app::UnknownApp;
-pub use app::retry::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
+pub use app::retry::{RetryError, RetryOutcome, RetryPlan, RetrySelection, plan_retry};
 pub use app::run::{Hooks, ReloadRequest, RunError, RunOptions, Watcher};
-pub use app::state_file::StateFile;
-pub use app::status::{AppReport, StatusError, StatusQuery, StatusReport, WatcherPresence, status};
+pub use app::state_file::{StateFile, StateFileError};
+pub use app::status::{AppReport, StatusQuery, StatusReport, WatcherPresence, status};

@@ -72,7 +72,7 @@ async fn demonstrate() -> Outcome<bool> {
         sim.revoke_tokens(DEFAULT_APP_ID);
         std::future::pending::<()>().await;
     };
-    let state = StateFile::OfConfig(loaded.config.path.to_path_buf());
+    let state = StateFile::FromConfig(loaded.config.path.to_path_buf());
     tokio::select! {
         outcome = watch_until_done(loaded, &log) => outcome?,
         () = revoking => {}

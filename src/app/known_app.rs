@@ -1,5 +1,7 @@
-//! An app that somebody names on the command line: one that `watcher.toml` or the state file knows, or else what
-//! was probably meant.
+//! An app that is named on the command line: one that `watcher.toml` or the state file knows, or else the name
+//! that was probably meant.
+
+use std::collections::BTreeSet;
 
 use thiserror::Error;
 
@@ -11,7 +13,7 @@ const NAMED_MAX: usize = 10;
 /// Characters of an unknown app's name that are repeated at most.
 const NAME_MAX: usize = 60;
 
-/// Nobody knows the app.
+/// An app that is not known.
 #[derive(Debug, Error)]
 #[error("unknown app `{name}`; {advice}")]
 pub struct UnknownApp {
@@ -21,16 +23,16 @@ pub struct UnknownApp {
     advice: String,
 }
 
-/// The app of that name among those that are known, each of them named once.
-pub(super) fn known_app<'n>(
-    said: &str,
+/// Finds the name among those that are known.
+pub(super) fn check_app<'n>(
+    name: &str,
     known: impl IntoIterator<Item = &'n AppName>,
-) -> Result<&'n AppName, UnknownApp> {
-    let known: Vec<_> = known.into_iter().collect();
-    if let Some(name) = known.iter().find(|name| name.as_str() == said) {
-        return Ok(name);
+) -> Result<(), UnknownApp> {
+    let known: BTreeSet<_> = known.into_iter().map(AppName::as_str).collect();
+    if known.contains(name) {
+        return Ok(());
     }
-    let advice = match near_miss(said, known.iter().map(|name| name.as_str())) {
+    let advice = match near_miss(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => "neither watcher.toml nor the state file names any".to_owned(),
         None => {
@@ -39,7 +41,7 @@ pub(super) fn known_app<'n>(
             format!("watcher.toml and the state file know {}{more}", names.join(", "))
         }
     };
-    Err(UnknownApp { name: said.chars().take(NAME_MAX).collect(), advice })
+    Err(UnknownApp { name: name.chars().take(NAME_MAX).collect(), advice })
 }
 
 #[cfg(test)]
@@ -48,12 +50,12 @@ mod tests {
 
     /// Promise: an error is of a bearable length, however many apps there are and whatever was typed.
     #[test]
-    fn what_is_known_is_named_but_not_at_length() {
+    fn known_apps_are_named_but_not_at_length() {
         let names: Vec<_> = (0..1000).map(|number| AppName::new(&format!("team-{number:03}"))).collect();
-        assert_eq!(known_app("team-042", &names).unwrap(), &names[42]);
-        let said = known_app(&"x".repeat(100_000), &names).unwrap_err().to_string();
-        assert!(said.len() < 300 && said.ends_with("`team-009`, …"), "{said}");
-        let said = known_app("a", &[]).unwrap_err().to_string();
-        assert_eq!(said, "unknown app `a`; neither watcher.toml nor the state file names any");
+        assert!(check_app("team-042", &names).is_ok());
+        let message = check_app(&"x".repeat(100_000), &names).unwrap_err().to_string();
+        assert!(message.len() < 300 && message.ends_with("`team-009`, …"), "{message}");
+        let message = check_app("a", &[]).unwrap_err().to_string();
+        assert_eq!(message, "unknown app `a`; neither watcher.toml nor the state file names any");
     }
 }

@@ -1,16 +1,14 @@
-//! `retry`: ended tickets are to be polled again. Chooses them by what the state file knows, and leaves the
-//! request there; to carry it out is the watcher's affair, now or at its next start.
+//! `retry`: ended tickets are polled again. Chooses them by what the state file knows, and leaves the request
+//! there; the watcher carries it out, now or at its next start.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::known_app::{UnknownApp, known_app};
-use super::state_file::StateFile;
-use crate::config::ConfigError;
+use super::known_app::check_app;
+use super::state_file::{Found, StateFile, StateFileError};
 use crate::domain::{AppName, ErrorKind, TicketId, TicketRecord, TicketState, near_miss};
 use crate::store::{Holder, StoreError, StoreReader as _, StoreRequests as _, store_at};
 
@@ -18,9 +16,9 @@ use crate::store::{Holder, StoreError, StoreReader as _, StoreRequests as _, sto
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Which tickets somebody wants to be polled again.
+/// Which tickets are to be polled again.
 #[derive(Clone, Debug, Default)]
-pub struct RetryWish {
+pub struct RetrySelection {
     /// These, by id.
     pub tickets: Vec<String>,
     /// All that failed or timed out.
@@ -31,65 +29,18 @@ pub struct RetryWish {
     pub app: Option<String>,
 }
 
-/// Why nothing was asked for.
+/// Why no request was made.
 #[derive(Debug, Error)]
 pub enum RetryError {
-    /// The state file can't be used.
+    /// The state file can't be read, or does not know the app.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// `watcher.toml` is invalid, or can't be read.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Neither `watcher.toml` nor the state file has the app.
-    #[error(transparent)]
-    UnknownApp(#[from] UnknownApp),
-    /// The state file does not have the ticket.
-    #[error("unknown ticket {ticket}{}", near.as_ref().map_or_else(|| "; `status` shows those that are known".to_owned(), |_| meant(near)))]
-    UnknownTicket {
-        /// What was said.
-        ticket: String,
-        /// What was probably meant.
-        near: Option<String>,
-    },
-    /// The ticket is another app's than the one that was named.
-    #[error("ticket {ticket} is of app {apps}, not of {app}")]
-    OtherApp {
-        /// The id.
-        ticket: String,
-        /// The app that was named.
-        app: AppName,
-        /// Whose it is, separated by commas.
-        apps: String,
-    },
-    /// Several apps have a ticket of this id.
-    #[error("ticket {ticket} is known of the apps {apps}; say which with --app")]
-    Ambiguous {
-        /// The id.
-        ticket: String,
-        /// The apps, separated by commas.
-        apps: String,
-    },
-    /// The configuration does not have the ticket's app.
-    #[error("ticket {ticket} is of app {app}, which is not in watcher.toml")]
-    NoApp {
-        /// The id.
-        ticket: String,
-        /// Its app.
-        app: AppName,
-    },
-    /// The ticket is on no watch list.
-    #[error("ticket {ticket} left the watch list; list it again to have it polled")]
-    Unlisted {
-        /// The id.
-        ticket: String,
-    },
+    StateFile(#[from] StateFileError),
+    /// A ticket that was named is unknown, ambiguous or not watched: which, why, and what to do.
+    #[error("{0}")]
+    Ticket(String),
 }
 
-fn meant(near: &Option<String>) -> String {
-    near.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default()
-}
-
-/// What is to be asked for.
+/// The tickets that a selection chooses.
 #[derive(Debug)]
 pub struct RetryPlan {
     /// The tickets, in the order in which they were named, else of app and ticket.
@@ -102,13 +53,11 @@ pub struct RetryPlan {
     pub exists: bool,
     /// The state file.
     pub path: PathBuf,
-    /// The apps of `watcher.toml`; none where that is not read.
-    apps: Option<Vec<AppName>>,
 }
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum RetryOutcome {
     /// The watcher that runs has taken it up.
     TakenUp,
     /// A watcher runs and has not taken it up within seconds; the request stands.
@@ -122,111 +71,92 @@ pub enum Asked {
 /// # Errors
 /// The `watcher.toml` that names the file is invalid, or the file can't be read; a ticket or an app is unknown, or
 /// can't be retried.
-pub fn plan_retry(file: &StateFile, wish: &RetryWish) -> Result<RetryPlan, RetryError> {
-    let (path, apps) = file.locate()?;
-    let known = store_at(&path).known()?;
-    let exists = known.is_some();
-    let tickets = known.unwrap_or_default().tickets;
-    let app = wish.app.as_ref().map(|said| {
-        let of_tickets = tickets.iter().map(|ticket| &ticket.key.app);
-        let names: BTreeSet<_> = apps.iter().flatten().chain(of_tickets).collect();
-        known_app(said, names).cloned()
-    });
-    let app = app.transpose()?;
-    let mut plan = RetryPlan { tickets: Vec::new(), pending: Vec::new(), unlisted: 0, exists, path, apps };
-    if wish.failed {
-        plan.take_failed(tickets, app.as_ref(), wish.kind);
-    } else {
-        for ticket in &wish.tickets {
-            plan.take_named(ticket, app.as_ref(), &tickets)?;
+pub fn plan_retry(file: &StateFile, selection: &RetrySelection) -> Result<RetryPlan, RetryError> {
+    let Found { path, configured, known } = file.read()?;
+    let (exists, configured) = (known.is_some(), configured.as_deref());
+    let known = known.unwrap_or_default().tickets;
+    if let Some(app) = &selection.app {
+        let names = known.iter().map(|ticket| &ticket.key.app).chain(configured.into_iter().flatten());
+        check_app(app, names).map_err(StateFileError::from)?;
+    }
+    let mut plan = RetryPlan { tickets: Vec::new(), pending: Vec::new(), unlisted: 0, exists, path };
+    for id in &selection.tickets {
+        let ticket = find(id, selection.app.as_deref(), &known)?;
+        if ticket.state == TicketState::Pending {
+            plan.pending.push(ticket.key.ticket.clone());
+        } else if let Some(obstacle) = obstacle(ticket, configured) {
+            return Err(RetryError::Ticket(obstacle));
+        } else if !plan.tickets.iter().any(|chosen| chosen.key == ticket.key) {
+            plan.tickets.push(ticket.clone());
         }
+    }
+    if selection.failed {
+        let failed: Vec<_> = known.into_iter().filter(|ticket| is_failed(ticket, selection)).collect();
+        plan.unlisted = failed.len();
+        plan.tickets = failed.into_iter().filter(|ticket| obstacle(ticket, configured).is_none()).collect();
+        plan.unlisted -= plan.tickets.len();
     }
     Ok(plan)
 }
 
-/// The apps that have a ticket of that id, separated by commas.
-fn apps_of(said: &str, tickets: &[TicketRecord]) -> String {
-    let of_id = tickets.iter().filter(|ticket| ticket.key.ticket.as_str() == said);
-    of_id.map(|ticket| ticket.key.app.as_str()).collect::<Vec<_>>().join(", ")
+fn is_failed(ticket: &TicketRecord, selection: &RetrySelection) -> bool {
+    let kind = ticket.error.as_deref().map(|error| error.kind);
+    matches!(ticket.state, TicketState::Failed | TicketState::TimedOut)
+        && is_of(ticket, selection.app.as_deref())
+        && (selection.kind.is_none() || selection.kind == kind)
+}
+
+fn is_of(ticket: &TicketRecord, app: Option<&str>) -> bool {
+    app.is_none_or(|app| ticket.key.app.as_str() == app)
+}
+
+/// Why the watcher does not poll the ticket, if so.
+fn obstacle(ticket: &TicketRecord, configured: Option<&[AppName]>) -> Option<String> {
+    let (id, app) = (&ticket.key.ticket, &ticket.key.app);
+    if configured.is_some_and(|apps| !apps.contains(app)) {
+        return Some(format!("ticket {id} is of app {app}, which is not in watcher.toml"));
+    }
+    ticket.unlisted_since.map(|_| format!("ticket {id} left the watch list; list it again to have it polled"))
+}
+
+/// The one ticket of that id, of that app.
+fn find<'t>(id: &str, app: Option<&str>, known: &'t [TicketRecord]) -> Result<&'t TicketRecord, RetryError> {
+    let same: Vec<_> = known.iter().filter(|ticket| ticket.key.ticket.as_str() == id).collect();
+    let apps = || same.iter().map(|ticket| ticket.key.app.as_str()).collect::<Vec<_>>().join(", ");
+    let found: Vec<_> = same.iter().filter(|ticket| is_of(ticket, app)).collect();
+    let message = match (&found[..], app) {
+        ([ticket], _) => return Ok(ticket),
+        ([], Some(app)) if !same.is_empty() => format!("ticket {id} is of app {}, not of {app}", apps()),
+        ([], _) => {
+            let of_app = known.iter().filter(|ticket| is_of(ticket, app));
+            match near_miss(id, of_app.map(|ticket| ticket.key.ticket.as_str())) {
+                Some(near) => format!("unknown ticket {id}; did you mean {near}?"),
+                None => format!("unknown ticket {id}; `status` shows those that are known"),
+            }
+        }
+        _ => format!("ticket {id} is known of the apps {}; say which with --app", apps()),
+    };
+    Err(RetryError::Ticket(message))
 }
 
 impl RetryPlan {
-    /// Whether `watcher.toml` may have the ticket's app.
-    fn has_app_of(&self, ticket: &TicketRecord) -> bool {
-        self.apps.as_ref().is_none_or(|apps| apps.contains(&ticket.key.app))
-    }
-
-    fn take_failed(&mut self, tickets: Vec<TicketRecord>, app: Option<&AppName>, kind: Option<ErrorKind>) {
-        let came_to_nothing =
-            |ticket: &TicketRecord| matches!(ticket.state, TicketState::Failed | TicketState::TimedOut);
-        let is_wanted = |ticket: &TicketRecord| {
-            let of_kind = |kind| ticket.error.as_deref().is_some_and(|error| error.kind == kind);
-            came_to_nothing(ticket)
-                && app.is_none_or(|app| ticket.key.app == *app)
-                && kind.is_none_or(of_kind)
-        };
-        let (listed, unlisted): (Vec<_>, Vec<_>) = tickets
-            .into_iter()
-            .filter(is_wanted)
-            .partition(|ticket| ticket.unlisted_since.is_none() && self.has_app_of(ticket));
-        self.unlisted = unlisted.len();
-        self.tickets = listed;
-    }
-
-    fn take_named(
-        &mut self,
-        said: &str,
-        app: Option<&AppName>,
-        tickets: &[TicketRecord],
-    ) -> Result<(), RetryError> {
-        let of_app = || tickets.iter().filter(|ticket| app.is_none_or(|app| ticket.key.app == *app));
-        let found: Vec<_> = of_app().filter(|ticket| ticket.key.ticket.as_str() == said).collect();
-        let ticket = || said.to_owned();
-        match found[..] {
-            [] => match (app, apps_of(said, tickets)) {
-                (Some(app), apps) if !apps.is_empty() => {
-                    Err(RetryError::OtherApp { ticket: ticket(), app: app.clone(), apps })
-                }
-                _ => {
-                    let near = near_miss(said, of_app().map(|ticket| ticket.key.ticket.as_str()));
-                    Err(RetryError::UnknownTicket { ticket: ticket(), near: near.map(str::to_owned) })
-                }
-            },
-            [only] if only.state == TicketState::Pending => {
-                self.pending.push(only.key.ticket.clone());
-                Ok(())
-            }
-            [only] if !self.has_app_of(only) => {
-                Err(RetryError::NoApp { ticket: ticket(), app: only.key.app.clone() })
-            }
-            [only] if only.unlisted_since.is_some() => Err(RetryError::Unlisted { ticket: ticket() }),
-            [only] => {
-                if !self.tickets.iter().any(|chosen| chosen.key == only.key) {
-                    self.tickets.push(only.clone());
-                }
-                Ok(())
-            }
-            _ => Err(RetryError::Ambiguous { ticket: ticket(), apps: apps_of(said, tickets) }),
-        }
-    }
-
     /// Leaves the request in the state file, durably, and waits a few seconds whether a watcher takes it up.
     ///
     /// # Errors
     /// The state file can't be written.
-    pub fn ask(&self) -> Result<Asked, StoreError> {
+    pub fn submit(&self) -> Result<RetryOutcome, StoreError> {
         let keys: Vec<_> = self.tickets.iter().map(|ticket| ticket.key.clone()).collect();
         let store = store_at(&self.path);
         let last = store.ask_to_retry(&keys)?;
         let until = Instant::now() + TAKEN_WITHIN;
         while store.is_waiting(last)? {
             match store.holder()? {
-                None => return Ok(Asked::AtNextStart),
-                Some(holder) if Instant::now() >= until => return Ok(Asked::NotYet(holder)),
+                None => return Ok(RetryOutcome::AtNextStart),
+                Some(holder) if Instant::now() >= until => return Ok(RetryOutcome::NotYet(holder)),
                 Some(_) => thread::sleep(LOOK_EVERY),
             }
         }
-        Ok(Asked::TakenUp)
+        Ok(RetryOutcome::TakenUp)
     }
 }
 
@@ -279,36 +209,36 @@ mod tests {
         ];
         store.commit(Batch { tickets, ..Batch::default() }).await.unwrap();
         store.close().await;
-        (folder, StateFile::OfConfig(path))
+        (folder, StateFile::FromConfig(path))
     }
 
-    fn chosen(file: &StateFile, wish: &RetryWish) -> Vec<String> {
+    fn chosen(file: &StateFile, selection: &RetrySelection) -> Vec<String> {
         let name = |ticket: &TicketRecord| format!("{}/{}", ticket.key.app, ticket.key.ticket);
-        plan_retry(file, wish).unwrap().tickets.iter().map(name).collect()
+        plan_retry(file, selection).unwrap().tickets.iter().map(name).collect()
     }
 
-    /// Promise: exactly those are chosen that were asked for.
+    /// Promise: exactly the selected tickets are chosen.
     #[tokio::test]
     async fn tickets_are_chosen_as_asked() {
         let (_folder, config) = place().await;
-        let failed = RetryWish { failed: true, ..RetryWish::default() };
+        let failed = RetrySelection { failed: true, ..RetrySelection::default() };
         assert_eq!(chosen(&config, &failed), ["default/1001", "default/1002", "lark/1001"]);
         assert_eq!(plan_retry(&config, &failed).unwrap().unlisted, 2);
-        let kind = RetryWish { kind: Some(ErrorKind::DocumentDeleted), ..failed.clone() };
+        let kind = RetrySelection { kind: Some(ErrorKind::DocumentDeleted), ..failed.clone() };
         assert_eq!(chosen(&config, &kind), ["default/1002"]);
-        let app = RetryWish { app: Some("lark".into()), ..failed };
+        let app = RetrySelection { app: Some("lark".into()), ..failed };
         assert_eq!(chosen(&config, &app), ["lark/1001"]);
-        let named = |tickets: &[&str], app: Option<&str>| RetryWish {
+        let named = |tickets: &[&str], app: Option<&str>| RetrySelection {
             tickets: tickets.iter().map(|&ticket| ticket.to_owned()).collect(),
             app: app.map(str::to_owned),
-            ..RetryWish::default()
+            ..RetrySelection::default()
         };
         assert_eq!(chosen(&config, &named(&["1004", "1002", "1004"], None)), ["lark/1004", "default/1002"]);
         assert_eq!(chosen(&config, &named(&["1001"], Some("default"))), ["default/1001"]);
         let plan = plan_retry(&config, &named(&["1003"], None)).unwrap();
         assert!(plan.tickets.is_empty() && plan.pending.len() == 1);
 
-        for (wish, message) in [
+        for (selection, message) in [
             (named(&["1001"], None), "ticket 1001 is known of the apps default, lark; say which with --app"),
             (named(&["1003x"], None), "unknown ticket 1003x; did you mean 1003?"),
             (named(&["77777"], None), "unknown ticket 77777; `status` shows those that are known"),
@@ -318,7 +248,7 @@ mod tests {
             (named(&["5"], None), "ticket 5 left the watch list; list it again to have it polled"),
             (named(&["1001"], Some("defualt")), "unknown app `defualt`; did you mean `default`?"),
         ] {
-            assert_eq!(plan_retry(&config, &wish).unwrap_err().to_string(), message);
+            assert_eq!(plan_retry(&config, &selection).unwrap_err().to_string(), message);
         }
     }
 
@@ -327,9 +257,9 @@ mod tests {
     async fn a_request_stands_until_the_next_start() {
         let (folder, _) = place().await;
         let path = folder.path().join("state.db");
-        let wish = RetryWish { failed: true, ..RetryWish::default() };
-        let plan = plan_retry(&StateFile::At(path.clone()), &wish).unwrap();
-        assert_eq!(plan.ask().unwrap(), Asked::AtNextStart);
+        let selection = RetrySelection { failed: true, ..RetrySelection::default() };
+        let plan = plan_retry(&StateFile::At(path.clone()), &selection).unwrap();
+        assert_eq!(plan.submit().unwrap(), RetryOutcome::AtNextStart);
         let store = SqliteStore::open(&path).unwrap();
         assert_eq!(store.load().await.unwrap().retries.len(), 4);
     }

@@ -1,29 +1,56 @@
-//! Which state file `status` and `retry` use.
+//! The state file that `status` and `retry` read, with the apps that the configuration names.
 
 use std::path::PathBuf;
 
+use thiserror::Error;
+
+use super::known_app::UnknownApp;
 use crate::config::{ConfigError, load};
 use crate::domain::AppName;
+use crate::store::{Known, StoreError, StoreReader as _, store_at};
 
 /// A way to name a state file.
 #[derive(Clone, Debug)]
 pub enum StateFile {
     /// The one of the `watcher.toml` at this path, which must be valid.
-    OfConfig(PathBuf),
+    FromConfig(PathBuf),
     /// The one at this path; no configuration is read.
     At(PathBuf),
 }
 
+/// Why a state file can't be read.
+#[derive(Debug, Error)]
+pub enum StateFileError {
+    /// `watcher.toml` is invalid, or can't be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The file can't be read, is no state file, or is a newer version's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Neither `watcher.toml` nor the state file has an app that was asked for.
+    #[error(transparent)]
+    UnknownApp(#[from] UnknownApp),
+}
+
+/// What a state file knows.
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    /// The apps of `watcher.toml`; none where that is not read.
+    pub(super) configured: Option<Vec<AppName>>,
+    /// None where there is no file yet.
+    pub(super) known: Option<Known>,
+}
+
 impl StateFile {
-    /// The state file's path, and the configured apps, none where no configuration is read.
-    pub(super) fn locate(&self) -> Result<(PathBuf, Option<Vec<AppName>>), ConfigError> {
-        match self {
-            Self::At(path) => Ok((path.clone(), None)),
-            Self::OfConfig(path) => {
+    pub(super) fn read(&self) -> Result<Found, StateFileError> {
+        let (path, configured) = match self {
+            Self::At(path) => (path.clone(), None),
+            Self::FromConfig(path) => {
                 let (config, _) = load(path)?;
-                let apps = config.apps.iter().map(|app| app.name.clone()).collect();
-                Ok((config.state.path, Some(apps)))
+                (config.state.path, Some(config.apps.into_iter().map(|app| app.name).collect()))
             }
-        }
+        };
+        let known = store_at(&path).known()?;
+        Ok(Found { path, configured, known })
     }
 }

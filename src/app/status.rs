@@ -3,13 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use thiserror::Error;
-
-use super::known_app::{UnknownApp, known_app};
-use super::state_file::StateFile;
-use crate::config::ConfigError;
-use crate::domain::Counts;
-use crate::domain::{AppName, TicketRecord, TicketState, Trouble};
+use super::known_app::check_app;
+use super::state_file::{Found, StateFile, StateFileError};
+use crate::domain::{AppName, Counts, TicketRecord, TicketState, Trouble};
 use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, store_at};
 
 /// Which tickets are asked for. What is empty leaves nothing out.
@@ -30,7 +26,7 @@ pub struct StatusReport {
     pub path: PathBuf,
     /// Whether there is one at all.
     pub exists: bool,
-    /// Who writes the state file.
+    /// Whether a watcher writes the state file.
     pub watcher: WatcherPresence,
     /// Every app that is known, by name, whatever was asked for.
     pub apps: Vec<AppReport>,
@@ -53,7 +49,7 @@ pub enum WatcherPresence {
     Running(Holder),
     /// None does: no ticket is polled, and what the file says of times to come is old news.
     Absent,
-    /// That can't be told.
+    /// The lock can't be asked.
     Unknown(StoreError),
 }
 
@@ -70,32 +66,16 @@ pub struct AppReport {
     pub trouble: Option<Trouble>,
 }
 
-/// Why nothing can be shown.
-#[derive(Debug, Error)]
-pub enum StatusError {
-    /// `watcher.toml` is invalid, or can't be read.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The file can't be read, is no state file, or is a newer version's.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Nobody knows the app that was asked for.
-    #[error(transparent)]
-    UnknownApp(#[from] UnknownApp),
-}
-
 /// Reads a state file. Takes no lock for long, writes nothing.
 ///
 /// # Errors
 /// The `watcher.toml` that names the file is invalid, the file can't be read, or an app that was asked for is known
 /// neither to `watcher.toml` nor to the state file.
-pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, StatusError> {
-    let (path, configured) = file.locate()?;
-    let store = store_at(&path);
-    let found = store.known()?;
-    let exists = found.is_some();
-    let Known { mut tickets, troubles } = found.unwrap_or_default();
-    let watcher = match store.holder() {
+pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, StateFileError> {
+    let Found { path, configured, known } = file.read()?;
+    let exists = known.is_some();
+    let Known { mut tickets, troubles } = known.unwrap_or_default();
+    let watcher = match store_at(&path).holder() {
         Ok(Some(holder)) => WatcherPresence::Running(holder),
         Ok(None) => WatcherPresence::Absent,
         Err(error) => WatcherPresence::Unknown(error),
@@ -104,7 +84,7 @@ pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, Sta
     let troubles = if matches!(watcher, WatcherPresence::Absent) { Vec::new() } else { troubles };
     let apps = apps(&tickets, configured.as_deref(), &troubles);
     for name in &query.apps {
-        known_app(name, apps.iter().map(|app| &app.name))?;
+        check_app(name, apps.iter().map(|app| &app.name))?;
     }
     tickets.retain(|ticket| is_asked_for(ticket, query));
     tickets.sort_by(|one, other| one.key.cmp(&other.key));

@@ -44,7 +44,7 @@ fn is_there(path: &Path) -> bool {
 pub(crate) fn find_state(argument: StateFileArgument) -> Option<StateFile> {
     match argument.state_file {
         Some(path) => Some(StateFile::At(std::path::absolute(&path).unwrap_or(path))),
-        None => find(argument.config).map(StateFile::OfConfig),
+        None => find(argument.config).map(StateFile::FromConfig),
     }
 }
 

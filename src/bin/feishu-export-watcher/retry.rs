@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use feishu_export_watcher::domain::TicketRecord;
-use feishu_export_watcher::{Asked, RetryError, RetryPlan, RetryWish, plan_retry};
+use feishu_export_watcher::{RetryError, RetryOutcome, RetryPlan, RetrySelection, plan_retry};
 
 use crate::args::RetryArguments;
 use crate::messages::{eprint_escaped, fail};
-use crate::status::refuse_config;
+use crate::status::refuse;
 use crate::{config_file, exit};
 use feishu_export_watcher::domain::escape;
 use feishu_export_watcher::domain::words::grouped;
@@ -20,9 +20,10 @@ const SHOWN: usize = 20;
 pub(crate) fn retry(arguments: RetryArguments) -> u8 {
     let RetryArguments { file, tickets, failed, kind, app, dry_run } = arguments;
     let Some(file) = config_file::find_state(file) else { return exit::CONFIG };
-    let plan = match plan_retry(&file, &RetryWish { tickets, failed, kind, app }) {
+    let plan = match plan_retry(&file, &RetrySelection { tickets, failed, kind, app }) {
         Ok(plan) => plan,
-        Err(error) => return refuse(&error),
+        Err(RetryError::StateFile(error)) => return refuse(&error),
+        Err(error) => return fail(&error, exit::USAGE),
     };
     if !plan.exists {
         eprint_escaped(&format!("no state yet: {}", plan.path.display()));
@@ -38,21 +39,12 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
         eprint_escaped("nothing was changed (--dry-run)");
         return exit::FINE;
     }
-    match plan.ask() {
-        Ok(asked) => {
-            eprint_escaped(&outcome(&asked));
+    match plan.submit() {
+        Ok(outcome) => {
+            eprint_escaped(&in_words(&outcome));
             exit::FINE
         }
         Err(error) => fail(&error, exit::from_store_error(&error)),
-    }
-}
-
-/// Why nothing was asked for, and the exit code.
-fn refuse(error: &RetryError) -> u8 {
-    match error {
-        RetryError::Config(error) => refuse_config(error),
-        RetryError::Store(error) => fail(error, exit::from_store_error(error)),
-        _ => fail(error, exit::USAGE),
     }
 }
 
@@ -98,14 +90,14 @@ fn what_became_of(ticket: &TicketRecord) -> String {
     }
 }
 
-fn outcome(asked: &Asked) -> String {
-    match asked {
-        Asked::TakenUp => "done: the watcher has taken the request up".to_owned(),
-        Asked::NotYet(watcher) => format!(
+fn in_words(outcome: &RetryOutcome) -> String {
+    match outcome {
+        RetryOutcome::TakenUp => "done: the watcher has taken the request up".to_owned(),
+        RetryOutcome::NotYet(watcher) => format!(
             "asked, but the watcher ({watcher}) has not taken it up yet; it does once it can write its state \
              file and log, which its log and `health --ready` tell"
         ),
-        Asked::AtNextStart => "asked: no watcher runs, the next start takes it up".to_owned(),
+        RetryOutcome::AtNextStart => "asked: no watcher runs, the next start takes it up".to_owned(),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use feishu_export_watcher::config::ConfigError;
 use feishu_export_watcher::domain::{WallTime, with_causes};
-use feishu_export_watcher::{StatusError, StatusQuery, StatusReport, WatcherPresence};
+use feishu_export_watcher::{StateFileError, StatusQuery, StatusReport, WatcherPresence};
 use jiff::tz::TimeZone;
 
 use crate::args::StatusArguments;
@@ -39,12 +38,16 @@ pub(crate) fn status(arguments: StatusArguments) -> u8 {
     after_printing(printed, exit::FINE)
 }
 
-/// Why nothing can be shown, and its exit code.
-fn refuse(error: &StatusError) -> u8 {
+/// Prints why the state file can't be read; returns the exit code.
+pub(crate) fn refuse(error: &StateFileError) -> u8 {
     match error {
-        StatusError::Config(error) => refuse_config(error),
-        StatusError::Store(error) => fail(error, exit::from_store_error(error)),
-        StatusError::UnknownApp(_) => fail(error, exit::USAGE),
+        StateFileError::Config(error) => {
+            eprint_escaped(&error.to_string());
+            eprint_escaped("fix this, or name the state file itself with --state-file");
+            exit::CONFIG
+        }
+        StateFileError::Store(error) => fail(error, exit::from_store_error(error)),
+        StateFileError::UnknownApp(error) => fail(error, exit::USAGE),
     }
 }
 
@@ -78,11 +81,4 @@ fn limit(arguments: &StatusArguments, screen: Screen) -> usize {
         None if arguments.format == Format::Table && screen.is_terminal => SHOWN,
         None => usize::MAX,
     }
-}
-
-/// The configuration that should name the state file is invalid; returns the exit code.
-pub(crate) fn refuse_config(error: &ConfigError) -> u8 {
-    eprint_escaped(&error.to_string());
-    eprint_escaped("fix this, or name the state file itself with --state-file");
-    exit::CONFIG
 }
