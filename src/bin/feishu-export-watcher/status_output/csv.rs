@@ -7,122 +7,56 @@
 //! midst of a text. Ids longer than fifteen digits are cells a spreadsheet rounds unless its user
 //! imports the column as text; the file itself has them whole.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::Report;
 use feishu_export_watcher::domain::escape_except;
-use feishu_export_watcher::http::{ErrorView, TicketView, Time};
+use feishu_export_watcher::http::TicketView;
+use serde_json::Value;
 
-const COLUMNS: [&str; 25] = [
-    "app",
-    "ticket",
-    "token",
-    "label",
-    "state",
-    "file_token",
-    "file_name",
-    "file_extension",
-    "doc_type",
-    "file_size",
-    "job_status",
-    "polls",
-    "first_seen_at",
-    "last_polled_at",
-    "next_poll_at",
-    "finished_at",
-    "download_by",
-    "error.kind",
-    "error.code",
-    "error.job_status",
-    "error.http_status",
-    "error.message",
-    "error.hint",
-    "error.log_id",
-    // Last, since scripts may count columns.
-    "sub_id",
-];
+use super::Report;
+
+/// Each column is a field of the ticket's JSON. `sub_id` is last, since scripts may count columns.
+const HEADER: &str = "app,ticket,token,label,state,file_token,file_name,file_extension,doc_type,file_size,job_status,\
+    polls,first_seen_at,last_polled_at,next_poll_at,finished_at,download_by,error.kind,error.code,\
+    error.job_status,error.http_status,error.message,error.hint,error.log_id,sub_id";
 
 /// Prints the header and a row for each ticket.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    print_row(out, &COLUMNS.map(Cow::Borrowed))?;
-    report.tickets.iter().try_for_each(|ticket| print_row(out, &row(&TicketView::from(ticket))))
-}
-
-fn row<'a>(ticket: &TicketView<'a>) -> [Cow<'a, str>; COLUMNS.len()] {
-    let error = ticket.error.as_ref();
-    let of_error = |text: fn(&ErrorView<'a>) -> Option<&'a str>| optional(error.and_then(text));
-    [
-        text(ticket.app),
-        text(ticket.ticket),
-        text(ticket.token),
-        optional(ticket.label),
-        text(ticket.state),
-        optional(ticket.file_token),
-        optional(ticket.file_name),
-        optional(ticket.file_extension),
-        optional(ticket.doc_type),
-        plain(ticket.file_size),
-        plain(ticket.job_status),
-        plain(Some(ticket.polls)),
-        time(Some(ticket.first_seen_at)),
-        time(ticket.last_polled_at),
-        time(ticket.next_poll_at),
-        time(ticket.finished_at),
-        time(ticket.download_by),
-        of_error(|error| Some(error.kind)),
-        plain(error.and_then(|error| error.code)),
-        plain(error.and_then(|error| error.job_status)),
-        plain(error.and_then(|error| error.http_status)),
-        of_error(|error| error.message),
-        of_error(|error| Some(error.hint)),
-        of_error(|error| error.log_id),
-        optional(ticket.sub_id),
-    ]
-}
-
-fn print_row(out: &mut impl Write, cells: &[Cow<'_, str>]) -> io::Result<()> {
-    for (index, cell) in cells.iter().enumerate() {
-        if index > 0 {
-            out.write_all(b",")?;
-        }
-        out.write_all(cell.as_bytes())?;
+    write!(out, "{HEADER}\r\n")?;
+    for ticket in report.tickets {
+        let fields = serde_json::to_value(TicketView::from(ticket))?;
+        let field = |column: &str| cell(column.split('.').fold(&fields, |value, key| &value[key]));
+        let cells: Vec<_> = HEADER.split(',').map(field).collect();
+        write!(out, "{}\r\n", cells.join(","))?;
     }
-    out.write_all(b"\r\n")
+    Ok(())
 }
 
-fn plain(number: Option<impl ToString>) -> Cow<'static, str> {
-    Cow::Owned(number.map(|number| number.to_string()).unwrap_or_default())
-}
-
-fn time(time: Option<Time>) -> Cow<'static, str> {
-    plain(time.map(|time| time.0))
-}
-
-fn optional(cell: Option<&str>) -> Cow<'_, str> {
-    text(cell.unwrap_or_default())
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(value) => text(value),
+        Value::Null => String::new(),
+        number => number.to_string(),
+    }
 }
 
 /// A cell of text: no formula, no escape sequence, quoted where it must be.
-fn text(cell: &str) -> Cow<'_, str> {
+fn text(text: &str) -> String {
     // Tabs and line ends are a matter of quoting, not of deceit.
-    let mut cell = without_formulas(escape_except(cell, &['\t', '\r', '\n']));
-    // `;` and tabs part cells, too, where a spreadsheet is not told otherwise.
+    let cell = without_formulas(&escape_except(text, &['\t', '\r', '\n']));
+    // `;` and tabs part cells, too, where a spreadsheet is set up so.
     if cell.contains(['"', ',', ';', '\t', '\r', '\n']) {
-        cell = Cow::Owned(format!("\"{}\"", cell.replace('"', "\"\"")));
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell
     }
-    cell
 }
 
 /// The text with an apostrophe in front of whatever would begin a formula, at its own beginning or at that of a cell
 /// into which a spreadsheet may part it.
-fn without_formulas(text: Cow<'_, str>) -> Cow<'_, str> {
-    let begins_blank = text.starts_with(['\t', '\r', '\n']);
-    if !begins_blank && !text.contains(begins_formula) {
-        return text;
-    }
+fn without_formulas(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 8);
-    if begins_blank {
+    if text.starts_with(['\t', '\r', '\n']) {
         safe.push('\'');
     }
     let mut begins = true;
@@ -132,13 +66,9 @@ fn without_formulas(text: Cow<'_, str>) -> Cow<'_, str> {
         }
         safe.push(character);
         // Quotes and spaces at a cell's beginning may be dropped.
-        begins = parts_cells(character) || begins && matches!(character, '"' | ' ');
+        begins = matches!(character, ';' | '\t' | '\r' | '\n') || begins && matches!(character, '"' | ' ');
     }
-    Cow::Owned(safe)
-}
-
-fn parts_cells(character: char) -> bool {
-    matches!(character, ';' | '\t' | '\r' | '\n')
+    safe
 }
 
 /// The wide forms count too: some spreadsheets take them for the narrow ones.
@@ -229,7 +159,7 @@ mod tests {
             completed.artefact.as_mut().unwrap().file_name = Some(name.as_str().into());
             let printed = printed(&[completed]);
             let [header, row] = <[_; 2]>::try_from(rows(&printed, b',')).unwrap();
-            prop_assert_eq!((header.len(), row.len()), (COLUMNS.len(), COLUMNS.len()));
+            prop_assert_eq!((header.len(), row.len()), (HEADER.split(',').count(), HEADER.split(',').count()));
             for (cell, text) in [(&row[3], &label), (&row[6], &name)] {
                 let plain = |text: &str| escape_except(text, &['\t', '\r', '\n']).replace('\'', "");
                 prop_assert_eq!(plain(cell), plain(text));
