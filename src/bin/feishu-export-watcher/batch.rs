@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use feishu_export_watcher::domain::{Availability, TicketRecord, TicketState, WallTime};
 
 use crate::status_output::columns::{GAP, write_padded};
-use crate::status_output::style::{self, Ink};
-use crate::status_output::{Report, cells, closing};
+use crate::status_output::{Report, cells, closing, style};
 use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::log::columns::{cut, width};
 
@@ -22,9 +21,8 @@ const NAME_MIN: usize = 8;
 /// Prints a row a ticket, how many more there are and how they are shown, then what to do.
 ///
 /// # Errors
-/// Whatever `out` says.
+/// Those of `out`.
 pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str) -> io::Result<()> {
-    let ink = Ink(report.screen.colour);
     let results: Vec<_> = report.tickets.iter().map(|ticket| result(ticket, report.now)).collect();
     let widest = results.iter().map(|result| width(result)).max().unwrap_or_default();
     let room = match report.screen.width {
@@ -36,14 +34,14 @@ pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str)
     for ((ticket, name), result) in report.tickets.iter().zip(&names).zip(&results) {
         let state = ticket.state.as_str().replace('_', " ");
         write!(out, "{:GAP$}", "")?;
-        write_padded(out, &state, ink.of(style::of_state(ticket.state)), STATE + GAP)?;
+        write_padded(out, &state, report.style(style::of_state(ticket.state)), STATE + GAP)?;
         write_padded(out, name, style::PLAIN, widest + GAP)?;
         writeln!(out, "{result}")?;
     }
     if report.omitted > 0 {
         writeln!(out, "{:GAP$}and {} more: {more}", "", grouped(report.omitted))?;
     }
-    closing::print_advice(out, report, ink)
+    closing::print_advice(out, report)
 }
 
 /// The file token with what is known of the file, else the reason.

@@ -1,4 +1,4 @@
-//! The order in which people are shown tickets: what needs somebody first. Pure.
+//! The order in which people see tickets: what needs attention first. Pure.
 
 use std::cmp::Reverse;
 
@@ -7,10 +7,7 @@ use feishu_export_watcher::domain::{Availability, TicketRecord, TicketState, Wal
 /// Sorts: what failed or timed out, the latest first; files that can still be downloaded, the most urgent
 /// first; what is pending, the oldest first; files that are gone, then what was removed, the latest first.
 pub(crate) fn sort_by_attention(tickets: &mut [TicketRecord], now: WallTime) {
-    tickets.sort_by(|one, other| {
-        let order = rank(one, now).cmp(&rank(other, now));
-        order.then_with(|| one.key.cmp(&other.key))
-    });
+    tickets.sort_by(|one, other| (rank(one, now), &one.key).cmp(&(rank(other, now), &other.key)));
 }
 
 fn rank(ticket: &TicketRecord, now: WallTime) -> (u8, Reverse<Option<WallTime>>, Option<WallTime>) {
@@ -38,9 +35,9 @@ mod tests {
     use super::super::fixtures::{NOW, after, ended, pending};
     use super::*;
 
-    /// Promise: what needs somebody comes first.
+    /// Promise: what needs attention comes first.
     #[test]
-    fn what_needs_somebody_comes_first() {
+    fn what_needs_attention_comes_first() {
         use TicketState::{Completed, Failed, Removed, TimedOut};
         let mut fresh = pending("a", "09", "d");
         fresh.first_seen_at = after(-5.0);

@@ -1,29 +1,16 @@
-//! What people are told of a ticket, in words. Pure: `now` is an argument.
+//! What people read of a ticket, in words. Pure: the report says what time it is.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::{AppName, Availability, Failure, TicketRecord, TicketState, WallTime};
+use feishu_export_watcher::domain::words::span;
+use feishu_export_watcher::domain::{
+    AppName, Availability, Failure, TicketRecord, TicketState, WallTime, escape,
+};
 
 use super::Report;
 use super::attention::born_at;
-use super::relative::{ago, relative};
-use feishu_export_watcher::domain::escape;
-use feishu_export_watcher::domain::words::span;
-
-/// What a ticket's cells depend on besides the ticket.
-#[derive(Clone, Copy)]
-pub(super) struct Surroundings<'a> {
-    apps: &'a [AppReport],
-    is_watched: bool,
-    now: WallTime,
-}
-
-impl<'a> From<&Report<'a>> for Surroundings<'a> {
-    fn from(report: &Report<'a>) -> Self {
-        Self { apps: report.apps, is_watched: report.is_watched, now: report.now }
-    }
-}
 
 /// The user's word for it, else the file's name, else the document.
 pub(crate) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
@@ -49,13 +36,12 @@ fn trouble(failure: &Failure) -> Cow<'static, str> {
     }
 }
 
-impl Surroundings<'_> {
+impl Report<'_> {
     /// The file token, else what went wrong; for a ticket that waits, with its app if nothing is known of its own.
     pub(super) fn result<'t>(&self, ticket: &'t TicketRecord) -> Cow<'t, str> {
+        let is_silent = ticket.state == TicketState::Pending && ticket.error.is_none();
         match self.app(&ticket.key.app).and_then(|app| app.trouble.as_ref()) {
-            Some(trouble) if ticket.state == TicketState::Pending && ticket.error.is_none() => {
-                Cow::Borrowed(trouble.cause.as_str())
-            }
+            Some(trouble) if is_silent => trouble.cause.as_str().into(),
             _ => result(ticket),
         }
     }
@@ -91,7 +77,7 @@ impl Surroundings<'_> {
         }
     }
 
-    /// Whether the app holds the poll up: nobody polls for one that is not configured; one that is paused waits at
+    /// Whether the app holds the poll up: no watcher polls for one that is not configured; one that is paused waits at
     /// least until it is tried again, and one whose calls fail sends few.
     fn waits_for_app(&self, name: &AppName, next_poll: Option<WallTime>) -> bool {
         let Some(app) = self.app(name) else { return false };
@@ -112,15 +98,27 @@ impl Surroundings<'_> {
     }
 }
 
+/// How far away a moment is, and on which side of now.
+fn relative(moment: WallTime, now: WallTime) -> String {
+    if moment > now { format!("in {}", span(moment.since(now))) } else { ago(moment, now) }
+}
+
+/// How long ago a moment was. One that lies ahead (a clock that was set back) counts as now.
+fn ago(moment: WallTime, now: WallTime) -> String {
+    let passed = now.since(moment);
+    if passed < Duration::from_secs(1) { "now".to_owned() } else { format!("{} ago", span(passed)) }
+}
+
 #[cfg(test)]
 mod tests {
+    use feishu_export_watcher::AppReport;
     use feishu_export_watcher::domain::{AppCondition, Endpoint, ErrorKind, PauseReason, Trouble};
 
     use super::super::fixtures::{self, NOW, after, ended, pause, pending};
     use super::*;
 
     fn when(ticket: &TicketRecord, apps: &[AppReport], is_watched: bool) -> String {
-        Surroundings::from(&Report { apps, is_watched, ..fixtures::report(&[]) }).when(ticket)
+        Report { apps, is_watched, ..fixtures::report(&[]) }.when(ticket)
     }
 
     fn pending_until(next: Option<f64>) -> TicketRecord {
@@ -169,10 +167,9 @@ mod tests {
             let ticket = pending_until(Some(-74.0));
             assert_eq!(when(&ticket, &apps, true), "waits for its app");
             let report = Report { apps: &apps, ..fixtures::report(&[]) };
-            let surroundings = Surroundings::from(&report);
-            assert_eq!(surroundings.result(&ticket), "network");
+            assert_eq!(report.result(&ticket), "network");
             let own = TicketRecord { error: Some(Box::new(Failure::of(ErrorKind::Throttled))), ..ticket };
-            assert_eq!(surroundings.result(&own), "throttled");
+            assert_eq!(report.result(&own), "throttled");
         }
     }
 
@@ -195,12 +192,30 @@ mod tests {
 
     #[test]
     fn age_is_the_jobs_where_that_is_known() {
-        let surroundings = Surroundings::from(&fixtures::report(&[]));
+        let report = fixtures::report(&[]);
         let mut ticket = pending("default", "1", "doxcn");
-        assert_eq!(surroundings.age(&ticket), "90 s");
+        assert_eq!(report.age(&ticket), "90 s");
         ticket.created_at = Some(after(-7200.0));
-        assert_eq!(surroundings.age(&ticket), "2 h");
-        ticket.created_at = Some(NOW + std::time::Duration::from_secs(9));
-        assert_eq!(surroundings.age(&ticket), "0 s");
+        assert_eq!(report.age(&ticket), "2 h");
+        ticket.created_at = Some(NOW + Duration::from_secs(9));
+        assert_eq!(report.age(&ticket), "0 s");
+    }
+
+    #[test]
+    fn words_fit_the_distance() {
+        for (seconds, words) in [
+            (0.0, "now"),
+            (-0.5, "now"),
+            (0.5, "in 0 s"),
+            (12.0, "in 12 s"),
+            (-90.0, "90 s ago"),
+            (-240.0, "4 min ago"),
+            (7_199.0, "in 119 min"),
+            (-7_200.0, "2 h ago"),
+            (-260_000.0, "3 d ago"),
+        ] {
+            assert_eq!(relative(after(seconds), NOW), words);
+        }
+        assert_eq!(ago(after(5.0), NOW), "now");
     }
 }

@@ -4,16 +4,12 @@
 use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::Counts;
-use feishu_export_watcher::domain::{
-    Availability, ErrorKind, MAY_BE_GONE_HINT, TicketRecord, TicketState, WallTime,
-};
+use feishu_export_watcher::domain::words::{self, grouped};
+use feishu_export_watcher::domain::{Availability, Counts, MAY_BE_GONE_HINT, TicketState, escape};
 
 use super::Report;
 use super::columns::{GAP, width, write_padded};
-use super::style::{self, Ink};
-use feishu_export_watcher::domain::escape;
-use feishu_export_watcher::domain::words::{self, grouped};
+use super::style;
 
 /// What to do about a ticket that was given up.
 const TIMED_OUT: (&str, &str) = ("timed_out", "export again, or split the document");
@@ -25,9 +21,9 @@ const MAY_BE_GONE: (&str, &str) = ("may be gone", MAY_BE_GONE_HINT);
 const INDENT: usize = 2;
 
 /// How many of the tickets asked for are not shown, and how many were not asked for.
-pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
+pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     if report.omitted > 0 {
-        let dim = ink.of(style::DIM);
+        let dim = report.style(style::DIM);
         writeln!(out, "{dim}… and {} more (--limit 0 shows all){dim:#}", grouped(report.omitted))?;
     }
     let (asked, all) = (report.tickets.len() + report.omitted, report.summary.total());
@@ -40,13 +36,14 @@ pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>, ink: Ink) ->
 
 /// What to do about the failures among the tickets that are shown, and about files that may be gone, each kind once,
 /// in the order in which they come up.
-pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
+pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     let mut advice: Vec<(&str, &str)> = Vec::new();
     for ticket in report.tickets {
-        let found = match (ticket.state, ticket.error.as_deref().map(|failure| failure.kind)) {
-            (TicketState::Failed, Some(kind)) => (kind.as_str(), ErrorKind::hint(kind)),
+        let may_be_gone = || matches!(Availability::of(ticket, report.now), Availability::Passed(_));
+        let found = match (ticket.state, ticket.error.as_deref()) {
+            (TicketState::Failed, Some(error)) => (error.kind.as_str(), error.kind.hint()),
             (TicketState::TimedOut, _) => TIMED_OUT,
-            (TicketState::Completed, _) if may_be_gone(ticket, report.now) => MAY_BE_GONE,
+            (TicketState::Completed, _) if may_be_gone() => MAY_BE_GONE,
             _ => continue,
         };
         if !advice.contains(&found) {
@@ -54,59 +51,49 @@ pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>, ink: Ink) 
         }
     }
     let Some(widest) = advice.iter().map(|(name, _)| width(name)).max() else { return Ok(()) };
-    let head = ink.of(style::HEAD);
+    let head = report.style(style::HEAD);
     writeln!(out, "\n{head}What to do{head:#}")?;
     for (name, hint) in advice {
         write!(out, "{:INDENT$}", "")?;
-        write_padded(out, name, ink.of(style::BAD), widest + GAP)?;
+        write_padded(out, name, report.style(style::BAD), widest + GAP)?;
         print_wrapped(out, hint, INDENT + widest + GAP, report.screen.width)?;
     }
     Ok(())
 }
 
-fn may_be_gone(ticket: &TicketRecord, now: WallTime) -> bool {
-    matches!(Availability::of(ticket, now), Availability::Passed(_))
-}
-
 /// Every app that was asked for, and their sum if they are several.
-pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
+pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     let names: Vec<_> = report.apps.iter().map(|app| escape(app.name.as_str())).collect();
     let widest = names.iter().map(|name| width(name)).max().unwrap_or_default();
     for (name, app) in names.iter().zip(report.apps) {
-        write_padded(out, name, ink.of(style::HEAD), widest + GAP)?;
-        print_app(out, app, report, widest + GAP, ink)?;
+        write_padded(out, name, report.style(style::HEAD), widest + GAP)?;
+        print_app(out, app, report, widest + GAP)?;
     }
     if report.apps.len() > 1 {
         let sum: Counts = report.apps.iter().map(|app| app.counts).sum();
-        writeln!(out, "{:indent$}{}", "", sum, indent = widest + GAP)?;
+        writeln!(out, "{:indent$}{sum}", "", indent = widest + GAP)?;
     }
     let pending = report.apps.iter().any(|app| app.counts.of(TicketState::Pending) > 0);
     if pending && !report.is_watched {
-        let warning = ink.of(style::WARNING);
+        let warning = report.style(style::WARNING);
         writeln!(out, "{warning}no watcher runs: nothing is polled{warning:#}")?;
     }
     Ok(())
 }
 
 /// The rest of an app's line, in which `taken` columns are taken, and what to do if it is in trouble.
-fn print_app(
-    out: &mut impl Write,
-    app: &AppReport,
-    report: &Report<'_>,
-    taken: usize,
-    ink: Ink,
-) -> io::Result<()> {
+fn print_app(out: &mut impl Write, app: &AppReport, report: &Report<'_>, taken: usize) -> io::Result<()> {
     let counts = app.counts.to_string();
     let mut taken = taken + width(&counts);
     write!(out, "{counts}")?;
     if app.is_configured == Some(false) {
         const MISSING: &str = "not in watcher.toml";
-        let warning = ink.of(style::WARNING);
+        let warning = report.style(style::WARNING);
         write!(out, "; {warning}{MISSING}{warning:#}")?;
         taken += GAP + MISSING.len();
     }
     let Some(trouble) = &app.trouble else { return writeln!(out) };
-    let urgency = ink.of(if trouble.urgency() <= 1 { style::BAD } else { style::WARNING });
+    let urgency = report.style(if trouble.urgency() <= 1 { style::BAD } else { style::WARNING });
     let words = words::trouble(trouble, report.now, Some(&report.zone));
     if report.screen.width.is_none_or(|screen| taken + GAP + width(&words) <= screen) {
         writeln!(out, "; {urgency}{words}{urgency:#}")?;
@@ -122,18 +109,19 @@ fn print_app(
 /// The rest of a line in which `indent` columns are taken, with further lines as far in where it is too long.
 fn print_wrapped(out: &mut impl Write, text: &str, indent: usize, screen: Option<usize>) -> io::Result<()> {
     // On a screen too narrow for that, the terminal's own way is no worse.
-    let room = screen.and_then(|columns| columns.checked_sub(indent)).filter(|room| *room >= 20);
-    let Some(room) = room else { return writeln!(out, "{text}") };
-    for (index, line) in textwrap::wrap(text, room).iter().enumerate() {
-        let indent = if index == 0 { 0 } else { indent };
-        writeln!(out, "{:indent$}{line}", "")?;
-    }
-    Ok(())
+    let Some(columns) = screen.filter(|columns| *columns >= indent + 20) else {
+        return writeln!(out, "{text}");
+    };
+    let spaces = " ".repeat(indent);
+    let options = textwrap::Options::new(columns).initial_indent(&spaces).subsequent_indent(&spaces);
+    writeln!(out, "{}", textwrap::fill(text, options).trim_start())
 }
 
 #[cfg(test)]
 mod tests {
     use feishu_export_watcher::domain::PauseReason;
+
+    use feishu_export_watcher::domain::TicketRecord;
 
     use super::super::fixtures::{self, app_reports, ended, pause, tickets};
     use super::*;
@@ -142,7 +130,7 @@ mod tests {
         let mut report = Report { apps, ..fixtures::report(&[]) };
         report.screen.width = width;
         let mut out = Vec::new();
-        print_apps(&mut out, &report, Ink(false)).unwrap();
+        print_apps(&mut out, &report).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -180,11 +168,11 @@ lark  1 failed; not in watcher.toml
     }
 
     #[test]
-    fn nobody_at_work_is_said() {
+    fn an_absent_watcher_is_said() {
         let apps = app_reports();
         let report = Report { apps: &apps[..1], is_watched: false, ..fixtures::report(&[]) };
         let mut out = Vec::new();
-        print_apps(&mut out, &report, Ink(false)).unwrap();
+        print_apps(&mut out, &report).unwrap();
         let expected = "default  2 pending, 1 completed\nno watcher runs: nothing is polled\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
@@ -208,7 +196,7 @@ lark  1 failed; not in watcher.toml
             doubtful,
         ];
         let mut out = Vec::new();
-        print_advice(&mut out, &fixtures::report(&tickets), Ink(false)).unwrap();
+        print_advice(&mut out, &fixtures::report(&tickets)).unwrap();
         let expected = "
 What to do
   document_deleted  restore the document, then export again

@@ -1,7 +1,7 @@
 //! What `status` prints: tickets and apps for people and as JSON, or tickets as JSON lines or CSV for programs.
 //!
-//! Which tickets, and in which order, is the caller's choice; for people there is [`sort_by_attention`]. Rows are written as they are formed, so
-//! that a hundred thousand tickets need no second copy in memory. A reader that goes away early shows
+//! Which tickets, and in which order, is the caller's choice; for people there is [`sort_by_attention`]. Rows are
+//! written as they are formed, so that a hundred thousand tickets need no second copy in memory. A reader that goes away early shows
 //! as an `io::Error` like any other; the caller knows what that means to it.
 
 mod attention;
@@ -10,7 +10,6 @@ pub(crate) mod closing;
 pub(crate) mod columns;
 mod csv;
 mod json;
-mod relative;
 pub(crate) mod style;
 mod table;
 
@@ -19,6 +18,7 @@ pub(crate) mod fixtures;
 
 use std::io::{self, BufWriter, Write};
 
+use anstyle::Style;
 use clap::ValueEnum;
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{Counts, TicketRecord, WallTime};
@@ -55,10 +55,17 @@ pub(crate) struct Report<'a> {
     pub(crate) is_watched: bool,
     /// The present moment.
     pub(crate) now: WallTime,
-    /// Whose time of day people are shown.
+    /// The time zone of people.
     pub(crate) zone: TimeZone,
     /// What people look at.
     pub(crate) screen: Screen,
+}
+
+impl Report<'_> {
+    /// The style, or none where the screen shows no colours.
+    pub(crate) const fn style(&self, style: Style) -> Style {
+        if self.screen.colour { style } else { style::PLAIN }
+    }
 }
 
 /// Prints the report.

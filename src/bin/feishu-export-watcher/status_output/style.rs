@@ -19,14 +19,3 @@ pub(crate) const fn of_state(state: TicketState) -> Style {
         TicketState::Removed => DIM,
     }
 }
-
-/// Whether styles are shown.
-#[derive(Clone, Copy)]
-pub(crate) struct Ink(pub(crate) bool);
-
-impl Ink {
-    /// The style, or none.
-    pub(crate) const fn of(self, style: Style) -> Style {
-        if self.0 { style } else { PLAIN }
-    }
-}

@@ -5,13 +5,10 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anstyle::Style;
-use feishu_export_watcher::domain::TicketRecord;
+use feishu_export_watcher::domain::{TicketRecord, escape};
 
-use super::cells::{self, Surroundings};
 use super::columns::{GAP, cut, width, write_padded};
-use super::style::{self, Ink};
-use super::{Report, closing};
-use feishu_export_watcher::domain::escape;
+use super::{Report, cells, closing, style};
 
 /// Columns of the screen that a name may take at most …
 const NAME_MAX: usize = 32;
@@ -19,137 +16,106 @@ const NAME_MAX: usize = 32;
 /// … and what it is left before tickets get two lines each.
 const NAME_MIN: usize = 12;
 
-const COLUMNS: usize = 8;
-const HEADER: [&str; COLUMNS] = ["STATE", "TICKET", "APP", "NAME", "AGE", "POLLS", "RESULT", "WHEN"];
+const CELLS: usize = 8;
+const HEADER: [&str; CELLS] = ["STATE", "TICKET", "APP", "NAME", "AGE", "POLLS", "RESULT", "WHEN"];
 const APP: usize = 2;
 const NAME: usize = 3;
 
-/// The last column of the first line, where a ticket has two.
-const FIRST_LINE: usize = NAME;
+/// Cells in the first line, where a ticket has two.
+const FIRST_LINE: usize = NAME + 1;
 
-type Row<'a> = [Cow<'a, str>; COLUMNS];
+type Row<'a> = [Cow<'a, str>; CELLS];
 
 /// Prints the table and what stands below it.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     if report.summary.total() == 0 {
         return writeln!(out, "no tickets");
     }
-    let ink = Ink(report.screen.colour);
     if !report.tickets.is_empty() {
-        print_tickets(out, report, ink)?;
+        print_tickets(out, report)?;
     }
-    closing::print_rest(out, report, ink)?;
-    closing::print_advice(out, report, ink)?;
+    closing::print_rest(out, report)?;
+    closing::print_advice(out, report)?;
     writeln!(out)?;
-    closing::print_apps(out, report, ink)
+    closing::print_apps(out, report)
 }
 
-fn print_tickets(out: &mut impl Write, report: &Report<'_>, ink: Ink) -> io::Result<()> {
-    let surroundings = Surroundings::from(report);
+fn print_tickets(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     // Rows are formed twice rather than kept: their widths first, then the rows.
     let mut widths = HEADER.map(width);
     for ticket in report.tickets {
-        for (width, cell) in widths.iter_mut().zip(&row(ticket, surroundings)) {
-            *width = super::columns::width(cell).max(*width);
+        for (widest, cell) in widths.iter_mut().zip(&row(ticket, report)) {
+            *widest = width(cell).max(*widest);
         }
     }
     if report.apps.len() == 1 {
         widths[APP] = 0;
     }
-    let layout = Layout::of(widths, report.screen.width);
-    layout.print_header(out, ink)?;
-    report.tickets.iter().try_for_each(|ticket| {
-        let state = ink.of(style::of_state(ticket.state));
-        layout.print_ticket(out, row(ticket, surroundings), state)
-    })
+    let cells = fit(&mut widths, report.screen.width);
+    let head = report.style(style::HEAD);
+    print_cells(out, &HEADER.map(Cow::Borrowed)[..cells], &widths, [head, head])?;
+    for ticket in report.tickets {
+        let mut row = row(ticket, report);
+        row[NAME] = cut(std::mem::take(&mut row[NAME]), widths[NAME]);
+        let state = report.style(style::of_state(ticket.state));
+        print_cells(out, &row[..cells], &widths, [state, style::PLAIN])?;
+        if cells == FIRST_LINE {
+            print_second_line(out, row)?;
+        }
+    }
+    Ok(())
 }
 
-fn row<'a>(ticket: &'a TicketRecord, surroundings: Surroundings<'_>) -> Row<'a> {
+fn row<'t>(ticket: &'t TicketRecord, report: &Report<'_>) -> Row<'t> {
     [
-        Cow::Borrowed(ticket.state.as_str()),
+        ticket.state.as_str().into(),
         escape(ticket.key.ticket.as_str()),
         escape(ticket.key.app.as_str()),
         cut(cells::name(ticket), NAME_MAX),
-        Cow::Owned(surroundings.age(ticket)),
-        Cow::Owned(ticket.polls.to_string()),
-        surroundings.result(ticket),
-        Cow::Owned(surroundings.when(ticket)),
+        report.age(ticket).into(),
+        ticket.polls.to_string().into(),
+        report.result(ticket),
+        report.when(ticket).into(),
     ]
 }
 
-/// How tickets are laid out on the screen.
-struct Layout {
-    /// Columns of the screen for each cell; none for one that is left out.
-    widths: [usize; COLUMNS],
-    lines: Lines,
+/// Makes room on the screen for a ticket in one line, at the cost of names if need be, or else in two. Returns how many
+/// cells the first line has.
+fn fit(widths: &mut [usize; CELLS], screen: Option<usize>) -> usize {
+    let Some(screen) = screen else { return CELLS };
+    let room_for_name = |widths: &[usize]| {
+        let taken: usize = widths.iter().filter(|width| **width > 0).map(|width| width + GAP).sum();
+        screen.saturating_sub(taken - GAP - widths[NAME])
+    };
+    let room = room_for_name(&widths[..]);
+    if room >= widths[NAME].min(NAME_MIN) {
+        widths[NAME] = widths[NAME].min(room);
+        return CELLS;
+    }
+    widths[NAME] = widths[NAME].min(room_for_name(&widths[..FIRST_LINE]).max(NAME_MIN));
+    FIRST_LINE
 }
 
-#[derive(PartialEq, Eq)]
-enum Lines {
-    One,
-    Two,
+/// Prints cells from the first on as a line, the first one in a style of its own.
+fn print_cells(
+    out: &mut impl Write,
+    cells: &[Cow<'_, str>],
+    widths: &[usize],
+    [first, others]: [Style; 2],
+) -> io::Result<()> {
+    for (index, (cell, width)) in cells.iter().zip(widths).enumerate().filter(|(_, (_, width))| **width > 0) {
+        // No spaces at the end of a line.
+        let padding = if index + 1 == cells.len() { 0 } else { width + GAP };
+        write_padded(out, cell, if index == 0 { first } else { others }, padding)?;
+    }
+    writeln!(out)
 }
 
-impl Layout {
-    /// A line for each ticket if the screen is wide enough, at the cost of names if need be.
-    fn of(mut widths: [usize; COLUMNS], screen: Option<usize>) -> Self {
-        let Some(screen) = screen else { return Self { widths, lines: Lines::One } };
-        let besides_name = |widths: &[usize]| {
-            widths.iter().filter(|width| **width > 0).map(|width| width + GAP).sum::<usize>()
-                - GAP
-                - widths[NAME]
-        };
-        let room = screen.saturating_sub(besides_name(&widths));
-        if room >= widths[NAME].min(NAME_MIN) {
-            widths[NAME] = widths[NAME].min(room);
-            return Self { widths, lines: Lines::One };
-        }
-        let room = screen.saturating_sub(besides_name(&widths[..=FIRST_LINE]));
-        widths[NAME] = widths[NAME].min(room.max(NAME_MIN));
-        Self { widths, lines: Lines::Two }
-    }
-
-    fn print_header(&self, out: &mut impl Write, ink: Ink) -> io::Result<()> {
-        let header = HEADER.map(Cow::Borrowed);
-        match self.lines {
-            Lines::One => self.print_cells(out, &header, ink.of(style::HEAD), ink.of(style::HEAD)),
-            Lines::Two => {
-                self.print_cells(out, &header[..=FIRST_LINE], ink.of(style::HEAD), ink.of(style::HEAD))
-            }
-        }
-    }
-
-    fn print_ticket(&self, out: &mut impl Write, mut row: Row<'_>, state: Style) -> io::Result<()> {
-        row[NAME] = cut(std::mem::take(&mut row[NAME]), self.widths[NAME]);
-        if self.lines == Lines::One {
-            return self.print_cells(out, &row, state, style::PLAIN);
-        }
-        self.print_cells(out, &row[..=FIRST_LINE], state, style::PLAIN)?;
-        let [.., age, polls, result, when] = row;
-        let result = if result == "-" { String::new() } else { format!("{result}, ") };
-        let plural = if polls == "1" { "" } else { "s" };
-        writeln!(out, "    {result}{when}, {age} old, {polls} poll{plural}")
-    }
-
-    /// Prints cells from the first on as a line.
-    fn print_cells(
-        &self,
-        out: &mut impl Write,
-        cells: &[Cow<'_, str>],
-        first: Style,
-        others: Style,
-    ) -> io::Result<()> {
-        let last = cells.len() - 1;
-        for (index, (cell, width)) in
-            cells.iter().zip(self.widths).enumerate().filter(|(_, (_, width))| *width > 0)
-        {
-            let style = if index == 0 { first } else { others };
-            // No spaces at the end of a line.
-            let padding = if index == last { 0 } else { width + GAP };
-            write_padded(out, cell, style, padding)?;
-        }
-        writeln!(out)
-    }
+fn print_second_line(out: &mut impl Write, row: Row<'_>) -> io::Result<()> {
+    let [.., age, polls, result, when] = row;
+    let result = if result == "-" { String::new() } else { format!("{result}, ") };
+    let plural = if polls == "1" { "" } else { "s" };
+    writeln!(out, "    {result}{when}, {age} old, {polls} poll{plural}")
 }
 
 #[cfg(test)]
