@@ -1,18 +1,16 @@
 //! `check`: what the front door found, printed.
 
 use std::io::{self, Write};
-use std::iter;
 use std::path::Path;
 
 use feishu_export_watcher::CheckReport;
 use feishu_export_watcher::config::{Config, WatchSourceKind};
-use feishu_export_watcher::domain::{Credentials, WallTime, WatchList};
+use feishu_export_watcher::domain::{Credentials, WallTime, WatchList, escape};
 use feishu_export_watcher::feishu::Connection;
 
 use crate::args::CheckArguments;
 use crate::messages::after_printing;
 use crate::{config_file, exit};
-use feishu_export_watcher::domain::escape;
 
 /// Checks; returns the exit code.
 pub(crate) fn check(arguments: CheckArguments) -> u8 {
@@ -31,8 +29,8 @@ fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "warning: {note}")?;
     }
     if let Some((config, list)) = &report.accepted {
-        print_paths(config, out)?;
-        print_apps(config, list, &report.connections, out)?;
+        let rows = paths(config).into_iter().chain(apps(config, list, &report.connections));
+        rows.into_iter().try_for_each(|row| writeln!(out, "{}", escape(&row)))?;
     }
     let errors = report.problems.iter().filter(|problem| problem.is_error()).count();
     let warnings = report.problems.len() - errors + report.notes.len();
@@ -43,54 +41,41 @@ fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
+/// The paths as they are understood.
+fn paths(config: &Config) -> Vec<String> {
+    let mut rows = vec![
+        format!("configuration  {}", config.path.display()),
+        format!("state file     {}", with_folder(&config.state.path)),
+    ];
+    rows.extend(config.log.file.as_deref().map(|file| format!("log file       {}", with_folder(file))));
+    rows.extend(config.server.map(|server| format!("server         {}", server.listen)));
+    rows.extend(config.watchlist.iter().map(|source| match &source.kind {
+        WatchSourceKind::File(path) => format!("watch list     {}", path.display()),
+        WatchSourceKind::Glob(pattern) => format!("watch list     {pattern}"),
+    }));
+    rows
+}
+
 /// The path of a file that a run makes, with its folder if need be.
-fn made(path: &Path) -> String {
+fn with_folder(path: &Path) -> String {
     let absent = path.parent().filter(|folder| folder.symlink_metadata().is_err());
     let note = absent.map(|folder| format!(" ({} does not exist yet; it will be created)", folder.display()));
     format!("{}{}", path.display(), note.unwrap_or_default())
 }
 
-fn print_paths(config: &Config, out: &mut impl Write) -> io::Result<()> {
-    let mut row = |text: String| writeln!(out, "{}", escape(&text));
-    row(format!("configuration  {}", config.path.display()))?;
-    row(format!("state file     {}", made(&config.state.path)))?;
-    if let Some(file) = &config.log.file {
-        row(format!("log file       {}", made(file)))?;
-    }
-    if let Some(server) = &config.server {
-        row(format!("server         {}", server.listen))?;
-    }
-    for source in &config.watchlist {
-        match &source.kind {
-            WatchSourceKind::File(path) => row(format!("watch list     {}", path.display()))?,
-            WatchSourceKind::Glob(pattern) => row(format!("watch list     {pattern}"))?,
-        }
-    }
-    Ok(())
-}
-
-fn print_apps(
-    config: &Config,
-    list: &WatchList,
-    connections: &[Connection],
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let mut row = |text: String| writeln!(out, "{}", escape(&text));
-    let connections = connections.iter().map(Some).chain(iter::repeat(None));
-    for (app, connection) in config.apps.iter().zip(connections) {
+/// Each app with how its host is reached.
+fn apps(config: &Config, list: &WatchList, connections: &[Connection]) -> Vec<String> {
+    let mut rows = Vec::new();
+    for (index, app) in config.apps.iter().enumerate() {
         let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;
         let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).count();
-        row(format!(
-            "app {:<10} {} as {}, {source}, {tickets} {}",
-            app.name.as_str(),
-            app.base_url,
-            app.app_id,
-            if tickets == 1 { "ticket" } else { "tickets" }
-        ))?;
-        if let Some(connection) = connection {
-            row(format!("  proxy        {}", connection.proxy))?;
-            row(format!("  trust store  {}", connection.trust_store))?;
+        let plural = if tickets == 1 { "" } else { "s" };
+        let (name, url, id) = (app.name.as_str(), &app.base_url, &app.app_id);
+        rows.push(format!("app {name:<10} {url} as {id}, {source}, {tickets} ticket{plural}"));
+        if let Some(Connection { proxy, trust_store }) = connections.get(index) {
+            rows.push(format!("  proxy        {proxy}"));
+            rows.push(format!("  trust store  {trust_store}"));
         }
     }
-    Ok(())
+    rows
 }

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use feishu_export_watcher::domain::{TicketState, Trouble, WallTime};
+use feishu_export_watcher::domain::words::{self, grouped, span};
+use feishu_export_watcher::domain::{TicketState, Trouble, WallTime, escape};
 use feishu_export_watcher::engine::{AppView, Snapshot};
+use feishu_export_watcher::log::Suspend;
+use feishu_export_watcher::log::columns::cut;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
 use crate::terminal::Screen;
-use feishu_export_watcher::domain::escape;
-use feishu_export_watcher::domain::words::{self, grouped, span};
-use feishu_export_watcher::log::Suspend;
-use feishu_export_watcher::log::columns::cut;
 
 /// Redrawn at most this often.
 const EVERY: Duration = Duration::from_millis(200);
@@ -101,17 +100,17 @@ fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
         return text + "; the state file can't be written";
     }
     match worst(snapshot) {
-        Some((app, trouble)) if snapshot.apps.len() > 1 => {
-            let name = escape(app.name.as_str());
-            text + &format!("; {name} {}", words::trouble(trouble, now, None))
+        Some((app, trouble)) => {
+            let is_alone = snapshot.apps.len() == 1;
+            let name = if is_alone { String::new() } else { format!("{} ", escape(app.name.as_str())) };
+            text + &format!("; {name}{}", words::trouble(trouble, now, None))
         }
-        Some((_, trouble)) => text + &format!("; {}", words::trouble(trouble, now, None)),
         None if pending > 0 => text + &format!(", {}", left(snapshot, pace)),
         None => text,
     }
 }
 
-/// The trouble that somebody should look at first, of an app that has open tickets.
+/// The trouble to look at first, of an app that has open tickets.
 fn worst(snapshot: &Snapshot) -> Option<(&AppView, &Trouble)> {
     let open = snapshot.apps.iter().filter(|app| app.pending > 0);
     open.filter_map(|app| Some((app, app.trouble.as_ref()?))).min_by_key(|(_, trouble)| trouble.urgency())

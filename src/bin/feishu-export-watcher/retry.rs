@@ -1,17 +1,15 @@
 //! `retry`: says which tickets are to be polled again, asks for it, and says what became of that.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use feishu_export_watcher::domain::TicketRecord;
+use feishu_export_watcher::domain::words::grouped;
+use feishu_export_watcher::domain::{TicketRecord, escape};
 use feishu_export_watcher::{RetryError, RetryOutcome, RetryPlan, RetrySelection, plan_retry};
 
 use crate::args::RetryArguments;
 use crate::messages::{eprint_escaped, fail};
 use crate::status::refuse;
 use crate::{config_file, exit};
-use feishu_export_watcher::domain::escape;
-use feishu_export_watcher::domain::words::grouped;
 
 /// Tickets that are named one by one; the rest is counted.
 const SHOWN: usize = 20;
@@ -33,7 +31,7 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
         eprint_escaped("nothing to retry");
         return exit::FINE;
     }
-    // Who does not want to hear it goes on all the same.
+    // A closed stdout does not stop the request.
     let _ = io::stdout().write_all(announcement(&plan.tickets, dry_run).as_bytes());
     if dry_run {
         eprint_escaped("nothing was changed (--dry-run)");
@@ -41,7 +39,7 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
     }
     match plan.submit() {
         Ok(outcome) => {
-            eprint_escaped(&in_words(&outcome));
+            eprint_escaped(&outcome_in_words(&outcome));
             exit::FINE
         }
         Err(error) => fail(&error, exit::from_store_error(&error)),
@@ -53,9 +51,9 @@ fn print_left_out(plan: &RetryPlan) {
         eprint_escaped(&format!("ticket {ticket} is pending already"));
     }
     if plan.unlisted > 0 {
-        let left = grouped(plan.unlisted);
         eprint_escaped(&format!(
-            "{left} more left the watch list, or their app watcher.toml; list them again to have them polled"
+            "{} more left the watch list, or their app watcher.toml; list them again to have them polled",
+            grouped(plan.unlisted)
         ));
     }
 }
@@ -63,24 +61,20 @@ fn print_left_out(plan: &RetryPlan) {
 /// What will be done, ticket by ticket.
 fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
     let will = if dry_run { "would" } else { "will" };
-    let mut text = match tickets.len() {
-        1 => format!("1 ticket {will} be polled again:\n"),
-        count => format!("{} tickets {will} be polled again:\n", grouped(count)),
-    };
+    let plural = if tickets.len() == 1 { "" } else { "s" };
+    let mut text = format!("{} ticket{plural} {will} be polled again:\n", grouped(tickets.len()));
     for ticket in tickets.iter().take(SHOWN) {
         let label = ticket.label.as_deref().map(|label| format!("  {}", escape(label))).unwrap_or_default();
-        let key = &ticket.key;
-        let (app, id) = (escape(key.app.as_str()), escape(key.ticket.as_str()));
-        // A text takes whatever is written to it.
-        let _ = writeln!(text, "  {app}  {id}  {}{label}", what_became_of(ticket));
+        let (app, id) = (escape(ticket.key.app.as_str()), escape(ticket.key.ticket.as_str()));
+        text += &format!("  {app}  {id}  {}{label}\n", in_words(ticket));
     }
     if tickets.len() > SHOWN {
-        let _ = writeln!(text, "  … and {} more", grouped(tickets.len() - SHOWN));
+        text += &format!("  … and {} more\n", grouped(tickets.len() - SHOWN));
     }
     text
 }
 
-fn what_became_of(ticket: &TicketRecord) -> String {
+fn in_words(ticket: &TicketRecord) -> String {
     match ticket.error.as_deref() {
         Some(error) => format!("{}: {}", ticket.state, error.kind),
         None if ticket.artefact.is_some() => {
@@ -90,7 +84,7 @@ fn what_became_of(ticket: &TicketRecord) -> String {
     }
 }
 
-fn in_words(outcome: &RetryOutcome) -> String {
+fn outcome_in_words(outcome: &RetryOutcome) -> String {
     match outcome {
         RetryOutcome::TakenUp => "done: the watcher has taken the request up".to_owned(),
         RetryOutcome::NotYet(watcher) => format!(

@@ -1,87 +1,83 @@
-//! `run`: the watcher at work, and its last words.
+//! `run`: the watcher at work, and the summary of a batch.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use feishu_export_watcher::config::{Config, ConfigError, Loaded, LogFormat, ServerConfig, load_all};
+use feishu_export_watcher::domain::words::{grouped, trouble_and_hint};
 use feishu_export_watcher::domain::{TicketState, WallTime};
 use feishu_export_watcher::engine::{End, Meters, Outcome, Snapshot};
+use feishu_export_watcher::http::Server;
+use feishu_export_watcher::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
+use feishu_export_watcher::service::Notifier;
 use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{ConfigArgument, RunArguments};
+use crate::args::RunArguments;
 use crate::batch::print_batch;
 use crate::messages::{eprint_escaped, fail};
 use crate::progress::Progress;
 use crate::signals::Signals;
+use crate::status_output::Report;
 use crate::terminal::Screen;
-use crate::{config_file, exit, status_output};
-use feishu_export_watcher::domain::words::{grouped, trouble_and_hint};
-use feishu_export_watcher::http::Server;
-use feishu_export_watcher::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
-use feishu_export_watcher::service::Notifier;
+use crate::{config_file, exit};
 
 /// Lines that are still on their way at the end may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs until done or stopped; returns the exit code.
-pub(crate) fn run(mut arguments: RunArguments) -> u8 {
-    let check = check_command(&arguments.config);
-    let Some(config) = config_file::find(std::mem::take(&mut arguments.config)) else { return exit::CONFIG };
+pub(crate) fn run(arguments: RunArguments) -> u8 {
+    let RunArguments { config, until_done, deadline, log_level } = arguments;
+    let check = command("check", config.config.as_deref());
+    let Some(config) = config_file::find(config) else { return exit::CONFIG };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, exit::UNEXPECTED),
     };
-    let code = runtime.block_on(watch_all(config, &check, arguments)).unwrap_or_else(|code| code);
+    let options = RunOptions { until_done, deadline };
+    let code = runtime.block_on(watch_all(config, &check, options, log_level)).unwrap_or_else(|code| code);
     // A thread that hangs in the file system must not hold up the end.
     runtime.shutdown_timeout(LAST_WORDS);
     code
 }
 
 /// The exit code, in either case; an error was printed on stderr.
-async fn watch_all(config: PathBuf, check: &str, arguments: RunArguments) -> Result<u8, u8> {
+async fn watch_all(
+    config: PathBuf,
+    check: &str,
+    options: RunOptions,
+    level: Option<String>,
+) -> Result<u8, u8> {
     // Before anything that takes time: a reload that comes too early must not kill.
     let mut signals = Signals::install().map_err(|error| fail(&error, exit::UNEXPECTED))?;
-    let code_of_stop = if arguments.until_done { exit::PENDING } else { exit::FINE };
+    let code_of_stop = if options.until_done { exit::PENDING } else { exit::FINE };
     let loaded = tokio::select! {
         loaded = load(config, check) => loaded?,
         // Lists may lie on a mount that hangs.
         () = signals.stopped() => return Ok(code_of_stop),
     };
-    // An empty variable counts as none.
-    let level = arguments.log_level.filter(|level| !level.is_empty());
     let log =
         set_up_log(&loaded.config, level).map_err(|error| fail(&error, exit::from_log_error(&error)))?;
-    let config = loaded.config.path.to_path_buf();
-    let options = RunOptions { until_done: arguments.until_done, deadline: arguments.deadline };
-    let state = loaded.config.state.path.clone();
-    let wanted = loaded.config.server;
+    let config = loaded.config.clone();
     let watcher = tokio::select! {
         opened = Watcher::open(loaded, options.until_done) => opened.map_err(|error| refuse(&error, check))?,
         // So may the state file, and a large one is looked through for damage.
         () = signals.stopped() => return Ok(code_of_stop),
     };
-    // After the lock, so that of two watchers the second hears of the first and not of its port.
+    // After the lock, so that of two watchers the second reports the first and not its port.
     let meters = Meters::new().map_err(|error| fail(&error, exit::UNEXPECTED))?;
-    let server = listen(wanted, &meters, &log).await?;
+    let server = listen(config.server, &meters, &log).await?;
     let ended = watch_with(watcher, server, options, signals, &log, meters).await;
     let flushed = log.flush(LAST_WORDS).await;
     let outcome = ended.map_err(|error| refuse(&error, check))?;
     if options.until_done {
-        summarise(&outcome, &config, &state);
+        summarise(&outcome, &config);
     }
-    if !outcome.saved {
-        eprint_escaped(&format!("error: the state file {} could not be written at the end", state.display()));
-    } else if outcome.unannounced > 0 {
-        let why = flushed.err().map(|error| format!(" ({error})")).unwrap_or_default();
-        eprint_escaped(&format!(
-            "error: {} verdicts could not be logged in time{why}; the next start announces them",
-            outcome.unannounced
-        ));
-    }
+    print_losses(&outcome, flushed.err(), &config);
     Ok(exit::from_outcome(&outcome, options.until_done))
 }
 
@@ -95,20 +91,6 @@ async fn listen(
         .await
         .map(Some)
         .map_err(|error| fail(&error, exit::UNEXPECTED))
-}
-
-/// The command that looks at the same configuration, as a shell takes it.
-fn check_command(argument: &ConfigArgument) -> String {
-    let option = argument.config.as_deref().map(|path| {
-        let text = path.to_string_lossy();
-        let is_plain = text.chars().all(|it| it.is_alphanumeric() || "/._-+".contains(it));
-        if is_plain {
-            format!(" --config {text}")
-        } else {
-            format!(" --config '{}'", text.replace('\'', r"'\''"))
-        }
-    });
-    format!("feishu-export-watcher check{}", option.unwrap_or_default())
 }
 
 /// What is wrong with configuration or lists, so that nothing was started; returns the exit code.
@@ -161,7 +143,7 @@ async fn watch_with(
     let outcome = watcher.run(options, hooks).await;
     listening.abort();
     if let Some(drawing) = drawing {
-        // The engine is gone, so the bar ends by itself; a panic of its must not be ours.
+        // The engine is gone, so the bar ends by itself; its panic must not be that of the run.
         let _ = drawing.await;
         log.set_suspend(None);
     }
@@ -170,37 +152,49 @@ async fn watch_with(
 }
 
 fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogError> {
-    let Screen { is_terminal: on_terminal, colour, width: columns } = Screen::of_stdout();
-    let format = match config.log.format {
-        LogFormat::Json => Format::Json,
-        LogFormat::Text => Format::Text { colour, columns },
-        LogFormat::Auto if on_terminal => Format::Text { colour, columns },
-        LogFormat::Auto => Format::Json,
+    let Screen { is_terminal, colour, width: columns } = Screen::of_stdout();
+    let is_text = match config.log.format {
+        LogFormat::Auto => is_terminal,
+        format => format == LogFormat::Text,
     };
-    let directives = level.unwrap_or_else(|| config.log.level.clone());
+    let format = if is_text { Format::Text { colour, columns } } else { Format::Json };
+    // An empty variable counts as none.
+    let directives = level.filter(|level| !level.is_empty()).unwrap_or_else(|| config.log.level.clone());
     let state = config.state.clone();
     let file = config.log.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
     let setup = LogSetup::of_process(format, directives, file).map_err(LogError::Thread)?;
     feishu_export_watcher::log::init(setup)
 }
 
-/// The last words of a batch, for people.
-fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
-    let of = |state| outcome.listed.of(state);
+/// What could not be written at the end.
+fn print_losses(outcome: &Outcome, unflushed: Option<impl Display>, config: &Config) {
+    if !outcome.saved {
+        let state = config.state.path.display();
+        eprint_escaped(&format!("error: the state file {state} could not be written at the end"));
+    } else if outcome.unannounced > 0 {
+        let why = unflushed.map(|error| format!(" ({error})")).unwrap_or_default();
+        let verdicts = outcome.unannounced;
+        eprint_escaped(&format!(
+            "error: {verdicts} verdicts could not be logged in time{why}; the next start announces them"
+        ));
+    }
+}
+
+/// The summary of a batch, for people.
+fn summarise(outcome: &Outcome, config: &Config) {
+    use TicketState::{Completed, Failed, Pending, TimedOut};
     let doubtful = match outcome.doubtful {
         0 => String::new(),
         1 => " (1 file may be gone)".to_owned(),
         more => format!(" ({} files may be gone)", grouped(more)),
     };
+    let [completed, failed, timed_out, pending] =
+        [Completed, Failed, TimedOut, Pending].map(|state| outcome.listed.of(state));
+    let state = config.state.path.display();
     eprint_escaped(&format!(
-        "{} completed{doubtful}, {} failed, {} timed out, {} pending; state file {}",
-        of(TicketState::Completed),
-        of(TicketState::Failed),
-        of(TicketState::TimedOut),
-        of(TicketState::Pending),
-        state.display()
+        "{completed} completed{doubtful}, {failed} failed, {timed_out} timed out, {pending} pending; state file {state}"
     ));
-    name_tickets(outcome, config);
+    print_tickets(outcome, &config.path);
     if outcome.end == End::Deadline {
         eprint_escaped("the deadline passed; run again to go on");
     }
@@ -210,8 +204,8 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
 }
 
 /// Which tickets failed or may have lost their files, and what to do.
-fn name_tickets(outcome: &Outcome, config: &Path) {
-    let report = status_output::Report {
+fn print_tickets(outcome: &Outcome, config: &Path) {
+    let report = Report {
         tickets: &outcome.named,
         omitted: (outcome.unsuccessful() + outcome.doubtful).saturating_sub(outcome.named.len()),
         summary: outcome.listed,
@@ -221,15 +215,22 @@ fn name_tickets(outcome: &Outcome, config: &Path) {
         zone: TimeZone::UTC,
         screen: Screen::of_stderr(),
     };
-    let more = format!("feishu-export-watcher status --config {}", quoted(&config.display().to_string()));
     let mut text = Vec::new();
-    // Nothing is as sure to be taken as memory; and the exit code says it as well.
-    let _ = print_batch(&mut text, &report, &more);
+    // Memory takes whatever is written; where stderr does not, the exit code says it as well.
+    let _ = print_batch(&mut text, &report, &command("status", Some(config)));
     let _ = io::stderr().write_all(&text);
 }
 
-/// A path as a shell takes it for one word.
-fn quoted(path: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+,@%".contains(character);
-    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+/// A command of this program on that configuration, as a shell takes it.
+fn command(name: &str, config: Option<&Path>) -> String {
+    let option = config.map(|path| {
+        let path = path.to_string_lossy();
+        let is_plain = path.chars().all(|it| it.is_alphanumeric() || "/._-+,@%".contains(it));
+        if is_plain {
+            format!(" --config {path}")
+        } else {
+            format!(" --config '{}'", path.replace('\'', r"'\''"))
+        }
+    });
+    format!("feishu-export-watcher {name}{}", option.unwrap_or_default())
 }
