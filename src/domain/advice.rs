@@ -1,5 +1,5 @@
-//! What people are told about a failure or a pause. The texts stand in the tables of kinds and reasons; this is
-//! their form.
+//! Advice about a failure or a pause, for people. The texts stand in the tables of kinds and reasons; this is their
+//! form.
 
 use serde::Serialize;
 
@@ -16,6 +16,14 @@ pub struct Advice {
     pub hint: &'static str,
 }
 
+impl Advice {
+    /// Advice in the order of the tables.
+    #[must_use]
+    pub const fn new(waiting: Help, new_export: Help, means: &'static str, hint: &'static str) -> Self {
+        Self { means, waiting, new_export, hint }
+    }
+}
+
 /// Whether something can help. Scripts read the name in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -24,9 +32,9 @@ pub enum Help {
     Yes,
     /// It is worth a try.
     Maybe,
-    /// Only after somebody did what the hint says.
+    /// Only after the hint was followed.
     OnceMended,
-    /// Only for files whose ten minutes passed while nobody asked.
+    /// Only for files whose ten minutes passed unasked.
     IfLost,
     /// It brings nothing.
     No,
@@ -51,7 +59,7 @@ impl Help {
 
 /// Whether texts and columns are where they belong, and as they should be.
 #[cfg(test)]
-pub(super) fn assert_told(name: &str, advice: &Advice) {
+pub(super) fn assert_well_formed(name: &str, advice: &Advice) {
     let Advice { means, hint, .. } = advice;
     assert!(means.starts_with(char::is_uppercase) && means.ends_with('.'), "{name}: {means}");
     assert!(hint.starts_with(char::is_lowercase) && !hint.ends_with('.'), "{name}: {hint}");

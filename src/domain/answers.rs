@@ -26,7 +26,7 @@ pub enum JobMeaning {
     Done,
     /// The job is under way.
     Running,
-    /// The job, or the document, is past help.
+    /// The job failed permanently.
     Failed(ErrorKind),
 }
 
@@ -50,7 +50,7 @@ pub struct Code {
 pub enum CodeMeaning {
     /// The request went well: the job's status decides.
     Accepted,
-    /// The ticket is past help.
+    /// The ticket failed permanently.
     Failed(ErrorKind),
     /// The server is in trouble.
     ServerTrouble,
@@ -324,7 +324,7 @@ impl CodeMeaning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::advice::assert_told;
+    use crate::domain::advice::assert_well_formed;
 
     /// Promise: every number is there once and explained, down to what to do.
     #[test]
@@ -333,12 +333,12 @@ mod tests {
         assert!(CODES.is_sorted_by(|one, next| one.number < next.number));
         for JobStatus { number, says, meaning } in &JOB_STATUSES {
             assert!(!says.is_empty());
-            assert_told(&format!("job status {number}"), meaning.advice());
+            assert_well_formed(&format!("job status {number}"), meaning.advice());
         }
         for code in &CODES {
             assert!(!code.says.is_empty());
             for (_, meaning) in code.meanings() {
-                assert_told(&format!("code {}", code.number), meaning.advice());
+                assert_well_formed(&format!("code {}", code.number), meaning.advice());
             }
         }
     }
@@ -430,7 +430,7 @@ mod tests {
 
     /// Promise: trouble that does not end a ticket is not explained as if it did.
     #[test]
-    fn who_pauses_an_app_says_what_mends_it() {
+    fn a_pause_is_explained_as_a_pause() {
         let scope = code_of(99_991_672).unwrap().meaning;
         assert_eq!((scope.kind(), scope.pause()), (None, Some(PauseReason::ScopeMissing)));
         assert_eq!(scope.advice(), PauseReason::ScopeMissing.advice());

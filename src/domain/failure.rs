@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::advice::Advice;
-use super::advice::Help::{self, Maybe, No, OnceMended, Yes};
+use super::advice::Help::{Maybe, No, OnceMended, Yes};
 
 /// What went wrong with a ticket, or with its last poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,9 +36,9 @@ pub enum ErrorKind {
     NoFileToken,
     /// Answers that are no export result, too often.
     MalformedAnswer,
-    /// A `job_status` nobody documented, too often.
+    /// A `job_status` that is not documented, too often.
     UnknownJobStatus,
-    /// A 4xx with a code nobody documented, too often.
+    /// A 4xx with a code that is not documented, too often.
     UnknownCode,
     /// The server could not be reached, or broke off.
     Network,
@@ -50,84 +50,69 @@ pub enum ErrorKind {
     TokenRejected,
 }
 
-struct Row {
-    kind: ErrorKind,
-    name: &'static str,
-    advice: Advice,
-}
-
-const fn row(
-    kind: ErrorKind,
-    name: &'static str,
-    waiting: Help,
-    new_export: Help,
-    means: &'static str,
-    hint: &'static str,
-) -> Row {
-    Row { kind, name, advice: Advice { means, waiting, new_export, hint } }
-}
+type Row = (ErrorKind, &'static str, Advice);
 
 /// Kind and name; whether waiting helps, whether a new export does; what it means; what to do. Sources: query and
 /// create export task, export guide. Whether something helps is not documented: it follows from what went wrong.
 #[rustfmt::skip]
 const TABLE: [Row; 19] = [
-    row(ErrorKind::InternalError, "internal_error", No, Yes,
+    (ErrorKind::InternalError, "internal_error", Advice::new(No, Yes,
         "The server failed to make the file, by a fault of its own.",
-        "export the document again; if that fails as well, give error.log_id to the platform's support"),
-    row(ErrorKind::DocumentTooLarge, "document_too_large", No, OnceMended,
+        "export the document again; if that fails as well, give error.log_id to the platform's support")),
+    (ErrorKind::DocumentTooLarge, "document_too_large", Advice::new(No, OnceMended,
         "The document, with everything embedded in it, is larger than the format may become.",
-        "split the document or choose another format (PDF takes 128 MB of embedded resources, Word 1 GB)"),
-    row(ErrorKind::ExportTimeout, "export_timeout", No, Maybe,
+        "split the document or choose another format (PDF takes 128 MB of embedded resources, Word 1 GB)")),
+    (ErrorKind::ExportTimeout, "export_timeout", Advice::new(No, Maybe,
         "The server worked on the document for too long and gave up.",
-        "export again later; if it repeats, the document is too complex and wants splitting"),
-    row(ErrorKind::BlockNoPermission, "block_no_permission", No, OnceMended,
+        "export again later; if it repeats, the document is too complex and wants splitting")),
+    (ErrorKind::BlockNoPermission, "block_no_permission", Advice::new(No, OnceMended,
         "The document embeds parts of others, and the app, or the user it acts for, may not read one of these.",
-        "give the app access to every document embedded in this one (there: … > More > Add document app), then export again"),
-    row(ErrorKind::NoPermission, "no_permission", No, OnceMended,
+        "give the app access to every document embedded in this one (there: … > More > Add document app), then export again")),
+    (ErrorKind::NoPermission, "no_permission", Advice::new(No, OnceMended,
         "The app, or the user it acts for, may not read or export the document. Only the app that created a job may ask for it; and export may be switched off for the document, its security label or its wiki.",
-        "add the app to the document (… > More > Add document app) or share it with the user; a pending ticket is asked again (SIGHUP: at once), a failed one after `feishu-export-watcher retry --failed --kind no_permission` (1069902) or a new export (110); only the app that created a job may query it"),
-    row(ErrorKind::DocumentDeleted, "document_deleted", No, OnceMended,
+        "add the app to the document (… > More > Add document app) or share it with the user; a pending ticket is asked again (SIGHUP: at once), a failed one after `feishu-export-watcher retry --failed --kind no_permission` (1069902) or a new export (110); only the app that created a job may query it")),
+    (ErrorKind::DocumentDeleted, "document_deleted", Advice::new(No, OnceMended,
         "The document was deleted.",
-        "restore the document, then export again"),
-    row(ErrorKind::CopyInProgress, "copy_in_progress", No, Yes,
+        "restore the document, then export again")),
+    (ErrorKind::CopyInProgress, "copy_in_progress", Advice::new(No, Yes,
         "A copy of the document was being made, and it can't be exported meanwhile.",
-        "export again in a few minutes, once the copy is finished"),
-    row(ErrorKind::DocumentNotFound, "document_not_found", No, OnceMended,
+        "export again in a few minutes, once the copy is finished")),
+    (ErrorKind::DocumentNotFound, "document_not_found", Advice::new(No, OnceMended,
         "There is no document with this token, or none of the type that was named at creation.",
-        "correct the token in the watch list, which starts the ticket over, or export again with the right token and type; a wiki node's token must first be resolved to its document's (wiki/v2/spaces/get_node)"),
-    row(ErrorKind::TooManyImages, "too_many_images", No, OnceMended,
+        "correct the token in the watch list, which starts the ticket over, or export again with the right token and type; a wiki node's token must first be resolved to its document's (wiki/v2/spaces/get_node)")),
+    (ErrorKind::TooManyImages, "too_many_images", Advice::new(No, OnceMended,
         "The document holds more images than an export takes.",
-        "remove images or split the document, then export again"),
-    row(ErrorKind::InvalidParam, "invalid_param", No, OnceMended,
+        "remove images or split the document, then export again")),
+    (ErrorKind::InvalidParam, "invalid_param", Advice::new(No, OnceMended,
         "The server does not know the ticket, or not with this token; or the export was created without what its format needs.",
-        "check that ticket and token belong together, a corrected token in the watch list starts the ticket over; a csv export needs its sub_id when it is created"),
-    row(ErrorKind::TypeMismatch, "type_mismatch", No, OnceMended,
+        "check that ticket and token belong together, a corrected token in the watch list starts the ticket over; a csv export needs its sub_id when it is created")),
+    (ErrorKind::TypeMismatch, "type_mismatch", Advice::new(No, OnceMended,
         "The format of the export does not fit the type of the document.",
-        "create the export with a format that fits: docx or pdf for a document, xlsx or csv for a sheet or a bitable"),
-    row(ErrorKind::NoFileToken, "no_file_token", Maybe, Yes,
+        "create the export with a format that fits: docx or pdf for a document, xlsx or csv for a sheet or a bitable")),
+    (ErrorKind::NoFileToken, "no_file_token", Advice::new(Maybe, Yes,
         "The server calls the job done but names no file. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
-        "export again; or have the server asked once more with `feishu-export-watcher retry TICKET`"),
-    row(ErrorKind::MalformedAnswer, "malformed_answer", OnceMended, No,
+        "export again; or have the server asked once more with `feishu-export-watcher retry TICKET`")),
+    (ErrorKind::MalformedAnswer, "malformed_answer", Advice::new(OnceMended, No,
         "The answer is not one of the export API: a page of a proxy, of a captive portal or of a firewall, or a result without its status. It counts against the ticket only while other tickets of the app are answered properly; ten such answers over at least five minutes fail it.",
-        "if error.code is there, give error.log_id to the platform's support; else look for a proxy or a captive portal between this machine and base_url; then `feishu-export-watcher retry --failed --kind malformed_answer`"),
-    row(ErrorKind::UnknownJobStatus, "unknown_job_status", Maybe, Maybe,
+        "if error.code is there, give error.log_id to the platform's support; else look for a proxy or a captive portal between this machine and base_url; then `feishu-export-watcher retry --failed --kind malformed_answer`")),
+    (ErrorKind::UnknownJobStatus, "unknown_job_status", Advice::new(Maybe, Maybe,
         "The server names a job status that its documentation does not. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
-        "give error.log_id to the platform's support, or export again"),
-    row(ErrorKind::UnknownCode, "unknown_code", Maybe, Maybe,
+        "give error.log_id to the platform's support, or export again")),
+    (ErrorKind::UnknownCode, "unknown_code", Advice::new(Maybe, Maybe,
         "The server refuses the request with a code that the watcher does not know. It counts against the ticket while other tickets of the app are answered properly, or where no other one is open; ten such answers over at least five minutes fail it.",
-        "look error.code up at https://open.feishu.cn/document/server-docs/api-call-guide/generic-error-code or give error.log_id to the platform's support; then `feishu-export-watcher retry --failed --kind unknown_code`"),
-    row(ErrorKind::Network, "network", Yes, No,
+        "look error.code up at https://open.feishu.cn/document/server-docs/api-call-guide/generic-error-code or give error.log_id to the platform's support; then `feishu-export-watcher retry --failed --kind unknown_code`")),
+    (ErrorKind::Network, "network", Advice::new(Yes, No,
         "The server was not reached, the connection broke off, or something in between answered (a redirect, 407, 408). That says nothing about the job.",
-        "polling goes on by itself; if it lasts, look at DNS, proxy and firewall between this machine and base_url"),
-    row(ErrorKind::ServerError, "server_error", Yes, No,
+        "polling goes on by itself; if it lasts, look at DNS, proxy and firewall between this machine and base_url")),
+    (ErrorKind::ServerError, "server_error", Advice::new(Yes, No,
         "The server is in trouble, or asks to come back later. That says nothing about the job.",
-        "polling goes on by itself; if it lasts for hours, give error.log_id to the platform's support"),
-    row(ErrorKind::Throttled, "throttled", Yes, No,
+        "polling goes on by itself; if it lasts for hours, give error.log_id to the platform's support")),
+    (ErrorKind::Throttled, "throttled", Advice::new(Yes, No,
         "The server counts more requests of this app than it allows. That says nothing about the job.",
-        "polling goes on by itself; if it repeats, another process spends from the same budget, or rate_limit is set too high"),
-    row(ErrorKind::TokenRejected, "token_rejected", Yes, No,
+        "polling goes on by itself; if it repeats, another process spends from the same budget, or rate_limit is set too high")),
+    (ErrorKind::TokenRejected, "token_rejected", Advice::new(Yes, No,
         "The access token was refused. A new one is fetched or read; if that is refused as well, the app is paused (credentials_rejected).",
-        "polling goes on by itself, with a new access token"),
+        "polling goes on by itself, with a new access token")),
 ];
 
 /// What to do about an answer of the API that lacks what it is for.
@@ -139,19 +124,19 @@ pub(super) const NO_ANSWER: &str = "look for a proxy or a captive portal between
 impl ErrorKind {
     /// Every kind.
     pub fn all() -> impl Iterator<Item = Self> {
-        TABLE.iter().map(|row| row.kind)
+        TABLE.iter().map(|(kind, ..)| *kind)
     }
 
     /// The name in log, state file and status.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        self.row().name
+        self.row().1
     }
 
     /// What it means and what helps.
     #[must_use]
     pub fn advice(self) -> &'static Advice {
-        &self.row().advice
+        &self.row().2
     }
 
     /// What to do about it.
@@ -163,7 +148,7 @@ impl ErrorKind {
     /// The kind of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        TABLE.iter().find(|row| row.name == name).map(|row| row.kind)
+        TABLE.iter().find(|row| row.1 == name).map(|row| row.0)
     }
 
     fn row(self) -> &'static Row {
@@ -216,7 +201,7 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::advice::assert_told;
+    use crate::domain::advice::assert_well_formed;
 
     /// Promise: the hint names a captive portal only where the API did not answer.
     #[test]
@@ -231,10 +216,10 @@ mod tests {
     /// Promise: every kind is explained, and says what to do.
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
-        for (index, row) in TABLE.iter().enumerate() {
-            assert_eq!(row.kind as usize, index, "{}", row.name);
-            assert_eq!(ErrorKind::parse(row.name), Some(row.kind));
-            assert_told(row.name, &row.advice);
+        for (index, (kind, name, advice)) in TABLE.iter().enumerate() {
+            assert_eq!(*kind as usize, index, "{name}");
+            assert_eq!(ErrorKind::parse(name), Some(*kind));
+            assert_well_formed(name, advice);
         }
     }
 }

@@ -128,19 +128,16 @@ pub enum TicketState {
 }
 
 impl TicketState {
-    /// Every state, in the order in which people are shown them.
+    /// Every state, in the order in which people see them.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Completed, Self::Failed, Self::TimedOut, Self::Removed];
+
+    /// The names, in the order of the enum.
+    const NAMES: [&'static str; 5] = ["pending", "completed", "failed", "timed_out", "removed"];
 
     /// The name in log, state file and status.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-            Self::Removed => "removed",
-        }
+        Self::NAMES[self as usize]
     }
 
     /// The state of that name.
