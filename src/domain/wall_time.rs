@@ -2,34 +2,23 @@
 //! it: that is the monotonic clock's work.
 
 use std::fmt;
-use std::num::NonZeroI64;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::Month;
 
-/// Stands for the epoch itself, which leaves the value zero free.
-const FIRST: NonZeroI64 = match NonZeroI64::new(1) {
-    Some(one) => one,
-    None => NonZeroI64::MAX,
-};
-
 /// Milliseconds since the Unix epoch, UTC.
-///
-/// Eight bytes also inside an `Option`, because a hundred thousand tickets carry seven of them each.
-/// The epoch itself is stored as its first millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WallTime(NonZeroI64);
+pub struct WallTime(i64);
 
 impl WallTime {
     /// The moment `millis` milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
-        match NonZeroI64::new(millis) {
-            Some(millis) => Self(millis),
-            None => Self(FIRST),
-        }
+        Self(millis)
     }
 
     /// What the system's clock says now. For the rim of the program; decisions take `now` as an argument.
@@ -41,40 +30,38 @@ impl WallTime {
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
-        self.0.get()
+        self.0
     }
 
     /// How long ago `earlier` was; zero if it lies ahead.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(
-            u64::try_from(self.as_millis().saturating_sub(earlier.as_millis())).unwrap_or(0),
-        )
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
     /// The month, UTC.
     #[must_use]
     pub fn month(self) -> Month {
-        let date = self.timestamp().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+        let date = self.date();
         Month::new(date.year(), date.month())
     }
 
     /// The first millisecond of the next month, UTC.
     #[must_use]
     pub fn next_month(self) -> Self {
-        let date = self.timestamp().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
         let first =
-            date.last_of_month().tomorrow().and_then(|day| day.to_zoned_datetime(jiff::tz::TimeZone::UTC));
+            self.date().last_of_month().tomorrow().and_then(|day| day.to_zoned_datetime(TimeZone::UTC));
         // Only the last month that the calendar can express has no next one.
         first.map_or(self, |zoned| Self::from(zoned.timestamp()))
     }
 
+    fn date(self) -> Date {
+        TimeZone::UTC.to_datetime(self.timestamp()).date()
+    }
+
     fn timestamp(self) -> Timestamp {
-        Timestamp::from_millisecond(self.as_millis()).unwrap_or(if self.as_millis() < 0 {
-            Timestamp::MIN
-        } else {
-            Timestamp::MAX
-        })
+        let nearest = if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Timestamp::from_millisecond(self.0).unwrap_or(nearest)
     }
 }
 
@@ -88,9 +75,7 @@ impl std::ops::Add<Duration> for WallTime {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self::from_millis(
-            self.as_millis().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(millis(span)))
     }
 }
 
@@ -98,10 +83,12 @@ impl std::ops::Sub<Duration> for WallTime {
     type Output = Self;
 
     fn sub(self, span: Duration) -> Self {
-        Self::from_millis(
-            self.as_millis().saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_sub(millis(span)))
     }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// RFC 3339 in UTC with milliseconds, as log and status print it.
@@ -126,14 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn an_option_takes_no_more_room() {
-        assert_eq!(size_of::<Option<WallTime>>(), 8);
-    }
-
-    #[test]
     fn prints_rfc_3339_utc() {
         assert_eq!(at("2026-11-22T10:00:00+08:00").to_string(), "2026-11-22T02:00:00.000Z");
-        assert_eq!(WallTime::from_millis(0).to_string(), "1970-01-01T00:00:00.001Z");
+        assert_eq!(WallTime::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert!(!WallTime::from_millis(i64::MAX).to_string().is_empty());
         assert!(!WallTime::from_millis(i64::MIN).to_string().is_empty());
     }
