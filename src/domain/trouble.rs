@@ -1,7 +1,12 @@
 //! How an app does, and its trouble in words: the one form in which log, status, health, progress and the service
 //! manager's line show it.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::escape::escape;
 use super::failure::NO_ANSWER;
+use super::words::span;
 use super::{Endpoint, ErrorKind, PauseEnd, PauseReason, WallTime};
 
 /// How an app does.
@@ -16,20 +21,20 @@ pub enum AppCondition {
 }
 
 impl AppCondition {
+    /// In the order of the enum.
+    const NAMES: [(Self, &'static str); 3] =
+        [(Self::Active, "active"), (Self::Degraded, "degraded"), (Self::Paused, "paused")];
+
     /// The name in status and state file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Degraded => "degraded",
-            Self::Paused => "paused",
-        }
+        Self::NAMES[self as usize].1
     }
 
     /// The condition of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Active, Self::Degraded, Self::Paused].into_iter().find(|it| it.as_str() == name)
+        Self::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
     }
 }
 
@@ -126,12 +131,7 @@ impl Trouble {
 
     /// Calls that fail one after the other.
     #[must_use]
-    pub const fn from_calls(
-        condition: AppCondition,
-        endpoint: Endpoint,
-        kind: ErrorKind,
-        since: WallTime,
-    ) -> Self {
+    pub fn from_calls(condition: AppCondition, endpoint: Endpoint, kind: ErrorKind, since: WallTime) -> Self {
         let cause = TroubleCause::Calls(kind);
         Self { condition, endpoint, cause, message: None, since, until: None, next: None }
     }
@@ -159,6 +159,40 @@ impl Trouble {
         }
     }
 
+    /// "paused 38 s: rate limit", "degraded for 74 s: server not reached: connection refused". With a time zone the end
+    /// of a pause is named by the clock, and how long it has lasted: "paused until 14:02 (38 s): rate limit".
+    #[must_use]
+    pub fn summary(&self, now: WallTime, zone: Option<&TimeZone>) -> String {
+        let lasts = span(now.since(self.since));
+        let state = match (self.condition, self.until, zone) {
+            (AppCondition::Active, ..) => format!("in trouble for {lasts}"),
+            (AppCondition::Degraded, ..) => format!("degraded for {lasts}"),
+            (AppCondition::Paused, Some(until), _) if until <= now => "paused, about to go on".to_owned(),
+            (AppCondition::Paused, Some(until), None) => format!("paused {}", span(until.since(now))),
+            (AppCondition::Paused, Some(until), Some(zone)) => {
+                format!("paused until {} ({})", clock(until, now, zone), span(until.since(now)))
+            }
+            (AppCondition::Paused, None, None) => format!("paused, {}", self.next_try(now)),
+            (AppCondition::Paused, None, Some(_)) => format!("paused for {lasts}, {}", self.next_try(now)),
+        };
+        escape(&format!("{state}: {}", self.in_words())).into_owned()
+    }
+
+    fn next_try(&self, now: WallTime) -> String {
+        match self.next {
+            Some(next) if next > now => format!("tried again in {}", span(next.since(now))),
+            _ => "being tried again".to_owned(),
+        }
+    }
+
+    /// The trouble and what to do, for a line that stands for longer than a moment: "is paused: rate limit; another
+    /// process …".
+    #[must_use]
+    pub fn summary_and_hint(&self) -> String {
+        let state = if self.stops_answers() { self.condition.as_str() } else { "in trouble" };
+        escape(&format!("is {state}: {}; {}", self.in_words(), self.cause.hint())).into_owned()
+    }
+
     /// Whether the app's tickets get no proper answers.
     #[must_use]
     pub fn stops_answers(&self) -> bool {
@@ -174,7 +208,7 @@ impl Trouble {
         }
     }
 
-    /// Less where somebody should look sooner: what has to be fixed comes first, what time ends comes last.
+    /// Less where people should look sooner: what has to be fixed comes first, what time ends comes last.
     #[must_use]
     pub fn urgency(&self) -> u8 {
         match self.pause().map(PauseReason::ended_by) {
@@ -185,6 +219,16 @@ impl Trouble {
             None => 4,
         }
     }
+}
+
+/// The time of day, with the day if that is another one.
+fn clock(moment: WallTime, now: WallTime, zone: &TimeZone) -> String {
+    let local = |moment: WallTime| {
+        Timestamp::from_millisecond(moment.as_millis()).map(|moment| moment.to_zoned_datetime(zone.clone()))
+    };
+    let (Ok(moment), Ok(now)) = (local(moment), local(now)) else { return moment.to_string() };
+    let form = if moment.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    moment.strftime(form).to_string()
 }
 
 /// The message without the names of the layers that every failed connection passes, so that its cause comes first.
@@ -202,6 +246,8 @@ fn without_layers(message: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Promise: a cause is found by its name, so no reason and no kind may share one.
@@ -219,5 +265,60 @@ mod tests {
         for condition in [AppCondition::Active, AppCondition::Degraded, AppCondition::Paused] {
             assert_eq!(AppCondition::parse(condition.as_str()), Some(condition));
         }
+    }
+
+    const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
+
+    /// Promise: what is wrong with an app reads alike wherever it stands.
+    #[test]
+    fn trouble_is_in_words() {
+        use PauseReason::{QuotaExhausted, RateLimited, SecretUnreadable};
+        let zone = TimeZone::fixed(jiff::tz::offset(8));
+        let at = |seconds: i64| WallTime::from_millis(NOW.as_millis() + seconds * 1000);
+        let pause = |reason, until: Option<i64>, next| {
+            Trouble::from_pause(Endpoint::Query, reason, at(-30), until.map(at), at(next))
+        };
+        for (pause, long, short) in [
+            (
+                pause(RateLimited, Some(600), 600),
+                "paused until 18:10 (10 min): rate limit",
+                "paused 10 min: rate limit",
+            ),
+            (
+                pause(RateLimited, Some(0), 0),
+                "paused, about to go on: rate limit",
+                "paused, about to go on: rate limit",
+            ),
+            (
+                pause(QuotaExhausted, Some(741_600), 3600),
+                "paused until 2026-12-01 08:00 (8 d): monthly quota used up",
+                "paused 8 d: monthly quota used up",
+            ),
+            (
+                pause(SecretUnreadable, None, 0),
+                "paused for 30 s, being tried again: its secret can't be read",
+                "paused, being tried again: its secret can't be read",
+            ),
+            (
+                pause(SecretUnreadable, None, 240),
+                "paused for 30 s, tried again in 4 min: its secret can't be read",
+                "paused, tried again in 4 min: its secret can't be read",
+            ),
+        ] {
+            assert_eq!(
+                (pause.summary(NOW, Some(&zone)), pause.summary(NOW, None)),
+                (long.into(), short.into())
+            );
+        }
+        let calls = |condition| {
+            let calls = Trouble::from_calls(condition, Endpoint::Token, ErrorKind::Network, at(-74));
+            calls.with_message(Some("connection\nrefused".into())).summary(NOW, None)
+        };
+        assert_eq!(
+            calls(AppCondition::Active),
+            "in trouble for 74 s: server not reached: connection\\u{a}refused"
+        );
+        assert!(calls(AppCondition::Degraded).starts_with("degraded for 74 s: server not reached: "));
+        assert_eq!(clock(NOW + Duration::MAX, NOW, &zone), WallTime::from_millis(i64::MAX).to_string());
     }
 }

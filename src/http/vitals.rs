@@ -7,8 +7,6 @@ use crate::domain::Trouble;
 use crate::engine::{AppView, Snapshot};
 use tokio::time::Instant;
 
-use crate::domain::words::trouble_and_hint;
-
 /// The loop takes a turn every second, and at a stop waits at most 8 s for polls in flight.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -80,7 +78,7 @@ fn unanswered(apps: &[AppView]) -> Vec<String> {
         return Vec::new();
     }
     let reason =
-        |app: &AppView| Some(format!("app {} {}", app.name, trouble_and_hint(app.trouble.as_ref()?)));
+        |app: &AppView| Some(format!("app {} {}", app.name, app.trouble.as_ref()?.summary_and_hint()));
     open().filter_map(reason).collect()
 }
 

@@ -7,7 +7,7 @@ use crate::domain::{Counts, TicketState, Trouble, WallTime};
 use crate::engine::{AppView, Now, Snapshot};
 
 use crate::domain::escape;
-use crate::domain::words::{self, grouped, span};
+use crate::domain::words::{grouped, span};
 
 /// So many apps in trouble are named, those first that somebody has to mend; the others are counted.
 const APPS: usize = 3;
@@ -74,7 +74,7 @@ fn apps(apps: &[AppView], now: WallTime) -> Vec<String> {
     let mut troubled: Vec<_> = apps.iter().filter_map(|app| Some((app, app.trouble.as_ref()?))).collect();
     troubled.sort_by_key(|(_, trouble)| trouble.urgency());
     let words = |(app, trouble): &(&AppView, &Trouble)| {
-        format!("app {} {}", cut(app.name.as_str()), cut_to(&words::trouble(trouble, now, None), TROUBLE_MAX))
+        format!("app {} {}", cut(app.name.as_str()), cut_to(&trouble.summary(now, None), TROUBLE_MAX))
     };
     let mut parts: Vec<_> = troubled.iter().take(APPS).map(words).collect();
     match troubled.len().saturating_sub(APPS) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use feishu_export_watcher::domain::words::{self, grouped, span};
+use feishu_export_watcher::domain::words::{grouped, span};
 use feishu_export_watcher::domain::{TicketState, Trouble, WallTime, escape};
 use feishu_export_watcher::engine::{AppView, Snapshot};
 use feishu_export_watcher::log::Suspend;
@@ -103,7 +103,7 @@ fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
         Some((app, trouble)) => {
             let is_alone = snapshot.apps.len() == 1;
             let name = if is_alone { String::new() } else { format!("{} ", escape(app.name.as_str())) };
-            text + &format!("; {name}{}", words::trouble(trouble, now, None))
+            text + &format!("; {name}{}", trouble.summary(now, None))
         }
         None if pending > 0 => text + &format!(", {}", left(snapshot, pace)),
         None => text,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use feishu_export_watcher::config::{Config, ConfigError, Loaded, LogFormat, ServerConfig, load_all};
-use feishu_export_watcher::domain::words::{grouped, trouble_and_hint};
+use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{TicketState, WallTime};
 use feishu_export_watcher::engine::{End, Meters, Outcome, Snapshot};
 use feishu_export_watcher::http::Server;
@@ -199,7 +199,7 @@ fn summarise(outcome: &Outcome, config: &Config) {
         eprint_escaped("the deadline passed; run again to go on");
     }
     for (app, trouble) in &outcome.troubled {
-        eprint_escaped(&format!("app {app} {}", trouble_and_hint(trouble)));
+        eprint_escaped(&format!("app {app} {}", trouble.summary_and_hint()));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::words::{self, grouped};
+use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{Availability, Counts, MAY_BE_GONE_HINT, TicketState, escape};
 
 use super::Report;
@@ -94,7 +94,7 @@ fn print_app(out: &mut impl Write, app: &AppReport, report: &Report<'_>, taken: 
     }
     let Some(trouble) = &app.trouble else { return writeln!(out) };
     let urgency = report.style(if trouble.urgency() <= 1 { style::BAD } else { style::WARNING });
-    let words = words::trouble(trouble, report.now, Some(&report.zone));
+    let words = trouble.summary(report.now, Some(&report.zone));
     if report.screen.width.is_none_or(|screen| taken + GAP + width(&words) <= screen) {
         writeln!(out, "; {urgency}{words}{urgency:#}")?;
     } else {
