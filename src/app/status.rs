@@ -1,6 +1,6 @@
 //! `status`: what the state file knows, also while the watcher runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::known_app::check_app;
@@ -15,7 +15,7 @@ pub struct StatusQuery {
     pub states: Vec<TicketState>,
     /// Of one of these apps.
     pub apps: Vec<String>,
-    /// With a label that holds one of these texts, in upper or lower case.
+    /// With a label that holds one of these strings, in upper or lower case.
     pub labels: Vec<String>,
 }
 
@@ -97,23 +97,18 @@ fn apps(
     configured: Option<&[AppName]>,
     troubles: &[TroubleRecord],
 ) -> Vec<AppReport> {
-    let mut counts: BTreeMap<&AppName, Counts> = BTreeMap::new();
+    let named = configured.into_iter().flatten().chain(troubles.iter().map(|record| &record.app));
+    let mut counts: BTreeMap<_, _> = named.map(|name| (name, Counts::default())).collect();
     for ticket in tickets {
         counts.entry(&ticket.key.app).or_default().add(ticket.state);
     }
-    let names: BTreeSet<_> = counts
-        .keys()
-        .copied()
-        .chain(configured.unwrap_or_default())
-        .chain(troubles.iter().map(|record| &record.app))
-        .collect();
-    let report = |name: &AppName| AppReport {
+    let report = |(name, counts): (&AppName, Counts)| AppReport {
         name: name.clone(),
-        counts: counts.get(name).copied().unwrap_or_default(),
+        counts,
         is_configured: configured.map(|configured| configured.contains(name)),
         trouble: troubles.iter().find(|record| record.app == *name).map(|record| record.trouble.clone()),
     };
-    names.into_iter().map(report).collect()
+    counts.into_iter().map(report).collect()
 }
 
 fn is_asked_for(ticket: &TicketRecord, query: &StatusQuery) -> bool {
@@ -176,7 +171,7 @@ mod tests {
         TroubleRecord { app: AppName::new(app), trouble }
     }
 
-    /// Promise: an app is there if anybody knows it, once, with all its tickets and its trouble.
+    /// Promise: an app is there once if configuration, tickets or troubles name it, with all its tickets and its trouble.
     #[test]
     fn apps_come_from_everywhere() {
         use TicketState::{Failed, Pending};

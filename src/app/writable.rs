@@ -1,4 +1,4 @@
-//! Whether a run could write where it is told to, found out without writing: by what the system grants this user.
+//! Whether a run could write its files, found out without writing: by what the system grants this user.
 
 use std::fs;
 use std::path::Path;

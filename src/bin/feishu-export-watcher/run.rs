@@ -109,10 +109,8 @@ fn refuse(error: &RunError, check: &str) -> u8 {
 }
 
 async fn load(config: PathBuf, check: &str) -> Result<Loaded, u8> {
-    let read = tokio::task::spawn_blocking(move || load_all(&config, WallTime::now())).await;
-    match read {
-        Ok(Ok(loaded)) => Ok(loaded),
-        Ok(Err(error)) => Err(refuse_config(&error, check)),
+    match tokio::task::spawn_blocking(move || load_all(&config, WallTime::now())).await {
+        Ok(loaded) => loaded.map_err(|error| refuse_config(&error, check)),
         Err(error) => Err(fail(&error, exit::UNEXPECTED)),
     }
 }

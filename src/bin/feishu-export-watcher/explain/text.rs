@@ -78,22 +78,16 @@ const fn head(subject: Subject) -> &'static str {
 
 fn line(entry: &Entry, width: usize) -> String {
     let longest = names().map(str::len).max().unwrap_or_default();
-    let (word, says) = (entry.word(), entry.says.unwrap_or_default());
-    let name = entry.reason.or(entry.kind).unwrap_or("-");
-    match (entry.of, entry.message) {
-        (Subject::JobStatus | Subject::Code, message) => {
-            let says = message.map_or(says.to_owned(), |words| format!("the same with \"{words}\""));
-            wrapped(&format!("  {word:<NUMBER$}  {name:<longest$}  "), &says, width)
-        }
-        (Subject::Kind, _) => {
-            wrapped(&format!("  {word:<longest$}  "), first_sentence(entry.advice.means), width)
-        }
-        (Subject::Reason, _) => wrapped(&format!("  {word:<longest$}  "), says, width),
+    let (word, name) = (entry.word(), entry.reason.or(entry.kind).unwrap_or("-"));
+    let label = match entry.of {
+        Subject::JobStatus | Subject::Code => format!("  {word:<NUMBER$}  {name:<longest$}  "),
+        Subject::Kind | Subject::Reason => format!("  {word:<longest$}  "),
+    };
+    let first_sentence = entry.advice.means.split_inclusive(". ").next().unwrap_or_default().trim_end();
+    match entry.message {
+        Some(words) => wrapped(&label, &format!("the same with \"{words}\""), width),
+        None => wrapped(&label, entry.says.unwrap_or(first_sentence), width),
     }
-}
-
-fn first_sentence(text: &str) -> &str {
-    text.find(". ").map_or(text, |end| &text[..=end])
 }
 
 /// The text after its label, and a newline; what does not fit goes on below the text's beginning. Words are not
