@@ -1,4 +1,4 @@
-//! The command line: what can be said, and help that shows how.
+//! The command line: arguments, and help with examples.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,16 +24,11 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  Look at the configuration before anything is sent:
-      feishu-export-watcher check --config watcher.toml
-  Watch as a service, until SIGTERM:
-      feishu-export-watcher run --config watcher.toml
-  Watch a batch, at most half an hour, and end:
-      feishu-export-watcher run --config watcher.toml --until-done --deadline 30m
-  See what failed and why:
-      feishu-export-watcher status --config watcher.toml --state failed,timed_out
-  Ask what a number or a name in log or status means, and what to do:
-      feishu-export-watcher explain 99991672";
+  feishu-export-watcher check --config watcher.toml
+  feishu-export-watcher run --config watcher.toml
+  feishu-export-watcher run --config watcher.toml --until-done --deadline 30m
+  feishu-export-watcher status --config watcher.toml --state failed,timed_out
+  feishu-export-watcher explain 99991672";
 
 const RUN_HELP: &str = "\
 The log goes to stdout: text on a terminal, else a JSON object a line, unless
@@ -52,7 +47,7 @@ Exit codes:
    11  deadline or signal, with tickets of the batch pending
    12  another watcher holds the state file
    69  the batch is stuck: for 60 s every app with tickets left was paused, each
-       for its quota or until somebody mends something; stderr names them
+       for its quota or until something is fixed; stderr names them
    74  the state file can't be read or written
    78  invalid configuration or watch list
   130  second signal
@@ -69,23 +64,18 @@ otherwise; warnings do not count.
 
 Examples:
   feishu-export-watcher check --config watcher.toml
-  feishu-export-watcher check --config watcher.toml --no-secrets
-  With a secret that systemd passes to the unit, from where its file lies:
-      CREDENTIALS_DIRECTORY=/etc/feishu-export-watcher \\
-        feishu-export-watcher check --config watcher.toml";
+  feishu-export-watcher check --config watcher.toml --no-secrets";
 
 const STATUS_HELP: &str = "\
 Works while the watcher runs and after it stopped. While the configuration is
 invalid, name the state file itself with --state-file.
 
-The table is for people. What needs somebody comes first: failed and timed out,
-files to download, pending, and last what is over. On a terminal it shows 50
-tickets unless told otherwise, and colours unless NO_COLOR is set. The other
+The table is for people. What needs attention comes first: failed and timed
+out, files to download, pending, and last what is over. On a terminal it shows
+50 tickets without --limit, and colours unless NO_COLOR is set. The other
 formats are for programs: in the order of app and ticket, all of them.
 
 Examples:
-  feishu-export-watcher status --config watcher.toml
-  feishu-export-watcher status --config watcher.toml --state failed,timed_out
   feishu-export-watcher status --config watcher.toml --app lark --label week
   feishu-export-watcher status --config watcher.toml --state completed --format csv > tokens.csv
   feishu-export-watcher status --config watcher.toml --format jsonl | jq -r .file_token";
@@ -101,17 +91,16 @@ Examples:
   feishu-export-watcher explain --format json | jq '.explanations[] | select(.of == \"code\")'";
 
 const RETRY_HELP: &str = "\
-Says which tickets, and leaves the request in the state file: a watcher that
-runs takes it up within a second, else the next one does when it starts. The
-job that a ticket names is asked about again, no new export is made: that
-helps where somebody granted a permission that the query was refused for
-(code 1069902) or mended an app, or where the answer was not to be had before
-give_up_after. A job that ended with a job_status answers the same again.
+Leaves the request in the state file: a watcher that runs takes it up within a
+second, else the next one does when it starts. The job that a ticket names is
+asked about again, no new export is made: that helps where a permission was
+granted that the query was refused for (code 1069902), where an app was fixed,
+or where no answer came before give_up_after. A job that ended with a
+job_status answers the same again.
 
 Examples:
   feishu-export-watcher retry --config watcher.toml 6933093124755412345
-  feishu-export-watcher retry --config watcher.toml --failed --kind no_permission --dry-run
-  feishu-export-watcher retry --config watcher.toml --failed --app default";
+  feishu-export-watcher retry --config watcher.toml --failed --kind no_permission --dry-run";
 
 const HEALTH_HELP: &str = "\
 Asks the watcher that runs by this configuration, at its [server] listen, and
@@ -124,14 +113,7 @@ is loaded, and not every app with open tickets is paused or degraded.
 
 Examples:
   feishu-export-watcher health --config watcher.toml
-  In a Dockerfile:
-      HEALTHCHECK CMD [\"/usr/bin/feishu-export-watcher\", \"health\", \\
-        \"--config\", \"/etc/feishu-export-watcher/watcher.toml\"]
-  As a Kubernetes probe:
-      readinessProbe:
-        exec:
-          command: [/usr/bin/feishu-export-watcher, health, --ready,
-            --config, /etc/feishu-export-watcher/watcher.toml]";
+  feishu-export-watcher health --ready --config watcher.toml";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -188,8 +170,8 @@ pub(crate) struct RunArguments {
     /// End after this long, whatever is pending (such as 90s, 30m, 2h) [default: no deadline]
     #[arg(long, value_name = "DURATION", requires = "until_done", value_parser = duration)]
     pub(crate) deadline: Option<Duration>,
-    /// off, error, warn, info, debug, trace, or tracing directives; wins over the configuration, which says
-    /// info unless told otherwise
+    /// off, error, warn, info, debug, trace, or tracing directives; wins over the configuration, whose
+    /// default is info
     #[arg(long, value_name = "LEVEL", env = "FEISHU_EXPORT_WATCHER_LOG", hide_env_values = true)]
     pub(crate) log_level: Option<String>,
 }
