@@ -33,7 +33,7 @@ pub enum Help {
     /// It is worth a try.
     Maybe,
     /// Only after the hint was followed.
-    OnceMended,
+    OnceFixed,
     /// Only for files whose ten minutes passed unasked.
     IfLost,
     /// It brings nothing.
@@ -49,7 +49,7 @@ impl Help {
         match self {
             Self::Yes => "helps",
             Self::Maybe => "may help",
-            Self::OnceMended => "helps once that is mended",
+            Self::OnceFixed => "helps once that is fixed",
             Self::IfLost => "helps only for files that were lost meanwhile",
             Self::No => "does not help",
             Self::NotNeeded => "is not needed",

@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn json_has_everything_known() {
-        let advice = r#""means":"The document was deleted.","waiting":"no","new_export":"once_mended","hint":"restore the document, then export again""#;
+        let advice = r#""means":"The document was deleted.","waiting":"no","new_export":"once_fixed","hint":"restore the document, then export again""#;
         let expected = format!(
             "{}{advice}{}{advice}{}",
             r#"{"schema":1,"explanations":[{"of":"job_status","number":111,"name":null,"says":"document deleted","message":null,"endpoint":null,"kind":"document_deleted","reason":null,"job_statuses":[],"codes":[],"#,

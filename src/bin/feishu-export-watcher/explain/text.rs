@@ -115,7 +115,7 @@ mod tests {
 code 99991672: the app lacks the API scope
   pauses app  scope_missing
   means       The app, or its access token, lacks the API scope for exports.
-  waiting     helps once that is mended
+  waiting     helps once that is fixed
   new export  helps only for files that were lost meanwhile
   do          in Developer Console > Permissions & Scopes add docs:document:export
               or drive:export:readonly, then publish a version under Version
@@ -128,7 +128,7 @@ error.kind document_deleted
   comes from  job_status 111; code 1069906
   means       The document was deleted.
   waiting     does not help
-  new export  helps once that is mended
+  new export  helps once that is fixed
   do          restore the document, then export again
 ";
         assert_eq!(in_full(&of("document_deleted"), usize::MAX), expected);
