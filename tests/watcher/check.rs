@@ -237,7 +237,7 @@ fn paths_are_shown_resolved_and_nothing_is_touched() {
     assert!(bench.sim.requests().is_empty());
 }
 
-/// Promise: what would end a run at once although the configuration is in order is said, and nothing is made to
+/// Promise: what would end a run at once although the configuration is valid is said, and nothing is made to
 /// find it out.
 #[test]
 fn what_cannot_be_written_is_said() {
@@ -259,7 +259,7 @@ fn what_cannot_be_written_is_said() {
         let check = bench.output("check", &[]);
         let expected = format!("warning: a run would end at once: {reason}");
         assert!(stdout(&check).contains(&expected), "{}", stdout(&check));
-        assert!(stdout(&check).ends_with("in order (warnings: 1)\n"), "{}", stdout(&check));
+        assert!(stdout(&check).ends_with("valid (warnings: 1)\n"), "{}", stdout(&check));
         assert_eq!(files(bench.folder.path()), before);
         assert!([Some(74), INVALID].contains(&bench.run().code));
     }
@@ -269,7 +269,7 @@ fn what_cannot_be_written_is_said() {
         said.contains(&format!("s.db ({} does not exist yet; it will be created)\n", at("new/deep"))),
         "{said}"
     );
-    assert!(said.ends_with("\nin order\n"), "{said}");
+    assert!(said.ends_with("\nvalid\n"), "{said}");
     assert!(!bench.path("new").exists());
 }
 

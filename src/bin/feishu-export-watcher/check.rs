@@ -35,9 +35,9 @@ fn print(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
     let errors = report.problems.iter().filter(|problem| problem.is_error()).count();
     let warnings = report.problems.len() - errors + report.notes.len();
     match (errors, warnings) {
-        (0, 0) => writeln!(out, "in order"),
-        (0, warnings) => writeln!(out, "in order (warnings: {warnings})"),
-        (errors, warnings) => writeln!(out, "not in order (errors: {errors}, warnings: {warnings})"),
+        (0, 0) => writeln!(out, "valid"),
+        (0, warnings) => writeln!(out, "valid (warnings: {warnings})"),
+        (errors, warnings) => writeln!(out, "invalid (errors: {errors}, warnings: {warnings})"),
     }
 }
 
