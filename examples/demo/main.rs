@@ -91,7 +91,7 @@ async fn demonstrate() -> Outcome<bool> {
         is_watched: !matches!(report.watcher, WatcherPresence::Absent),
         now,
         zone: TimeZone::system(),
-        screen: Screen::of_stdout(),
+        screen: Screen::from_stdout(),
     };
     status_output::print(&mut io::stdout().lock(), status_output::Format::Table, &printed)?;
     let strays = strays(&fates, &report.tickets);
@@ -151,7 +151,7 @@ fn write_secret(path: &Path) -> io::Result<()> {
 }
 
 fn set_up_log(loaded: &Loaded) -> Outcome<LogHandle> {
-    let Screen { colour, width: columns, .. } = Screen::of_stdout();
+    let Screen { colour, width: columns, .. } = Screen::from_stdout();
     let config = &loaded.config.log;
     let state = loaded.config.state.clone();
     let file = config.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));

@@ -1,4 +1,4 @@
-//! `check`: everything that can be said about configuration, watch lists and secrets without sending
+//! `check`: every problem of configuration, watch lists and secrets that shows without sending
 //! anything or touching a file.
 
 use std::collections::{BTreeMap, HashMap};

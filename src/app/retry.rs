@@ -180,7 +180,7 @@ mod tests {
             request: None,
             source,
         };
-        let error = Some(Box::new(Failure::of(kind)));
+        let error = Some(Box::new(Failure::new(kind)));
         TicketRecord { state, error, ..TicketRecord::new(entry, WallTime::from_millis(1)) }
     }
 

@@ -1,5 +1,5 @@
-//! An app: an identity at Feishu or Lark, and where its secret lies. The secret itself is read by
-//! whoever sends it, at the moment of sending; it never passes through here.
+//! An app: an identity at Feishu or Lark, and where its secret lies. The client reads the secret itself at the
+//! moment of sending; it never passes through here.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -44,7 +44,7 @@ pub struct App {
     pub base_url: BaseUrl,
     /// The id that the console shows (`cli_…`); together with the host it names the request budget.
     pub app_id: Box<str>,
-    /// How it proves who it is.
+    /// How it proves its identity.
     pub credentials: Credentials,
     /// Authorities that its host is trusted by, beside those of the system.
     pub ca_file: Option<CaFile>,
@@ -131,16 +131,16 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// How an app proves who it is.
+/// How an app proves its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// The app secret, exchanged for tenant access tokens as needed.
     AppSecret(SecretSource),
-    /// A tenant or user access token that somebody else keeps fresh.
+    /// A tenant or user access token that another program keeps fresh.
     AccessToken(SecretSource),
 }
 
-/// Where a secret lies. Reading it is left to the one who needs it.
+/// Where a secret lies. The client reads it when it needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// A file, read as text.
@@ -161,7 +161,7 @@ impl fmt::Display for SecretSource {
     }
 }
 
-/// A name, unless it looks as if somebody had put the secret itself in its place.
+/// A name, unless it looks like the secret itself, put in its place.
 fn name_or_nothing(name: &str) -> &str {
     let has = |kind: fn(&u8) -> bool| name.as_bytes().iter().any(&kind);
     let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);

@@ -26,7 +26,7 @@ pub enum Availability {
 impl Availability {
     /// What is known at `now` about the file of a completed ticket.
     #[must_use]
-    pub fn of(ticket: &TicketRecord, now: WallTime) -> Self {
+    pub fn new(ticket: &TicketRecord, now: WallTime) -> Self {
         let over = ticket.finished_at.map(|finished| finished + ARTEFACT_LIFE);
         match (ticket.download_by, over) {
             (Some(until), _) if until > now => Self::Sure(until),
@@ -45,6 +45,6 @@ impl Availability {
     /// What was known about the file when the ticket got its verdict.
     #[must_use]
     pub fn at_verdict(ticket: &TicketRecord) -> Self {
-        Self::of(ticket, ticket.finished_at.unwrap_or(ticket.first_seen_at))
+        Self::new(ticket, ticket.finished_at.unwrap_or(ticket.first_seen_at))
     }
 }

@@ -20,7 +20,7 @@ pub const TICKET_FAILED: &str = "ticket.failed";
 pub const TICKET_TIMED_OUT: &str = "ticket.timed_out";
 /// A pending ticket left the watch list.
 pub const TICKET_REMOVED: &str = "ticket.removed";
-/// An ended ticket is polled again, because somebody asked for it.
+/// An ended ticket is polled again, because `retry` asked for it.
 pub const TICKET_RETRIED: &str = "ticket.retried";
 /// Somebody asked for a ticket to be polled again, and it can't be.
 pub const TICKET_RETRY_DROPPED: &str = "ticket.retry_dropped";
@@ -60,7 +60,7 @@ pub const CONFIG_CHANGED: &str = "config.changed";
 pub const CLOCK_STEPPED: &str = "clock.stepped";
 /// The configuration is good, but something in it deserves a look.
 pub const CONFIG_WARNING: &str = "config.warning";
-/// The service manager does not hear what it is told.
+/// The service manager does not read its notifications.
 pub const NOTIFY_FAILED: &str = "notify.failed";
 /// The service manager's watchdog waits for less than this program can promise.
 pub const WATCHDOG_WARNING: &str = "watchdog.warning";

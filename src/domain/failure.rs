@@ -183,7 +183,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of that kind with nothing more known.
     #[must_use]
-    pub const fn of(kind: ErrorKind) -> Self {
+    pub const fn new(kind: ErrorKind) -> Self {
         Self { kind, code: None, job_status: None, http_status: None, message: None, log_id: None }
     }
 
@@ -206,7 +206,7 @@ mod tests {
     /// Promise: the hint names a captive portal only where the API did not answer.
     #[test]
     fn a_portal_is_looked_for_where_no_answer_came() {
-        let hint = |kind, code| Failure { code, ..Failure::of(kind) }.hint();
+        let hint = |kind, code| Failure { code, ..Failure::new(kind) }.hint();
         assert!(hint(ErrorKind::MalformedAnswer, None).contains("captive portal"));
         let half = hint(ErrorKind::MalformedAnswer, Some(0));
         assert!(!half.contains("portal") && half.contains("log_id"), "{half}");

@@ -1,4 +1,4 @@
-//! Which of several known words somebody probably meant.
+//! Which of several known words was probably meant.
 
 /// Longer words are no typing mistake, and comparing them costs time.
 const LENGTH_MAX: usize = 40;

@@ -74,7 +74,7 @@ pub struct TicketKey {
     pub ticket: TicketId,
 }
 
-/// What the export was created with, as far as the watch list says. Carried along for those who create it again; the
+/// What the export was created with, as far as the watch list says. Carried along for creating it again; the
 /// remote is never asked with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExportRequest {
@@ -95,9 +95,9 @@ pub struct WatchEntry {
     pub token: DocumentToken,
     /// A word of the user's, carried into log and state.
     pub label: Option<SmolStr>,
-    /// When the job was created, if the user said so.
+    /// When the job was created, if the watch list says so.
     pub created_at: Option<WallTime>,
-    /// What the export was created with; none if the user said nothing of it.
+    /// What the export was created with; none if the watch list says nothing of it.
     pub request: Option<Box<ExportRequest>>,
     /// The file that lists it.
     pub source: Arc<Path>,
@@ -183,7 +183,7 @@ pub struct Progress {
     pub watched: Option<Duration>,
     /// Answers in a row that could not be understood.
     pub unclear: u32,
-    /// What `watched` said at the first of them.
+    /// `watched` at the first of them.
     pub unclear_since: Duration,
     /// Sending of the last poll that was answered "running".
     pub last_running_at: Option<WallTime>,
@@ -198,9 +198,9 @@ pub struct TicketRecord {
     pub token: DocumentToken,
     /// The user's word.
     pub label: Option<SmolStr>,
-    /// When the job was created, if the user said so.
+    /// When the job was created, if the watch list says so.
     pub created_at: Option<WallTime>,
-    /// What the export was created with; none if the user said nothing of it.
+    /// What the export was created with; none if the watch list says nothing of it.
     pub request: Option<Box<ExportRequest>>,
     /// The file that listed it last.
     pub source: Arc<Path>,
@@ -259,7 +259,7 @@ impl TicketRecord {
         }
     }
 
-    /// What the watch list said of it last.
+    /// The entry of the watch list that named it last.
     #[must_use]
     pub fn entry(&self) -> WatchEntry {
         WatchEntry {

@@ -67,7 +67,7 @@ pub(super) fn verdict(ticket: &TicketRecord, now: WallTime) {
             )
         };
     }
-    if ticket.state == TicketState::Completed && Availability::of(ticket, now).is_doubtful() {
+    if ticket.state == TicketState::Completed && Availability::new(ticket, now).is_doubtful() {
         verdict!(warn);
     } else {
         verdict!(info);
@@ -77,7 +77,7 @@ pub(super) fn verdict(ticket: &TicketRecord, now: WallTime) {
 fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
     let (id, file) = (&ticket.key.ticket, ticket.artefact.as_deref());
     let token = file.map(|file| format!(": file token {}", file.file_token)).unwrap_or_default();
-    match Availability::of(ticket, now) {
+    match Availability::new(ticket, now) {
         Availability::Sure(by) => format!("ticket {id} completed{token}, download by {by}"),
         Availability::Passed(by) => {
             format!("ticket {id} completed{token}, may be gone since {by}; {MAY_BE_GONE_HINT}")

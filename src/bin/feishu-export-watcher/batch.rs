@@ -1,4 +1,4 @@
-//! What a batch says of its tickets at its end: those that failed, those whose files may be gone, and what to do.
+//! The tickets that a batch names at its end: those that failed, those whose files may be gone, and what to do.
 
 use std::io::{self, Write};
 
@@ -34,7 +34,7 @@ pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str)
     for ((ticket, name), result) in report.tickets.iter().zip(&names).zip(&results) {
         let state = ticket.state.as_str().replace('_', " ");
         write!(out, "{:GAP$}", "")?;
-        write_padded(out, &state, report.style(style::of_state(ticket.state)), STATE + GAP)?;
+        write_padded(out, &state, report.style(style::for_state(ticket.state)), STATE + GAP)?;
         write_padded(out, name, style::PLAIN, widest + GAP)?;
         writeln!(out, "{result}")?;
     }
@@ -48,7 +48,7 @@ pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str)
 fn result(ticket: &TicketRecord, now: WallTime) -> String {
     let result = cells::result(ticket);
     match ticket.state {
-        TicketState::Completed => match Availability::of(ticket, now) {
+        TicketState::Completed => match Availability::new(ticket, now) {
             Availability::Over(_) => format!("{result}, gone: export again"),
             _ => format!("{result}, may be gone"),
         },

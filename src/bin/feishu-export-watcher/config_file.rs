@@ -16,7 +16,7 @@ const VARIABLE: &str = "FEISHU_EXPORT_WATCHER_CONFIG";
 /// Where the file is looked for otherwise, in this order.
 const PLACES: [&str; 2] = ["watcher.toml", "/etc/feishu-export-watcher/watcher.toml"];
 
-/// The file. Which one was taken is said on stderr unless the command line names it, and so is that there is none.
+/// The file. Prints on stderr which one was taken, unless the command line names it, or that there is none.
 pub(crate) fn find(argument: ConfigArgument) -> Option<PathBuf> {
     let is_named = argument.config.is_some();
     let found = choose(argument.config, env::var_os(VARIABLE), is_there);

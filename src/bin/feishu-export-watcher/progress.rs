@@ -66,7 +66,7 @@ impl Progress {
         let bar = if is_troubled { 0 } else { BAR + 1 };
         self.bar.set_style(style(is_troubled));
         // The last column stays free: some terminals break the row there.
-        let room = Screen::of_stderr().width.unwrap_or(COLUMNS).saturating_sub(bar + 1);
+        let room = Screen::from_stderr().width.unwrap_or(COLUMNS).saturating_sub(bar + 1);
         self.bar.set_message(cut(message(snapshot, pace, WallTime::now()).into(), room).into_owned());
         if self.bar.is_hidden() {
             self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));

@@ -1,4 +1,4 @@
-//! `retry`: says which tickets are to be polled again, asks for it, and says what became of that.
+//! `retry`: prints which tickets are to be polled again, makes the request, and prints what became of it.
 
 use std::io::{self, Write as _};
 
@@ -89,7 +89,7 @@ fn outcome_in_words(outcome: &RetryOutcome) -> String {
         RetryOutcome::TakenUp => "done: the watcher has taken the request up".to_owned(),
         RetryOutcome::NotYet(watcher) => format!(
             "asked, but the watcher ({watcher}) has not taken it up yet; it does once it can write its state \
-             file and log, which its log and `health --ready` tell"
+             file and log, which its log and `health --ready` show"
         ),
         RetryOutcome::AtNextStart => "asked: no watcher runs, the next start takes it up".to_owned(),
     }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::status_output::fixtures;
 
-    /// Promise: what will be done is said before it is done, without flooding or deceiving a terminal.
+    /// Promise: what will be done is printed before it is done, without flooding or deceiving a terminal.
     #[test]
     fn the_announcement_names_a_few_and_counts_the_rest() {
         let [_, failed, ..] = fixtures::tickets();

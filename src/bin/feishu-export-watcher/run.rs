@@ -150,7 +150,7 @@ async fn watch_with(
 }
 
 fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogError> {
-    let Screen { is_terminal, colour, width: columns } = Screen::of_stdout();
+    let Screen { is_terminal, colour, width: columns } = Screen::from_stdout();
     let is_text = match config.log.format {
         LogFormat::Auto => is_terminal,
         format => format == LogFormat::Text,
@@ -211,7 +211,7 @@ fn print_tickets(outcome: &Outcome, config: &Path) {
         is_watched: false,
         now: WallTime::now(),
         zone: TimeZone::UTC,
-        screen: Screen::of_stderr(),
+        screen: Screen::from_stderr(),
     };
     let mut text = Vec::new();
     // Memory takes whatever is written; where stderr does not, the exit code says it as well.

@@ -47,7 +47,7 @@ impl Signals {
         }
     }
 
-    /// Passes signals on. The second stop ends the process at once: whoever sends it does not want to
+    /// Passes signals on. The second stop ends the process at once: a user that sends it does not want to
     /// wait, and nothing that was acknowledged can be lost by it.
     pub(crate) async fn pass_on(
         mut self,
@@ -63,7 +63,7 @@ impl Signals {
                 () = received(&mut self.hangup) => {
                     log.reopen();
                     let (done, answered) = oneshot::channel();
-                    // Before it is asked for, lest its end be told before its beginning.
+                    // Before the request, so that its end is not reported before its beginning.
                     notifier.reload(answered);
                     // A reload that is already waiting will see the newest files, too.
                     let _ = reload.try_send(done);
@@ -73,7 +73,7 @@ impl Signals {
     }
 }
 
-/// Whether the process was started with this signal ignored, as far as the kernel tells (proc_pid_status(5)).
+/// Whether the process was started with this signal ignored, as the kernel reports it (proc_pid_status(5)).
 fn is_ignored(kind: SignalKind) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask =

@@ -12,7 +12,7 @@ use crate::status_output::{self, Format, Report, sort_by_attention};
 use crate::terminal::Screen;
 use crate::{config_file, exit};
 
-/// Tickets that the table shows on a terminal unless told otherwise.
+/// Tickets that the table shows on a terminal without --limit.
 const SHOWN: usize = 50;
 
 /// Prints what is known; returns the exit code.
@@ -33,7 +33,7 @@ pub(crate) fn status(arguments: StatusArguments) -> u8 {
     let printed = print(&mut report, &arguments);
     // After the table, where it is seen.
     if let WatcherPresence::Unknown(error) = &report.watcher {
-        eprint_escaped(&format!("whether a watcher runs can't be told: {}", with_causes(error)));
+        eprint_escaped(&format!("whether a watcher runs is unknown: {}", with_causes(error)));
     }
     after_printing(printed, exit::FINE)
 }
@@ -52,7 +52,7 @@ pub(crate) fn refuse(error: &StateFileError) -> u8 {
 }
 
 fn print(report: &mut StatusReport, arguments: &StatusArguments) -> io::Result<()> {
-    let (now, screen, summary) = (WallTime::now(), Screen::of_stdout(), report.summary());
+    let (now, screen, summary) = (WallTime::now(), Screen::from_stdout(), report.summary());
     if arguments.format == Format::Table {
         sort_by_attention(&mut report.tickets, now);
     }
@@ -73,7 +73,7 @@ fn print(report: &mut StatusReport, arguments: &StatusArguments) -> io::Result<(
     status_output::print(&mut io::stdout().lock(), arguments.format, &printed)
 }
 
-/// How many tickets to show. Programs lose none by surprise, and neither does who looks at a file later.
+/// How many tickets to show. Programs and files get all.
 fn limit(arguments: &StatusArguments, screen: Screen) -> usize {
     match arguments.limit {
         Some(0) => usize::MAX,

@@ -22,16 +22,16 @@ impl Screen {
     pub(crate) const NONE: Self = Self { is_terminal: false, width: None, colour: false };
 
     /// What standard output is.
-    pub(crate) fn of_stdout() -> Self {
-        Self::of(io::stdout())
+    pub(crate) fn from_stdout() -> Self {
+        Self::new(io::stdout())
     }
 
     /// What standard error is.
-    pub(crate) fn of_stderr() -> Self {
-        Self::of(io::stderr())
+    pub(crate) fn from_stderr() -> Self {
+        Self::new(io::stderr())
     }
 
-    fn of(stream: impl IsTerminal + AsFd) -> Self {
+    fn new(stream: impl IsTerminal + AsFd) -> Self {
         if !stream.is_terminal() {
             return Self::NONE;
         }

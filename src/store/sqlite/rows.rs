@@ -357,7 +357,7 @@ mod tests {
         });
         let kinds = ErrorKind::all().map(|kind| {
             let mut ticket = testing::fresh(&format!("error {kind}"));
-            ticket.error = Some(Box::new(Failure::of(kind)));
+            ticket.error = Some(Box::new(Failure::new(kind)));
             ticket
         });
         let mut tickets: Vec<_> = states.chain(kinds).collect();

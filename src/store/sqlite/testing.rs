@@ -77,7 +77,7 @@ pub(super) fn full(ticket: &str) -> TicketRecord {
 pub(super) fn failed(ticket: &str) -> TicketRecord {
     TicketRecord {
         state: TicketState::Failed,
-        error: Some(Box::new(Failure::of(ErrorKind::DocumentTooLarge))),
+        error: Some(Box::new(Failure::new(ErrorKind::DocumentTooLarge))),
         ..fresh(ticket)
     }
 }

@@ -67,7 +67,7 @@ fn json(entries: &[Entry]) -> io::Result<String> {
 
 /// Columns of a line. What goes to a program is not wrapped: it looks for words that stand in one line.
 fn width() -> usize {
-    match Screen::of_stdout() {
+    match Screen::from_stdout() {
         Screen { is_terminal: true, width, .. } => width.unwrap_or(WIDTH_MAX).clamp(WIDTH_MIN, WIDTH_MAX),
         _ => usize::MAX,
     }

@@ -15,7 +15,7 @@ fn rank(ticket: &TicketRecord, now: WallTime) -> (u8, Reverse<Option<WallTime>>,
     match ticket.state {
         TicketState::Failed => (0, latest, None),
         TicketState::TimedOut => (1, latest, None),
-        TicketState::Completed => match Availability::of(ticket, now) {
+        TicketState::Completed => match Availability::new(ticket, now) {
             Availability::Sure(until) => (2, Reverse(None), Some(until)),
             Availability::Passed(_) | Availability::Unknown => (2, Reverse(None), None),
             Availability::Over(_) => (4, latest, None),

@@ -89,7 +89,7 @@ impl Report<'_> {
     }
 
     fn download(&self, ticket: &TicketRecord) -> String {
-        match Availability::of(ticket, self.now) {
+        match Availability::new(ticket, self.now) {
             Availability::Sure(until) => format!("download within {}", span(until.since(self.now))),
             Availability::Unknown => "download at once".to_owned(),
             Availability::Passed(_) => "may be gone, try at once".to_owned(),
@@ -125,7 +125,7 @@ mod tests {
         TicketRecord { next_poll_at: next.map(after), ..pending("default", "1", "doxcn") }
     }
 
-    /// Promise: a moment that passed, or that will not come, is not said to come.
+    /// Promise: a moment that passed, or that will not come, is not announced.
     #[test]
     fn next_polls_are_true() {
         let mut apps = fixtures::app_reports();
@@ -147,7 +147,7 @@ mod tests {
         ] {
             assert_eq!(when(&pending_until(next), &apps, true), words, "paused for 38 s");
         }
-        // The moment at which the pause is tried to end passed, and nobody has heard of its end yet.
+        // The moment at which the pause is tried to end passed, and its end is not in the state file yet.
         apps[0].trouble.as_mut().unwrap().next = Some(after(-5.0));
         assert_eq!(when(&pending_until(Some(-1.0)), &apps, true), "waits for its app");
         let lark = TicketRecord { key: pending("lark", "1", "d").key, ..pending_until(Some(-1.0)) };
@@ -168,7 +168,7 @@ mod tests {
             assert_eq!(when(&ticket, &apps, true), "waits for its app");
             let report = Report { apps: &apps, ..fixtures::report(&[]) };
             assert_eq!(report.result(&ticket), "network");
-            let own = TicketRecord { error: Some(Box::new(Failure::of(ErrorKind::Throttled))), ..ticket };
+            let own = TicketRecord { error: Some(Box::new(Failure::new(ErrorKind::Throttled))), ..ticket };
             assert_eq!(report.result(&own), "throttled");
         }
     }

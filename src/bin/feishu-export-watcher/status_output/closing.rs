@@ -39,7 +39,7 @@ pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>) -> io::Resul
 pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     let mut advice: Vec<(&str, &str)> = Vec::new();
     for ticket in report.tickets {
-        let may_be_gone = || matches!(Availability::of(ticket, report.now), Availability::Passed(_));
+        let may_be_gone = || matches!(Availability::new(ticket, report.now), Availability::Passed(_));
         let found = match (ticket.state, ticket.error.as_deref()) {
             (TicketState::Failed, Some(error)) => (error.kind.as_str(), error.kind.hint()),
             (TicketState::TimedOut, _) => TIMED_OUT,
@@ -134,7 +134,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// Promise: of every app it is said how many tickets it has, why it is paused, for how long, and what to do.
+    /// Promise: every app shows how many tickets it has, why it is paused, for how long, and what to do.
     #[test]
     fn pauses_are_in_words() {
         let [mut default, mut lark] = app_reports();

@@ -67,7 +67,7 @@ pub(crate) fn tickets() -> [TicketRecord; 4] {
     retried.polls = 7;
     retried.last_polled_at = Some(after(-20.0));
     retried.next_poll_at = Some(after(12.0));
-    retried.error = Some(Box::new(Failure::of(ErrorKind::Network)));
+    retried.error = Some(Box::new(Failure::new(ErrorKind::Network)));
 
     let unpolled = pending("default", "7000000000000000003", "doxcnCCCC");
     [completed, failed, retried, unpolled]

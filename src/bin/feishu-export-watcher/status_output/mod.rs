@@ -43,7 +43,7 @@ pub(crate) enum Format {
 
 /// What is to be printed.
 pub(crate) struct Report<'a> {
-    /// The tickets to show, filtered and in order.
+    /// The tickets to show, filtered and sorted.
     pub(crate) tickets: &'a [TicketRecord],
     /// How many more were asked for.
     pub(crate) omitted: usize,
@@ -51,7 +51,7 @@ pub(crate) struct Report<'a> {
     pub(crate) summary: Counts,
     /// The apps that were asked for, by name.
     pub(crate) apps: &'a [AppReport],
-    /// Whether a watcher runs, so that what is said of times to come will happen.
+    /// Whether a watcher runs, so that times to come hold.
     pub(crate) is_watched: bool,
     /// The present moment.
     pub(crate) now: WallTime,

@@ -11,7 +11,7 @@ pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 
 /// The style of a state's name.
-pub(crate) const fn of_state(state: TicketState) -> Style {
+pub(crate) const fn for_state(state: TicketState) -> Style {
     match state {
         TicketState::Pending => PLAIN,
         TicketState::Completed => GOOD,

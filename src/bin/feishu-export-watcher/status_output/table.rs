@@ -57,7 +57,7 @@ fn print_tickets(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     for ticket in report.tickets {
         let mut row = row(ticket, report);
         row[NAME] = cut(std::mem::take(&mut row[NAME]), widths[NAME]);
-        let state = report.style(style::of_state(ticket.state));
+        let state = report.style(style::for_state(ticket.state));
         print_cells(out, &row[..cells], &widths, [state, style::PLAIN])?;
         if cells == FIRST_LINE {
             print_second_line(out, row)?;
@@ -208,7 +208,7 @@ pending    7000000000000000003  default  doxcnCCCC
         assert!(text.ends_with("\n\ndefault  2 pending, 1 completed\n"), "{text}");
     }
 
-    /// Promise: what is not shown is counted, and why it is not shown is said.
+    /// Promise: tickets that are not shown are counted, with the reason.
     #[test]
     fn what_is_left_out_is_counted() {
         let (tickets, apps) = (tickets(), app_reports());
