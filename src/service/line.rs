@@ -1,15 +1,14 @@
-//! The line that `systemctl status` shows: what the engine is doing, and what somebody should look at. A
+//! The line that `systemctl status` shows: what the engine is doing, and what an operator should look at. A
 //! pure function of what the engine showed, and the time.
 
 use std::time::Duration;
 
-use crate::domain::{Counts, TicketState, Trouble, WallTime};
-use crate::engine::{AppView, Now, Snapshot};
-
-use crate::domain::escape;
 use crate::domain::words::{grouped, span};
+use crate::domain::{Counts, TicketState, Trouble, WallTime, escape};
+use crate::engine::{AppView, Now, Snapshot};
+use tokio::time::Instant;
 
-/// So many apps in trouble are named, those first that somebody has to mend; the others are counted.
+/// So many apps in trouble are named, those first that an operator has to fix; the others are counted.
 const APPS: usize = 3;
 
 /// Characters of an app's name at most.
@@ -48,17 +47,14 @@ fn counts(listed: &Counts) -> String {
     )
 }
 
-/// What only a restart can help, by the watchdog's hand or a person's.
+/// What only a restart can help, by the watchdog's hand or a person's. A loop that stands still hears no answers.
 fn stillness(seen: &Snapshot, now: Now) -> Option<String> {
-    let still = |since: Option<tokio::time::Instant>| {
-        since.map(|since| now.at.saturating_duration_since(since)).filter(|age| *age >= STILL)
+    let still = |since: Option<Instant>, words: &str| {
+        let age = now.at.saturating_duration_since(since?);
+        (age >= STILL).then(|| format!("{words} for {}", span(age)))
     };
-    let engine = still(seen.turned_at).map(|age| format!("the engine has stood still for {}", span(age)));
-    // A loop that stands still hears no answers.
-    engine.or_else(|| {
-        still(seen.store_answered_at)
-            .map(|age| format!("the state file's writer has not answered for {}", span(age)))
-    })
+    still(seen.turned_at, "the engine has stood still")
+        .or_else(|| still(seen.store_answered_at, "the state file's writer has not answered"))
 }
 
 fn state_failing(unannounced: usize) -> String {
@@ -74,7 +70,8 @@ fn apps(apps: &[AppView], now: WallTime) -> Vec<String> {
     let mut troubled: Vec<_> = apps.iter().filter_map(|app| Some((app, app.trouble.as_ref()?))).collect();
     troubled.sort_by_key(|(_, trouble)| trouble.urgency());
     let words = |(app, trouble): &(&AppView, &Trouble)| {
-        format!("app {} {}", cut(app.name.as_str()), cut_to(&trouble.summary(now, None), TROUBLE_MAX))
+        let (name, trouble) = (app.name.as_str(), trouble.summary(now, None));
+        format!("app {} {}", cut(name, NAME_MAX), cut(&trouble, TROUBLE_MAX))
     };
     let mut parts: Vec<_> = troubled.iter().take(APPS).map(words).collect();
     match troubled.len().saturating_sub(APPS) {
@@ -85,11 +82,7 @@ fn apps(apps: &[AppView], now: WallTime) -> Vec<String> {
     parts
 }
 
-fn cut(name: &str) -> String {
-    cut_to(name, NAME_MAX)
-}
-
-fn cut_to(text: &str, characters: usize) -> String {
+fn cut(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -99,7 +92,6 @@ fn cut_to(text: &str, characters: usize) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use crate::domain::{AppCondition, AppName, BudgetKey, Endpoint, ErrorKind, PauseReason, RateLimit};
-    use tokio::time::Instant;
 
     use super::*;
 
@@ -172,7 +164,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_must_be_mended_comes_first_and_the_rest_is_counted() {
+    fn what_must_be_fixed_comes_first_and_the_rest_is_counted() {
         let outage =
             Trouble::from_calls(AppCondition::Degraded, Endpoint::Query, ErrorKind::Network, now().wall);
         let failing = AppView { trouble: Some(outage), ..app("b") };

@@ -1,94 +1,85 @@
 //! The service manager's notify socket: where it is, and one datagram to it.
 //!
-//! `sd_notify::notify` is not used for the sending: it can't reach a socket in the abstract namespace
-//! (`@name`), which sd_notify(3) names beside paths.
+//! `sd_notify::notify` is not used for the sending: it waits for a manager that reads nothing, and it can't reach a
+//! socket in the abstract namespace (`@name`), which sd_notify(3) names beside paths.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Once;
 
-/// Names the socket; set by the service manager.
-const VARIABLE: &str = "NOTIFY_SOCKET";
+use tracing::debug;
+
+use crate::domain::event;
 
 /// A socket to send to.
-#[derive(Debug)]
 pub(super) struct NotifySocket {
     from: UnixDatagram,
     to: SocketAddr,
-}
-
-/// What the environment calls the notify socket; none if nobody wants to be notified. An empty variable
-/// counts as none.
-pub(super) fn name() -> Option<OsString> {
-    std::env::var_os(VARIABLE).filter(|name| !name.is_empty())
+    failed: Once,
 }
 
 impl NotifySocket {
-    /// Understands the name. Whether anybody listens is seen when something is sent.
-    ///
-    /// # Errors
-    /// It is neither an absolute path nor an abstract name, or too long.
-    pub(super) fn of(name: &OsStr) -> io::Result<Self> {
-        let to = match name.as_bytes() {
-            [b'/', ..] => SocketAddr::from_pathname(name)?,
-            [b'@', rest @ ..] => abstract_address(rest)?,
-            _ => {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "neither a path nor an abstract name",
-                ));
-            }
-        };
-        Ok(Self { from: UnixDatagram::unbound()?, to })
+    /// The one that `NOTIFY_SOCKET` names. An empty variable counts as none.
+    pub(super) fn from_environment() -> Option<Self> {
+        let name = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty())?;
+        Self::new(&name).inspect_err(report_failure).ok()
     }
 
-    /// Sends one datagram. Blocks while the receiver's queue is full. The receiver is looked for each time:
-    /// one that was restarted listens on another socket of the same name.
-    pub(super) fn send(&self, datagram: &str) -> io::Result<()> {
-        loop {
-            match self.from.send_to_addr(datagram.as_bytes(), &self.to) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                sent => return sent.map(drop),
-            }
+    fn new(name: &OsStr) -> io::Result<Self> {
+        let from = UnixDatagram::unbound()?;
+        from.set_nonblocking(true)?;
+        Ok(Self { from, to: address(name)?, failed: Once::new() })
+    }
+
+    /// Sends one datagram, or drops it where that can't be done at once; the first failure is logged. The receiver is
+    /// looked for each time: one that was restarted listens on another socket of the same name.
+    pub(super) fn send(&self, text: &str) {
+        if let Err(error) = self.from.send_to_addr(format!("{text}\n").as_bytes(), &self.to) {
+            self.failed.call_once(|| report_failure(&error));
         }
     }
 }
 
-#[cfg(target_os = "linux")]
-fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
-    use std::os::linux::net::SocketAddrExt;
-    SocketAddr::from_abstract_name(name)
+fn address(name: &OsStr) -> io::Result<SocketAddr> {
+    #[cfg(target_os = "linux")]
+    if let Some(name) = name.as_bytes().strip_prefix(b"@") {
+        return SocketAddr::from_abstract_name(name);
+    }
+    SocketAddr::from_pathname(name)
 }
 
-#[cfg(not(target_os = "linux"))]
-fn abstract_address(_name: &[u8]) -> io::Result<SocketAddr> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "abstract names are Linux's alone"))
+/// A manager that can't be reached is no trouble of the watcher's.
+fn report_failure(error: &io::Error) {
+    debug!(
+        event = event::NOTIFY_FAILED,
+        error.message = %error,
+        "the service manager can't be notified: {error}"
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Promise: a manager that comes back under the same name is reached again, and one that reads nothing is not
+    /// waited for.
     #[test]
-    fn what_is_no_address_is_refused() {
-        for name in ["run/notify", "vsock:2:1234", "3", &format!("/{}", "x".repeat(200))] {
-            assert!(NotifySocket::of(OsStr::new(name)).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn nobody_listens() {
+    fn no_manager_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
-        let socket = NotifySocket::of(path.as_os_str()).unwrap();
-        assert_eq!(socket.send("READY=1\n").unwrap_err().kind(), io::ErrorKind::NotFound);
+        let socket = NotifySocket::new(path.as_os_str()).unwrap();
+        socket.send("READY=1");
         drop(UnixDatagram::bind(&path).unwrap());
-        assert_eq!(socket.send("READY=1\n").unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-        // Whoever comes back under the same name is reached again.
+        socket.send("READY=1");
         std::fs::remove_file(&path).unwrap();
         let listener = UnixDatagram::bind(&path).unwrap();
-        socket.send("READY=1\n").unwrap();
+        for _ in 0..10_000 {
+            socket.send("READY=1");
+        }
         let mut bytes = [0; 64];
         let length = listener.recv(&mut bytes).unwrap();
         assert_eq!(&bytes[..length], b"READY=1\n");

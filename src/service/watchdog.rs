@@ -1,4 +1,4 @@
-//! When the service manager's watchdog may be told that all is well: only what the engine showed counts.
+//! When `WATCHDOG=1` may be sent: only what the engine showed counts.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use crate::engine::Snapshot;
 use tokio::time::Instant;
 
 /// The engine shows life once a second, and on a busy machine a little later. A watchdog that waits for
-/// less bites a healthy program.
+/// less ends a healthy program.
 const SHORTEST: Duration = Duration::from_millis(2500);
 
-/// Told so many times within the time that the manager grants: one may be late.
+/// Sent so many times within the time that the manager grants: one may be late.
 const TIMES: u32 = 3;
 
 /// What is known of the last `WATCHDOG=1`, to decide on the next.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     every: Duration,
-    last: Option<Told>,
+    last: Option<Sent>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Sent {
     at: Instant,
     turned_at: Instant,
     store_answered_at: Instant,
 }
 
 impl Watchdog {
-    /// For a manager that acts after `limit` without a word.
+    /// For a manager that acts after `limit` without one.
     pub(super) fn new(limit: Duration) -> Self {
         Self { every: limit / TIMES, last: None }
     }
@@ -37,8 +37,8 @@ impl Watchdog {
         limit < SHORTEST
     }
 
-    /// Whether it is time and the engine has earned it: since the last word its loop has taken a turn, and
-    /// the state file's writer has answered. If so, the next word must be earned anew. No clock alone can
+    /// Whether it is time and the engine has earned it: since the last `WATCHDOG=1` its loop has taken a turn, and
+    /// the state file's writer has answered. If so, the next one must be earned anew. No clock alone can
     /// bring this about.
     pub(super) fn is_earned(&mut self, seen: &Snapshot, now: Instant) -> bool {
         let (Some(turned_at), Some(store_answered_at)) = (seen.turned_at, seen.store_answered_at) else {
@@ -49,7 +49,7 @@ impl Watchdog {
             due && turned_at > last.turned_at && store_answered_at > last.store_answered_at
         });
         if earned {
-            self.last = Some(Told { at: now, turned_at, store_answered_at });
+            self.last = Some(Sent { at: now, turned_at, store_answered_at });
         }
         earned
     }
@@ -81,19 +81,19 @@ mod tests {
             assert!(!watchdog.is_earned(&seen(turned_at, answered_at), later));
         }
         assert!(watchdog.is_earned(&seen(later, later), later));
-        assert!(!watchdog.is_earned(&seen(later, later), later + 10 * SECOND), "each word is earned anew");
+        assert!(!watchdog.is_earned(&seen(later, later), later + 10 * SECOND), "each is earned anew");
     }
 
     #[test]
-    fn told_three_times_within_the_limit() {
+    fn sent_three_times_within_the_limit() {
         let start = Instant::now();
         let mut watchdog = Watchdog::new(6 * SECOND);
-        let told: Vec<u32> = (0..=60u32)
+        let sent: Vec<u32> = (0..=60u32)
             .filter(|tenth| {
                 let now = start + *tenth * SECOND / 10;
                 watchdog.is_earned(&seen(now, now), now)
             })
             .collect();
-        assert_eq!(told, [0, 20, 40, 60]);
+        assert_eq!(sent, [0, 20, 40, 60]);
     }
 }

@@ -11,7 +11,7 @@ use feishu_export_watcher::domain::{TicketState, WallTime};
 use feishu_export_watcher::engine::{End, Meters, Outcome, Snapshot};
 use feishu_export_watcher::http::Server;
 use feishu_export_watcher::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
-use feishu_export_watcher::service::Notifier;
+use feishu_export_watcher::service;
 use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
@@ -127,9 +127,8 @@ async fn watch_with(
     let (reload, requests) = mpsc::channel(1);
     let (view, seen) = watch::channel(Snapshot::default());
     let _serving = server.map(|server| server.start(seen.clone(), watcher.reader(), stop.clone()));
-    let notifier = Notifier::of_process();
-    notifier.follow(&seen, &stop);
-    let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone(), notifier.clone()));
+    let (notices, notifying) = service::start(seen.clone(), stop.clone());
+    let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone(), notices));
     let bar = (options.until_done && io::stderr().is_terminal()).then(Progress::new);
     let drawing = bar.map(|bar| {
         if io::stdout().is_terminal() {
@@ -145,7 +144,8 @@ async fn watch_with(
         let _ = drawing.await;
         log.set_suspend(None);
     }
-    notifier.ended(outcome.as_ref().ok().map(|outcome| outcome.listed)).await;
+    // It ends with the engine, after its last message.
+    let _ = notifying.await;
     outcome
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit;
 use feishu_export_watcher::log::LogHandle;
-use feishu_export_watcher::service::Notifier;
+use feishu_export_watcher::service::ReloadNotice;
 
 /// The signals the program listens to, from the moment they are installed.
 pub(crate) struct Signals {
@@ -54,7 +54,7 @@ impl Signals {
         stop: CancellationToken,
         reload: mpsc::Sender<ReloadRequest>,
         log: LogHandle,
-        notifier: Notifier,
+        notices: mpsc::Sender<ReloadNotice>,
     ) {
         loop {
             tokio::select! {
@@ -63,8 +63,8 @@ impl Signals {
                 () = received(&mut self.hangup) => {
                     log.reopen();
                     let (done, answered) = oneshot::channel();
-                    // Before the request, so that its end is not reported before its beginning.
-                    notifier.reload(answered);
+                    // Before it is asked for, so that its beginning is sent before its end.
+                    let _ = notices.try_send(answered);
                     // A reload that is already waiting will see the newest files, too.
                     let _ = reload.try_send(done);
                 }

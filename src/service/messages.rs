@@ -1,0 +1,92 @@
+//! Which messages to the service manager are due, given what the engine shows, the time, and what was sent. Pure.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::time::Instant;
+
+use super::line::line;
+use super::watchdog::Watchdog;
+use crate::domain::{AppCondition, AppName, TroubleCause};
+use crate::engine::{AppView, Now, Snapshot};
+
+/// The line for people is sent anew at most this often: a pause that counts down must not flood the manager.
+pub(super) const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// New trouble waits for this time at most: an app may be paused, and tried again, without end.
+const TROUBLE_EVERY: Duration = Duration::from_secs(1);
+
+/// What an operator should look at.
+#[derive(PartialEq, Eq, Hash)]
+enum Trouble {
+    App(AppName, AppCondition, TroubleCause),
+    State,
+}
+
+/// What was sent.
+pub(super) struct Messages {
+    watchdog: Option<Watchdog>,
+    is_ready: bool,
+    line: Option<SentLine>,
+}
+
+struct SentLine {
+    at: Instant,
+    text: String,
+    troubles: HashSet<Trouble>,
+}
+
+impl Messages {
+    pub(super) const fn new(watchdog: Option<Watchdog>) -> Self {
+        Self { watchdog, is_ready: false, line: None }
+    }
+
+    /// Whether the start is done, which it is with the first turn of the loop.
+    pub(super) const fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// What is to be sent now. The line comes before the message that the start is done, whose reader looks at it next.
+    /// Only what the engine shows anew counts for the watchdog.
+    pub(super) fn due(&mut self, seen: &Snapshot, now: Now, is_new: bool) -> Vec<String> {
+        // Before its first turn the engine has not taken the list.
+        if seen.turned_at.is_none() {
+            return Vec::new();
+        }
+        let status = self.next_line(seen, now).map(|line| NotifyState::Status(&line).to_string());
+        let ready = (!self.is_ready).then(|| NotifyState::Ready.to_string());
+        self.is_ready = true;
+        let is_earned =
+            is_new && self.watchdog.as_mut().is_some_and(|watchdog| watchdog.is_earned(seen, now.at));
+        let progress = is_earned.then(|| NotifyState::Watchdog.to_string());
+        [status, ready, progress].into_iter().flatten().collect()
+    }
+
+    /// The line, if it is another one and it is time for it.
+    fn next_line(&mut self, seen: &Snapshot, now: Now) -> Option<String> {
+        let troubles = troubles(seen);
+        if let Some(last) = &self.line {
+            let is_new_trouble = !troubles.is_subset(&last.troubles);
+            let every = if is_new_trouble { TROUBLE_EVERY } else { LINE_EVERY };
+            if now.at.saturating_duration_since(last.at) < every {
+                return None;
+            }
+        }
+        let text = line(seen, now);
+        if self.line.as_ref().is_some_and(|last| last.text == text) {
+            return None;
+        }
+        self.line = Some(SentLine { at: now.at, text: text.clone(), troubles });
+        Some(text)
+    }
+}
+
+fn troubles(seen: &Snapshot) -> HashSet<Trouble> {
+    let of_app = |app: &AppView| {
+        let trouble = app.trouble.as_ref()?;
+        Some(Trouble::App(app.name.clone(), trouble.condition, trouble.cause))
+    };
+    let state = seen.state_failing.then_some(Trouble::State);
+    seen.apps.iter().filter_map(of_app).chain(state).collect()
+}
