@@ -59,7 +59,7 @@ fn health_needs_the_address_alone() {
         let health = bench.output("health", &[]);
         let (code, said) = code_and_errors(&health);
         assert!(code == Some(0) && stdout(&health).starts_with("the main loop last moved"), "{said}");
-        assert!(said.contains("watcher.toml is not in order, `check` says why"), "{said}");
+        assert!(said.contains("watcher.toml is invalid, `check` says why"), "{said}");
     }
     assert_eq!(bench.output("check", &[]).status.code(), Some(78));
     bench.reconfigure(&address.to_string(), &free_address().to_string());
@@ -76,11 +76,14 @@ fn health_is_never_silent() {
     let (bench, address) = served(Bench::new());
     let server = TcpListener::bind(address).unwrap();
     for (answer, expected) in [
-        ("302 Found\r\nLocation: /\r\nContent-Length: 0", "answered 302 Found for /livez, without a word\n"),
-        ("204 No Content", "answered 204 No Content for /livez, without a word\n"),
+        (
+            "302 Found\r\nLocation: /\r\nContent-Length: 0",
+            "answered 302 Found for /livez, with an empty body\n",
+        ),
+        ("204 No Content", "answered 204 No Content for /livez, with an empty body\n"),
         (
             "503 Service Unavailable\r\nContent-Length: 1",
-            "answered 503 Service Unavailable for /livez, without a word\n",
+            "answered 503 Service Unavailable for /livez, with an empty body\n",
         ),
         ("404 Not Found\r\nContent-Length: 4", "answered 404 Not Found for /livez: what\n"),
     ] {

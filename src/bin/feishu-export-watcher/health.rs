@@ -1,21 +1,19 @@
 //! `health`: asks the watcher that runs by this configuration how it is, for probes that have neither a shell
-//! nor curl. Of `watcher.toml` it needs `[server] listen` alone: whatever else has become wrong with the file is
-//! none of the watcher's that runs.
+//! nor curl. Of `watcher.toml` it needs `[server] listen` alone: a mistake elsewhere in the file says nothing about the
+//! watcher that runs.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use feishu_export_watcher::config::{ConfigError, glance_at_server};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1;
-use hyper::header::{HOST, SERVER};
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use feishu_export_watcher::domain::escape_except;
+use feishu_export_watcher::http::NAME;
+use reqwest::header::SERVER;
+use reqwest::{Client, StatusCode, redirect};
 use thiserror::Error;
-use tokio::net::TcpStream;
 
 use crate::args::HealthArguments;
 use crate::messages::{eprint_escaped, fail};
@@ -24,47 +22,37 @@ use crate::{config_file, exit};
 /// Everything together may take this long.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Bytes of an answer at most; ours are a few lines.
+/// Bytes of an answer at most, give or take what arrives at once; ours are a few lines.
 const ANSWER_MAX: usize = 64 << 10;
 
 /// Nothing was learned about the watcher's health, which a probe has to take for the worst.
 #[derive(Debug, Error)]
 enum HealthError {
-    /// The configuration is not in order, and names no address.
+    /// The configuration is invalid, and names no address.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Nothing listens.
-    #[error("{} has no [server] section, so nobody can be asked; add one with listen = \"127.0.0.1:9464\" and restart", .0.display())]
-    NoServer(PathBuf),
-    /// There is no way to wait.
+    #[error("{} has no [server] section, so there is nothing to ask; add one with listen = \"127.0.0.1:9464\" and restart", .0.display())]
+    NoServer(Arc<Path>),
     #[error("failed to set up a connection")]
     Runtime(#[source] io::Error),
-    /// Nobody is there.
     #[error(
         "failed to reach the watcher at {0}; it is not running, or another [server] listen was in force when it started"
     )]
-    Unreachable(SocketAddr, #[source] io::Error),
-    /// It was silent.
+    Unreachable(SocketAddr, #[source] reqwest::Error),
     #[error(
         "the watcher at {0} gave no answer within {seconds} s; it hangs, or another [server] listen was in force when it started",
         seconds = DEADLINE.as_secs()
     )]
     Silent(SocketAddr),
-    /// It was answered in another tongue.
     #[error("failed to understand the answer from {0}")]
-    Garbled(SocketAddr, #[source] hyper::Error),
-    /// It was answered by somebody else.
+    NotHttp(SocketAddr, #[source] reqwest::Error),
     #[error(
         "what answers at {0} is no watcher; another program has its port, or another [server] listen was in force when the watcher started"
     )]
     Stranger(SocketAddr),
-}
-
-/// What came back.
-struct Answer {
-    from: SocketAddr,
-    status: StatusCode,
-    text: String,
+    /// The watcher's own answer.
+    #[error("{0}")]
+    Unwell(String),
 }
 
 /// Asks; returns the exit code, which is 0 or 1 whatever is wrong: probes know nothing else.
@@ -72,16 +60,12 @@ pub(crate) fn health(arguments: HealthArguments) -> u8 {
     let Some(config) = config_file::find(arguments.config) else { return exit::UNEXPECTED };
     let path = if arguments.ready { "/readyz" } else { "/livez" };
     match ask(&config, path) {
-        Ok(Answer { status: StatusCode::OK, text, .. }) => {
-            // Who does not want to hear it has the exit code.
-            let _ = write!(io::stdout(), "{}", feishu_export_watcher::domain::escape_except(&text, &['\n']));
+        Ok(text) => {
+            // The exit code says it as well.
+            let _ = write!(io::stdout(), "{}", escape_except(&text, &['\n']));
             exit::FINE
         }
-        Ok(answer) => {
-            eprint_escaped(&reason(&answer, path));
-            exit::UNEXPECTED
-        }
-        Err(HealthError::Config(error)) => {
+        Err(error @ (HealthError::Config(_) | HealthError::Unwell(_))) => {
             eprint_escaped(&error.to_string());
             exit::UNEXPECTED
         }
@@ -89,26 +73,13 @@ pub(crate) fn health(arguments: HealthArguments) -> u8 {
     }
 }
 
-/// Why the watcher is not well, in its own words; if it has none, what it said instead.
-fn reason(answer: &Answer, path: &str) -> String {
-    let Answer { from, status, text } = answer;
-    match (*status, text.trim_end()) {
-        (StatusCode::SERVICE_UNAVAILABLE, text) if !text.is_empty() => text.to_owned(),
-        (_, "") => format!("the watcher at {from} answered {status} for {path}, without a word"),
-        (_, text) => format!("the watcher at {from} answered {status} for {path}: {text}"),
-    }
-}
-
-fn ask(config: &Path, path: &'static str) -> Result<Answer, HealthError> {
+fn ask(config: &Path, path: &str) -> Result<String, HealthError> {
     let glance = glance_at_server(config)?;
-    let path_of_config = glance.path.display();
     if !glance.problems.is_empty() {
-        eprint_escaped(&format!(
-            "{path_of_config} is not in order, `check` says why; asked is the [server] listen that it names"
-        ));
+        let file = glance.path.display();
+        eprint_escaped(&format!("{file} is invalid, `check` says why; asked is the [server] listen that it names"));
     }
-    let listen = glance.listen.ok_or_else(|| HealthError::NoServer(glance.path.to_path_buf()))?;
-    let address = reachable(listen);
+    let address = reachable(glance.listen.ok_or(HealthError::NoServer(glance.path))?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(HealthError::Runtime)?.block_on(async {
         let exchange = tokio::time::timeout(DEADLINE, exchange(address, path));
@@ -126,34 +97,34 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// One request over a connection of its own.
-async fn exchange(address: SocketAddr, path: &'static str) -> Result<Answer, HealthError> {
-    let garbled = |error| HealthError::Garbled(address, error);
-    let socket =
-        TcpStream::connect(address).await.map_err(|error| HealthError::Unreachable(address, error))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(garbled)?;
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = hyper::Uri::from_static(path);
-    if let Ok(host) = address.to_string().parse() {
-        request.headers_mut().insert(HOST, host);
+/// One request, directly. Without TLS there is no need for the system's authorities, which a bare container lacks.
+async fn exchange(address: SocketAddr, path: &str) -> Result<String, HealthError> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let failed = |error: reqwest::Error| match error.is_connect() {
+        true => HealthError::Unreachable(address, error.without_url()),
+        false => HealthError::NotHttp(address, error.without_url()),
+    };
+    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).tls_certs_only([]);
+    let request = client.build().map_err(failed)?.get(format!("http://{address}{path}"));
+    let mut response = request.send().await.map_err(failed)?;
+    if response.headers().get(SERVER).is_none_or(|name| name != NAME) {
+        return Err(HealthError::Stranger(address));
     }
-    // What goes wrong with the connection the request is told as well.
-    let driving = tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(garbled)?;
-    let answer = read(address, response).await;
-    driving.abort();
-    answer
-}
-
-async fn read(from: SocketAddr, response: Response<Incoming>) -> Result<Answer, HealthError> {
-    let status = response.status();
-    if response.headers().get(SERVER).is_none_or(|name| name != feishu_export_watcher::http::NAME) {
-        return Err(HealthError::Stranger(from));
-    }
+    let mut text = Vec::new();
     // The status says it all, even if the text is too long or breaks off.
-    let text = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
-    let text = text.map(|text| String::from_utf8_lossy(&text.to_bytes()).into_owned());
-    Ok(Answer { from, status, text: text.unwrap_or_default() })
+    while text.len() < ANSWER_MAX
+        && let Ok(Some(piece)) = response.chunk().await
+    {
+        text.extend_from_slice(&piece);
+    }
+    let text = String::from_utf8_lossy(&text);
+    let answered = format!("the watcher at {address} answered {} for {path}", response.status());
+    Err(HealthError::Unwell(match (response.status(), text.trim_end()) {
+        (StatusCode::OK, _) => return Ok(text.into_owned()),
+        (_, "") => format!("{answered}, with an empty body"),
+        (StatusCode::SERVICE_UNAVAILABLE, text) => text.to_owned(),
+        (_, text) => format!("{answered}: {text}"),
+    }))
 }
 
 #[cfg(test)]
