@@ -66,16 +66,13 @@ impl Messages {
     /// The line, if it is another one and it is time for it.
     fn next_line(&mut self, seen: &Snapshot, now: Now) -> Option<String> {
         let troubles = troubles(seen);
+        let text = line(seen, now);
         if let Some(last) = &self.line {
-            let is_new_trouble = !troubles.is_subset(&last.troubles);
-            let every = if is_new_trouble { TROUBLE_EVERY } else { LINE_EVERY };
-            if now.at.saturating_duration_since(last.at) < every {
+            let is_known = troubles.is_subset(&last.troubles);
+            let every = if is_known { LINE_EVERY } else { TROUBLE_EVERY };
+            if now.at - last.at < every || text == last.text {
                 return None;
             }
-        }
-        let text = line(seen, now);
-        if self.line.as_ref().is_some_and(|last| last.text == text) {
-            return None;
         }
         self.line = Some(SentLine { at: now.at, text: text.clone(), troubles });
         Some(text)

@@ -13,17 +13,10 @@ const SHORTEST: Duration = Duration::from_millis(2500);
 const TIMES: u32 = 3;
 
 /// What is known of the last `WATCHDOG=1`, to decide on the next.
-#[derive(Debug)]
 pub(super) struct Watchdog {
     every: Duration,
-    last: Option<Sent>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Sent {
-    at: Instant,
-    turned_at: Instant,
-    store_answered_at: Instant,
+    /// When it was sent, and what the engine showed by then of loop and writer.
+    last: Option<[Instant; 3]>,
 }
 
 impl Watchdog {
@@ -41,15 +34,14 @@ impl Watchdog {
     /// the state file's writer has answered. If so, the next one must be earned anew. No clock alone can
     /// bring this about.
     pub(super) fn is_earned(&mut self, seen: &Snapshot, now: Instant) -> bool {
-        let (Some(turned_at), Some(store_answered_at)) = (seen.turned_at, seen.store_answered_at) else {
+        let (Some(turned_at), Some(answered_at)) = (seen.turned_at, seen.store_answered_at) else {
             return false;
         };
-        let earned = self.last.is_none_or(|last| {
-            let due = now.saturating_duration_since(last.at) >= self.every;
-            due && turned_at > last.turned_at && store_answered_at > last.store_answered_at
+        let earned = self.last.is_none_or(|[at, turned_before, answered_before]| {
+            now - at >= self.every && turned_at > turned_before && answered_at > answered_before
         });
         if earned {
-            self.last = Some(Sent { at: now, turned_at, store_answered_at });
+            self.last = Some([now, turned_at, answered_at]);
         }
         earned
     }
