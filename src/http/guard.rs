@@ -1,41 +1,34 @@
-//! Who may ask. A page in a browser on this machine can send requests to loopback, and by a host name of
+//! Which requests are answered. A page in a browser on this machine can send requests to loopback, and by a host name of
 //! its own that it points there (DNS rebinding) read the answers, too. Such a request carries that name, so
 //! a server that listens on loopback answers only those that address it by a name of loopback.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::header::HOST;
-use axum::http::uri::Authority;
-use axum::http::{HeaderValue, Request, Version};
+use axum::http::{Request, Version};
 
 /// Whether the server at `listen` answers this request.
 pub(super) fn may_ask<B>(request: &Request<B>, listen: SocketAddr) -> bool {
     if !is_loopback(listen.ip()) {
-        // Whoever made it reachable knows by which names; there may be many.
+        // By which names it can be reached is the operator's affair; there may be many.
         return true;
     }
     let mut hosts = request.headers().get_all(HOST).iter();
     let by_header = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => is_loopback_name(host),
+        (Some(host), None) => host.to_str().is_ok_and(names_loopback),
         // HTTP/1.0 knows no such header, and browsers do not speak it.
         (None, None) => request.version() <= Version::HTTP_10,
         _ => false,
     };
-    by_header && request.uri().authority().is_none_or(names_loopback)
+    by_header && request.uri().authority().is_none_or(|authority| names_loopback(authority.as_str()))
 }
 
-fn is_loopback_name(host: &HeaderValue) -> bool {
-    let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-    authority.is_some_and(|authority| names_loopback(&authority))
-}
-
-fn names_loopback(authority: &Authority) -> bool {
-    let host = authority.host();
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    // Nothing but a port may follow: what comes before an `@`, or after a `]`, belongs to no host.
-    let rest = authority.as_str().strip_prefix(host);
-    let is_plain = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':') && !rest.contains('@'));
-    is_plain && (host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback))
+/// With or without a port, and with nothing else around it.
+fn names_loopback(host: &str) -> bool {
+    let is_address = |text: &str| text.parse().is_ok_and(|address: SocketAddr| is_loopback(address.ip()));
+    let (name, port) = host.split_once(':').unwrap_or((host, "0"));
+    let is_localhost = name.eq_ignore_ascii_case("localhost") && port.parse::<u16>().is_ok();
+    is_localhost || is_address(host) || is_address(&format!("{host}:0"))
 }
 
 fn is_loopback(address: IpAddr) -> bool {
