@@ -3,102 +3,105 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::engine::Snapshot;
-use crate::store::StoreReader;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, SERVER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SERVER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::{self, Metrics};
-use super::vitals::{self, Times};
-use super::{NAME, guard, status};
+use super::{guard, status, vitals};
+use crate::domain::with_causes;
+use crate::engine::Snapshot;
+use crate::store::StoreReader;
+
+/// What the server calls itself in every answer, by which `health` tells it from another program on its port.
+pub const NAME: &str = "feishu-export-watcher";
 
 /// What every answer is made of.
+#[derive(Clone)]
 pub(super) struct Shared {
-    address: SocketAddr,
-    began: Instant,
+    pub(super) address: SocketAddr,
+    pub(super) began: Instant,
     pub(super) view: watch::Receiver<Snapshot>,
     pub(super) state: Arc<dyn StoreReader>,
-    stop: CancellationToken,
-    /// Each reading of the state file costs a thread: one at a time.
+    pub(super) stop: CancellationToken,
+    /// Held while a status is read and sent: one at a time.
     pub(super) turnstile: Arc<Semaphore>,
-    pub(super) metrics: Metrics,
     /// One scrape is made at a time.
-    pub(super) scraping: Arc<Semaphore>,
-}
-
-impl Shared {
-    pub(super) fn new(
-        address: SocketAddr,
-        view: watch::Receiver<Snapshot>,
-        state: Arc<dyn StoreReader>,
-        stop: CancellationToken,
-        metrics: Metrics,
-    ) -> Self {
-        let one = || Arc::new(Semaphore::new(1));
-        let (turnstile, scraping) = (one(), one());
-        Self { address, began: Instant::now(), view, state, stop, turnstile, metrics, scraping }
-    }
-
-    fn times(&self) -> Times {
-        Times { now: Instant::now(), began: self.began }
-    }
+    pub(super) metrics: Arc<Mutex<Metrics>>,
 }
 
 /// Everything that is answered.
-pub(super) fn router(shared: Arc<Shared>) -> Router {
+pub(super) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .route("/status", get(status::status))
-        .route("/metrics", get(metrics::metrics))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), answer))
+        .layer(middleware::from_fn_with_state(shared.address, answer))
         .with_state(shared)
 }
 
 /// Lets through what may ask and only reads, and marks every answer.
-async fn answer(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+async fn answer(State(address): State<SocketAddr>, request: Request, next: Next) -> Response {
     let only_reads = [Method::GET, Method::HEAD].contains(request.method());
-    let mut response = if only_reads && guard::may_ask(&request, shared.address) {
+    let mut response = if only_reads && guard::may_ask(&request, address) {
         next.run(request).await
     } else {
-        not_found().await
+        not_found().await.into_response()
     };
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(SERVER, HeaderValue::from_static(NAME));
+    let marks = [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (SERVER, NAME)];
+    response.headers_mut().extend(marks.map(|(name, value)| (name, HeaderValue::from_static(value))));
     response
 }
 
-async fn livez(State(shared): State<Arc<Shared>>) -> Response {
-    match vitals::live(&shared.view.borrow(), shared.times()) {
-        Ok(line) => text(StatusCode::OK, &[line]),
-        Err(line) => text(StatusCode::SERVICE_UNAVAILABLE, &[line]),
+async fn not_found() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, "not found\n")
+}
+
+async fn livez(State(shared): State<Shared>) -> Response {
+    health(vitals::live(&shared.view.borrow(), shared.began, Instant::now()))
+}
+
+async fn readyz(State(shared): State<Shared>) -> Response {
+    let is_stopping = shared.stop.is_cancelled();
+    health(vitals::ready(&shared.view.borrow(), is_stopping, shared.began, Instant::now()))
+}
+
+fn health(verdict: Result<String, String>) -> Response {
+    verdict.map(|line| line + "\n").map_err(|lines| unavailable(&lines)).into_response()
+}
+
+fn unavailable(lines: &str) -> (StatusCode, String) {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{lines}\n"))
+}
+
+async fn status(State(shared): State<Shared>) -> Response {
+    let again = |line: &str| ([(RETRY_AFTER, "1")], unavailable(line)).into_response();
+    let Ok(turn) = shared.turnstile.try_acquire_owned() else {
+        return again("another status is being read; try again in a second");
+    };
+    let apps = shared.view.borrow().apps.clone();
+    match status::body(shared.state, apps, turn).await {
+        Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => again(&with_causes(&*error)),
     }
 }
 
-async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    match vitals::ready(&shared.view.borrow(), shared.stop.is_cancelled(), shared.times()) {
-        Ok(line) => text(StatusCode::OK, &[line]),
-        Err(lines) => text(StatusCode::SERVICE_UNAVAILABLE, &lines),
+async fn metrics(State(shared): State<Shared>) -> Response {
+    let view = shared.view.borrow().clone();
+    match metrics::text(shared.metrics.lock_owned().await, view).await {
+        Ok(text) => ([(CONTENT_TYPE, metrics::TEXT)], text).into_response(),
+        Err(error) => {
+            let line = format!("the metrics could not be put together: {error}; please report this defect\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, line).into_response()
+        }
     }
-}
-
-async fn not_found() -> Response {
-    text(StatusCode::NOT_FOUND, &["not found".to_owned()])
-}
-
-/// An answer of plain lines.
-pub(super) fn text(status: StatusCode, lines: &[String]) -> Response {
-    let body: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }

@@ -9,20 +9,6 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::*;
-use crate::log::{self, Format, LogSetup};
-
-/// A log that nobody reads.
-fn log() -> LogHandle {
-    let setup = LogSetup {
-        format: Format::Json,
-        directives: "info".to_owned(),
-        file: None,
-        stdout: Box::new(io::sink()),
-        stderr: Box::new(io::sink()),
-        zone: jiff::tz::TimeZone::UTC,
-    };
-    log::build(setup).unwrap().1
-}
 
 struct Bench {
     address: SocketAddr,
@@ -41,9 +27,9 @@ impl Bench {
         let (view, seen) = watch::channel(Snapshot::default());
         let stop = CancellationToken::new();
         let meters = Meters::new().unwrap();
-        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), &meters, log()).await.unwrap();
+        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = server.listener.local_addr().unwrap();
-        let serving = server.start(seen, store.reader(), stop.clone());
+        let serving = server.start(seen, store.reader(), stop.clone(), meters, Vec::new);
         Self { address, view, stop, store, _serving: serving, _folder: folder }
     }
 

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::domain::Trouble;
-use crate::engine::{AppView, Snapshot};
 use tokio::time::Instant;
+
+use crate::engine::{AppView, Snapshot};
 
 /// The loop takes a turn every second, and at a stop waits at most 8 s for polls in flight.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
@@ -17,55 +17,44 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// whatever takes this long hangs.
 const LOAD_WITHIN: Duration = Duration::from_secs(60);
 
-/// Where the clock stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    /// Now.
-    pub(super) now: Instant,
-    /// When the run began.
-    pub(super) began: Instant,
-}
-
-impl Times {
-    fn since(self, moment: Instant) -> Duration {
-        self.now.saturating_duration_since(moment)
-    }
-}
-
 /// Whether the main loop moves; in either case a line that says so. Nothing that Feishu or the disk does is
 /// held against it.
-pub(super) fn live(view: &Snapshot, times: Times) -> Result<String, String> {
-    match view.turned_at.map(|turned| times.since(turned)) {
-        Some(age) if age <= TURN_WITHIN => Ok(moved(age)),
-        Some(age) => Err(moved(age)),
-        None if times.since(times.began) <= LOAD_WITHIN => Ok(loading(times)),
-        None => Err(loading(times)),
-    }
+pub(super) fn live(view: &Snapshot, began: Instant, now: Instant) -> Result<String, String> {
+    let (line, is_live) = match view.turned_at {
+        Some(at) => {
+            (format!("the main loop last moved {} s ago", (now - at).as_secs()), now - at <= TURN_WITHIN)
+        }
+        None => (loading(now - began), now - began <= LOAD_WITHIN),
+    };
+    if is_live { Ok(line) } else { Err(line) }
 }
 
 /// Whether the watcher can do its work; if not, a reason a line.
-pub(super) fn ready(view: &Snapshot, stopping: bool, times: Times) -> Result<String, Vec<String>> {
-    if stopping {
-        return Err(vec!["the watcher is stopping".to_owned()]);
+pub(super) fn ready(
+    view: &Snapshot,
+    is_stopping: bool,
+    began: Instant,
+    now: Instant,
+) -> Result<String, String> {
+    if is_stopping {
+        return Err("the watcher is stopping".to_owned());
     }
     // What a loop that stands still showed last may no longer be true.
-    live(view, times).map_err(|reason| vec![reason])?;
+    live(view, began, now)?;
     if view.turned_at.is_none() {
-        return Err(vec![loading(times)]);
+        return Err(loading(now - began));
     }
-    let mut reasons = Vec::new();
-    reasons.extend(trouble_with_state(view, times));
-    reasons.extend(unanswered(&view.apps));
-    if reasons.is_empty() { Ok("ready".to_owned()) } else { Err(reasons) }
+    let reasons: Vec<_> = trouble_with_state(view, now).into_iter().chain(unanswered(&view.apps)).collect();
+    if reasons.is_empty() { Ok("ready".to_owned()) } else { Err(reasons.join("\n")) }
 }
 
-fn trouble_with_state(view: &Snapshot, times: Times) -> Option<String> {
+fn trouble_with_state(view: &Snapshot, now: Instant) -> Option<String> {
     if view.state_failing {
         return Some("the state file can't be written; the log says why (state.failed)".to_owned());
     }
-    match view.store_answered_at.map(|answered| times.since(answered)) {
-        Some(age) if age <= ANSWER_WITHIN => None,
-        Some(age) => Some(format!("the state file's writer last answered {} s ago", age.as_secs())),
+    match view.store_answered_at {
+        Some(at) if now - at <= ANSWER_WITHIN => None,
+        Some(at) => Some(format!("the state file's writer last answered {} s ago", (now - at).as_secs())),
         None => Some("the state file's writer has not answered yet".to_owned()),
     }
 }
@@ -73,30 +62,25 @@ fn trouble_with_state(view: &Snapshot, times: Times) -> Option<String> {
 /// What is wrong with every app that has open tickets, if none of them gets proper answers.
 fn unanswered(apps: &[AppView]) -> Vec<String> {
     let open = || apps.iter().filter(|app| app.pending > 0);
-    let stopped = |app: &AppView| app.trouble.as_ref().is_some_and(Trouble::stops_answers);
-    if !open().all(stopped) {
+    let stops =
+        || open().filter_map(|app| Some((app, app.trouble.as_ref().filter(|it| it.stops_answers())?)));
+    if stops().count() < open().count() {
         return Vec::new();
     }
-    let reason =
-        |app: &AppView| Some(format!("app {} {}", app.name, app.trouble.as_ref()?.summary_and_hint()));
-    open().filter_map(reason).collect()
+    stops().map(|(app, trouble)| format!("app {} {}", app.name, trouble.summary_and_hint())).collect()
 }
 
-fn moved(age: Duration) -> String {
-    format!("the main loop last moved {} s ago", age.as_secs())
-}
-
-fn loading(times: Times) -> String {
-    format!("the state file has been loading for {} s", times.since(times.began).as_secs())
+fn loading(age: Duration) -> String {
+    format!("the state file has been loading for {} s", age.as_secs())
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
-    use crate::domain::Counts;
     use crate::domain::{
-        AppCondition, AppName, BudgetKey, Endpoint, ErrorKind, PauseReason, RateLimit, WallTime,
+        AppCondition, AppName, BudgetKey, Counts, Endpoint, ErrorKind, PauseReason, RateLimit, Trouble,
+        WallTime,
     };
 
     use super::*;
@@ -120,7 +104,7 @@ mod tests {
     }
 
     /// An engine that turned, and a writer that answered, so many seconds before now.
-    fn engine(turned: u32, answered: u32) -> (Snapshot, Times) {
+    fn engine(turned: u32, answered: u32) -> (Snapshot, Instant) {
         let now = Instant::now() + 1000 * SECOND;
         let view = Snapshot {
             turned_at: Some(now - turned * SECOND),
@@ -128,79 +112,85 @@ mod tests {
             apps: vec![app("a", None), app("b", None)],
             ..Snapshot::default()
         };
-        (view, Times { now, began: now - 900 * SECOND })
+        (view, now)
+    }
+
+    fn lives(view: &Snapshot, now: Instant) -> Result<String, String> {
+        live(view, now - 900 * SECOND, now)
+    }
+
+    fn reasons(view: &Snapshot, is_stopping: bool, now: Instant) -> Result<String, Vec<String>> {
+        let verdict = ready(view, is_stopping, now - 900 * SECOND, now);
+        verdict.map_err(|reasons| reasons.lines().map(str::to_owned).collect())
     }
 
     /// Promise 8: a loop that stands still is seen; nothing else is held against it.
     #[test]
     fn live_is_a_loop_that_moves() {
-        let (mut view, times) = engine(10, 500);
+        let (mut view, now) = engine(10, 500);
         view.state_failing = true;
         view.apps = vec![app("a", Some(PauseReason::CredentialsRejected))];
-        assert_eq!(live(&view, times).unwrap(), "the main loop last moved 10 s ago");
-        let (view, times) = engine(14, 0);
-        assert_eq!(live(&view, times).unwrap_err(), "the main loop last moved 14 s ago");
-        assert_eq!(ready(&view, false, times).unwrap_err(), ["the main loop last moved 14 s ago"]);
+        assert_eq!(lives(&view, now).unwrap(), "the main loop last moved 10 s ago");
+        let (view, now) = engine(14, 0);
+        assert_eq!(lives(&view, now).unwrap_err(), "the main loop last moved 14 s ago");
+        assert_eq!(reasons(&view, false, now).unwrap_err(), ["the main loop last moved 14 s ago"]);
     }
 
     /// Promise 8: a state file that takes long to read is no reason for a restart, one that hangs is.
     #[test]
     fn loading_has_its_time() {
         let began = Instant::now();
-        let at = |seconds| Times { now: began + seconds * SECOND, began };
+        let at = |seconds| began + seconds * SECOND;
         let view = Snapshot::default();
-        assert_eq!(live(&view, at(60)).unwrap(), "the state file has been loading for 60 s");
-        assert_eq!(live(&view, at(61)).unwrap_err(), "the state file has been loading for 61 s");
+        assert_eq!(live(&view, began, at(60)).unwrap(), "the state file has been loading for 60 s");
+        assert_eq!(live(&view, began, at(61)).unwrap_err(), "the state file has been loading for 61 s");
         assert_eq!(
-            ready(&view, false, at(3)).unwrap_err(),
-            ["the state file has been loading for 3 s"],
+            ready(&view, false, began, at(3)).unwrap_err(),
+            "the state file has been loading for 3 s",
             "no list is taken yet"
         );
     }
 
-    /// Promise 8: ready is who can write, and poll for one app at least; else every reason is named.
+    /// Promise 8: a watcher is ready that can write, and poll for one app at least; else every reason is named.
     #[test]
     fn ready_says_what_is_missing() {
-        let (view, times) = engine(1, 10);
-        assert_eq!(ready(&view, false, times).unwrap(), "ready");
-        assert_eq!(ready(&view, true, times).unwrap_err(), ["the watcher is stopping"]);
+        let (view, now) = engine(1, 10);
+        assert_eq!(reasons(&view, false, now).unwrap(), "ready");
+        assert_eq!(reasons(&view, true, now).unwrap_err(), ["the watcher is stopping"]);
 
         let mut view = view;
         view.apps = vec![app("a", Some(PauseReason::RateLimited)), app("b", None)];
-        assert!(ready(&view, false, times).is_ok(), "one app of two goes on");
+        assert!(reasons(&view, false, now).is_ok(), "one app of two goes on");
         view.apps[1] = app("b", Some(PauseReason::CredentialsRejected));
         view.state_failing = true;
-        let reasons = ready(&view, false, times).unwrap_err();
-        assert!(reasons[0].starts_with("the state file can't be written"), "{reasons:?}");
-        assert!(reasons[1].starts_with("app a is paused: rate limit; "), "{reasons:?}");
+        let found = reasons(&view, false, now).unwrap_err();
+        assert!(found[0].starts_with("the state file can't be written"), "{found:?}");
+        assert!(found[1].starts_with("app a is paused: rate limit; "), "{found:?}");
         assert!(
-            reasons[2].starts_with("app b is paused: app id, secret or token is wrong; put the right"),
-            "{reasons:?}"
+            found[2].starts_with("app b is paused: app id, secret or token is wrong; put the right"),
+            "{found:?}"
         );
 
-        let (mut view, times) = engine(1, 1);
+        let (mut view, now) = engine(1, 1);
         let calls = |condition| {
             let since = WallTime::from_millis(1_795_341_600_000);
             Some(Trouble::from_calls(condition, Endpoint::Token, ErrorKind::Network, since))
         };
         view.apps[0].trouble = calls(AppCondition::Degraded);
         view.apps[1].pending = 0;
-        let reasons = ready(&view, false, times).unwrap_err();
-        assert!(
-            reasons[0].starts_with("app a is degraded: server not reached; polling goes on"),
-            "{reasons:?}"
-        );
+        let found = reasons(&view, false, now).unwrap_err();
+        assert!(found[0].starts_with("app a is degraded: server not reached; polling goes on"), "{found:?}");
         view.apps[0].trouble = calls(AppCondition::Active);
-        assert!(ready(&view, false, times).is_ok(), "two calls that failed are no outage");
+        assert!(reasons(&view, false, now).is_ok(), "two calls that failed are no outage");
         view.apps[0] = app("a", Some(PauseReason::CredentialsRejected));
         view.apps[0].pending = 0;
-        assert!(ready(&view, false, times).is_ok(), "nothing waits for an answer");
+        assert!(reasons(&view, false, now).is_ok(), "nothing waits for an answer");
 
-        let (mut view, times) = engine(1, 11);
-        let hangs = ready(&view, false, times).unwrap_err();
+        let (mut view, now) = engine(1, 11);
+        let hangs = reasons(&view, false, now).unwrap_err();
         assert_eq!(hangs, ["the state file's writer last answered 11 s ago"]);
         view.store_answered_at = None;
-        let silent = ready(&view, false, times).unwrap_err();
+        let silent = reasons(&view, false, now).unwrap_err();
         assert_eq!(silent, ["the state file's writer has not answered yet"]);
     }
 }

@@ -77,7 +77,9 @@ fn ask(config: &Path, path: &str) -> Result<String, HealthError> {
     let glance = glance_at_server(config)?;
     if !glance.problems.is_empty() {
         let file = glance.path.display();
-        eprint_escaped(&format!("{file} is invalid, `check` says why; asked is the [server] listen that it names"));
+        eprint_escaped(&format!(
+            "{file} is invalid, `check` says why; asked is the [server] listen that it names"
+        ));
     }
     let address = reachable(glance.listen.ok_or(HealthError::NoServer(glance.path))?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -70,7 +70,7 @@ async fn watch_all(
     };
     // After the lock, so that of two watchers the second reports the first and not its port.
     let meters = Meters::new().map_err(|error| fail(&error, exit::UNEXPECTED))?;
-    let server = listen(config.server, &meters, &log).await?;
+    let server = listen(config.server).await?;
     let ended = watch_with(watcher, server, options, signals, &log, meters).await;
     let flushed = log.flush(LAST_WORDS).await;
     let outcome = ended.map_err(|error| refuse(&error, check))?;
@@ -81,16 +81,9 @@ async fn watch_all(
     Ok(exit::from_outcome(&outcome, options.until_done))
 }
 
-async fn listen(
-    wanted: Option<ServerConfig>,
-    meters: &Meters,
-    log: &LogHandle,
-) -> Result<Option<Server>, u8> {
+async fn listen(wanted: Option<ServerConfig>) -> Result<Option<Server>, u8> {
     let Some(wanted) = wanted else { return Ok(None) };
-    Server::bind(wanted.listen, meters, log.clone())
-        .await
-        .map(Some)
-        .map_err(|error| fail(&error, exit::UNEXPECTED))
+    Server::bind(wanted.listen).await.map(Some).map_err(|error| fail(&error, exit::UNEXPECTED))
 }
 
 /// What is wrong with configuration or lists, so that nothing was started; returns the exit code.
@@ -126,7 +119,10 @@ async fn watch_with(
     let stop = CancellationToken::new();
     let (reload, requests) = mpsc::channel(1);
     let (view, seen) = watch::channel(Snapshot::default());
-    let _serving = server.map(|server| server.start(seen.clone(), watcher.reader(), stop.clone()));
+    let _serving = server.map(|server| {
+        let log = log.clone();
+        server.start(seen.clone(), watcher.reader(), stop.clone(), meters.clone(), move || log.waiting())
+    });
     let (notices, notifying) = service::start(seen.clone(), stop.clone());
     let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone(), notices));
     let bar = (options.until_done && io::stderr().is_terminal()).then(Progress::new);

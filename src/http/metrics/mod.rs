@@ -1,78 +1,53 @@
 //! `/metrics`: what the engine counted, what it shows of itself, and what the kernel knows of the process, as
-//! Prometheus' text. Asks neither the engine nor the state file for anything, and is made on a thread of its
-//! own, so that a scrape holds up no poll.
+//! Prometheus' text. Asks neither the engine nor the state file for anything.
 
 mod present;
-#[cfg(target_os = "linux")]
 mod process;
 
-use std::sync::Arc;
+use axum::BoxError;
+use prometheus::{IntGauge, Registry, TextEncoder};
+use tokio::sync::OwnedMutexGuard;
 
-use crate::engine::{Clock, METRICS_NAMESPACE, Meters, Now, Snapshot};
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use prometheus::{IntGauge, Opts, Registry, TextEncoder};
-
-use self::present::Gauges;
-use super::routes::{Shared, text};
-use crate::log::LogHandle;
+use crate::domain::WallTime;
+use crate::engine::{Clock, Meters, Now, Snapshot};
 
 /// The text format's version is 0.0.4; the charset is its only one.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The sinks of the log, and how many lines wait for each.
+pub type LinesWaiting = Vec<(&'static str, usize)>;
 
 /// Everything that a scrape is made of.
 pub(super) struct Metrics {
-    registry: Registry,
-    gauges: Gauges,
-    log: LogHandle,
+    meters: Meters,
+    log: Box<dyn Fn() -> LinesWaiting + Send>,
+    began: WallTime,
+}
+
+/// A scrape, made on a thread of its own, so that it holds up no poll.
+pub(super) async fn text(metrics: OwnedMutexGuard<Metrics>, view: Snapshot) -> Result<String, BoxError> {
+    Ok(tokio::task::spawn_blocking(move || metrics.text(&view, Clock::system().now())).await??)
 }
 
 impl Metrics {
     /// Shows the meters, and how many lines wait in the log.
-    ///
-    /// # Errors
-    /// Two metrics have one name: a defect of this program.
-    pub(super) fn new(meters: &Meters, log: LogHandle) -> prometheus::Result<Self> {
+    pub(super) fn new(meters: Meters, log: impl Fn() -> LinesWaiting + Send + 'static) -> Self {
+        Self { meters, log: Box::new(log), began: WallTime::now() }
+    }
+
+    /// A registry for each scrape, so that an app that has nothing to say any more leaves nothing behind.
+    fn text(&self, view: &Snapshot, now: Now) -> prometheus::Result<String> {
         let registry = Registry::new();
-        meters.register(&registry)?;
-        let build = Opts::new("build_info", "Always 1; says which version runs.")
-            .namespace(METRICS_NAMESPACE)
-            .const_label("version", env!("CARGO_PKG_VERSION"));
-        let build = IntGauge::with_opts(build)?;
+        self.meters.register(&registry)?;
+        let build = present::opts("build_info", "Always 1; says which version runs.");
+        let build = IntGauge::with_opts(build.const_label("version", env!("CARGO_PKG_VERSION")))?;
         build.set(1);
         registry.register(Box::new(build))?;
+        present::register(&registry, view, &(self.log)(), now)?;
         #[cfg(target_os = "linux")]
-        registry.register(Box::new(process::Process::new(Clock::system().now().wall)))?;
-        let gauges = Gauges::new(&registry)?;
-        Ok(Self { registry, gauges, log })
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let mut families = registry.gather();
+        process::put_right(&mut families, self.began);
+        TextEncoder::new().encode_to_string(&families)
     }
-
-    fn text(&self, view: &Snapshot, now: Now) -> prometheus::Result<String> {
-        self.gauges.set(view, &self.log.waiting(), now);
-        TextEncoder::new().encode_to_string(&self.registry.gather())
-    }
-}
-
-/// Answers a scrape. One is made at a time, however many ask; each is a copy of what is in memory already.
-pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let Ok(turn) = Arc::clone(&shared.scraping).acquire_owned().await else {
-        return failed("the server is being closed");
-    };
-    let making = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let view = shared.view.borrow().clone();
-        shared.metrics.text(&view, Clock::system().now())
-    });
-    match making.await {
-        Ok(Ok(text)) => ([(CONTENT_TYPE, TEXT)], text).into_response(),
-        Ok(Err(error)) => failed(&error.to_string()),
-        Err(error) => failed(&error.to_string()),
-    }
-}
-
-fn failed(why: &str) -> Response {
-    let line = format!("the metrics could not be put together: {why}; please report this defect");
-    text(StatusCode::INTERNAL_SERVER_ERROR, &[line])
 }

@@ -1,46 +1,20 @@
-//! How things stand right now, as gauges that are set before each scrape from the engine's view, the log's queues and
+//! How things stand right now, as gauges that are made for each scrape from the engine's view, the log's queues and
 //! the time. A gauge of an app that has nothing to say is left out.
+
+use prometheus::{GaugeVec, Opts, Registry};
+use tokio::time::Instant;
 
 use crate::domain::{AppCondition, PauseReason, TicketState, Trouble};
 use crate::engine::{AppView, METRICS_NAMESPACE, Now, Snapshot};
-use prometheus::{Gauge, GaugeVec, Opts, Registry};
-use tokio::time::Instant;
 
-/// A sink of the log, and how many lines wait for it.
-type Waiting = (&'static str, usize);
+/// Name, help, and the value where there is something to show.
+type OfApp = (&'static str, &'static str, fn(&AppView, Now) -> Option<f64>);
 
-type OfEngine = fn(&Snapshot, Now) -> f64;
-
-/// Name, help and value.
-const OF_ENGINE: [(&str, &str, OfEngine); 4] = [
-    (
-        "loop_last_turn_timestamp_seconds",
-        "When the main loop last took a turn, which it does every second at least; 0 before the first one.",
-        |view, now| view.turned_at.map_or(0.0, |at| timestamp(at, now)),
-    ),
-    (
-        "state_last_answer_timestamp_seconds",
-        "When the state file's writer, asked every second, last showed that it does not hang; 0 before the \
-         first time.",
-        |view, now| view.store_answered_at.map_or(0.0, |at| timestamp(at, now)),
-    ),
-    ("state_failing", "1 while the state file can't be written.", |view, _| flag(view.state_failing)),
-    (
-        "verdicts_unannounced",
-        "Verdicts that are not yet both in the state file and safely in the log.",
-        |view, _| number(view.unannounced),
-    ),
-];
-
-/// None where there is nothing to show.
-type OfApp = fn(&AppView, Now) -> Option<f64>;
-
-/// Name, help and value.
-const OF_APP: [(&str, &str, OfApp); 7] = [
+const OF_APP: [OfApp; 7] = [
     (
         "budget_left_requests",
         "Polls that the app may send right now; apps with the same host and app id share, and show, one budget.",
-        |app, _| Some(number(app.budget_left)),
+        |app, _| Some(app.budget_left as f64),
     ),
     ("budget_limit_requests", "Requests that the app's rate_limit allows within its time.", |app, _| {
         Some(app.rate_limit.requests.get().into())
@@ -53,7 +27,7 @@ const OF_APP: [(&str, &str, OfApp); 7] = [
     (
         "oldest_overdue_seconds",
         "For how long the app's ticket has been due that is next in line; 0 if none is. A pause does not stop it.",
-        |app, now| Some(overdue(app, now)),
+        |app, now| Some(app.next_due.map_or(0.0, |due| (now.at - due).as_secs_f64())),
     ),
     ("app_degraded", "1 while requests of the app fail one after the other.", |app, _| {
         Some(flag(app.condition() == AppCondition::Degraded))
@@ -69,100 +43,78 @@ const OF_APP: [(&str, &str, OfApp); 7] = [
     ),
 ];
 
-/// The gauges in the registry.
-pub(super) struct Gauges {
-    of_engine: Vec<(Gauge, OfEngine)>,
-    of_app: Vec<(GaugeVec, OfApp)>,
-    paused: GaugeVec,
-    tickets: GaugeVec,
-    log_lines: GaugeVec,
-}
-
-impl Gauges {
-    /// Registers them all.
-    ///
-    /// # Errors
-    /// Two metrics have one name: a defect of this program.
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let one = |(name, help, value)| {
-            let gauge = Gauge::with_opts(opts(name, help))?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok((gauge, value))
-        };
-        let each = |name, help, labels| each(registry, name, help, labels);
-        let of_app = |(name, help, value)| Ok((each(name, help, &["app"])?, value));
-        Ok(Self {
-            of_engine: OF_ENGINE.into_iter().map(one).collect::<prometheus::Result<_>>()?,
-            of_app: OF_APP.into_iter().map(of_app).collect::<prometheus::Result<_>>()?,
-            paused: each(
-                "app_paused",
-                "1 while the app's tickets are not polled for this reason.",
-                &["app", "reason"],
-            )?,
-            tickets: each(
-                "tickets",
-                "Tickets in the state file, listed or not, by state.",
-                &["app", "state"],
-            )?,
-            log_lines: each(
-                "log_lines_waiting",
-                "Lines of the log that are not written yet, by sink.",
-                &["sink"],
-            )?,
-        })
+/// Adds all gauges to a registry.
+///
+/// # Errors
+/// Two metrics have one name: a defect of this program.
+pub(super) fn register(
+    registry: &Registry,
+    view: &Snapshot,
+    log: &[(&str, usize)],
+    now: Now,
+) -> prometheus::Result<()> {
+    let since_epoch = |at: Option<Instant>| at.map_or(0.0, |at| timestamp(at, now));
+    let of_engine = [
+        (
+            "loop_last_turn_timestamp_seconds",
+            "When the main loop last took a turn, which it does every second at least; 0 before the first one.",
+            since_epoch(view.turned_at),
+        ),
+        (
+            "state_last_answer_timestamp_seconds",
+            "When the state file's writer, asked every second, last showed that it does not hang; 0 before the \
+             first time.",
+            since_epoch(view.store_answered_at),
+        ),
+        ("state_failing", "1 while the state file can't be written.", flag(view.state_failing)),
+        (
+            "verdicts_unannounced",
+            "Verdicts that are not yet both in the state file and safely in the log.",
+            view.unannounced as f64,
+        ),
+    ];
+    for (name, help, value) in of_engine {
+        add(registry, name, help, [], [([], value)])?;
     }
-
-    /// Sets them to how things stand. One scrape is made at a time, so none shows half of it.
-    pub(super) fn set(&self, view: &Snapshot, log: &[Waiting], now: Now) {
-        for (gauge, value) in &self.of_engine {
-            gauge.set(value(view, now));
-        }
-        for (gauges, value) in &self.of_app {
-            gauges.reset();
-            for (app, value) in view.apps.iter().filter_map(|app| Some((app, value(app, now)?))) {
-                gauges.with_label_values(&[app.name.as_str()]).set(value);
-            }
-        }
-        for app in &view.apps {
-            let pause = app.trouble.as_ref().and_then(Trouble::pause);
-            for reason in PauseReason::ALL {
-                let gauge = self.paused.with_label_values(&[app.name.as_str(), reason.as_str()]);
-                gauge.set(flag(pause == Some(reason)));
-            }
-            for state in TicketState::ALL {
-                let gauge = self.tickets.with_label_values(&[app.name.as_str(), state.as_str()]);
-                gauge.set(number(app.known.of(state)));
-            }
-        }
-        for (sink, lines) in log {
-            self.log_lines.with_label_values(&[sink]).set(number(*lines));
-        }
+    for (name, help, value) in OF_APP {
+        let values = view.apps.iter().filter_map(|app| Some(([app.name.as_str()], value(app, now)?)));
+        add(registry, name, help, ["app"], values)?;
     }
+    let pauses = view.apps.iter().flat_map(|app| {
+        let pause = app.trouble.as_ref().and_then(Trouble::pause);
+        PauseReason::ALL.map(|reason| ([app.name.as_str(), reason.as_str()], flag(pause == Some(reason))))
+    });
+    let help = "1 while the app's tickets are not polled for this reason.";
+    add(registry, "app_paused", help, ["app", "reason"], pauses)?;
+    let tickets = view.apps.iter().flat_map(|app| {
+        TicketState::ALL.map(|state| ([app.name.as_str(), state.as_str()], app.known.of(state) as f64))
+    });
+    let help = "Tickets in the state file, listed or not, by state.";
+    add(registry, "tickets", help, ["app", "state"], tickets)?;
+    let lines = log.iter().map(|(sink, lines)| ([*sink], *lines as f64));
+    add(registry, "log_lines_waiting", "Lines of the log that are not written yet, by sink.", ["sink"], lines)
 }
 
-/// Registers a gauge with labels.
-fn each(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
-    let gauges = GaugeVec::new(opts(name, help), labels)?;
-    registry.register(Box::new(gauges.clone()))?;
-    Ok(gauges)
+/// Adds a gauge with a value for each set of labels.
+fn add<'a, const N: usize>(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: [&str; N],
+    values: impl IntoIterator<Item = ([&'a str; N], f64)>,
+) -> prometheus::Result<()> {
+    let gauges = GaugeVec::new(opts(name, help), &labels)?;
+    values.into_iter().for_each(|(labels, value)| gauges.with_label_values(&labels).set(value));
+    registry.register(Box::new(gauges))
 }
 
-fn opts(name: &str, help: &str) -> Opts {
+pub(super) fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace(METRICS_NAMESPACE)
-}
-
-fn overdue(app: &AppView, now: Now) -> f64 {
-    app.next_due.map_or(0.0, |due| now.at.saturating_duration_since(due).as_secs_f64())
 }
 
 /// A moment of the monotonic clock in seconds since the epoch.
 fn timestamp(at: Instant, now: Now) -> f64 {
-    let wall = now.wall + at.saturating_duration_since(now.at);
-    (wall - now.at.saturating_duration_since(at)).as_millis() as f64 / 1000.0
-}
-
-fn number(count: usize) -> f64 {
-    count as f64
+    (now.wall + (at - now.at) - (now.at - at)).as_millis() as f64 / 1000.0
 }
 
 fn flag(is: bool) -> f64 {
@@ -173,11 +125,10 @@ fn flag(is: bool) -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use crate::domain::Counts;
-    use crate::domain::{AppName, BudgetKey, Endpoint, RateLimit, WallTime};
     use prometheus::TextEncoder;
 
     use super::*;
+    use crate::domain::{AppName, BudgetKey, Counts, Endpoint, RateLimit, WallTime};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -205,8 +156,7 @@ mod tests {
 
     fn shown(view: &Snapshot, now: Now) -> String {
         let registry = Registry::new();
-        let gauges = Gauges::new(&registry).unwrap();
-        gauges.set(view, &[("stdout", 0), ("file", 12)], now);
+        register(&registry, view, &[("stdout", 0), ("file", 12)], now).unwrap();
         TextEncoder::new().encode_to_string(&registry.gather()).unwrap().replace("feishu_export_watcher_", "")
     }
 
@@ -277,10 +227,10 @@ mod tests {
         let now = now();
         let pause =
             |reason, until| Some(Trouble::from_pause(Endpoint::Query, reason, WALL, until, WALL + SECOND));
-        let of = |app| Snapshot { apps: vec![app], ..Snapshot::default() };
+        let view = |app| Snapshot { apps: vec![app], ..Snapshot::default() };
         let limited =
             AppView { trouble: pause(PauseReason::RateLimited, Some(WALL + 60 * SECOND)), ..app(now) };
-        let text = shown(&of(limited), now);
+        let text = shown(&view(limited), now);
         has(
             &text,
             &[
@@ -296,7 +246,7 @@ mod tests {
             token_ends_at: None,
             ..app(now)
         };
-        let text = shown(&of(broken), now);
+        let text = shown(&view(broken), now);
         has(
             &text,
             &[

@@ -24,7 +24,7 @@ const HEADER: &str = "app,ticket,token,label,state,file_token,file_name,file_ext
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     write!(out, "{HEADER}\r\n")?;
     for ticket in report.tickets {
-        let fields = serde_json::to_value(TicketView::from(ticket))?;
+        let fields = serde_json::to_value(TicketView(ticket))?;
         let field = |column: &str| cell(column.split('.').fold(&fields, |value, key| &value[key]));
         let cells: Vec<_> = HEADER.split(',').map(field).collect();
         write!(out, "{}\r\n", cells.join(","))?;

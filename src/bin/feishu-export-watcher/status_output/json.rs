@@ -4,16 +4,16 @@ use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{AppCondition, TicketState};
-use feishu_export_watcher::http::{AppStatus, Document, write_ticket};
+use feishu_export_watcher::http::{AppStatus, write_end, write_head, write_ticket, write_tickets};
 
 use super::Report;
 
 /// Prints one object, and a newline.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     let apps: Vec<_> = report.apps.iter().map(|app| app_status(app, report.is_watched)).collect();
-    let mut document = Document::begin(out, report.now, report.summary, &apps)?;
-    report.tickets.iter().try_for_each(|ticket| document.ticket(ticket))?;
-    document.end().map(drop)
+    write_head(out, report.now, report.summary, &apps)?;
+    write_tickets(out, report.tickets, true)?;
+    write_end(out)
 }
 
 /// Prints a ticket a line.
@@ -25,10 +25,11 @@ pub(super) fn print_lines(out: &mut impl Write, report: &Report<'_>) -> io::Resu
 }
 
 /// What the state file says of an app.
-fn app_status(app: &AppReport, is_watched: bool) -> AppStatus {
-    let condition = app.trouble.as_ref().map_or(AppCondition::Active, |trouble| trouble.condition);
+fn app_status(app: &AppReport, is_watched: bool) -> AppStatus<'_> {
+    let trouble = app.trouble.as_ref();
+    let condition = trouble.map_or(AppCondition::Active, |trouble| trouble.condition);
     let pending = app.counts.of(TicketState::Pending);
-    AppStatus::new(app.name.as_str(), is_watched.then_some(condition), app.trouble.as_ref(), pending)
+    AppStatus { name: &app.name, condition: is_watched.then_some(condition), trouble, pending, engine: None }
 }
 
 #[cfg(test)]
@@ -82,11 +83,14 @@ mod tests {
 
     #[test]
     fn apps_stand_before_the_tickets() {
-        let apps: Vec<_> = fixtures::apps().iter().map(AppStatus::from).collect();
+        let views = fixtures::apps();
+        let apps: Vec<_> = views.iter().map(AppStatus::from).collect();
         let summary = [(TicketState::Pending, 7)].into_iter().collect();
-        let document = Document::begin(Vec::new(), NOW, summary, &apps).unwrap();
+        let mut document = Vec::new();
+        write_head(&mut document, NOW, summary, &apps).unwrap();
+        write_end(&mut document).unwrap();
         assert_eq!(
-            String::from_utf8(document.end().unwrap()).unwrap(),
+            String::from_utf8(document).unwrap(),
             concat!(
                 r#"{"schema":1,"generated_at":"2026-11-22T10:00:00.000Z","summary":{"pending":7,"completed":0,"#,
                 r#""failed":0,"timed_out":0,"removed":0},"apps":["#,
