@@ -182,7 +182,7 @@ impl Serialize for ErrorView<'_> {
 impl Serialize for AppStatus<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let status = |is_pause| move |trouble| TroubleStatus { trouble, is_pause };
-        let pause = self.trouble.filter(|trouble| trouble.pause().is_some());
+        let pause = self.trouble.filter(|trouble| trouble.condition == AppCondition::Paused);
         let mut fields = serializer.serialize_map(None)?;
         fields.serialize_entry("name", self.name.as_str())?;
         fields.serialize_entry("state", &self.condition.map(AppCondition::as_str))?;

@@ -14,29 +14,23 @@ const TURN_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Before its first turn the engine reads the state file. A hundred thousand tickets take a second or two;
-/// whatever takes this long hangs.
+/// a loading that takes this long hangs.
 const LOAD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Whether the main loop moves; in either case a line that says so. Nothing that Feishu or the disk does is
 /// held against it.
 pub(super) fn live(view: &Snapshot, began: Instant, now: Instant) -> Result<String, String> {
-    let (line, is_live) = match view.turned_at {
-        Some(at) => {
-            (format!("the main loop last moved {} s ago", (now - at).as_secs()), now - at <= TURN_WITHIN)
-        }
-        None => (loading(now - began), now - began <= LOAD_WITHIN),
+    let age = now - view.turned_at.unwrap_or(began);
+    let (line, limit) = match view.turned_at {
+        Some(_) => (format!("the main loop last moved {} s ago", age.as_secs()), TURN_WITHIN),
+        None => (loading(age), LOAD_WITHIN),
     };
-    if is_live { Ok(line) } else { Err(line) }
+    if age <= limit { Ok(line) } else { Err(line) }
 }
 
 /// Whether the watcher can do its work; if not, a reason a line.
-pub(super) fn ready(
-    view: &Snapshot,
-    is_stopping: bool,
-    began: Instant,
-    now: Instant,
-) -> Result<String, String> {
-    if is_stopping {
+pub(super) fn ready(view: &Snapshot, stopping: bool, began: Instant, now: Instant) -> Result<String, String> {
+    if stopping {
         return Err("the watcher is stopping".to_owned());
     }
     // What a loop that stands still showed last may no longer be true.
@@ -59,15 +53,14 @@ fn trouble_with_state(view: &Snapshot, now: Instant) -> Option<String> {
     }
 }
 
-/// What is wrong with every app that has open tickets, if none of them gets proper answers.
+/// What is wrong with every app that has open tickets; nothing if one of them gets proper answers.
 fn unanswered(apps: &[AppView]) -> Vec<String> {
-    let open = || apps.iter().filter(|app| app.pending > 0);
-    let stops =
-        || open().filter_map(|app| Some((app, app.trouble.as_ref().filter(|it| it.stops_answers())?)));
-    if stops().count() < open().count() {
-        return Vec::new();
-    }
-    stops().map(|(app, trouble)| format!("app {} {}", app.name, trouble.summary_and_hint())).collect()
+    let reason = |app: &AppView| {
+        let trouble = app.trouble.as_ref().filter(|trouble| trouble.stops_answers())?;
+        Some(format!("app {} {}", app.name, trouble.summary_and_hint()))
+    };
+    let open = apps.iter().filter(|app| app.pending > 0);
+    open.map(reason).collect::<Option<_>>().unwrap_or_default()
 }
 
 fn loading(age: Duration) -> String {

@@ -207,7 +207,6 @@ fn many_scrapes_at_once_are_answered() {
     bench.jobs([Job::new("70", "doc70").succeeds_after(Duration::ZERO)]);
     let running = bench.start(&[]);
     running.wait_event("watcher.started", 1);
-    // As many connections as are served at once: one more would take the place of another.
     let scrapes: Vec<_> = (0..60).map(|_| std::thread::spawn(move || get(address, "/metrics"))).collect();
     for scrape in scrapes {
         let answer = scrape.join().unwrap();

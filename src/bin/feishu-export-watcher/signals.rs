@@ -63,7 +63,7 @@ impl Signals {
                 () = received(&mut self.hangup) => {
                     log.reopen();
                     let (done, answered) = oneshot::channel();
-                    // Before it is asked for, so that its beginning is sent before its end.
+                    // Before it is asked for: the task sends its beginning, and then its end.
                     let _ = notices.try_send(answered);
                     // A reload that is already waiting will see the newest files, too.
                     let _ = reload.try_send(done);
