@@ -32,7 +32,7 @@ pub(super) struct Evidence {
 /// that was sent no earlier than the one of this ticket that got a strange answer before. (A proper answer to this
 /// ticket resets its count.) A late answer to an earlier request says nothing of the time since. Where no other ticket is open, only the API itself
 /// can speak against the one that is.
-pub(super) fn counts(strange: Strange, evidence: Evidence) -> bool {
+pub(super) fn counts_against_ticket(strange: Strange, evidence: Evidence) -> bool {
     let others_fine = match (evidence.strange_before, evidence.proper_sent) {
         (Some(before), Some(sent)) => sent >= before,
         _ => false,
@@ -114,7 +114,7 @@ mod tests {
         for strange in KINDS {
             let strange_before = Some(Instant::now());
             let evidence = Evidence { strange_before, proper_sent: None, alone: true };
-            assert_eq!(counts(strange, evidence), strange == Strange::UnlistedCode);
+            assert_eq!(counts_against_ticket(strange, evidence), strange == Strange::UnlistedCode);
         }
     }
 
@@ -166,7 +166,7 @@ mod tests {
             for (_, ticket, sent) in arrivals {
                 if (from..from + lasts).contains(&sent) {
                     let evidence = Evidence { strange_before: before[ticket], proper_sent, alone: false };
-                    counted[ticket] += usize::from(counts(Strange::Page, evidence));
+                    counted[ticket] += usize::from(counts_against_ticket(Strange::Page, evidence));
                     before[ticket] = Some(at(sent));
                 } else {
                     proper_sent = proper_sent.max(Some(at(sent)));
@@ -183,7 +183,7 @@ mod tests {
             let (mut strange_before, mut counted) = (None, 0);
             for round in 0..rounds {
                 let proper_sent = round.checked_sub(1).map(|last| start + round_takes * last + round_takes / 2);
-                counted += u32::from(counts(Strange::Page, Evidence { strange_before, proper_sent, alone: false }));
+                counted += u32::from(counts_against_ticket(Strange::Page, Evidence { strange_before, proper_sent, alone: false }));
                 strange_before = Some(start + round_takes * round);
             }
             prop_assert_eq!(counted, rounds - 1);

@@ -186,7 +186,7 @@ pub(super) fn poll_panicked(key: &TicketKey, cause: &str) {
 }
 
 /// A pause began, or has a new reason.
-pub(super) fn app_paused(app: &AppName, endpoint: &str, pause: &Pause, detail: &Detail) {
+pub(super) fn app_paused(app: &AppName, endpoint: Endpoint, pause: &Pause, detail: &Detail) {
     let (reason, hint) = (pause.reason, pause.reason.hint());
     let probe = (!pause.is_timed()).then_some(pause.next.wall);
     let message = match pause.until() {
@@ -198,7 +198,7 @@ pub(super) fn app_paused(app: &AppName, endpoint: &str, pause: &Pause, detail: &
             $level!(
                 event = event::APP_PAUSED,
                 app = app.as_str(),
-                endpoint,
+                endpoint = endpoint.as_str(),
                 reason = reason.as_str(),
                 until = text(pause.until()),
                 next_probe_at = text(probe),
@@ -219,12 +219,12 @@ pub(super) fn app_paused(app: &AppName, endpoint: &str, pause: &Pause, detail: &
 }
 
 /// A pause ended.
-pub(super) fn app_resumed(app: &AppName, endpoint: &str, pause: &Pause) {
+pub(super) fn app_resumed(app: &AppName, endpoint: Endpoint, pause: &Pause) {
     let reason = pause.reason;
     info!(
         event = event::APP_RESUMED,
         app = app.as_str(),
-        endpoint,
+        endpoint = endpoint.as_str(),
         reason = reason.as_str(),
         until = text(pause.until()),
         "app {app} is polled again ({reason} is over)"

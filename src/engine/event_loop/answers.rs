@@ -10,7 +10,7 @@ use super::calls::{Call, CallEnd, Flight, Poll};
 use crate::domain::{Endpoint, WallTime};
 use crate::engine::announce::Announcer;
 use crate::engine::app_signal::AppSignal;
-use crate::engine::judging::{Evidence, REFUSED_WAIT, counts, is_refused};
+use crate::engine::judging::{Evidence, REFUSED_WAIT, counts_against_ticket, is_refused};
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::step::{EndedPoll, Next, after_poll};
@@ -41,12 +41,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         {
             report::poll_panicked(&slot.record.key, &panic.to_string());
         }
-        CallEnd::lost(flight.endpoint(), "the request panicked")
+        CallEnd::lost(flight.call.endpoint(), "the request panicked")
     }
 
     /// The request's slot is held for one more window, here from now on, in the state file from `at` on.
     pub(super) fn release(&mut self, flight: &Flight, at: WallTime, now: Now) {
-        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.call.endpoint());
         app.endpoints[endpoint].in_flight -= 1;
         if !app.sends_to(endpoint) {
             return;
@@ -135,7 +135,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn token_granted(&mut self, flight: &Flight, grant: Grant, now: Now) {
         let app = &mut self.apps[flight.app];
         // A token that lies ready says nothing about the server.
-        if app.sends_to(flight.endpoint()) {
+        if app.sends_to(flight.call.endpoint()) {
             app.health.reached();
         }
         let life = grant.expires_in;
@@ -156,7 +156,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     fn apply_to_ticket(&mut self, flight: &Flight, poll: Poll, answer: &Answer, now: Now) {
         let index = poll.index;
         let active = self.active_of(index, now);
-        let give_up_after = self.settings.give_up_after;
+        let (sent, give_up_after) = (flight.sent.wall, self.settings.give_up_after);
         let (counts, proven) = (self.counts(index, flight.app, answer), self.is_proven(flight.app));
         let next = self.tickets.change(index, |slot| {
             let since = active.saturating_sub(slot.clock_mark);
@@ -167,15 +167,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 _ if answer.is_proper() => None,
                 _ => slot.strange_at,
             };
-            let poll = EndedPoll {
-                answer,
-                sent: flight.sent.wall,
-                now: now.wall,
-                watched,
-                give_up_after,
-                counts,
-                proven,
-            };
+            let poll = EndedPoll { answer, sent, now: now.wall, watched, give_up_after, counts, proven };
             after_poll(&mut slot.record, &poll)
         });
         match next {
@@ -202,7 +194,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             proper_sent: self.apps[place].proper_sent,
             alone: self.tickets.pending_of(place) == 1 + others_refused,
         };
-        counts(*strange, evidence)
+        counts_against_ticket(*strange, evidence)
     }
 
     /// When the ticket is polled again is the app's affair. It keeps its place in line, unless it met the

@@ -42,14 +42,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             AppSignal::Fault(reason) => return self.app_fault(flight, reason, detail, now),
         }
         if flight.probe {
-            self.apps[flight.app].endpoints[flight.endpoint()].gate.probe_lost(now);
+            self.apps[flight.app].endpoints[flight.call.endpoint()].gate.probe_lost(now);
         }
         false
     }
 
     /// The endpoint that was asked no longer gives the reason of its pause.
     fn accepted(&mut self, flight: &Flight, now: Now) {
-        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.call.endpoint());
         if let Call::Query(poll) = &flight.call {
             app.access.accepted(poll.generation);
         }
@@ -58,12 +58,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if gate.pause().is_some() {
             paused(app, endpoint, &Detail::default());
         } else {
-            report::app_resumed(&app.app.name, endpoint.as_str(), &over);
+            report::app_resumed(&app.app.name, endpoint, &over);
         }
     }
 
     fn call_failed(&mut self, flight: &Flight, kind: ErrorKind, detail: &Detail, now: Now) {
-        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.call.endpoint());
         if app.health.call_failed(endpoint, kind, detail, now) {
             report::app_degraded(&app.app.name, endpoint, kind, detail, now.wall);
         }
@@ -71,7 +71,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// The server counts by host and app id: every app that shares the budget waits.
     fn throttled(&mut self, flight: &Flight, reset: Option<Duration>, detail: &Detail, now: Now) {
-        let (budget, endpoint) = (self.apps[flight.app].budget, flight.endpoint());
+        let (budget, endpoint) = (self.apps[flight.app].budget, flight.call.endpoint());
         self.apps[flight.app].meters.throttled(endpoint);
         for app in self.apps.iter_mut().filter(|app| app.budget == budget && app.sends_to(endpoint)) {
             if app.endpoints[endpoint].gate.throttled(reset, flight.sent.at, now) {
@@ -92,13 +92,13 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Refusal::Stale => {}
         }
         if flight.probe {
-            app.endpoints[flight.endpoint()].gate.probe_prepared();
+            app.endpoints[flight.call.endpoint()].gate.probe_prepared();
         }
         false
     }
 
     fn app_fault(&mut self, flight: &Flight, reason: PauseReason, detail: &Detail, now: Now) -> bool {
-        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.call.endpoint());
         let is_news = app.endpoints[endpoint].gate.fault(reason, flight.sent.at, now);
         if is_news {
             paused(app, endpoint, detail);
@@ -113,5 +113,5 @@ fn paused(app: &mut AppState, endpoint: Endpoint, detail: &Detail) {
     let Some(pause) = state.gate.pause() else { return };
     state.pause_message.clone_from(&detail.message);
     app.meters.paused(pause.reason);
-    report::app_paused(&app.app.name, endpoint.as_str(), pause, detail);
+    report::app_paused(&app.app.name, endpoint, pause, detail);
 }

@@ -58,15 +58,9 @@ pub(super) enum CallEnd {
     Token(TokenAnswer),
 }
 
-impl Flight {
+impl Call {
     /// The server counts, and an app may be paused for, each endpoint by itself.
     pub(super) const fn endpoint(&self) -> Endpoint {
-        self.call.endpoint()
-    }
-}
-
-impl Call {
-    const fn endpoint(&self) -> Endpoint {
         match self {
             Self::Query(_) => Endpoint::Query,
             Self::Token => Endpoint::Token,
@@ -124,7 +118,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let app = &mut self.apps[place];
         for (endpoint, state) in app.endpoints.iter_mut() {
             if let Some(pause) = state.gate.expire(now.at) {
-                report::app_resumed(&app.app.name, endpoint.as_str(), &pause);
+                report::app_resumed(&app.app.name, endpoint, &pause);
             }
         }
         app.set_clock(now.at);

@@ -31,7 +31,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             self.budgets.push(AppBudget::new(&app, now.wall.month()));
             self.budgets.len() - 1
         });
-        let meters = self.meters.of_app(&app.name);
+        let meters = self.meters.for_app(&app.name);
         self.apps.push(AppState::new(app, budget, meters, now.at));
     }
 

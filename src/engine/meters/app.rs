@@ -97,7 +97,7 @@ impl AppFamilies {
 
     /// One app's meters, all of them at zero from the start: what appears only with its first event has no
     /// increase by it.
-    pub(super) fn app(&self, app: &AppName) -> AppMeters {
+    pub(super) fn for_app(&self, app: &AppName) -> AppMeters {
         let name = app.as_str();
         let each = |family: &IntCounterVec, values: &[&str]| {
             values.iter().for_each(|value| drop(family.with_label_values(&[name, value])));

@@ -108,8 +108,8 @@ impl Meters {
     }
 
     /// The meters of one app.
-    pub(super) fn of_app(&self, app: &AppName) -> AppMeters {
-        self.apps.app(app)
+    pub(super) fn for_app(&self, app: &AppName) -> AppMeters {
+        self.apps.for_app(app)
     }
 
     /// The state file was, or could not be, written.
