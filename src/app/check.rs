@@ -58,7 +58,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     let known = known.ok().flatten().unwrap_or_default().tickets;
     let pending = known.iter().filter(|ticket| ticket.state == TicketState::Pending);
     let files = pending.map(|ticket| ticket.source.to_path_buf()).collect();
-    let recalled = loaded.lookout.recall(&loaded.config, || Some(files));
+    let recalled = loaded.list_watcher.recall(&loaded.config, || Some(files));
     loaded.problems.extend(recalled.problems);
     let mut notes = slow_sweeps(&loaded.config, &loaded.watch_list, &known);
     if loaded.watch_list.entries.is_empty() && recalled.lost == 0 {

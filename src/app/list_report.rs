@@ -39,7 +39,7 @@ pub(super) fn report_broken_off() {
 }
 
 /// The files are being looked at for suspiciously long; or that is over, after so long.
-pub(super) fn report_slow_look(took: Option<Duration>) {
+pub(super) fn report_slow_scan(took: Option<Duration>) {
     match took {
         None => warn!(
             event = event::WATCHLIST_WARNING,

@@ -11,16 +11,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::list_report::{
-    report_broken_off, report_config, report_config_changed, report_problems, report_slow_look,
+    report_broken_off, report_config, report_config_changed, report_problems, report_slow_scan,
 };
 use super::run::ReloadRequest;
-use crate::config::{Config, Haste, ListNews, Lookout, check_secrets, read_again};
+use crate::config::{Config, ListNews, ListWatcher, ReloadMode, check_secrets, read_again};
 use crate::domain::{Kept, TicketState, WallTime};
 use crate::engine::{Command, Meters};
 use crate::store::{StoreError, StoreReader};
 
 /// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const SCAN_EVERY: Duration = Duration::from_secs(5);
 
 /// A look that takes longer is said: a mount may hang, and nobody would know that no list is read.
 const SLOW_AFTER: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ pub(super) struct LiveList {
 
 /// One look, and who hears that it is over.
 struct Order {
-    haste: Haste,
+    mode: ReloadMode,
     done: oneshot::Sender<()>,
 }
 
@@ -44,16 +44,16 @@ impl LiveList {
     /// one allocator's worth of memory behind.
     pub(super) fn new(
         config: Arc<Config>,
-        lookout: Lookout,
+        list_watcher: ListWatcher,
         state: Arc<dyn StoreReader>,
         engine: mpsc::Sender<Command>,
         meters: Meters,
     ) -> Self {
         let (orders, received) = channel::channel();
         let config_seen = read_again(&config);
-        let mut eyes = Eyes {
+        let mut scanner = ListScanner {
             config: Arc::clone(&config),
-            lookout,
+            list_watcher,
             state,
             engine: engine.clone(),
             meters,
@@ -61,8 +61,8 @@ impl LiveList {
             config_seen,
         };
         let looks = move || {
-            for Order { haste, done } in received {
-                eyes.look(haste);
+            for Order { mode, done } in received {
+                scanner.scan(mode);
                 let _ = done.send(());
             }
         };
@@ -75,20 +75,20 @@ impl LiveList {
 
     /// Looks until nobody can ask any more or the engine is gone.
     pub(super) async fn follow(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
-        let mut ticks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+        let mut ticks = interval_at(Instant::now() + SCAN_EVERY, SCAN_EVERY);
         // After a mount that hung, or a sleep of the whole machine, one look is enough.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 request = requests.recv() => {
                     let Some(request) = request else { return };
-                    self.look_at_secrets();
+                    self.check_secrets();
                     // Before the look, which may hang.
                     let _ = self.engine.send(Command::TryAgain).await;
-                    self.look(Haste::AtOnce).await;
+                    self.scan(ReloadMode::AtOnce).await;
                     let _ = self.engine.send(Command::Answer(request)).await;
                 }
-                _ = ticks.tick() => self.look(Haste::WhenQuiet).await,
+                _ = ticks.tick() => self.scan(ReloadMode::WhenQuiet).await,
                 () = self.engine.closed() => return,
             }
         }
@@ -96,23 +96,23 @@ impl LiveList {
 
     /// An access token in use hides for up to two hours that the secret behind it is gone. Nobody waits for
     /// this: a secret may lie on a mount of its own that hangs.
-    fn look_at_secrets(&self) {
+    fn check_secrets(&self) {
         let config = Arc::clone(&self.config);
         drop(tokio::task::spawn_blocking(move || report_config(&check_secrets(&config))));
     }
 
-    async fn look(&mut self, haste: Haste) {
+    async fn scan(&mut self, mode: ReloadMode) {
         let Some(orders) = &self.orders else { return };
         let (done, mut over) = oneshot::channel();
         let began = Instant::now();
         // To a thread that is gone nothing is sent, and `done` with it.
-        let _ = orders.send(Order { haste, done });
+        let _ = orders.send(Order { mode, done });
         let ended = tokio::select! {
             ended = &mut over => ended,
             () = tokio::time::sleep(SLOW_AFTER) => {
-                report_slow_look(None);
+                report_slow_scan(None);
                 let ended = over.await;
-                report_slow_look(Some(began.elapsed()));
+                report_slow_scan(Some(began.elapsed()));
                 ended
             }
         };
@@ -127,9 +127,9 @@ impl LiveList {
 }
 
 /// What the looking remembers from one time to the next.
-struct Eyes {
+struct ListScanner {
     config: Arc<Config>,
-    lookout: Lookout,
+    list_watcher: ListWatcher,
     state: Arc<dyn StoreReader>,
     engine: mpsc::Sender<Command>,
     meters: Meters,
@@ -139,11 +139,11 @@ struct Eyes {
     config_seen: Option<Vec<u8>>,
 }
 
-impl Eyes {
-    fn look(&mut self, haste: Haste) {
-        self.look_at_config(haste);
+impl ListScanner {
+    fn scan(&mut self, mode: ReloadMode) {
+        self.check_config(mode);
         let pending = || files_of_pending(&*self.state).ok();
-        if let Some(news) = self.lookout.look(&self.config, haste, WallTime::now(), pending) {
+        if let Some(news) = self.list_watcher.scan(&self.config, mode, WallTime::now(), pending) {
             let errors = news.problems.iter().filter(|problem| problem.is_error()).count();
             self.meters.lists_read(news.left_out, errors);
             hand_over(news, &self.engine);
@@ -152,9 +152,9 @@ impl Eyes {
     }
 
     /// A changed `watcher.toml` is only said, once it is at rest: to apply it takes a restart.
-    fn look_at_config(&mut self, haste: Haste) {
+    fn check_config(&mut self, mode: ReloadMode) {
         let now = read_again(&self.config);
-        let is_quiet = haste == Haste::AtOnce || now == self.config_seen;
+        let is_quiet = mode == ReloadMode::AtOnce || now == self.config_seen;
         if now.is_some() && now != self.config_said && is_quiet {
             report_config_changed(&self.config.path);
             self.config_said.clone_from(&now);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::list_report::{report_config, report_problems};
 use super::live_list::{LiveList, files_of_pending};
-use crate::config::{Config, ConfigError, Loaded, Lookout, PollConfig, Problem, Recalled, check_secrets};
+use crate::config::{Config, ConfigError, ListWatcher, Loaded, PollConfig, Problem, Recalled, check_secrets};
 use crate::domain::WatchList;
 use crate::engine::{
     Announcer, Clock, Controls, Meters, Outcome, Settings, Setup, Snapshot, WatchError, watch,
@@ -82,7 +82,7 @@ pub struct Watcher {
     config: Config,
     list: WatchList,
     problems: Vec<Problem>,
-    lookout: Lookout,
+    list_watcher: ListWatcher,
     recalled: Recalled,
     api: HttpExportApi,
     store: SqliteStore,
@@ -102,17 +102,17 @@ impl Watcher {
     }
 
     fn open_with(api: HttpExportApi, loaded: Loaded, until_done: bool) -> Result<Self, RunError> {
-        let Loaded { config, watch_list: list, mut problems, mut lookout } = loaded;
+        let Loaded { config, watch_list: list, mut problems, mut list_watcher } = loaded;
         // The lock first: a second watcher must not get as far as to say anything about tickets.
         let store = SqliteStore::open(&config.state.path)?;
         let state = store.reader();
-        let mut recalled = lookout.recall(&config, || files_of_pending(&*state).ok());
+        let mut recalled = list_watcher.recall(&config, || files_of_pending(&*state).ok());
         problems.append(&mut recalled.problems);
         let is_listed = !list.entries.is_empty() || !recalled.files.is_empty();
         if recalled.lost > 0 && !is_listed && (until_done || state.counts()?.is_empty()) {
             return Err(RunError::NothingListed(ConfigError(problems)));
         }
-        Ok(Self { config, list, problems, lookout, recalled, api, store })
+        Ok(Self { config, list, problems, list_watcher, recalled, api, store })
     }
 
     /// What the state file says, for others in this process; also while it runs.
@@ -126,7 +126,7 @@ impl Watcher {
     /// # Errors
     /// The state file can't be read. Nothing has been sent then.
     pub async fn run<L: Announcer>(self, options: RunOptions, hooks: Hooks<L>) -> Result<Outcome, RunError> {
-        let Self { config, mut list, problems, lookout, recalled, api, store } = self;
+        let Self { config, mut list, problems, list_watcher, recalled, api, store } = self;
         let config = Arc::new(config);
         report_found(&config, problems, &list, recalled.lost, &hooks.meters);
         list.rejected.extend(recalled.files);
@@ -137,7 +137,7 @@ impl Watcher {
             settings: settings(&config, options),
             clock: Clock::system(),
         };
-        let live = LiveList::new(config, lookout, store.reader(), commands, hooks.meters.clone());
+        let live = LiveList::new(config, list_watcher, store.reader(), commands, hooks.meters.clone());
         let reloads = tokio::spawn(live.follow(hooks.reload));
         let controls =
             Controls { stop: hooks.stop, commands: receiver, view: hooks.view, meters: hooks.meters };

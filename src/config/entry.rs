@@ -29,14 +29,14 @@ const WORD: &str = "1 to 64 letters, digits, `-` and `_` in quotes, as the expor
 const CREATED_AT: &str = "a date and time with offset and without quotes, such as 2026-11-22T10:00:00Z";
 
 /// What the entries of one file are checked against.
-pub(super) struct Surroundings<'a> {
+pub(super) struct EntryReader<'a> {
     /// The apps by name; none if they are not known, which leaves the names unchecked.
     pub(super) apps: Option<&'a [AppName]>,
     pub(super) source: Arc<Path>,
     pub(super) now: WallTime,
 }
 
-impl Surroundings<'_> {
+impl EntryReader<'_> {
     /// Reads one entry; nothing if it has an error.
     pub(super) fn read(&self, section: &Section<'_>) -> Option<WatchEntry> {
         section.finish();

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::clashes;
-use super::lookout::{Lookout, Marks};
+use super::list_watcher::{ListWatcher, Marks};
 use super::problem::{ConfigError, Problem};
 use super::settings::Config;
 use super::shipped;
 use super::sources::Absences;
 use super::text_file::{self, Forbidden};
 use super::watch_list::{self, Terms, Treatment};
-use super::watcher::{self, Reading};
+use super::watcher::{self, WatcherFile};
 use crate::domain::{WallTime, WatchList};
 
 /// `watcher.toml` and its watch lists, all in order.
@@ -25,7 +25,7 @@ pub struct Loaded {
     /// What deserves a look: warnings, and the errors of files and patterns that were left out.
     pub problems: Vec<Problem>,
     /// Who sees what changes in the lists from here on.
-    pub lookout: Lookout,
+    pub list_watcher: ListWatcher,
 }
 
 /// Reads and checks `watcher.toml`, without its watch lists and secrets. Returns it with its warnings.
@@ -42,7 +42,7 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
 
 /// What can be told from a `watcher.toml` that need not be in order: enough to ask its server.
 #[derive(Clone, Debug)]
-pub struct ServerGlance {
+pub struct ServerAddress {
     /// The file, an absolute path.
     pub path: Arc<Path>,
     /// What `[server] listen` says; none where the file has no such section.
@@ -56,14 +56,14 @@ pub struct ServerGlance {
 ///
 /// # Errors
 /// Lists everything that is wrong with the file, where it names no address and is not in order either.
-pub fn glance_at_server(path: &Path) -> Result<ServerGlance, ConfigError> {
+pub fn read_server_address(path: &Path) -> Result<ServerAddress, ConfigError> {
     let path = resolve(path)?;
-    let Reading { config, listen, problems, .. } = watcher::read(&path);
+    let WatcherFile { config, listen, problems, .. } = watcher::read(&path);
     if config.is_none() && listen.is_none() {
         return Err(ConfigError(problems));
     }
     let problems = if config.is_some() { Vec::new() } else { problems };
-    Ok(ServerGlance { path, listen, problems })
+    Ok(ServerAddress { path, listen, problems })
 }
 
 /// Reads and checks `watcher.toml` and its watch lists in one go. Errors in the first do not hide those in the
@@ -73,7 +73,7 @@ pub fn glance_at_server(path: &Path) -> Result<ServerGlance, ConfigError> {
 /// Lists everything that is wrong, warnings included.
 pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     let path = resolve(path)?;
-    let Reading { config, sources, app_names, mut problems, .. } = watcher::read(&path);
+    let WatcherFile { config, sources, app_names, mut problems, .. } = watcher::read(&path);
     // The look first: what changes while the files are read shows as changed at the next one.
     let absences = Absences::default();
     let marks = Marks::take(&sources, &Marks::default(), &absences);
@@ -86,7 +86,7 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
         now,
     };
     let mut lists = watch_list::read(&terms, |_| Treatment::Take);
-    let lookout = Lookout::new(marks, &mut lists);
+    let list_watcher = ListWatcher::new(marks, &mut lists);
     problems.append(&mut lists.problems);
     let clashes = config.as_ref().map(clashes::find_on_disk).unwrap_or_default();
     let is_usable = !lists.is_fatal && clashes.is_empty();
@@ -95,7 +95,7 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
         Some(config) if is_usable => {
             let watch_list = lists.into_list();
             problems.extend(shipped::find_tickets(&config, &watch_list.entries));
-            Ok(Loaded { config, watch_list, problems, lookout })
+            Ok(Loaded { config, watch_list, problems, list_watcher })
         }
         _ => Err(ConfigError(problems)),
     }

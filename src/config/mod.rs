@@ -2,7 +2,7 @@
 //!
 //! A file is parsed into a raw document with the place of every key and value (`document`), which readers walk by
 //! name and type (`section`): `watcher.toml` in `watcher`, `state`, `server` and `apps`, watch lists in `watch_list`, `pieces`,
-//! `entry` and `document_token`. They go on after a mistake, so that one run reports everything (`report`, `problem`). `lookout` sees
+//! `entry` and `document_token`. They go on after a mistake, so that one run reports everything (`report`, `problem`). `list_watcher` sees
 //! which watch lists changed while the program runs. Defaults are the shipped
 //! `config/watcher.toml` itself. Secrets are not read here but for a check that they are there (`secrets`).
 //!
@@ -16,8 +16,8 @@ mod document;
 mod document_token;
 mod durations;
 mod entry;
+mod list_watcher;
 mod load;
-mod lookout;
 mod pieces;
 mod problem;
 mod report;
@@ -35,8 +35,8 @@ mod watch_list;
 mod watcher;
 
 pub use durations::parse_duration;
-pub use load::{Loaded, ServerGlance, glance_at_server, load, load_all, read_again};
-pub use lookout::{Haste, ListNews, Lookout, Recalled};
+pub use list_watcher::{ListNews, ListWatcher, Recalled, ReloadMode};
+pub use load::{Loaded, ServerAddress, load, load_all, read_again, read_server_address};
 pub use problem::{ConfigError, Position, Problem, Severity};
 pub use secrets::check_secrets;
 pub use settings::{

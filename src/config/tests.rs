@@ -31,7 +31,7 @@ fn lines(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("{problem}\n")).collect()
 }
 
-fn check_watcher(text: &str) -> watcher::Reading {
+fn check_watcher(text: &str) -> watcher::WatcherFile {
     watcher::check(&Path::new("watcher.toml").into(), text)
 }
 

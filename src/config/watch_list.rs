@@ -16,7 +16,7 @@ use hashbrown::HashTable;
 use toml::de::DeValue;
 
 use super::document;
-use super::entry::{ENTRY_KEYS, Surroundings};
+use super::entry::{ENTRY_KEYS, EntryReader};
 use super::pieces::{PIECE, Piece, Pieces};
 use super::problem::{Problem, shown, shown_path};
 use super::report::{FileReport, Found};
@@ -116,7 +116,7 @@ pub(super) enum Treatment {
 pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) -> Lists {
     let Expanded { files, problems, lost } =
         sources::expand(terms.config_path, terms.sources, terms.absences);
-    let mut reading = Reading::new(terms.apps, terms.now);
+    let mut reading = ListReader::new(terms.apps, terms.now);
     let lists = &mut reading.lists;
     lists.entries = large_vec();
     for (pattern, problem) in lost.iter().zip(problems) {
@@ -155,7 +155,7 @@ pub(super) fn check_in_pieces(
     now: WallTime,
     piece: usize,
 ) -> Lists {
-    let mut reading = Reading { piece, ..Reading::new(apps, now) };
+    let mut reading = ListReader { piece, ..ListReader::new(apps, now) };
     let file = ListFile { path: Arc::clone(path), named_by: None };
     match reading.read(&file, bytes) {
         Ok(content) => reading.add(&file, content, Treatment::Take),
@@ -176,7 +176,7 @@ fn refused_file(config_path: &Arc<Path>, file: &ListFile, refusal: Refusal) -> P
 }
 
 /// The lists as they are being read.
-struct Reading<'t> {
+struct ListReader<'t> {
     apps: Option<&'t [AppName]>,
     now: WallTime,
     places: Places,
@@ -204,7 +204,7 @@ struct Content {
     hasher: DefaultHasher,
 }
 
-impl<'t> Reading<'t> {
+impl<'t> ListReader<'t> {
     fn new(apps: Option<&'t [AppName]>, now: WallTime) -> Self {
         let lists = Lists::default();
         Self { apps, now, places: Places::default(), piece: PIECE, size: 0, untold: 0, lists }
@@ -276,9 +276,9 @@ impl<'t> Reading<'t> {
             content.found = report.into_found();
             return;
         }
-        let surroundings = Surroundings { apps: self.apps, source: Arc::clone(&file.path), now: self.now };
+        let reader = EntryReader { apps: self.apps, source: Arc::clone(&file.path), now: self.now };
         let mut lines = Lines { text: piece.text.as_bytes(), offset: 0, number: piece.lines_before + 1 };
-        content.is_closed = read_entries(&report, piece, &surroundings, |entry, offset| {
+        content.is_closed = read_entries(&report, piece, &reader, |entry, offset| {
             content.keys.add(&entry.key);
             let entries = &mut self.lists.entries;
             if let Some((place, entry)) = self.places.add(entry, lines.number_at(offset), entries) {
@@ -455,7 +455,7 @@ impl Places {
 fn read_entries(
     report: &FileReport<'_>,
     piece: &Piece,
-    surroundings: &Surroundings<'_>,
+    reader: &EntryReader<'_>,
     mut take: impl FnMut(WatchEntry, usize),
 ) -> bool {
     if piece.is_too_long() {
@@ -468,7 +468,7 @@ fn read_entries(
     let root = Section::root(Origin { report, offset: 0 }, document.as_ref(), KEYS);
     root.finish();
     for section in list_entries(&root) {
-        if let Some(entry) = surroundings.read(&section) {
+        if let Some(entry) = reader.read(&section) {
             take(entry, section.offset());
         }
     }

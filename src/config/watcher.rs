@@ -53,7 +53,7 @@ const REQUEST_TIMEOUT: Bounds =
 /// What could be made of a `watcher.toml`. The parts are there even if the whole is not, so that the watch
 /// lists can be checked in the same run.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct WatcherFile {
     /// Present if and only if no problem is an error.
     pub(super) config: Option<Config>,
     /// The watch lists that were named properly.
@@ -66,24 +66,24 @@ pub(super) struct Reading {
 }
 
 /// Reads and checks the file at `path`, an absolute path.
-pub(super) fn read(path: &Arc<Path>) -> Reading {
+pub(super) fn read(path: &Arc<Path>) -> WatcherFile {
     take(path, text_file::read(path, SIZE_MAX, &Forbidden::default()))
 }
 
 /// Checks what lay at `path`.
-pub(super) fn take(path: &Arc<Path>, content: Result<String, Refusal>) -> Reading {
+pub(super) fn take(path: &Arc<Path>, content: Result<String, Refusal>) -> WatcherFile {
     match content {
         Ok(text) => check(path, &text),
         Err(refusal) => {
             let problems = vec![describe_refusal(path, refusal)];
             let (config, app_names, listen) = (None, None, None);
-            Reading { config, sources: Vec::new(), app_names, listen, problems }
+            WatcherFile { config, sources: Vec::new(), app_names, listen, problems }
         }
     }
 }
 
 /// Checks a text. Relative paths start at the folder of `path`.
-pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
+pub(super) fn check(path: &Arc<Path>, text: &str) -> WatcherFile {
     let defaults_report = FileReport::new(&Path::new("built-in defaults").into(), DEFAULTS);
     let defaults_document = document::parse(&defaults_report, 0, DEFAULTS);
     let defaults_origin = Origin { report: &defaults_report, offset: 0 };
@@ -104,7 +104,7 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> Reading {
     let clashes = config.as_ref().map(clashes::find).unwrap_or_default();
     let config = config.filter(|_| clashes.is_empty());
     problems.extend(clashes);
-    Reading { config, sources, app_names, listen, problems }
+    WatcherFile { config, sources, app_names, listen, problems }
 }
 
 /// A file that is no text, as a problem.

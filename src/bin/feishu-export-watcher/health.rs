@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use feishu_export_watcher::config::{ConfigError, glance_at_server};
+use feishu_export_watcher::config::{ConfigError, read_server_address};
 use feishu_export_watcher::domain::escape_except;
 use feishu_export_watcher::http::NAME;
 use reqwest::header::SERVER;
@@ -74,14 +74,14 @@ pub(crate) fn health(arguments: HealthArguments) -> u8 {
 }
 
 fn ask(config: &Path, path: &str) -> Result<String, HealthError> {
-    let glance = glance_at_server(config)?;
-    if !glance.problems.is_empty() {
-        let file = glance.path.display();
+    let server = read_server_address(config)?;
+    if !server.problems.is_empty() {
+        let file = server.path.display();
         eprint_escaped(&format!(
             "{file} is invalid, `check` says why; asked is the [server] listen that it names"
         ));
     }
-    let address = reachable(glance.listen.ok_or(HealthError::NoServer(glance.path))?);
+    let address = reachable(server.listen.ok_or(HealthError::NoServer(server.path))?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(HealthError::Runtime)?.block_on(async {
         let exchange = tokio::time::timeout(DEADLINE, exchange(address, path));

@@ -33,7 +33,7 @@ fn a_file_that_changes_while_it_is_read_is_left_to_the_next_look() {
     std::fs::write(&path, (0..5000).map(entry).collect::<String>()).unwrap();
     let file = ListFile { path: path.as_path().into(), named_by: None };
     let apps = [AppName::new("a")];
-    let mut reading = Reading::new(Some(&apps), WallTime::from_millis(1));
+    let mut reading = ListReader::new(Some(&apps), WallTime::from_millis(1));
     let is_over = AtomicBool::new(false);
     let refusal = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -56,7 +56,7 @@ fn a_file_that_changes_while_it_is_read_is_left_to_the_next_look() {
 #[test]
 fn a_flood_of_bad_files_is_counted() {
     let path: Arc<Path> = Path::new("list.toml").into();
-    let mut reading = Reading::new(None, WallTime::from_millis(1));
+    let mut reading = ListReader::new(None, WallTime::from_millis(1));
     for _ in 0..TOLD_MAX + 7 {
         reading.tell(vec![Problem::error(&path, None, "bad")]);
     }
@@ -90,7 +90,7 @@ fn what_is_refused_leaves_room() {
         ListFile { path: path.as_path().into(), named_by: None }
     };
     let apps = [AppName::new("a")];
-    let mut reading = Reading::new(Some(&apps), WallTime::from_millis(1));
+    let mut reading = ListReader::new(Some(&apps), WallTime::from_millis(1));
     let endless = std::fs::File::open("/dev/zero").unwrap();
     let large = file("large.toml", b"");
     assert!(matches!(reading.read(&large, endless), Err(Refusal::Unfit(_))));

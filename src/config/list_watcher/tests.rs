@@ -15,7 +15,7 @@ const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 struct Bench {
     folder: TempDir,
     config: Config,
-    lookout: Lookout,
+    list_watcher: ListWatcher,
     /// Files that pending tickets come from, if that can be told.
     pending: Option<HashSet<PathBuf>>,
     /// What the last news kept.
@@ -34,11 +34,11 @@ impl Bench {
         let app =
             "[apps.a]\nbase_url = 'https://open.feishu.cn'\napp_id = 'cli_a1'\napp_secret = { file = 's' }\n";
         fs::write(&path, format!("watchlist = {watchlist}\n{app}")).unwrap();
-        let Loaded { config, lookout, .. } = load_all(&path, NOW).unwrap();
+        let Loaded { config, list_watcher, .. } = load_all(&path, NOW).unwrap();
         let mut bench =
-            Self { folder, config, lookout, pending: Some(HashSet::new()), kept: Kept::default() };
+            Self { folder, config, list_watcher, pending: Some(HashSet::new()), kept: Kept::default() };
         // What was just read is read once more; from there on only news counts.
-        assert!(bench.look().is_none());
+        assert!(bench.scan().is_none());
         bench
     }
 
@@ -50,12 +50,12 @@ impl Bench {
         fs::write(self.path(name), text).unwrap();
     }
 
-    fn look(&mut self) -> Option<News> {
-        self.look_with(Haste::WhenQuiet)
+    fn scan(&mut self) -> Option<News> {
+        self.scan_with(ReloadMode::WhenQuiet)
     }
 
-    fn look_with(&mut self, haste: Haste) -> Option<News> {
-        let news = self.lookout.look(&self.config, haste, NOW, || self.pending.clone())?;
+    fn scan_with(&mut self, mode: ReloadMode) -> Option<News> {
+        let news = self.list_watcher.scan(&self.config, mode, NOW, || self.pending.clone())?;
         self.kept = news.kept.clone();
         let short = |path: &Path| path.strip_prefix(self.folder.path()).unwrap().display().to_string();
         let mut kept: Vec<_> = news.kept.files.iter().map(|path| short(path)).collect();
@@ -107,28 +107,28 @@ fn tickets(tickets: &[&str]) -> String {
 fn a_change_is_taken_when_it_is_quiet() {
     let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1"]))]);
     bench.write("list.toml", &tickets(&["1", "2"]));
-    assert_eq!(bench.look(), None, "it may not be complete");
+    assert_eq!(bench.scan(), None, "it may not be complete");
     bench.write("list.toml", &tickets(&["1", "2", "3"]));
-    assert_eq!(bench.look(), None, "it was not");
-    assert_eq!(bench.look(), news(&["1", "2", "3"]));
+    assert_eq!(bench.scan(), None, "it was not");
+    assert_eq!(bench.scan(), news(&["1", "2", "3"]));
     for _ in 0..3 {
-        assert_eq!(bench.look(), None);
+        assert_eq!(bench.scan(), None);
     }
     bench.write("d/more.toml", &tickets(&["4"]));
-    assert_eq!((bench.look(), bench.look()), (None, news(&["1", "2", "3", "4"])));
+    assert_eq!((bench.scan(), bench.scan()), (None, news(&["1", "2", "3", "4"])));
     fs::remove_file(bench.path("d/more.toml")).unwrap();
-    assert_eq!((bench.look(), bench.look(), bench.look()), (None, news(&["1", "2", "3"]), None));
+    assert_eq!((bench.scan(), bench.scan(), bench.scan()), (None, news(&["1", "2", "3"]), None));
 }
 
 #[test]
 fn who_is_in_haste_waits_for_nothing_and_hears_everything() {
     let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
-    assert_eq!(bench.look_with(Haste::AtOnce), news(&["1"]));
+    assert_eq!(bench.scan_with(ReloadMode::AtOnce), news(&["1"]));
     bench.write("list.toml", &tickets(&["2"]));
-    assert_eq!(bench.look_with(Haste::AtOnce), news(&["2"]));
+    assert_eq!(bench.scan_with(ReloadMode::AtOnce), news(&["2"]));
     bench.write("list.toml", "rubbish");
     for _ in 0..2 {
-        let news = bench.look_with(Haste::AtOnce).unwrap();
+        let news = bench.scan_with(ReloadMode::AtOnce).unwrap();
         assert_eq!((news.kept.len(), news.rejected.len(), news.problems), (1, 1, 1));
     }
 }
@@ -139,11 +139,11 @@ fn a_restless_file_holds_up_no_other() {
     let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1"]))]);
     bench.write("d/busy.toml", &tickets(&["2"]));
     bench.write("list.toml", &tickets(&["1", "3"]));
-    assert_eq!(bench.look(), None);
+    assert_eq!(bench.scan(), None);
     bench.write("d/busy.toml", &tickets(&["2", "4"]));
-    let found = bench.look().unwrap();
+    let found = bench.scan().unwrap();
     assert_eq!((found.tickets, found.kept), (vec!["1".into(), "3".into()], vec!["d/busy.toml".to_owned()]));
-    assert_eq!(bench.look(), news(&["1", "3", "2", "4"]));
+    assert_eq!(bench.scan(), news(&["1", "3", "2", "4"]));
 }
 
 /// An editor writes a new file and renames it over the old one, which may be gone for a moment.
@@ -151,10 +151,10 @@ fn a_restless_file_holds_up_no_other() {
 fn a_file_that_is_replaced_is_never_taken_for_gone() {
     let mut bench = Bench::new("['d/*.toml']", &[("d/a.toml", &tickets(&["1"]))]);
     fs::remove_file(bench.path("d/a.toml")).unwrap();
-    assert_eq!(bench.look(), None, "gone for a moment");
+    assert_eq!(bench.scan(), None, "gone for a moment");
     bench.write("d/.new", &tickets(&["2"]));
     fs::rename(bench.path("d/.new"), bench.path("d/a.toml")).unwrap();
-    assert_eq!((bench.look(), bench.look()), (None, news(&["2"])));
+    assert_eq!((bench.scan(), bench.scan()), (None, news(&["2"])));
 }
 
 /// Kubernetes mounts a ConfigMap as links into a folder that is itself a link, and swaps that.
@@ -172,11 +172,11 @@ fn a_swapped_link_is_a_change() {
     }
     symlink("..1", bench.path("map/..data")).unwrap();
     symlink("..data/list.toml", bench.path("map/list.toml")).unwrap();
-    assert_eq!((bench.look(), bench.look(), bench.look()), (None, news(&["1"]), None));
+    assert_eq!((bench.scan(), bench.scan(), bench.scan()), (None, news(&["1"]), None));
     symlink("..2", bench.path("map/..tmp")).unwrap();
     fs::rename(bench.path("map/..tmp"), bench.path("map/..data")).unwrap();
     fs::remove_dir_all(bench.path("map/..1")).unwrap();
-    assert_eq!((bench.look(), bench.look(), bench.look()), (None, news(&["2"]), None));
+    assert_eq!((bench.scan(), bench.scan(), bench.scan()), (None, news(&["2"]), None));
 }
 
 /// Another time on the same content is no news.
@@ -185,7 +185,7 @@ fn a_touched_file_is_no_news() {
     let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
     let file = fs::File::open(bench.path("list.toml")).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
-    assert_eq!((bench.look(), bench.look(), bench.look()), (None, None, None));
+    assert_eq!((bench.scan(), bench.scan(), bench.scan()), (None, None, None));
 }
 
 /// Where times are too coarse to show a change, the look after the taking still finds it.
@@ -193,10 +193,10 @@ fn a_touched_file_is_no_news() {
 fn a_change_that_no_mark_shows_is_found_by_its_content() {
     let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
     bench.write("list.toml", &tickets(&["2"]));
-    assert_eq!((bench.look(), bench.look()), (None, news(&["2"])));
+    assert_eq!((bench.scan(), bench.scan()), (None, news(&["2"])));
     bench.write("list.toml", &tickets(&["3"]));
-    bench.lookout.taken = Marks::take(&bench.config.watchlist, &Marks::default(), &Absences::default());
-    assert_eq!(bench.look(), news(&["3"]));
+    bench.list_watcher.taken = Marks::take(&bench.config.watchlist, &Marks::default(), &Absences::default());
+    assert_eq!(bench.scan(), news(&["3"]));
 }
 
 /// A bad file keeps what it listed, is said once, and the others go on.
@@ -207,18 +207,18 @@ fn a_bad_file_is_kept_and_said_once() {
         let mut bench = Bench::new("['list.toml', 'd/*.toml']", &lists);
         let other = if bad == "list.toml" { "2" } else { "1" };
         bench.write(bad, "[[ticket]]\nticket = '7");
-        assert_eq!(bench.look(), None);
-        let found = bench.look().unwrap();
+        assert_eq!(bench.scan(), None);
+        let found = bench.scan().unwrap();
         assert_eq!((found.tickets, found.problems), (vec![other.to_owned()], 1));
         assert_eq!((found.kept, found.rejected), (vec![bad.to_owned()], vec![bad.to_owned()]));
         bench.write("d/b.toml", &tickets(&["3"]));
-        assert_eq!(bench.look(), None);
-        let found = bench.look().unwrap();
+        assert_eq!(bench.scan(), None);
+        let found = bench.scan().unwrap();
         assert_eq!((found.problems, found.rejected.len()), (0, 0), "said already");
         assert_eq!(found.kept, [bad], "and still bad");
         bench.write(bad, &tickets(&["4"]));
-        assert_eq!(bench.look(), None);
-        assert_eq!(bench.look().unwrap().kept, Vec::<String>::new());
+        assert_eq!(bench.scan(), None);
+        assert_eq!(bench.scan().unwrap().kept, Vec::<String>::new());
     }
 }
 
@@ -229,11 +229,11 @@ fn what_cannot_be_read_is_kept() {
     fs::remove_file(bench.path("list.toml")).unwrap();
     fs::write(bench.path("d/binary.toml"), b"\xff\xfe\x00").unwrap();
     fs::create_dir(bench.path("d/folder.toml")).unwrap();
-    assert_eq!(bench.look(), None);
-    let found = bench.look().unwrap();
+    assert_eq!(bench.scan(), None);
+    let found = bench.scan().unwrap();
     assert_eq!(found.kept, ["d/binary.toml", "d/folder.toml", "list.toml"]);
     assert_eq!((found.rejected.len(), found.problems, found.tickets.len()), (3, 3, 0));
-    assert_eq!((bench.look(), bench.look()), (None, None));
+    assert_eq!((bench.scan(), bench.scan()), (None, None));
 }
 
 /// A folder that can't be looked into for a while takes no ticket away.
@@ -245,14 +245,14 @@ fn files_of_a_folder_that_cannot_be_entered_are_kept() {
     let WatchSourceKind::Glob(source) = &mut bench.config.watchlist[0].kind else { panic!("no pattern") };
     *source = pattern.to_str().unwrap().to_owned();
     let file = pattern.with_file_name("a.toml");
-    bench.lookout.taken.0 = BTreeMap::from([(file.clone(), Mark::of(&bench.path("d/a.toml")))]);
-    assert_eq!(bench.look(), None);
-    let found = bench.look().unwrap();
+    bench.list_watcher.taken.0 = BTreeMap::from([(file.clone(), Mark::of(&bench.path("d/a.toml")))]);
+    assert_eq!(bench.scan(), None);
+    let found = bench.scan().unwrap();
     assert_eq!((found.problems, found.tickets.len()), (1, 0));
     let short = file.strip_prefix(bench.folder.path()).unwrap().display().to_string();
     assert!(found.kept.contains(&short));
-    assert_eq!((bench.look(), bench.look()), (None, None));
-    assert!(bench.look_with(Haste::AtOnce).unwrap().kept.contains(&short), "there may be something");
+    assert_eq!((bench.scan(), bench.scan()), (None, None));
+    assert!(bench.scan_with(ReloadMode::AtOnce).unwrap().kept.contains(&short), "there may be something");
 }
 
 /// A way in which the folder of a pattern stops listing anything, and what is said of it.
@@ -298,21 +298,21 @@ fn a_folder_that_vanishes_takes_nothing_away() {
     for (how, lose, reason) in LOSSES {
         let mut bench = with_a_folder();
         lose(&bench.path("d"));
-        assert_eq!(bench.look(), None, "{how}: it may be back in a moment");
-        let found = bench.look().unwrap();
+        assert_eq!(bench.scan(), None, "{how}: it may be back in a moment");
+        let found = bench.scan().unwrap();
         assert_eq!((found.tickets, found.problems), (vec!["1".to_owned()], 1), "{how}");
         assert!(found.kept.contains(&"d/a.toml".to_owned()) && bench.keeps("2"), "{how}: {:?}", found.kept);
         assert!(
-            bench.lookout.said.iter().any(|line| line.contains(reason)),
+            bench.list_watcher.said.iter().any(|line| line.contains(reason)),
             "{how}: {:?}",
-            bench.lookout.said
+            bench.list_watcher.said
         );
-        assert_eq!((bench.look(), bench.look()), (None, None), "{how}: said once");
+        assert_eq!((bench.scan(), bench.scan()), (None, None), "{how}: said once");
         bench.write("list.toml", &tickets(&["1", "5"]));
-        assert_eq!(bench.look(), None);
-        assert_eq!((bench.look().unwrap().problems, bench.keeps("2")), (0, true), "{how}: others go on");
+        assert_eq!(bench.scan(), None);
+        assert_eq!((bench.scan().unwrap().problems, bench.keeps("2")), (0, true), "{how}: others go on");
         restore(&bench);
-        assert_eq!((bench.look(), bench.look()), (None, news(&["1", "5", "2", "3"])), "{how}");
+        assert_eq!((bench.scan(), bench.scan()), (None, news(&["1", "5", "2", "3"])), "{how}");
     }
 }
 
@@ -322,15 +322,15 @@ fn who_is_in_haste_confirms_that_nothing_is_listed() {
     for (how, lose, _) in LOSSES {
         let mut bench = with_a_folder();
         lose(&bench.path("d"));
-        assert!(bench.look().is_none() && bench.look().is_some());
-        assert_eq!(bench.look_with(Haste::AtOnce), news(&["1"]), "{how}");
+        assert!(bench.scan().is_none() && bench.scan().is_some());
+        assert_eq!(bench.scan_with(ReloadMode::AtOnce), news(&["1"]), "{how}");
         assert!(!bench.keeps("2"), "{how}");
-        assert_eq!((bench.look(), bench.look()), (None, None), "{how}");
+        assert_eq!((bench.scan(), bench.scan()), (None, None), "{how}");
         restore(&bench);
-        assert_eq!((bench.look(), bench.look()), (None, news(&["1", "2", "3"])), "{how}");
+        assert_eq!((bench.scan(), bench.scan()), (None, news(&["1", "2", "3"])), "{how}");
         fs::remove_file(bench.path("d/a.toml")).unwrap();
-        assert_eq!(bench.look(), None);
-        assert_eq!(bench.look().unwrap().problems, 1, "{how}: a new loss is a new question");
+        assert_eq!(bench.scan(), None);
+        assert_eq!(bench.scan().unwrap().problems, 1, "{how}: a new loss is a new question");
     }
 }
 
@@ -340,12 +340,12 @@ fn a_folder_without_pending_tickets_may_be_emptied() {
     let mut bench = with_a_folder();
     bench.pending = Some(HashSet::from([bench.path("list.toml")]));
     fs::remove_file(bench.path("d/a.toml")).unwrap();
-    assert_eq!((bench.look(), bench.look(), bench.look()), (None, news(&["1"]), None));
+    assert_eq!((bench.scan(), bench.scan(), bench.scan()), (None, news(&["1"]), None));
     let mut bench = with_a_folder();
     bench.pending = None;
     fs::remove_file(bench.path("d/a.toml")).unwrap();
-    assert_eq!(bench.look(), None);
-    assert_eq!(bench.look().unwrap().problems, 1, "where that can't be told, nothing is taken away");
+    assert_eq!(bench.scan(), None);
+    assert_eq!(bench.scan().unwrap().problems, 1, "where that can't be told, nothing is taken away");
 }
 
 /// Promise 6: at a start the same is known from the tickets that are pending.
@@ -355,22 +355,22 @@ fn a_folder_that_is_not_there_at_the_start_is_recalled() {
         let mut bench = with_a_folder();
         let pending = bench.pending.clone().unwrap();
         lose(&bench.path("d"));
-        let Loaded { config, mut lookout, problems, .. } =
+        let Loaded { config, mut list_watcher, problems, .. } =
             load_all(&bench.path("watcher.toml"), NOW).unwrap();
-        let Recalled { files, problems: more, lost } = lookout.recall(&config, || Some(pending.clone()));
+        let Recalled { files, problems: more, lost } = list_watcher.recall(&config, || Some(pending.clone()));
         assert_eq!((files, lost), (vec![bench.path("d/a.toml")], 1), "{how}");
         let said: Vec<_> = problems.iter().chain(&more).filter(|problem| problem.is_error()).collect();
         assert!(said.len() == 1 && said[0].message.contains(reason), "{how}: {said:?}");
-        (bench.config, bench.lookout) = (config, lookout);
-        assert_eq!((bench.look(), bench.look()), (None, None), "{how}: said already");
+        (bench.config, bench.list_watcher) = (config, list_watcher);
+        assert_eq!((bench.scan(), bench.scan()), (None, None), "{how}: said already");
         restore(&bench);
-        assert_eq!((bench.look(), bench.look()), (None, news(&["1", "2", "3"])), "{how}");
+        assert_eq!((bench.scan(), bench.scan()), (None, news(&["1", "2", "3"])), "{how}");
     }
     // An empty folder of which nothing is pending is in order, and the state file is not asked about a full one.
     let bench = with_a_folder();
     let recall = |pending: &dyn Fn() -> Option<HashSet<PathBuf>>| {
-        let Loaded { config, mut lookout, .. } = load_all(&bench.path("watcher.toml"), NOW).unwrap();
-        lookout.recall(&config, pending)
+        let Loaded { config, mut list_watcher, .. } = load_all(&bench.path("watcher.toml"), NOW).unwrap();
+        list_watcher.recall(&config, pending)
     };
     assert_eq!(recall(&|| panic!("asked")).lost, 0);
     fs::remove_file(bench.path("d/a.toml")).unwrap();
@@ -384,20 +384,20 @@ fn a_ticket_that_moves_is_never_gone() {
     let both = [("list.toml", &*tickets(&["1", "2"])), ("d/a.toml", &tickets(&["2"]))];
     let mut bench = Bench::new("['list.toml', 'd/*.toml']", &both);
     bench.write("list.toml", &tickets(&["1"]));
-    assert_eq!(bench.look(), None);
+    assert_eq!(bench.scan(), None);
     bench.write("d/a.toml", &tickets(&["2"]));
-    assert_eq!(bench.look().unwrap().tickets, ["1"]);
+    assert_eq!(bench.scan().unwrap().tickets, ["1"]);
     assert!(bench.keeps("2"), "the other file has it");
-    assert_eq!(bench.look(), news(&["1", "2"]), "said again, so that its file is known");
-    assert_eq!(bench.look(), None);
+    assert_eq!(bench.scan(), news(&["1", "2"]), "said again, so that its file is known");
+    assert_eq!(bench.scan(), None);
 
     let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1", "2"]))]);
     bench.write("list.toml", &tickets(&["1"]));
-    assert_eq!(bench.look(), None);
+    assert_eq!(bench.scan(), None);
     bench.write("d/a.toml", &tickets(&["2"]));
-    assert_eq!(bench.look().unwrap().tickets, ["1"]);
+    assert_eq!(bench.scan().unwrap().tickets, ["1"]);
     assert!(bench.keeps("2"), "more may follow");
-    assert_eq!(bench.look(), news(&["1", "2"]));
+    assert_eq!(bench.scan(), news(&["1", "2"]));
     assert!(!bench.keeps("2"));
 }
 
@@ -408,11 +408,11 @@ fn a_bad_file_keeps_its_last_good_content() {
     let mut bench = Bench::new("['list.toml', 'd/*.toml']", &both);
     bench.write("d/a.toml", "[[ticket]]\nticket = '7");
     bench.write("list.toml", &tickets(&["1"]));
-    assert_eq!(bench.look(), None);
-    assert_eq!(bench.look().unwrap().tickets, ["1"]);
+    assert_eq!(bench.scan(), None);
+    assert_eq!(bench.scan().unwrap().tickets, ["1"]);
     assert!(bench.keeps("2") && bench.keeps("3") && !bench.keeps("4"));
     fs::remove_file(bench.path("d/a.toml")).unwrap();
-    assert_eq!((bench.look(), bench.look()), (None, news(&["1"])));
+    assert_eq!((bench.scan(), bench.scan()), (None, news(&["1"])));
     assert!(!bench.keeps("2"), "gone with its file");
 }
 
@@ -424,25 +424,25 @@ fn what_never_rests_is_taken_as_soon_as_it_is_good() {
     let mut found = Vec::new();
     for number in 2..8 {
         bench.write("d/busy.toml", &tickets(&["2"]).repeat(number));
-        found.extend(bench.look().map(|news| (number, news.tickets)));
+        found.extend(bench.scan().map(|news| (number, news.tickets)));
     }
     assert_eq!(found[0], (4, vec!["1".to_owned(), "2".to_owned()]), "after two looks in vain");
 
     let mut said = 0;
     for number in 0..8 {
         bench.write("d/busy.toml", &format!("[[ticket]]\nticket = '{}", "9".repeat(number)));
-        said += bench.look().map_or(0, |news| news.problems + news.rejected.len());
+        said += bench.scan().map_or(0, |news| news.problems + news.rejected.len());
     }
     assert_eq!(said, 1);
-    assert!(bench.lookout.said.iter().any(|line| line.contains("keeps changing")));
+    assert!(bench.list_watcher.said.iter().any(|line| line.contains("keeps changing")));
     bench.write("list.toml", &tickets(&["5"]));
     for number in 0..3 {
         bench.write("d/busy.toml", &format!("[[ticket]]\nticket = '{}", "8".repeat(number)));
-        found.extend(bench.look().map(|news| (100, news.tickets)));
+        found.extend(bench.scan().map(|news| (100, news.tickets)));
     }
     assert_eq!(found.last(), Some(&(100, vec!["5".to_owned()])));
     assert!(bench.keeps("2") && !bench.keeps("1"));
-    assert_eq!(bench.look().unwrap().rejected.len(), 1, "at rest it is bad like any other");
+    assert_eq!(bench.scan().unwrap().rejected.len(), 1, "at rest it is bad like any other");
 }
 
 /// A file that can't be read for a while is read once it can, though nothing else shows that.
@@ -450,13 +450,13 @@ fn what_never_rests_is_taken_as_soon_as_it_is_good() {
 fn what_can_be_read_again_is_read() {
     let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
     fs::remove_file(bench.path("list.toml")).unwrap();
-    assert_eq!(bench.look(), None);
-    assert_eq!(bench.look().unwrap().rejected.len(), 1);
+    assert_eq!(bench.scan(), None);
+    assert_eq!(bench.scan().unwrap().rejected.len(), 1);
     bench.write("list.toml", &tickets(&["1"]));
     // Stands in for an error that goes away by itself, as those of a network mount do.
-    bench.lookout.taken = Marks::take(&bench.config.watchlist, &Marks::default(), &Absences::default());
-    assert_eq!(bench.look(), news(&["1"]));
-    assert_eq!((bench.look(), bench.look()), (None, None));
+    bench.list_watcher.taken = Marks::take(&bench.config.watchlist, &Marks::default(), &Absences::default());
+    assert_eq!(bench.scan(), news(&["1"]));
+    assert_eq!((bench.scan(), bench.scan()), (None, None));
 }
 
 /// Promise 6: the state file is not even opened by a link in its place: SQLite's locks on it would be gone.
@@ -468,9 +468,9 @@ fn the_state_file_is_no_watch_list() {
     }
     symlink("../state.db", bench.path("d/a.toml")).unwrap();
     fs::hard_link(bench.path("state.db-wal"), bench.path("d/b.toml")).unwrap();
-    let found = bench.look_with(Haste::AtOnce).unwrap();
+    let found = bench.scan_with(ReloadMode::AtOnce).unwrap();
     assert_eq!((found.rejected.len(), found.problems), (2, 2));
-    assert!(bench.lookout.said.iter().all(|line| line.contains("is the state file, or belongs to it")));
+    assert!(bench.list_watcher.said.iter().all(|line| line.contains("is the state file, or belongs to it")));
 }
 
 /// A list that was written several times in a row is taken as it is in the end: what it dropped is gone.
@@ -479,14 +479,14 @@ fn the_last_of_many_changes_takes_away() {
     let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1", "2", "3"]))]);
     for round in 0..2 {
         bench.write("list.toml", &(tickets(&["1", "2"]) + &format!("# {round}\n")));
-        assert_eq!(bench.look(), None);
+        assert_eq!(bench.scan(), None);
     }
     bench.write("list.toml", &(tickets(&["1"]) + "# the last of all\n"));
-    assert_eq!(bench.look(), news(&["1"]), "after two looks in vain");
+    assert_eq!(bench.scan(), news(&["1"]), "after two looks in vain");
     assert!(bench.keeps("3"), "it may be half of what it will be");
-    assert_eq!(bench.look(), news(&["1"]));
+    assert_eq!(bench.scan(), news(&["1"]));
     assert!(!bench.keeps("3"));
-    assert_eq!((bench.look(), bench.look()), (None, None));
+    assert_eq!((bench.scan(), bench.scan()), (None, None));
 }
 
 /// Files that are dropped without end hold up no removal for long.
@@ -497,7 +497,7 @@ fn a_busy_folder_holds_up_no_removal() {
     let mut kept = 0;
     for number in 100..120 {
         bench.write(&format!("d/{number}.toml"), &tickets(&[&number.to_string()]));
-        kept += i32::from(bench.look().is_none() || bench.keeps("2"));
+        kept += i32::from(bench.scan().is_none() || bench.keeps("2"));
         if bench.kept.files.len() == 1 && !bench.keeps("2") {
             break;
         }

@@ -27,7 +27,7 @@ const PATIENCE: u32 = 3;
 
 /// Whether a file that changes right now is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Haste {
+pub enum ReloadMode {
     /// It is left as it was until it has been quiet for a look.
     WhenQuiet,
     /// Somebody says that now is the moment. Everything is taken and said, changed or not.
@@ -63,7 +63,7 @@ pub struct Recalled {
 
 /// Keeps an eye on the watch lists of a configuration.
 #[derive(Debug)]
-pub struct Lookout {
+pub struct ListWatcher {
     /// What each file was like when its content was taken.
     taken: Marks,
     /// What each file was like at the last look.
@@ -85,10 +85,10 @@ pub struct Lookout {
     said: HashSet<String>,
 }
 
-impl Lookout {
+impl ListWatcher {
     /// Begins with lists that were read after a look at `marks`.
     pub(super) fn new(marks: Marks, lists: &mut Lists) -> Self {
-        let mut lookout = Self {
+        let mut list_watcher = Self {
             taken: marks.clone(),
             seen: marks,
             contents: lists.contents.clone(),
@@ -101,8 +101,8 @@ impl Lookout {
             unreadable: lists.unreadable.clone(),
             said: lists.problems.iter().map(Problem::to_string).collect(),
         };
-        lookout.take_keys(lists);
-        lookout
+        list_watcher.take_keys(lists);
+        list_watcher
     }
 
     /// Rejects the patterns of the start that match nothing, or can't be laid out, as far as pending tickets come
@@ -144,27 +144,27 @@ impl Lookout {
     /// Looks; blocks as long as the files do. None where there is nothing new. `pending` names the files that
     /// pending tickets come from, and is asked where a pattern matches nothing any more; none means that it can't be
     /// told.
-    pub fn look(
+    pub fn scan(
         &mut self,
         config: &Config,
-        haste: Haste,
+        mode: ReloadMode,
         now: WallTime,
         pending: impl FnOnce() -> Option<HashSet<PathBuf>>,
     ) -> Option<ListNews> {
-        self.judge_absences(config, haste, pending);
+        self.judge_absences(config, mode, pending);
         let marks = Marks::take(&config.watchlist, &self.taken, &self.absences);
         let before = std::mem::replace(&mut self.seen, marks);
         let changed = self.changed_since(&self.taken);
-        match haste {
-            Haste::AtOnce => self.restless.clear(),
-            Haste::WhenQuiet => self.count_restless(&changed, &before),
+        match mode {
+            ReloadMode::AtOnce => self.restless.clear(),
+            ReloadMode::WhenQuiet => self.count_restless(&changed, &before),
         }
         let forbidden = forbidden(config);
         let waits = |path: &&PathBuf| self.treatment(path) == Treatment::Leave;
         let has_news = changed.iter().any(|path| !waits(&path))
             || (self.unsettled.some && self.restless.is_empty())
             || self.unreadable.iter().any(|path| text_file::is_readable(path, &forbidden));
-        if haste == Haste::WhenQuiet && !has_news && !self.unproven {
+        if mode == ReloadMode::WhenQuiet && !has_news && !self.unproven {
             return None;
         }
         let apps: Vec<_> = config.apps.iter().map(|app| app.name.clone()).collect();
@@ -177,21 +177,21 @@ impl Lookout {
             now,
         };
         let lists = watch_list::read(&terms, |path| self.treatment(path));
-        self.news(lists, haste)
+        self.news(lists, mode)
     }
 
     /// Which patterns that match nothing are missed. SIGHUP confirms them all.
     fn judge_absences(
         &mut self,
         config: &Config,
-        haste: Haste,
+        mode: ReloadMode,
         pending: impl FnOnce() -> Option<HashSet<PathBuf>>,
     ) {
         let mut emptied = Vec::new();
         for (pattern, _) in patterns(config) {
             match sources::matches(pattern) {
                 Ok(paths) if !paths.is_empty() => drop(self.absences.remove(pattern)),
-                Ok(_) | Err(Lost::Absent(_)) if haste == Haste::AtOnce => {
+                Ok(_) | Err(Lost::Absent(_)) if mode == ReloadMode::AtOnce => {
                     self.absences.insert(pattern.to_owned(), Absence::Confirmed);
                 }
                 Ok(_) if !self.absences.contains_key(pattern) => {
@@ -236,13 +236,13 @@ impl Lookout {
     }
 
     /// What is new in lists that were just read.
-    fn news(&mut self, mut lists: Lists, haste: Haste) -> Option<ListNews> {
+    fn news(&mut self, mut lists: Lists, mode: ReloadMode) -> Option<ListNews> {
         let left = self.left(&lists.unfinished);
         self.take_marks(&left);
         self.take_keys(&mut lists);
         self.unreadable = std::mem::take(&mut lists.unreadable);
         self.contents.retain(|path, _| !left.contains(path));
-        self.unproven = haste == Haste::AtOnce || lists.contents != self.contents;
+        self.unproven = mode == ReloadMode::AtOnce || lists.contents != self.contents;
         // In a moment more is known of a file that has only just begun to change. But others may begin without
         // end, as in a folder into which a file is dropped every few seconds.
         let has_begun = left.iter().any(|path| !lists.unfinished.contains(path));
@@ -257,8 +257,8 @@ impl Lookout {
             return None;
         }
         lists.problems.extend(never_at_rest);
-        let problems = self.unsaid(&mut lists, haste);
-        let rejected = self.newly_rejected(&mut lists, &left, haste);
+        let problems = self.unsaid(&mut lists, mode);
+        let rejected = self.newly_rejected(&mut lists, &left, mode);
         let kept = self.kept(&lists, left, all);
         let left_out = self.rejected.len() + lists.lost.len();
         Some(ListNews { lists, kept, left_out, problems, rejected })
@@ -292,13 +292,13 @@ impl Lookout {
     }
 
     /// Problems that were not said before.
-    fn unsaid(&mut self, lists: &mut Lists, haste: Haste) -> Vec<Problem> {
+    fn unsaid(&mut self, lists: &mut Lists, mode: ReloadMode) -> Vec<Problem> {
         let found = std::mem::take(&mut lists.problems);
         let mut lines: HashSet<_> = found.iter().map(Problem::to_string).collect();
         // Those of files that were not read stand as they did.
         lines.extend(self.said.iter().filter(|_| !self.restless.is_empty()).cloned());
         let said = std::mem::replace(&mut self.said, lines);
-        let is_new = |problem: &Problem| haste == Haste::AtOnce || !said.contains(&problem.to_string());
+        let is_new = |problem: &Problem| mode == ReloadMode::AtOnce || !said.contains(&problem.to_string());
         found.into_iter().filter(is_new).collect()
     }
 
@@ -307,7 +307,7 @@ impl Lookout {
         &mut self,
         lists: &mut Lists,
         left: &HashSet<PathBuf>,
-        haste: Haste,
+        mode: ReloadMode,
     ) -> BTreeSet<PathBuf> {
         let still = self.rejected.intersection(&left.iter().cloned().collect()).cloned().collect::<Vec<_>>();
         let rejected = lists.rejected.iter().cloned().chain(still).collect();
@@ -315,7 +315,7 @@ impl Lookout {
         let contents = std::mem::replace(&mut self.contents, std::mem::take(&mut lists.contents));
         let is_news = |file: &&PathBuf| {
             let same = rejected.contains(*file) && contents.get(*file) == self.contents.get(*file);
-            haste == Haste::AtOnce || !same
+            mode == ReloadMode::AtOnce || !same
         };
         lists.rejected.iter().filter(is_news).cloned().collect()
     }
