@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::section::Field;
-use super::text_file::{self, Forbidden, Refusal};
+use super::text_file;
 use crate::domain::CaFile;
 
 /// Bytes of the file at most; all authorities of a system take some 250 KB.
@@ -17,11 +17,7 @@ const SIZE_MAX: u64 = 1 << 20;
 /// The certificates of the file that `field` names. As everywhere in `[apps]`, the value is not repeated.
 pub(super) fn read(field: &Field<'_>, folder: &Path) -> Option<CaFile> {
     let path = field.path(folder)?;
-    let bytes =
-        text_file::read_bytes(&path, SIZE_MAX, &Forbidden::default()).map_err(|refusal| match refusal {
-            Refusal::Unreadable(message) | Refusal::Unfit(message) => message,
-            Refusal::NotUtf8(_) => "is not UTF-8".to_owned(),
-        });
+    let bytes = text_file::read_bytes(&path, SIZE_MAX).map_err(|refusal| refusal.message);
     match bytes.and_then(|bytes| certificates(&bytes)) {
         Ok(certificates) => Some(CaFile { path, certificates }),
         Err(message) => {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use glob::Pattern;
 
-use super::load::forbidden;
+use super::load::state_files;
 use super::problem::Problem;
 use super::settings::{Config, WatchSource, WatchSourceKind};
 use super::sources::{self, Absence, Absences, Lost, OPTIONS};
@@ -159,11 +159,10 @@ impl ListWatcher {
             ReloadMode::AtOnce => self.restless.clear(),
             ReloadMode::WhenQuiet => self.count_restless(&changed, &before),
         }
-        let forbidden = forbidden(config);
         let waits = |path: &&PathBuf| self.treatment(path) == Treatment::Leave;
         let has_news = changed.iter().any(|path| !waits(&path))
             || (self.unsettled.some && self.restless.is_empty())
-            || self.unreadable.iter().any(|path| text_file::is_readable(path, &forbidden));
+            || self.unreadable.iter().any(|path| text_file::is_readable(path));
         if mode == ReloadMode::WhenQuiet && !has_news && !self.unproven {
             return None;
         }
@@ -173,7 +172,7 @@ impl ListWatcher {
             sources: &config.watchlist,
             absences: &self.absences,
             apps: Some(&apps),
-            forbidden,
+            state_files: state_files(config),
             now,
         };
         let lists = watch_list::read(&terms, |path| self.treatment(path));

@@ -1,7 +1,7 @@
 //! The front doors: `watcher.toml` alone, or together with its watch lists in one report.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::clashes;
@@ -10,7 +10,7 @@ use super::problem::{ConfigError, Problem};
 use super::settings::Config;
 use super::shipped;
 use super::sources::Absences;
-use super::text_file::{self, Forbidden};
+use super::text_file;
 use super::watch_list::{self, Terms, Treatment};
 use super::watcher::{self, WatcherFile};
 use crate::domain::{WallTime, WatchList};
@@ -82,13 +82,13 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
         sources: &sources,
         absences: &absences,
         apps: app_names.as_deref(),
-        forbidden: config.as_ref().map(forbidden).unwrap_or_default(),
+        state_files: config.as_ref().map(state_files).unwrap_or_default(),
         now,
     };
     let mut lists = watch_list::read(&terms, |_| Treatment::Take);
     let list_watcher = ListWatcher::new(marks, &mut lists);
     problems.append(&mut lists.problems);
-    let clashes = config.as_ref().map(clashes::find_on_disk).unwrap_or_default();
+    let clashes = config.as_ref().map(clashes::find).unwrap_or_default();
     let is_usable = !lists.is_fatal && clashes.is_empty();
     problems.extend(clashes);
     match config {
@@ -104,12 +104,12 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
 /// What lies at the path of `watcher.toml` now, to see whether it changed; none while it can't be read.
 #[must_use]
 pub fn read_again(config: &Config) -> Option<Vec<u8>> {
-    text_file::read_bytes(&config.path, watcher::SIZE_MAX, &forbidden(config)).ok()
+    text_file::read_bytes(&config.path, watcher::SIZE_MAX).ok()
 }
 
-/// The state file and what belongs to it, as they are now.
-pub(super) fn forbidden(config: &Config) -> Forbidden {
-    Forbidden::files(clashes::state_files(&config.state.path))
+/// The state file and what belongs to it, by canonical path.
+pub(super) fn state_files(config: &Config) -> Vec<PathBuf> {
+    clashes::state_files(&config.state.path).into()
 }
 
 /// Absolute, so that what the state file remembers of a watch list does not depend on where the program

@@ -3,8 +3,7 @@
 
 use std::io::Read;
 
-use super::problem::Position;
-use super::text_file::{Refusal, unreadable};
+use super::text_file::Refusal;
 
 /// A parsed text takes some twenty times its size, so a list is parsed in pieces of this many bytes.
 pub(super) const PIECE: usize = 64 << 10;
@@ -95,7 +94,7 @@ impl<R: Read> Pieces<R> {
     fn read_more(&mut self) -> Result<(), Refusal> {
         let is_start = self.read == 0;
         let mut more = self.source.by_ref().take(READ_AT_ONCE as u64);
-        let read = more.read_to_end(&mut self.buffer).map_err(|error| unreadable(&error))?;
+        let read = more.read_to_end(&mut self.buffer)?;
         self.read += read as u64;
         self.is_at_end = read < READ_AT_ONCE;
         if is_start && self.buffer.starts_with(BYTE_ORDER_MARK) {
@@ -117,10 +116,7 @@ impl<R: Read> Pieces<R> {
 fn into_text(bytes: Vec<u8>, lines_before: usize) -> Result<String, Refusal> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let mut bytes = error.into_bytes();
-        bytes.truncate(valid);
-        let before = String::from_utf8(bytes).unwrap_or_default();
-        Refusal::NotUtf8(Position::after(lines_before, &before))
+        Refusal::not_utf8(lines_before, &error.as_bytes()[..valid])
     })
 }
 
@@ -203,10 +199,13 @@ mod tests {
     fn what_is_no_text_is_refused_with_its_place() {
         let mut bytes = list().into_bytes();
         bytes.extend(b"x\xff\n[[ticket]]");
-        let Err(Refusal::NotUtf8(position)) = all(Pieces::of(&bytes[..], PIECE)) else { panic!("taken") };
+        let Err(Refusal { position: Some(position), .. }) = all(Pieces::of(&bytes[..], PIECE)) else {
+            panic!("taken")
+        };
         assert_eq!((position.line, position.column), (40_001, 2));
         // A character that the end of the file tears apart.
-        let Err(Refusal::NotUtf8(position)) = all(Pieces::of(&"ä".as_bytes()[..1], PIECE)) else {
+        let Err(Refusal { position: Some(position), .. }) = all(Pieces::of(&"ä".as_bytes()[..1], PIECE))
+        else {
             panic!("taken")
         };
         assert_eq!((position.line, position.column), (1, 1));

@@ -3,14 +3,14 @@
 
 use std::env;
 use std::fs::Metadata;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretBox};
 
-use super::load::forbidden;
 use super::problem::{Problem, shown_path};
 use super::settings::Config;
-use super::text_file::{self, Forbidden, Refusal};
+use super::text_file;
 use crate::domain::{App, Credentials, SecretPurpose, SecretSource, secret_text};
 
 /// Bytes of a secret file at most.
@@ -20,14 +20,13 @@ const SIZE_MAX: u64 = 64 << 10;
 /// can't read its file (a warning). Reads files and the environment; sends nothing and keeps nothing.
 #[must_use]
 pub fn check_secrets(config: &Config) -> Vec<Problem> {
-    let forbidden = forbidden(config);
     let check = |(app, position): (&App, _)| {
         let (key, source, purpose) = match &app.credentials {
             Credentials::AppSecret(source) => ("app_secret", source, SecretPurpose::AppSecret),
             Credentials::AccessToken(source) => ("access_token", source, SecretPurpose::AccessToken),
         };
         let name = |message: String| format!("{key} of app `{}`: {source}: {message}", app.name);
-        let error = check_source(source, purpose, &forbidden).err();
+        let error = check_source(source, purpose).err();
         let error = error.map(|message| Problem::error(&config.path, Some(position), name(message)));
         let warning = find_file(source).ok().flatten().and_then(|path| check_mode(&path));
         let warning = warning.map(|message| Problem::warning(&config.path, Some(position), name(message)));
@@ -37,9 +36,9 @@ pub fn check_secrets(config: &Config) -> Vec<Problem> {
     config.apps.iter().zip(places).flat_map(check).flatten().collect()
 }
 
-fn check_source(source: &SecretSource, purpose: SecretPurpose, forbidden: &Forbidden) -> Result<(), String> {
+fn check_source(source: &SecretSource, purpose: SecretPurpose) -> Result<(), String> {
     let secret = match (source, find_file(source)?) {
-        (_, Some(path)) => read_file(&path, forbidden)?,
+        (_, Some(path)) => text_file::read_bytes(&path, SIZE_MAX).map_err(|refusal| refusal.message)?,
         (SecretSource::Env(name), None) => env::var_os(name).ok_or("is not set")?.into_encoded_bytes(),
         (_, None) => Vec::new(),
     };
@@ -61,26 +60,11 @@ pub(super) fn find_file(source: &SecretSource) -> Result<Option<PathBuf>, String
     }
 }
 
-/// A file's bytes.
-fn read_file(path: &Path, forbidden: &Forbidden) -> Result<Vec<u8>, String> {
-    text_file::read_bytes(path, SIZE_MAX, forbidden).map_err(|refusal| match refusal {
-        Refusal::Unreadable(message) | Refusal::Unfit(message) => message,
-        Refusal::NotUtf8(_) => "is not UTF-8".to_owned(),
-    })
-}
-
-#[cfg(unix)]
 fn check_mode(path: &Path) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt;
     // What else it may be is an error, and of a folder the mode means something else.
     let mode = path.metadata().ok().filter(Metadata::is_file)?.permissions().mode();
     let open = mode & 0o044 != 0;
     open.then(|| {
         format!("other users can read it (mode {:03o}); chmod 600 {}", mode & 0o777, shown_path(path))
     })
-}
-
-#[cfg(not(unix))]
-fn check_mode(_path: &Path) -> Option<String> {
-    None
 }

@@ -26,8 +26,17 @@ const TOO_MANY_LINKS: i32 = 40;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ListFile {
     pub(super) path: Arc<Path>,
+    /// Where links lead to.
+    pub(super) canonical: PathBuf,
     /// The entry that names it in full; none where only a pattern matched.
     pub(super) named_by: Option<WatchSource>,
+}
+
+impl ListFile {
+    fn new(path: &Path, named_by: Option<WatchSource>) -> Self {
+        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        Self { path: path.into(), canonical, named_by }
+    }
 }
 
 /// What the sources stand for.
@@ -89,16 +98,14 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource], absences:
     let (mut problems, mut lost) = (Vec::new(), Vec::new());
     for source in sources {
         if let WatchSourceKind::File(path) = &source.kind {
-            files.push(ListFile { path: path.as_path().into(), named_by: Some(source.clone()) });
+            files.push(ListFile::new(path, Some(source.clone())));
         }
     }
     for source in sources {
         if let WatchSourceKind::Glob(pattern) = &source.kind {
             match lay_out(pattern, absences) {
                 Ok(paths) => {
-                    files.extend(
-                        paths.iter().map(|path| ListFile { path: path.as_path().into(), named_by: None }),
-                    );
+                    files.extend(paths.iter().map(|path| ListFile::new(path, None)));
                 }
                 Err(message) => {
                     problems.push(Problem::error(config_path, Some(source.position), message));
@@ -107,7 +114,10 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource], absences:
             }
         }
     }
-    Expanded { files: each_once(files), problems, lost }
+    // What was reached before is left out, be it through a link.
+    let mut seen = HashSet::new();
+    files.retain(|file| seen.insert(file.canonical.clone()));
+    Expanded { files, problems, lost }
 }
 
 /// What a pattern matches, sorted. What can't be looked into is an error: to take it for empty would remove
@@ -192,14 +202,6 @@ fn refused(path: &Path, error: &io::Error) -> Lost {
 /// Whether a text holds any of the signs that make it a pattern.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
-}
-
-/// Leaves out what leads to a file that was reached before, be it through a link.
-fn each_once(files: Vec<ListFile>) -> Vec<ListFile> {
-    let mut seen = HashSet::new();
-    let is_new =
-        |file: &ListFile| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.to_path_buf()));
-    files.into_iter().filter(is_new).collect()
 }
 
 #[cfg(test)]

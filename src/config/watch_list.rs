@@ -23,8 +23,7 @@ use super::report::{FileReport, Found};
 use super::section::{Field, Origin, Section};
 use super::settings::WatchSource;
 use super::sources::{self, Absences, Expanded, ListFile};
-use super::text_file::{self, Forbidden, Refusal};
-use super::watcher::describe_refusal;
+use super::text_file::{self, Refusal};
 use crate::domain::{AppName, TicketKeys, WallTime, WatchEntry, WatchList, large_vec};
 
 const KEYS: &[&str] = &["ticket"];
@@ -97,7 +96,9 @@ pub(super) struct Terms<'a> {
     pub(super) absences: &'a Absences,
     /// The apps that a ticket may name; none where they are not known.
     pub(super) apps: Option<&'a [AppName]>,
-    pub(super) forbidden: Forbidden,
+    /// The state file and what belongs to it, by canonical path. They are no watch lists and never opened: a process that
+    /// closes a file loses its POSIX locks on it, and by those SQLite guards the state file.
+    pub(super) state_files: Vec<PathBuf>,
     pub(super) now: WallTime,
 }
 
@@ -132,7 +133,12 @@ pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) ->
         if wanted == Treatment::Leave {
             continue;
         }
-        match reading.read_at_rest(file, &terms.forbidden) {
+        let content = if terms.state_files.contains(&file.canonical) {
+            Err(Refusal::new("is the state file, or belongs to it; give each a file of its own"))
+        } else {
+            reading.read_at_rest(file)
+        };
+        match content {
             Ok(content) => reading.add(file, content, wanted),
             Err(refusal) => reading.refuse(file, refusal, terms.config_path, wanted),
         }
@@ -156,7 +162,7 @@ pub(super) fn check_in_pieces(
     piece: usize,
 ) -> Lists {
     let mut reading = ListReader { piece, ..ListReader::new(apps, now) };
-    let file = ListFile { path: Arc::clone(path), named_by: None };
+    let file = ListFile { path: Arc::clone(path), canonical: path.to_path_buf(), named_by: None };
     match reading.read(&file, bytes) {
         Ok(content) => reading.add(&file, content, Treatment::Take),
         Err(refusal) => reading.refuse(&file, refusal, path, Treatment::Take),
@@ -167,11 +173,11 @@ pub(super) fn check_in_pieces(
 /// A file named in full that can't be read is reported where it is named: there is the mistake.
 fn refused_file(config_path: &Arc<Path>, file: &ListFile, refusal: Refusal) -> Problem {
     match (&file.named_by, refusal) {
-        (Some(source), Refusal::Unreadable(message) | Refusal::Unfit(message)) => {
+        (Some(source), Refusal { position: None, message }) => {
             let message = format!("watch list {}: {message}", shown_path(&file.path));
             Problem::error(config_path, Some(source.position), message)
         }
-        (_, refusal) => describe_refusal(&file.path, refusal),
+        (_, refusal) => refusal.into_problem(&file.path),
     }
 }
 
@@ -211,9 +217,9 @@ impl<'t> ListReader<'t> {
     }
 
     /// Reads a file that did not change meanwhile: half an old list and half a new one may look like a good one.
-    fn read_at_rest(&mut self, file: &ListFile, forbidden: &Forbidden) -> Result<Content, Refusal> {
+    fn read_at_rest(&mut self, file: &ListFile) -> Result<Content, Refusal> {
         for _ in 0..TRIES {
-            let opened = text_file::open(&file.path, forbidden)?;
+            let opened = text_file::open(&file.path)?;
             let before = text_file::state(&opened)?;
             let content = self.read(file, &opened)?;
             if text_file::state(&opened)? == before {
@@ -221,7 +227,7 @@ impl<'t> ListReader<'t> {
             }
             self.places.forget_from(content.first, &mut self.lists.entries);
         }
-        Err(Refusal::Unreadable("changes while it is read".to_owned()))
+        Err(Refusal::new("changes while it is read"))
     }
 
     /// Reads a whole file, and checks its entries until there are more mistakes than anybody wants to hear of.
@@ -262,7 +268,7 @@ impl<'t> ListReader<'t> {
             }
             if self.lists.entries.len() > TICKETS_MAX {
                 let message = format!("all watch lists together list more than {TICKETS_MAX} tickets");
-                return Err(Refusal::Unfit(message));
+                return Err(Refusal::new(message));
             }
         }
         Ok(())
@@ -319,9 +325,7 @@ impl<'t> ListReader<'t> {
             self.lists.unfinished.insert(path);
             return;
         }
-        if let Refusal::Unreadable(_) = refusal {
-            self.lists.unreadable.insert(path.clone());
-        }
+        self.lists.unreadable.insert(path.clone());
         let problem = refused_file(config_path, file, refusal);
         self.lists.contents.insert(path, hash(&problem.message));
         self.tell(vec![problem]);
@@ -355,7 +359,7 @@ fn too_large(left: u64) -> Refusal {
     if left == SIZE_MAX {
         return text_file::too_large(SIZE_MAX);
     }
-    Refusal::Unfit(format!("all watch lists together are larger than {} MiB", SIZE_MAX >> 20))
+    Refusal::new(format!("all watch lists together are larger than {} MiB", SIZE_MAX >> 20))
 }
 
 pub(super) fn hash(text: &str) -> u64 {

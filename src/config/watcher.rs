@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apps::{self, AppsReading};
-use super::clashes;
 use super::document;
 use super::durations::Bounds;
 use super::problem::Problem;
@@ -21,7 +20,7 @@ use super::server::{self, ServerReading, ServerSection};
 use super::settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};
 use super::sources::is_pattern;
 use super::state::{self, StateReading};
-use super::text_file::{self, Forbidden, Refusal};
+use super::text_file::{self, Refusal};
 use crate::domain::{AppName, parse_directives};
 use crate::schedule::{Backoff, BackoffError};
 
@@ -67,7 +66,7 @@ pub(super) struct WatcherFile {
 
 /// Reads and checks the file at `path`, an absolute path.
 pub(super) fn read(path: &Arc<Path>) -> WatcherFile {
-    take(path, text_file::read(path, SIZE_MAX, &Forbidden::default()))
+    take(path, text_file::read(path, SIZE_MAX))
 }
 
 /// Checks what lay at `path`.
@@ -75,7 +74,7 @@ pub(super) fn take(path: &Arc<Path>, content: Result<String, Refusal>) -> Watche
     match content {
         Ok(text) => check(path, &text),
         Err(refusal) => {
-            let problems = vec![describe_refusal(path, refusal)];
+            let problems = vec![refusal.into_problem(path)];
             let (config, app_names, listen) = (None, None, None);
             WatcherFile { config, sources: Vec::new(), app_names, listen, problems }
         }
@@ -101,20 +100,7 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> WatcherFile {
     problems.extend(defaults_report.into_problems());
     let (app_names, sources, listen) = (parts.apps.names.clone(), parts.sources.clone(), parts.server.listen);
     let config = parts.into_config(path).filter(|_| clean);
-    let clashes = config.as_ref().map(clashes::find).unwrap_or_default();
-    let config = config.filter(|_| clashes.is_empty());
-    problems.extend(clashes);
     WatcherFile { config, sources, app_names, listen, problems }
-}
-
-/// A file that is no text, as a problem.
-pub(super) fn describe_refusal(path: &Arc<Path>, refusal: Refusal) -> Problem {
-    match refusal {
-        Refusal::Unreadable(message) | Refusal::Unfit(message) => Problem::error(path, None, message),
-        Refusal::NotUtf8(position) => {
-            Problem::error(path, Some(position), "not UTF-8 from here on; save the file as UTF-8")
-        }
-    }
 }
 
 struct Parts {
