@@ -11,7 +11,7 @@ use super::settings::Config;
 use super::shipped;
 use super::sources::Absences;
 use super::text_file;
-use super::watch_list::{self, Terms, Treatment};
+use super::watch_list::{self, Terms};
 use super::watcher::{self, WatcherFile};
 use crate::domain::{WallTime, WatchList};
 
@@ -85,8 +85,8 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
         state_files: config.as_ref().map(state_files).unwrap_or_default(),
         now,
     };
-    let mut lists = watch_list::read(&terms, |_| Treatment::Take);
-    let list_watcher = ListWatcher::new(marks, &mut lists);
+    let mut lists = watch_list::read(&terms);
+    let list_watcher = ListWatcher::new(marks, &lists);
     problems.append(&mut lists.problems);
     let clashes = config.as_ref().map(clashes::find).unwrap_or_default();
     let is_usable = !lists.is_fatal && clashes.is_empty();

@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,17 +69,6 @@ pub(super) fn open(path: &Path) -> Result<File, Refusal> {
     }
     let kind = if found.is_dir() { "a folder" } else { "a pipe, socket or device" };
     Err(Refusal::new(format!("is {kind}, not a file")))
-}
-
-/// Whether the file can be opened and read from just now.
-pub(super) fn is_readable(path: &Path) -> bool {
-    open(path).is_ok_and(|mut file| file.read(&mut [0]).is_ok())
-}
-
-/// What of an open file changes when its content does: its length, and when it was last written to.
-pub(super) fn state(file: &File) -> Result<(u64, [i64; 4]), Refusal> {
-    let found = file.metadata()?;
-    Ok((found.len(), [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()]))
 }
 
 /// A file of more bytes than are allowed.

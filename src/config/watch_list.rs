@@ -6,8 +6,7 @@
 //!
 //! Files are read in pieces, and what is kept of them is their entries, which take less room than their text.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ use super::section::{Field, Origin, Section};
 use super::settings::WatchSource;
 use super::sources::{self, Absences, Expanded, ListFile};
 use super::text_file::{self, Refusal};
-use crate::domain::{AppName, TicketKeys, WallTime, WatchEntry, WatchList, large_vec};
+use crate::domain::{AppName, WallTime, WatchEntry, WatchList, large_vec};
 
 const KEYS: &[&str] = &["ticket"];
 
@@ -38,9 +37,6 @@ const TICKETS_MAX: usize = 400_000;
 /// with what is wrong with them.
 const TOLD_MAX: usize = 1000;
 
-/// How often a file is read that changes meanwhile, before that is left to the next look.
-const TRIES: usize = 3;
-
 /// Entries that are handed out together.
 const PART: usize = 1000;
 
@@ -51,20 +47,12 @@ pub struct Lists {
     entries: Vec<WatchEntry>,
     /// Files that could not be taken.
     pub(super) rejected: Vec<PathBuf>,
-    /// Those of them that could not even be read. The next try may succeed, and nothing may show that it will.
-    pub(super) unreadable: BTreeSet<PathBuf>,
-    /// Files that were to be taken [if they are good](Treatment::IfGood), and were not.
-    pub(super) unfinished: HashSet<PathBuf>,
-    /// The tickets of each file that was taken.
-    pub(super) keys: HashMap<PathBuf, TicketKeys>,
     /// Patterns that could not be laid out.
     pub(super) lost: Vec<String>,
     /// Everything that is wrong, and what deserves a look.
     pub(super) problems: Vec<Problem>,
     /// Whether who starts has to refuse: a file named in full is bad.
     pub(super) is_fatal: bool,
-    /// What each file held, or why it or its folder could not be read, as a hash.
-    pub(super) contents: HashMap<PathBuf, u64>,
 }
 
 impl Lists {
@@ -102,45 +90,23 @@ pub(super) struct Terms<'a> {
     pub(super) now: WallTime,
 }
 
-/// What is to be done with a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Treatment {
-    /// It is taken, or rejected.
-    Take,
-    /// It is taken if it is good, else left as it was and nothing is said: it may be half-written.
-    IfGood,
-    /// It is not read.
-    Leave,
-}
-
 /// Reads and checks all watch lists.
-pub(super) fn read(terms: &Terms<'_>, treatment: impl Fn(&Path) -> Treatment) -> Lists {
+pub(super) fn read(terms: &Terms<'_>) -> Lists {
     let Expanded { files, problems, lost } =
         sources::expand(terms.config_path, terms.sources, terms.absences);
     let mut reading = ListReader::new(terms.apps, terms.now);
-    let lists = &mut reading.lists;
-    lists.entries = large_vec();
-    for (pattern, problem) in lost.iter().zip(problems) {
-        // A folder that is swapped for another may be gone for a moment.
-        if treatment(pattern.as_ref()) != Treatment::Leave {
-            lists.contents.insert(pattern.into(), hash(&problem.message));
-            lists.problems.push(problem);
-        }
-    }
-    lists.lost = lost;
+    reading.lists.entries = large_vec();
+    reading.lists.problems = problems;
+    reading.lists.lost = lost;
     for file in &files {
-        let wanted = treatment(&file.path);
-        if wanted == Treatment::Leave {
-            continue;
-        }
         let content = if terms.state_files.contains(&file.canonical) {
             Err(Refusal::new("is the state file, or belongs to it; give each a file of its own"))
         } else {
-            reading.read_at_rest(file)
+            text_file::open(&file.path).and_then(|opened| reading.read(file, opened))
         };
         match content {
-            Ok(content) => reading.add(file, content, wanted),
-            Err(refusal) => reading.refuse(file, refusal, terms.config_path, wanted),
+            Ok(content) => reading.add(file, content),
+            Err(refusal) => reading.refuse(file, refusal, terms.config_path),
         }
     }
     reading.into_lists(terms.config_path)
@@ -164,8 +130,8 @@ pub(super) fn check_in_pieces(
     let mut reading = ListReader { piece, ..ListReader::new(apps, now) };
     let file = ListFile { path: Arc::clone(path), canonical: path.to_path_buf(), named_by: None };
     match reading.read(&file, bytes) {
-        Ok(content) => reading.add(&file, content, Treatment::Take),
-        Err(refusal) => reading.refuse(&file, refusal, path, Treatment::Take),
+        Ok(content) => reading.add(&file, content),
+        Err(refusal) => reading.refuse(&file, refusal, path),
     }
     reading.lists
 }
@@ -200,14 +166,11 @@ struct Content {
     /// The number of its first entry.
     first: usize,
     found: Found,
-    /// Its tickets, those included that other files list as well.
-    keys: TicketKeys,
     /// No other piece may follow: its list is an array in brackets of its own, which can't go on below a header. Only its
     /// own piece shows that.
     is_closed: bool,
     /// Bytes that were read.
     size: u64,
-    hasher: DefaultHasher,
 }
 
 impl<'t> ListReader<'t> {
@@ -216,32 +179,12 @@ impl<'t> ListReader<'t> {
         Self { apps, now, places: Places::default(), piece: PIECE, size: 0, untold: 0, lists }
     }
 
-    /// Reads a file that did not change meanwhile: half an old list and half a new one may look like a good one.
-    fn read_at_rest(&mut self, file: &ListFile) -> Result<Content, Refusal> {
-        for _ in 0..TRIES {
-            let opened = text_file::open(&file.path)?;
-            let before = text_file::state(&opened)?;
-            let content = self.read(file, &opened)?;
-            if text_file::state(&opened)? == before {
-                return Ok(content);
-            }
-            self.places.forget_from(content.first, &mut self.lists.entries);
-        }
-        Err(Refusal::new("changes while it is read"))
-    }
-
     /// Reads a whole file, and checks its entries until there are more mistakes than anybody wants to hear of.
     fn read(&mut self, file: &ListFile, source: impl Read) -> Result<Content, Refusal> {
         let left = SIZE_MAX - self.size;
         let mut pieces = Pieces::of(source.take(left + 1), self.piece);
-        let mut content = Content {
-            first: self.lists.entries.len(),
-            found: Found::default(),
-            keys: TicketKeys::default(),
-            is_closed: false,
-            size: 0,
-            hasher: DefaultHasher::new(),
-        };
+        let mut content =
+            Content { first: self.lists.entries.len(), found: Found::default(), is_closed: false, size: 0 };
         let read = self.read_pieces(file, &mut pieces, &mut content);
         content.size = pieces.bytes_read();
         let is_too_large = content.size > left;
@@ -260,7 +203,6 @@ impl<'t> ListReader<'t> {
     ) -> Result<(), Refusal> {
         let mut is_wanted = true;
         while let Some(piece) = pieces.next()? {
-            content.hasher.write(piece.text.as_bytes());
             if is_wanted {
                 is_wanted = !content.is_closed;
                 self.read_piece(file, &piece, content);
@@ -285,7 +227,6 @@ impl<'t> ListReader<'t> {
         let reader = EntryReader { apps: self.apps, source: Arc::clone(&file.path), now: self.now };
         let mut lines = Lines { text: piece.text.as_bytes(), offset: 0, number: piece.lines_before + 1 };
         content.is_closed = read_entries(&report, piece, &reader, |entry, offset| {
-            content.keys.add(&entry.key);
             let entries = &mut self.lists.entries;
             if let Some((place, entry)) = self.places.add(entry, lines.number_at(offset), entries) {
                 let earlier = Earlier {
@@ -298,37 +239,18 @@ impl<'t> ListReader<'t> {
         content.found = report.into_found();
     }
 
-    fn add(&mut self, file: &ListFile, content: Content, treatment: Treatment) {
-        let is_bad = content.found.has_errors();
-        let lists = &mut self.lists;
-        if is_bad {
-            self.places.forget_from(content.first, &mut lists.entries);
-        }
-        if is_bad && treatment == Treatment::IfGood {
-            lists.unfinished.insert(file.path.to_path_buf());
-            return;
-        }
-        lists.contents.insert(file.path.to_path_buf(), content.hasher.finish());
-        self.tell(content.found.into_problems(&file.path));
-        let lists = &mut self.lists;
-        if is_bad {
+    fn add(&mut self, file: &ListFile, content: Content) {
+        if content.found.has_errors() {
+            self.places.forget_from(content.first, &mut self.lists.entries);
             self.reject(file);
         } else {
             self.size += content.size;
-            lists.keys.insert(file.path.to_path_buf(), content.keys.packed());
         }
+        self.tell(content.found.into_problems(&file.path));
     }
 
-    fn refuse(&mut self, file: &ListFile, refusal: Refusal, config_path: &Arc<Path>, treatment: Treatment) {
-        let path = file.path.to_path_buf();
-        if treatment == Treatment::IfGood {
-            self.lists.unfinished.insert(path);
-            return;
-        }
-        self.lists.unreadable.insert(path.clone());
-        let problem = refused_file(config_path, file, refusal);
-        self.lists.contents.insert(path, hash(&problem.message));
-        self.tell(vec![problem]);
+    fn refuse(&mut self, file: &ListFile, refusal: Refusal, config_path: &Arc<Path>) {
+        self.tell(vec![refused_file(config_path, file, refusal)]);
         self.reject(file);
     }
 
@@ -360,12 +282,6 @@ fn too_large(left: u64) -> Refusal {
         return text_file::too_large(SIZE_MAX);
     }
     Refusal::new(format!("all watch lists together are larger than {} MiB", SIZE_MAX >> 20))
-}
-
-pub(super) fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Counts the lines of a piece, forwards only.

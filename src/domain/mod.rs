@@ -32,7 +32,7 @@ pub use causes::with_causes;
 pub use counts::Counts;
 pub use escape::{escape, escape_except, push_json_escape, push_json_string, unsafe_for_terminal};
 pub use failure::{ErrorKind, Failure};
-pub use kept::{Kept, TicketKeys};
+pub use kept::Kept;
 pub use large_vec::large_vec;
 pub use log_directives::parse_directives;
 pub use month::Month;

@@ -1,4 +1,4 @@
-//! Files that change between looks, in the ways in which they change in the field.
+//! Files that change between scans, in the ways in which they change in the field.
 
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
@@ -7,19 +7,18 @@ use tempfile::TempDir;
 
 use super::super::load::{Loaded, load_all};
 use super::*;
-use crate::domain::{AppName, DocumentToken, TicketId, TicketKey, TicketRecord, WatchEntry};
 
 const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 
-/// A folder with a configuration, and who keeps an eye on its lists.
+/// A folder with a configuration, and the watcher of its lists.
 struct Bench {
     folder: TempDir,
     config: Config,
     list_watcher: ListWatcher,
     /// Files that pending tickets come from, if that can be told.
     pending: Option<HashSet<PathBuf>>,
-    /// What the last news kept.
-    kept: Kept,
+    /// Whether the last news kept every ticket.
+    keeps_all: bool,
 }
 
 impl Bench {
@@ -36,9 +35,8 @@ impl Bench {
         fs::write(&path, format!("watchlist = {watchlist}\n{app}")).unwrap();
         let Loaded { config, list_watcher, .. } = load_all(&path, NOW).unwrap();
         let mut bench =
-            Self { folder, config, list_watcher, pending: Some(HashSet::new()), kept: Kept::default() };
-        // What was just read is read once more; from there on only news counts.
-        assert!(bench.scan().is_none());
+            Self { folder, config, list_watcher, pending: Some(HashSet::new()), keeps_all: false };
+        assert!(bench.scan().is_none(), "nothing changed");
         bench
     }
 
@@ -56,7 +54,7 @@ impl Bench {
 
     fn scan_with(&mut self, mode: ReloadMode) -> Option<News> {
         let news = self.list_watcher.scan(&self.config, mode, NOW, || self.pending.clone())?;
-        self.kept = news.kept.clone();
+        self.keeps_all = news.kept.all;
         let short = |path: &Path| path.strip_prefix(self.folder.path()).unwrap().display().to_string();
         let mut kept: Vec<_> = news.kept.files.iter().map(|path| short(path)).collect();
         kept.sort();
@@ -64,23 +62,6 @@ impl Bench {
         let tickets =
             news.lists.into_list().entries.iter().map(|entry| entry.key.ticket.to_string()).collect();
         Some(News { tickets, kept, rejected, problems: news.problems.len() })
-    }
-}
-
-impl Bench {
-    /// Whether the last news keeps a ticket that was last listed by some file that is gone.
-    fn keeps(&self, ticket: &str) -> bool {
-        let key = TicketKey { app: AppName::new("a"), ticket: TicketId::new(ticket) };
-        let source = Path::new("/elsewhere.toml").into();
-        let entry = WatchEntry {
-            key,
-            token: DocumentToken::parse("doc").unwrap(),
-            label: None,
-            created_at: None,
-            request: None,
-            source,
-        };
-        self.kept.keeps(&TicketRecord::new(entry, NOW))
     }
 }
 
@@ -121,7 +102,7 @@ fn a_change_is_taken_when_it_is_quiet() {
 }
 
 #[test]
-fn who_is_in_haste_waits_for_nothing_and_hears_everything() {
+fn at_once_waits_for_nothing_and_reports_everything() {
     let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
     assert_eq!(bench.scan_with(ReloadMode::AtOnce), news(&["1"]));
     bench.write("list.toml", &tickets(&["2"]));
@@ -133,17 +114,19 @@ fn who_is_in_haste_waits_for_nothing_and_hears_everything() {
     }
 }
 
-/// What changes without end, as a log does, holds up no other file.
+/// Promise 5: files that are dropped without rest are loaded all the same; nothing is removed before they rest.
 #[test]
-fn a_restless_file_holds_up_no_other() {
-    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1"]))]);
-    bench.write("d/busy.toml", &tickets(&["2"]));
-    bench.write("list.toml", &tickets(&["1", "3"]));
-    assert_eq!(bench.scan(), None);
-    bench.write("d/busy.toml", &tickets(&["2", "4"]));
-    let found = bench.scan().unwrap();
-    assert_eq!((found.tickets, found.kept), (vec!["1".into(), "3".into()], vec!["d/busy.toml".to_owned()]));
-    assert_eq!(bench.scan(), news(&["1", "3", "2", "4"]));
+fn what_never_rests_is_loaded_without_removing_anything() {
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1", "2"]))]);
+    bench.write("list.toml", &tickets(&["1"]));
+    let mut loads = Vec::new();
+    for number in 3..9 {
+        bench.write(&format!("d/{number}.toml"), &tickets(&[&number.to_string()]));
+        loads.extend(bench.scan().map(|news| (number, news.tickets.len(), bench.keeps_all)));
+    }
+    assert_eq!(loads, [(5, 4, true), (8, 7, true)]);
+    assert_eq!(bench.scan().map(|news| (news.tickets.len(), bench.keeps_all)), Some((7, false)));
+    assert_eq!((bench.scan(), bench.scan()), (None, None));
 }
 
 /// An editor writes a new file and renames it over the old one, which may be gone for a moment.
@@ -177,26 +160,6 @@ fn a_swapped_link_is_a_change() {
     fs::rename(bench.path("map/..tmp"), bench.path("map/..data")).unwrap();
     fs::remove_dir_all(bench.path("map/..1")).unwrap();
     assert_eq!((bench.scan(), bench.scan(), bench.scan()), (None, news(&["2"]), None));
-}
-
-/// Another time on the same content is no news.
-#[test]
-fn a_touched_file_is_no_news() {
-    let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
-    let file = fs::File::open(bench.path("list.toml")).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
-    assert_eq!((bench.scan(), bench.scan(), bench.scan()), (None, None, None));
-}
-
-/// Where times are too coarse to show a change, the look after the taking still finds it.
-#[test]
-fn a_change_that_no_mark_shows_is_found_by_its_content() {
-    let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
-    bench.write("list.toml", &tickets(&["2"]));
-    assert_eq!((bench.scan(), bench.scan()), (None, news(&["2"])));
-    bench.write("list.toml", &tickets(&["3"]));
-    bench.list_watcher.taken = Marks::take(&bench.config.watchlist, &Marks::default(), &Absences::default());
-    assert_eq!(bench.scan(), news(&["3"]));
 }
 
 /// A bad file keeps what it listed, is said once, and the others go on.
@@ -245,7 +208,8 @@ fn files_of_a_folder_that_cannot_be_entered_are_kept() {
     let WatchSourceKind::Glob(source) = &mut bench.config.watchlist[0].kind else { panic!("no pattern") };
     *source = pattern.to_str().unwrap().to_owned();
     let file = pattern.with_file_name("a.toml");
-    bench.list_watcher.taken.0 = BTreeMap::from([(file.clone(), Mark::of(&bench.path("d/a.toml")))]);
+    let file_like = bench.list_watcher.loaded.0[&bench.path("d/a.toml")].clone();
+    bench.list_watcher.loaded.0 = BTreeMap::from([(file.clone(), file_like)]);
     assert_eq!(bench.scan(), None);
     let found = bench.scan().unwrap();
     assert_eq!((found.problems, found.tickets.len()), (1, 0));
@@ -301,16 +265,21 @@ fn a_folder_that_vanishes_takes_nothing_away() {
         assert_eq!(bench.scan(), None, "{how}: it may be back in a moment");
         let found = bench.scan().unwrap();
         assert_eq!((found.tickets, found.problems), (vec!["1".to_owned()], 1), "{how}");
-        assert!(found.kept.contains(&"d/a.toml".to_owned()) && bench.keeps("2"), "{how}: {:?}", found.kept);
+        assert!(found.kept.contains(&"d/a.toml".to_owned()), "{how}: {:?}", found.kept);
         assert!(
-            bench.list_watcher.said.iter().any(|line| line.contains(reason)),
+            bench.list_watcher.reported.iter().any(|line| line.contains(reason)),
             "{how}: {:?}",
-            bench.list_watcher.said
+            bench.list_watcher.reported
         );
         assert_eq!((bench.scan(), bench.scan()), (None, None), "{how}: said once");
         bench.write("list.toml", &tickets(&["1", "5"]));
         assert_eq!(bench.scan(), None);
-        assert_eq!((bench.scan().unwrap().problems, bench.keeps("2")), (0, true), "{how}: others go on");
+        let found = bench.scan().unwrap();
+        assert_eq!(
+            (found.problems, found.kept.contains(&"d/a.toml".to_owned())),
+            (0, true),
+            "{how}: others go on"
+        );
         restore(&bench);
         assert_eq!((bench.scan(), bench.scan()), (None, news(&["1", "5", "2", "3"])), "{how}");
     }
@@ -318,13 +287,12 @@ fn a_folder_that_vanishes_takes_nothing_away() {
 
 /// SIGHUP confirms that a folder lists nothing, for as long as it does.
 #[test]
-fn who_is_in_haste_confirms_that_nothing_is_listed() {
+fn sighup_confirms_that_nothing_is_listed() {
     for (how, lose, _) in LOSSES {
         let mut bench = with_a_folder();
         lose(&bench.path("d"));
         assert!(bench.scan().is_none() && bench.scan().is_some());
         assert_eq!(bench.scan_with(ReloadMode::AtOnce), news(&["1"]), "{how}");
-        assert!(!bench.keeps("2"), "{how}");
         assert_eq!((bench.scan(), bench.scan()), (None, None), "{how}");
         restore(&bench);
         assert_eq!((bench.scan(), bench.scan()), (None, news(&["1", "2", "3"])), "{how}");
@@ -381,82 +349,12 @@ fn a_folder_that_is_not_there_at_the_start_is_recalled() {
 /// files are seen to change.
 #[test]
 fn a_ticket_that_moves_is_never_gone() {
-    let both = [("list.toml", &*tickets(&["1", "2"])), ("d/a.toml", &tickets(&["2"]))];
-    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &both);
-    bench.write("list.toml", &tickets(&["1"]));
-    assert_eq!(bench.scan(), None);
-    bench.write("d/a.toml", &tickets(&["2"]));
-    assert_eq!(bench.scan().unwrap().tickets, ["1"]);
-    assert!(bench.keeps("2"), "the other file has it");
-    assert_eq!(bench.scan(), news(&["1", "2"]), "said again, so that its file is known");
-    assert_eq!(bench.scan(), None);
-
     let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1", "2"]))]);
     bench.write("list.toml", &tickets(&["1"]));
     assert_eq!(bench.scan(), None);
     bench.write("d/a.toml", &tickets(&["2"]));
-    assert_eq!(bench.scan().unwrap().tickets, ["1"]);
-    assert!(bench.keeps("2"), "more may follow");
-    assert_eq!(bench.scan(), news(&["1", "2"]));
-    assert!(!bench.keeps("2"));
-}
-
-/// A bad file keeps all that it listed last, also what another file listed before it.
-#[test]
-fn a_bad_file_keeps_its_last_good_content() {
-    let both = [("list.toml", &*tickets(&["1", "2"])), ("d/a.toml", &tickets(&["2", "3"]))];
-    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &both);
-    bench.write("d/a.toml", "[[ticket]]\nticket = '7");
-    bench.write("list.toml", &tickets(&["1"]));
-    assert_eq!(bench.scan(), None);
-    assert_eq!(bench.scan().unwrap().tickets, ["1"]);
-    assert!(bench.keeps("2") && bench.keeps("3") && !bench.keeps("4"));
-    fs::remove_file(bench.path("d/a.toml")).unwrap();
-    assert_eq!((bench.scan(), bench.scan()), (None, news(&["1"])));
-    assert!(!bench.keeps("2"), "gone with its file");
-}
-
-/// Promise 5: a list that is never at rest is taken all the same once it is good, and one that is never good
-/// holds up no other and is said once.
-#[test]
-fn what_never_rests_is_taken_as_soon_as_it_is_good() {
-    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1"]))]);
-    let mut found = Vec::new();
-    for number in 2..8 {
-        bench.write("d/busy.toml", &tickets(&["2"]).repeat(number));
-        found.extend(bench.scan().map(|news| (number, news.tickets)));
-    }
-    assert_eq!(found[0], (4, vec!["1".to_owned(), "2".to_owned()]), "after two looks in vain");
-
-    let mut said = 0;
-    for number in 0..8 {
-        bench.write("d/busy.toml", &format!("[[ticket]]\nticket = '{}", "9".repeat(number)));
-        said += bench.scan().map_or(0, |news| news.problems + news.rejected.len());
-    }
-    assert_eq!(said, 1);
-    assert!(bench.list_watcher.said.iter().any(|line| line.contains("keeps changing")));
-    bench.write("list.toml", &tickets(&["5"]));
-    for number in 0..3 {
-        bench.write("d/busy.toml", &format!("[[ticket]]\nticket = '{}", "8".repeat(number)));
-        found.extend(bench.scan().map(|news| (100, news.tickets)));
-    }
-    assert_eq!(found.last(), Some(&(100, vec!["5".to_owned()])));
-    assert!(bench.keeps("2") && !bench.keeps("1"));
-    assert_eq!(bench.scan().unwrap().rejected.len(), 1, "at rest it is bad like any other");
-}
-
-/// A file that can't be read for a while is read once it can, though nothing else shows that.
-#[test]
-fn what_can_be_read_again_is_read() {
-    let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1"]))]);
-    fs::remove_file(bench.path("list.toml")).unwrap();
-    assert_eq!(bench.scan(), None);
-    assert_eq!(bench.scan().unwrap().rejected.len(), 1);
-    bench.write("list.toml", &tickets(&["1"]));
-    // Stands in for an error that goes away by itself, as those of a network mount do.
-    bench.list_watcher.taken = Marks::take(&bench.config.watchlist, &Marks::default(), &Absences::default());
-    assert_eq!(bench.scan(), news(&["1"]));
-    assert_eq!((bench.scan(), bench.scan()), (None, None));
+    assert_eq!((bench.scan(), bench.scan()), (None, news(&["1", "2"])));
+    assert!(!bench.keeps_all);
 }
 
 /// Promise 6: the state file is not even opened by a link in its place: SQLite's locks on it would be gone.
@@ -470,37 +368,7 @@ fn the_state_file_is_no_watch_list() {
     symlink("../state.db-wal", bench.path("d/b.toml")).unwrap();
     let found = bench.scan_with(ReloadMode::AtOnce).unwrap();
     assert_eq!((found.rejected.len(), found.problems), (2, 2));
-    assert!(bench.list_watcher.said.iter().all(|line| line.contains("is the state file, or belongs to it")));
-}
-
-/// A list that was written several times in a row is taken as it is in the end: what it dropped is gone.
-#[test]
-fn the_last_of_many_changes_takes_away() {
-    let mut bench = Bench::new("['list.toml']", &[("list.toml", &tickets(&["1", "2", "3"]))]);
-    for round in 0..2 {
-        bench.write("list.toml", &(tickets(&["1", "2"]) + &format!("# {round}\n")));
-        assert_eq!(bench.scan(), None);
-    }
-    bench.write("list.toml", &(tickets(&["1"]) + "# the last of all\n"));
-    assert_eq!(bench.scan(), news(&["1"]), "after two looks in vain");
-    assert!(bench.keeps("3"), "it may be half of what it will be");
-    assert_eq!(bench.scan(), news(&["1"]));
-    assert!(!bench.keeps("3"));
-    assert_eq!((bench.scan(), bench.scan()), (None, None));
-}
-
-/// Files that are dropped without end hold up no removal for long.
-#[test]
-fn a_busy_folder_holds_up_no_removal() {
-    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1", "2"]))]);
-    bench.write("list.toml", &tickets(&["1"]));
-    let mut kept = 0;
-    for number in 100..120 {
-        bench.write(&format!("d/{number}.toml"), &tickets(&[&number.to_string()]));
-        kept += i32::from(bench.scan().is_none() || bench.keeps("2"));
-        if bench.kept.files.len() == 1 && !bench.keeps("2") {
-            break;
-        }
-    }
-    assert!(kept <= 5, "{kept}");
+    assert!(
+        bench.list_watcher.reported.iter().all(|line| line.contains("is the state file, or belongs to it"))
+    );
 }

@@ -1,8 +1,5 @@
 //! What is taken of watch lists, what is refused, and what a file that changes or is too much comes to.
 
-use std::os::unix::fs::FileExt as _;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::*;
 use crate::config::pieces::PIECE_MAX;
 
@@ -21,35 +18,6 @@ fn an_array_in_brackets_is_not_continued_in_the_next_piece() {
             assert!(problem.is_error(), "{problem}");
         }
     }
-}
-
-/// Promise 6: a list that is written to while it is read is not taken for what it said halfway, and what was read of
-/// it is forgotten.
-#[test]
-fn a_file_that_changes_while_it_is_read_is_left_to_the_next_look() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("list.toml");
-    let entry = |number| format!("[[ticket]]\nticket = '{number}'\ntoken = 'd'\n");
-    std::fs::write(&path, (0..5000).map(entry).collect::<String>()).unwrap();
-    let file = ListFile { path: path.as_path().into(), canonical: path.clone(), named_by: None };
-    let apps = [AppName::new("a")];
-    let mut reading = ListReader::new(Some(&apps), WallTime::from_millis(1));
-    let is_over = AtomicBool::new(false);
-    let refusal = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let writer = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-            while !is_over.load(Ordering::Relaxed) {
-                writer.write_all_at(b"[", 0).unwrap();
-            }
-        });
-        let read = reading.read_at_rest(&file);
-        is_over.store(true, Ordering::Relaxed);
-        read.err()
-    });
-    assert!(refusal.is_some(), "{refusal:?}");
-    assert!(reading.lists.entries.is_empty());
-    let content = reading.read_at_rest(&file).unwrap();
-    assert!(!content.found.has_errors() && reading.lists.entries.len() == 5000);
 }
 
 /// Promise: what many bad files have in common is not told of each for ever.
@@ -95,8 +63,8 @@ fn what_is_refused_leaves_room() {
     let large = file("large.toml", b"");
     assert!(reading.read(&large, endless).is_err());
     let good = file("good.toml", b"[[ticket]]\nticket = '1'\ntoken = 'd'\n");
-    let content = reading.read_at_rest(&good).unwrap();
-    reading.add(&good, content, Treatment::Take);
+    let content = reading.read(&good, std::fs::File::open(&good.path).unwrap()).unwrap();
+    reading.add(&good, content);
     assert_eq!((reading.lists.entries.len(), reading.size), (1, 36));
 }
 

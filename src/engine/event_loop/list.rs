@@ -28,7 +28,7 @@ pub(super) struct Taking {
 impl Taking {
     /// Whether nothing of the list had to be left out.
     fn is_whole(&self) -> bool {
-        self.kept.as_ref().is_none_or(|kept| !kept.all && kept.files.is_empty() && kept.keys.is_empty())
+        self.kept.as_ref().is_none_or(|kept| !kept.all && kept.files.is_empty())
     }
 }
 

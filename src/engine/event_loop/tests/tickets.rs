@@ -340,11 +340,8 @@ async fn a_list_in_parts_counts_once_it_is_complete() {
 /// What could not be taken keeps its tickets, by whichever sign they are known.
 #[tokio::test(start_paused = true)]
 async fn tickets_that_are_kept_stay() {
-    let mut keys = TicketKeys::default();
-    keys.add(&entry("default", "1").key);
     for kept in [
         Kept { files: HashSet::from(["list.toml".into()]), ..Kept::default() },
-        Kept { keys: vec![keys.packed().into()], ..Kept::default() },
         Kept { all: true, ..Kept::default() },
     ] {
         let api = FakeApi::new(|_, _| (SECOND, Verdict::Pending));
