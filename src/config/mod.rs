@@ -1,9 +1,9 @@
 //! What the TOML files say, checked into types that can't be wrong.
 //!
 //! A file is parsed into a raw document with the place of every key and value (`document`), which readers walk by
-//! name and type (`section`): `watcher.toml` in `watcher`, `state`, `server` and `apps`, watch lists in `watch_list`, `pieces`,
-//! `entry` and `document_token`. They go on after a mistake, so that one run reports everything (`report`, `problem`). `list_watcher` sees
-//! which watch lists changed while the program runs. Defaults are the shipped
+//! name and type (`section`): `watcher.toml` in `watcher`, `state`, `server` and `apps`, watch lists in `watch_list`,
+//! `entry` and `document_token`. They go on after a mistake, so that one run reports everything (`report`, `problem`).
+//! `list_watcher` sees which watch lists changed while the program runs. Defaults are the shipped
 //! `config/watcher.toml` itself. Secrets are not read here but for a check that they are there (`secrets`).
 //!
 //! Whatever stands in a file is hostile until it is checked: size, nesting and the length of reports are
@@ -18,7 +18,6 @@ mod durations;
 mod entry;
 mod list_watcher;
 mod load;
-mod pieces;
 mod problem;
 mod report;
 mod secrets;

@@ -40,11 +40,14 @@ pub struct Position {
 }
 
 impl Position {
-    /// The place after a text, in a file that has so many lines before that text.
-    pub(super) fn after(lines_before: usize, text: &str) -> Self {
-        let start = text.rfind('\n').map_or(0, |end| end + 1);
-        let lines = text.bytes().filter(|byte| *byte == b'\n').count();
-        Self { line: lines_before + lines + 1, column: text[start..].chars().count() + 1 }
+    /// The place after one more byte of the text.
+    pub(super) fn past(self, byte: u8) -> Self {
+        // Every byte of a character but its first is of this form.
+        let begins = byte & 0b1100_0000 != 0b1000_0000;
+        match byte {
+            b'\n' => Self { line: self.line + 1, column: 1 },
+            _ => Self { column: self.column + usize::from(begins), ..self },
+        }
     }
 }
 

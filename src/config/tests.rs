@@ -245,9 +245,9 @@ proptest! {
 
     /// Promise: where a list is cut to be parsed changes nothing about a good one, and makes no bad one good.
     #[test]
-    fn pieces_say_what_the_whole_says(list in mutated(LISTED), piece in 1..80_usize) {
+    fn parts_say_what_the_whole_says(list in mutated(LISTED), part in 1..80_usize) {
         let (path, apps) = (Path::new("list.toml").into(), [AppName::new("default"), AppName::new("other")]);
-        let cut = watch_list::check_in_pieces(&path, list.as_bytes(), Some(&apps), now(), piece);
+        let cut = watch_list::check_in_parts(&path, &list, Some(&apps), now(), part);
         let whole = check_list(&list);
         prop_assert_eq!(&cut.rejected, &whole.rejected, "{:?} {:?}", cut.problems, whole.problems);
         if whole.rejected.is_empty() {

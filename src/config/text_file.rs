@@ -21,9 +21,10 @@ impl Refusal {
         Self { position: None, message: message.into() }
     }
 
-    /// Not UTF-8 from the end of `before` on, a text that so many lines precede.
-    pub(super) fn not_utf8(lines_before: usize, before: &[u8]) -> Self {
-        let position = Position::after(lines_before, &String::from_utf8_lossy(before));
+    /// Not UTF-8 from the end of `before` on.
+    fn not_utf8(before: &[u8]) -> Self {
+        let start = Position { line: 1, column: 1 };
+        let position = before.iter().fold(start, |place, byte| place.past(*byte));
         let message = "not UTF-8 from here on; save the file as UTF-8".to_owned();
         Self { position: Some(position), message }
     }
@@ -45,7 +46,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<String, Refusal> {
     let text = String::from_utf8(read_bytes(path, limit)?);
     let mut text = text.map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        Refusal::not_utf8(0, &error.as_bytes()[..valid])
+        Refusal::not_utf8(&error.as_bytes()[..valid])
     })?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
@@ -62,7 +63,7 @@ pub(super) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Opens a regular file. Anything else is refused unopened: a pipe would wait for a writer.
-pub(super) fn open(path: &Path) -> Result<File, Refusal> {
+fn open(path: &Path) -> Result<File, Refusal> {
     let found = fs::metadata(path)?;
     if found.is_file() {
         return Ok(File::open(path)?);
@@ -72,7 +73,7 @@ pub(super) fn open(path: &Path) -> Result<File, Refusal> {
 }
 
 /// A file of more bytes than are allowed.
-pub(super) fn too_large(limit: u64) -> Refusal {
+fn too_large(limit: u64) -> Refusal {
     let size = if limit >= 1 << 20 { format!("{} MiB", limit >> 20) } else { format!("{} KiB", limit >> 10) };
     Refusal::new(format!("is larger than {size}"))
 }

@@ -142,24 +142,21 @@ fn a_watcher_file_that_cannot_be_read_says_so() {
 }
 
 #[test]
-fn a_hundred_thousand_tickets_in_pieces() {
+fn a_long_list_is_read_in_parts() {
     let folder = Folder::new("['list.toml']");
     let token = "docbcZVGtv1papC6jAVGiyabcef";
-    let mut text: String = (0..100_000).map(|number| ticket(&number.to_string(), token)).collect();
+    let mut text: String = (0..10_000).map(|number| ticket(&number.to_string(), token)).collect();
     folder.write("list.toml", &text);
-    assert_eq!(folder.read().unwrap().0.len(), 100_000);
-    text += &ticket("99999", "other");
+    assert_eq!(folder.read().unwrap().0.len(), 10_000);
+    text += &ticket("9999", "other");
     text += &ticket("5", token);
     folder.write("list.toml", &text);
     let report = folder.read().unwrap_err();
     assert!(
-        report.contains("list.toml:300001:1: error: ticket `99999` stands already in line 299998"),
+        report.contains("list.toml:30001:1: error: ticket `9999` stands already in line 29998"),
         "{report}"
     );
-    assert!(
-        report.contains("list.toml:300004:1: warning: ticket `5` stands already in line 16;"),
-        "{report}"
-    );
+    assert!(report.contains("list.toml:30004:1: warning: ticket `5` stands already in line 16;"), "{report}");
 }
 
 #[test]

@@ -1,77 +1,80 @@
-//! What is taken of watch lists, what is refused, and what a file that changes or is too much comes to.
+//! What is taken of watch lists, what is refused, and what is too much.
 
 use super::*;
-use crate::config::pieces::PIECE_MAX;
+
+const NOW: WallTime = WallTime::from_millis(1);
 
 /// Promise: a list that is bad as a whole is not good for being long.
 #[test]
-fn an_array_in_brackets_is_not_continued_in_the_next_piece() {
+fn an_array_in_brackets_is_not_continued_in_the_next_part() {
     let header = "[[ticket]]\nticket = '2'\ntoken = 'b'\napp = 'a'\n";
     let apps = [AppName::new("a")];
     for array in ["ticket = []\n", "ticket = [{ ticket = '1', token = 'a' }]\n"] {
         let text = format!("{array}{header}");
-        for piece in [1, PIECE] {
-            let path = Path::new("list.toml").into();
-            let now = WallTime::from_millis(1);
-            let lists = check_in_pieces(&path, text.as_bytes(), Some(&apps), now, piece);
+        for part in [1, PART] {
+            let lists = check_in_parts(&Path::new("list.toml").into(), &text, Some(&apps), NOW, part);
             let [problem] = &lists.problems[..] else { panic!("{:?}", lists.problems) };
             assert!(problem.is_error(), "{problem}");
         }
     }
 }
 
-/// Promise: what many bad files have in common is not told of each for ever.
+/// Parts begin at headers, are of the length that was asked for, and lose nothing.
+#[test]
+fn parts_begin_at_headers_and_lose_nothing() {
+    let text: String = (0..2000).map(|n| format!("[[ticket]]\r\nticket = '{n}' # ä\r\n")).collect();
+    for length in [1, 100, 101, 102, PART] {
+        let found: Vec<_> = parts(&text, length).collect();
+        assert_eq!(found.iter().map(|(_, part)| *part).collect::<String>(), text);
+        for (offset, part) in found {
+            assert!(part.starts_with("[[ticket]]") && text[offset..].starts_with(part));
+            assert!(part.len() >= length || offset + part.len() == text.len());
+        }
+    }
+    assert_eq!(parts("", PART).count(), 0);
+}
+
+/// Promise: the problems that many bad files have in common are not all reported.
 #[test]
 fn a_flood_of_bad_files_is_counted() {
     let path: Arc<Path> = Path::new("list.toml").into();
-    let mut reading = ListReader::new(None, WallTime::from_millis(1));
-    for _ in 0..TOLD_MAX + 7 {
-        reading.tell(vec![Problem::error(&path, None, "bad")]);
-    }
-    let problems = reading.into_lists(&path).problems;
-    assert_eq!(problems.len(), TOLD_MAX + 1);
-    assert!(problems[TOLD_MAX].message.contains("7 more"), "{}", problems[TOLD_MAX]);
+    let problems = vec![Problem::error(&path, None, "bad"); PROBLEMS_MAX + 7];
+    let problems = bounded(Lists { problems, ..Lists::default() }, &path).problems;
+    assert_eq!(problems.len(), PROBLEMS_MAX + 1);
+    assert!(problems[PROBLEMS_MAX].message.contains("7 more"), "{}", problems[PROBLEMS_MAX]);
 }
 
 /// Promise: a list is bounded by what it costs to follow it, too.
 #[test]
 fn too_many_tickets_are_refused() {
     let apps = [AppName::new("a")];
-    let entries = || (0..=TICKETS_MAX).map(|n| format!("[[ticket]]\nticket='{n}'\ntoken='d'\n"));
-    let text: String = entries().take(TICKETS_MAX).collect();
-    let path = Path::new("list.toml").into();
-    let now = WallTime::from_millis(1);
-    assert!(check(&path, &text, Some(&apps), now).problems.is_empty());
-    let text: String = entries().collect();
-    let lists = check(&path, &text, Some(&apps), now);
-    assert!(lists.problems[0].message.contains("more than 400000 tickets"), "{}", lists.problems[0]);
-    assert!(lists.entries.is_empty());
+    let path: Arc<Path> = Path::new("list.toml").into();
+    let text =
+        |count| (0..count).map(|n| format!("[[ticket]]\nticket='{n}'\ntoken='d'\n")).collect::<String>();
+    let mut reader = ListReader { tickets_max: 3000, ..ListReader::new(Some(&apps), NOW) };
+    let refusal = reader.add(&path, &text(3001)).unwrap_err();
+    assert_eq!(refusal.message, "all watch lists together list more than 3000 tickets");
+    assert!(reader.lists.entries.is_empty() && reader.size == 0);
+    assert!(reader.add(&path, &text(3000)).unwrap().is_empty());
 }
 
 /// A file that is not taken takes none of the room for others.
 #[test]
 fn what_is_refused_leaves_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &[u8]| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        ListFile { path: path.as_path().into(), canonical: path.clone(), named_by: None }
-    };
     let apps = [AppName::new("a")];
-    let mut reading = ListReader::new(Some(&apps), WallTime::from_millis(1));
-    let endless = std::fs::File::open("/dev/zero").unwrap();
-    let large = file("large.toml", b"");
-    assert!(reading.read(&large, endless).is_err());
-    let good = file("good.toml", b"[[ticket]]\nticket = '1'\ntoken = 'd'\n");
-    let content = reading.read(&good, std::fs::File::open(&good.path).unwrap()).unwrap();
-    reading.add(&good, content);
-    assert_eq!((reading.lists.entries.len(), reading.size), (1, 36));
+    let path: Arc<Path> = Path::new("list.toml").into();
+    let mut reader = ListReader::new(Some(&apps), NOW);
+    let refusal = reader.add(&path, &" ".repeat(SIZE_MAX + 1)).unwrap_err();
+    assert_eq!(refusal.message, "all watch lists together are larger than 64 MiB");
+    assert!(reader.add(&path, "rubbish").unwrap()[0].is_error());
+    assert!(reader.add(&path, "[[ticket]]\nticket = '1'\ntoken = 'd'\n").unwrap().is_empty());
+    assert_eq!((reader.lists.entries.len(), reader.size), (1, 36));
 }
 
 #[test]
 fn what_cannot_be_cut_is_refused_before_it_is_parsed() {
-    let text = "=\n".repeat(PIECE_MAX);
-    let lists = check(&Path::new("list.toml").into(), &text, None, WallTime::from_millis(1));
+    let text = "=\n".repeat(PART_MAX);
+    let lists = check(&Path::new("list.toml").into(), &text, None, NOW);
     assert_eq!(lists.problems.len(), 1);
     assert!(lists.problems[0].message.contains("no watch list"), "{}", lists.problems[0]);
     assert_eq!(lists.rejected.len(), 1);

@@ -8,7 +8,7 @@ use super::cells::{Cells, Shared, Source, millis, signed};
 use super::{retries, troubles};
 use crate::domain::{
     Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, ExportRequest, Failure, Month, Progress,
-    TicketId, TicketKey, TicketRecord, TicketState, WallTime, large_vec,
+    TicketId, TicketKey, TicketRecord, TicketState, WallTime,
 };
 use crate::store::{Batch, Loaded, Release, ReleaseId, RetryId, StoreError, Tally};
 
@@ -140,7 +140,7 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, Store
 /// # Errors
 /// [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
 pub(super) fn tickets(connection: &Connection, path: &Path) -> Result<Vec<TicketRecord>, StoreError> {
-    let mut tickets = large_vec();
+    let mut tickets = Vec::new();
     select(connection, path, "ORDER BY app, ticket", (), &mut tickets)?;
     Ok(tickets)
 }
