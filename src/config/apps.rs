@@ -9,9 +9,9 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::ca_file;
-use super::durations::Bounds;
+use super::durations::{Bounds, DAY};
 use super::problem::Position;
-use super::section::{Field, Section};
+use super::section::{Field, Section, is_word};
 use super::shipped;
 use crate::domain::{App, AppName, BaseUrl, BudgetKey, Credentials, RateLimit, SecretSource};
 
@@ -21,18 +21,9 @@ pub(super) const SOURCE_KEYS: &[&str] = &["file", "env", "credential"];
 pub(super) const RATE_LIMIT_KEYS: &[&str] = &["requests", "per"];
 
 /// What the remote grants every app, per endpoint.
-pub(super) const USUAL_LIMIT: RateLimit = RateLimit {
-    requests: match NonZeroU32::new(100) {
-        Some(requests) => requests,
-        None => NonZeroU32::MIN,
-    },
-    per: Duration::from_secs(60),
-};
-const WINDOW: Bounds = Bounds {
-    least: Duration::from_millis(1),
-    most: Duration::from_secs(24 * 60 * 60),
-    words: "from 1ms to 1d",
-};
+pub(super) const USUAL_LIMIT: RateLimit =
+    RateLimit { requests: NonZeroU32::MIN.saturating_add(99), per: Duration::from_secs(60) };
+const WINDOW: Bounds = Bounds { least: Duration::from_millis(1), most: DAY, words: "from 1ms to 1d" };
 /// Characters of a name or an app id at most.
 const NAME_MAX: usize = 128;
 
@@ -43,8 +34,8 @@ const INLINE: &str = "a secret never stands in the configuration itself; put it 
     service can read and write { file = \"…\" }, or use { env = \"NAME\" } or { credential = \"name\" }";
 const SECRET_PLACES: &str = "{ file = \"…\" }, { env = \"NAME\" } or { credential = \"name\" }";
 
-/// What could be made of `[apps]`.
-pub(super) struct AppsReading {
+/// What `[apps]` says.
+pub(super) struct AppsSection {
     /// The apps and where their credentials are named, if all are in order.
     pub(super) apps: Option<(Vec<App>, Vec<Position>)>,
     /// The names of all of them; none if that can't be told.
@@ -55,14 +46,14 @@ pub(super) struct AppsReading {
 type Budgets = HashMap<BudgetKey, (AppName, RateLimit)>;
 
 /// Reads every app below `[apps]`.
-pub(super) fn read(root: &Section<'_>, folder: &Path) -> AppsReading {
+pub(super) fn read(root: &Section<'_>, folder: &Path) -> AppsSection {
     let expected = "at least one app in a section of its own, such as [apps.default]";
     let fields = root.required("apps", expected).and_then(|field| match field.value() {
         DeValue::Table(table) if !table.is_empty() => Some(field.section(table, &[]).discreet()),
         _ => field.unfit(expected),
     });
     let Some(section) = fields else {
-        return AppsReading { apps: None, names: None };
+        return AppsSection { apps: None, names: None };
     };
     let mut budgets = Budgets::new();
     let read_one = |field: Field<'_>| {
@@ -72,17 +63,15 @@ pub(super) fn read(root: &Section<'_>, folder: &Path) -> AppsReading {
     };
     let (names, apps): (Vec<_>, Vec<_>) = section.fields().map(read_one).unzip();
     let apps = apps.into_iter().collect::<Option<Vec<_>>>();
-    AppsReading { apps: apps.map(|apps| apps.into_iter().unzip()), names: names.into_iter().collect() }
+    AppsSection { apps: apps.map(|apps| apps.into_iter().unzip()), names: names.into_iter().collect() }
 }
 
 fn read_name(field: &Field<'_>) -> Option<AppName> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let name = field.key();
-    if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(is_plain) {
+    let is_name = is_word(field.key(), NAME_MAX, b"-_");
+    if !is_name {
         field.error(|| format!("an app's name is 1 to {NAME_MAX} letters, digits, `-` and `_`"));
-        return None;
     }
-    Some(AppName::new(name))
+    is_name.then(|| AppName::new(field.key()))
 }
 
 fn read_app(
@@ -98,12 +87,9 @@ fn read_app(
     let section = field.section(table, APP_KEYS);
     section.finish();
     let base_url = section.required("base_url", HOSTS).and_then(|field| read_base_url(&field));
-    let app_id = section.required("app_id", APP_ID).and_then(|field| field.text_where(APP_ID, is_app_id));
+    let app_id = section.text_where("app_id", APP_ID, is_app_id);
     let credentials = read_credentials(&section, folder);
-    let ca_file = match section.field("ca_file") {
-        Some(field) => ca_file::read(&field, folder).map(Some),
-        None => Some(None),
-    };
+    let ca_file = section.optional("ca_file", |field| ca_file::read(field, folder));
     let rate_limit = read_rate_limit(&section);
     let (credentials, position) = credentials?;
     let app = App {
@@ -198,16 +184,13 @@ fn read_secret_source(field: &Field<'_>, folder: &Path) -> Option<SecretSource> 
 const ENV_NAME: &str = "the name of an environment variable: letters, digits and `_`, no digit first";
 
 fn is_env_name(text: &str) -> bool {
-    (1..=NAME_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !text.starts_with(|first: char| first.is_ascii_digit())
+    is_word(text, NAME_MAX, b"_") && !text.starts_with(|first: char| first.is_ascii_digit())
 }
 
 const CREDENTIAL_NAME: &str = "the name of a systemd credential: letters, digits, `.`, `_` and `-`";
 
 fn is_credential_name(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(is_plain) && text != "." && text != ".."
+    is_word(text, NAME_MAX, b"._-") && text != "." && text != ".."
 }
 
 fn read_rate_limit(section: &Section<'_>) -> Option<RateLimit> {
@@ -216,11 +199,8 @@ fn read_rate_limit(section: &Section<'_>) -> Option<RateLimit> {
     };
     let section = field.table(RATE_LIMIT_KEYS)?;
     section.finish();
-    let expected = "a whole number from 1 to 10000";
-    let requests = section.required("requests", expected);
-    let requests = requests.and_then(|field| field.whole_number(1..10_001, expected));
-    let per = section.required("per", "a duration").and_then(|field| field.duration(WINDOW));
-    Some(RateLimit { requests: NonZeroU32::new(requests?)?, per: per? })
+    let (requests, per) = (section.count("requests", 10_000), section.duration("per", WINDOW));
+    Some(RateLimit { requests: requests?, per: per? })
 }
 
 fn check_rate_limit(section: &Section<'_>, app: &App, budgets: &mut Budgets) {

@@ -8,6 +8,9 @@ use jiff::fmt::friendly::SpanParser;
 /// Longer texts are no duration.
 const TEXT_MAX: usize = 64;
 
+/// A day of 24 hours.
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What a duration may be, in numbers and in words.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {

@@ -9,7 +9,7 @@ use toml::de::DeValue;
 
 use super::document_token::{self, TOKEN, is_placeholder};
 use super::problem::shown;
-use super::section::{Field, Section};
+use super::section::{Field, Section, is_word};
 use crate::domain::{AppName, ExportRequest, TicketId, TicketKey, WallTime, WatchEntry, unsafe_for_terminal};
 
 pub(super) const ENTRY_KEYS: &[&str] =
@@ -43,8 +43,8 @@ impl EntryReader<'_> {
         let ticket = section.required("ticket", TICKET).and_then(|field| read_ticket(&field));
         let token = section.required("token", TOKEN).and_then(|field| document_token::read(&field));
         let app = self.read_app(section);
-        let created_at = optional(section.field("created_at"), |field| self.read_created_at(field));
-        let label = optional(section.field("label"), read_label);
+        let created_at = section.optional("created_at", |field| self.read_created_at(field));
+        let label = section.optional("label", read_label);
         let request = read_request(section);
         Some(WatchEntry {
             key: TicketKey { app: app?, ticket: TicketId::new(ticket?) },
@@ -98,17 +98,6 @@ impl EntryReader<'_> {
     }
 }
 
-/// Nothing is in order, too: the outer option is whether it is.
-fn optional<'d, T>(
-    field: Option<Field<'d>>,
-    read: impl FnOnce(&Field<'d>) -> Option<T>,
-) -> Option<Option<T>> {
-    match field {
-        Some(field) => read(&field).map(Some),
-        None => Some(None),
-    }
-}
-
 fn read_ticket<'d>(field: &Field<'d>) -> Option<&'d str> {
     let DeValue::String(text) = field.value() else {
         if matches!(field.value(), DeValue::Integer(_) | DeValue::Float(_)) {
@@ -132,11 +121,8 @@ fn read_ticket<'d>(field: &Field<'d>) -> Option<&'d str> {
 
 /// What the export was created with; none in it where no key is there.
 fn read_request(section: &Section<'_>) -> Option<Option<Box<ExportRequest>>> {
-    let is_word = |text: &str| {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        (1..=WORD_MAX).contains(&text.len()) && text.bytes().all(is_plain)
-    };
-    let word = |key| optional(section.field(key), |field| field.text_where(WORD, is_word));
+    let word =
+        |key| section.optional(key, |field| field.text_where(WORD, |text| is_word(text, WORD_MAX, b"-_")));
     // All are read, so that all their problems come out at once.
     let [doc_type, file_extension, sub_id] =
         ["type", "file_extension", "sub_id"].map(|key| word(key).map(|word| word.map(Into::into)));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use glob::Pattern;
 
-use super::load::state_files;
+use super::clashes::state_files;
 use super::problem::Problem;
 use super::settings::{Config, WatchSource, WatchSourceKind};
 use super::sources::{self, Absence, Absences, Lost, OPTIONS};
@@ -147,7 +147,7 @@ impl ListWatcher {
             sources: &config.watchlist,
             absences: &self.absences,
             apps: Some(&apps),
-            state_files: state_files(config),
+            state_files: state_files(&config.state.path).into(),
             now,
         };
         let lists = watch_list::read(&terms);

@@ -1,7 +1,7 @@
 //! The front doors: `watcher.toml` alone, or together with its watch lists in one report.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::clashes;
@@ -82,7 +82,9 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
         sources: &sources,
         absences: &absences,
         apps: app_names.as_deref(),
-        state_files: config.as_ref().map(state_files).unwrap_or_default(),
+        state_files: config
+            .as_ref()
+            .map_or(Vec::new(), |config| clashes::state_files(&config.state.path).into()),
         now,
     };
     let mut lists = watch_list::read(&terms);
@@ -105,11 +107,6 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
 #[must_use]
 pub fn read_again(config: &Config) -> Option<Vec<u8>> {
     text_file::read_bytes(&config.path, watcher::SIZE_MAX).ok()
-}
-
-/// The state file and what belongs to it, by canonical path.
-pub(super) fn state_files(config: &Config) -> Vec<PathBuf> {
-    clashes::state_files(&config.state.path).into()
 }
 
 /// Absolute, so that what the state file remembers of a watch list does not depend on where the program

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::domain::unsafe_for_terminal;
+use crate::domain::escape;
 
 /// Characters of foreign text that a message repeats at most.
 const SHOWN_MAX: usize = 60;
@@ -73,7 +73,7 @@ pub struct Problem {
 impl Problem {
     pub(crate) fn error(path: &Arc<Path>, position: Option<Position>, message: impl Into<String>) -> Self {
         // Most messages are escaped already; a library's may not be.
-        let message = message.into().chars().flat_map(escape).collect();
+        let message = escape(&message.into()).into_owned();
         Self { severity: Severity::Error, path: Arc::clone(path), position, message }
     }
 
@@ -109,20 +109,14 @@ fn one_a_line(problems: &[Problem]) -> String {
 
 /// Foreign text as a message may repeat it: short, on one line, between backticks.
 pub(super) fn shown(text: &str) -> String {
-    let short: String = text.chars().take(SHOWN_MAX).flat_map(escape).collect();
-    let more = if text.chars().nth(SHOWN_MAX).is_some() { "…" } else { "" };
-    format!("`{short}{more}`")
+    let short: String = text.chars().take(SHOWN_MAX).collect();
+    let more = if short.len() < text.len() { "…" } else { "" };
+    format!("`{}{more}`", escape(&short))
 }
 
 /// A path as a message may repeat it. A file name may hold line ends, which would forge a line of the report.
 pub(super) fn shown_path(path: &Path) -> String {
-    path.to_string_lossy().chars().flat_map(escape).collect()
-}
-
-fn escape(character: char) -> impl Iterator<Item = char> {
-    let escaped = unsafe_for_terminal(character).then(|| character.escape_unicode());
-    let plain = escaped.is_none().then_some(character);
-    escaped.into_iter().flatten().chain(plain)
+    escape(&path.to_string_lossy()).into_owned()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! reported at its place, and `finish` reports the keys nobody knows. No value is ever repeated in
 //! a message from here: the place says where it stands, and it may be a secret.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,12 +24,6 @@ const NO_HOME: &str = "a path without `~`, which is not expanded here; write the
 pub(super) struct Origin<'d> {
     pub(super) report: &'d FileReport<'d>,
     pub(super) offset: usize,
-}
-
-impl Origin<'_> {
-    fn error(self, span: &Range<usize>, message: impl FnOnce() -> String) {
-        self.report.error(self.offset + span.start, message);
-    }
 }
 
 /// One table and the keys it may hold.
@@ -67,6 +62,58 @@ impl<'d> Section<'d> {
         field
     }
 
+    /// What `read` makes of `key`, if that is there. The outer option is none where it has an error.
+    pub(super) fn optional<T>(
+        &self,
+        key: &'static str,
+        read: impl FnOnce(&Field<'d>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        self.field(key).map_or(Some(None), |field| read(&field).map(Some))
+    }
+
+    /// A required duration such as "3s".
+    pub(super) fn duration(&self, key: &'static str, bounds: Bounds) -> Option<Duration> {
+        let field = self.required(key, "a duration")?;
+        let expected = format!("a duration {}, such as \"500ms\", \"3s\", \"2h\" or \"30d\"", bounds.words);
+        bounds.parse(field.text(&expected)?).or_else(|| field.unfit(&expected))
+    }
+
+    /// A required text that `accept` takes.
+    pub(super) fn text_where(
+        &self,
+        key: &'static str,
+        expected: &str,
+        accept: impl FnOnce(&str) -> bool,
+    ) -> Option<&'d str> {
+        self.required(key, expected)?.text_where(expected, accept)
+    }
+
+    /// A required whole number from 1 to `most`.
+    pub(super) fn count(&self, key: &'static str, most: u32) -> Option<NonZeroU32> {
+        let expected = format!("a whole number from 1 to {most}");
+        let field = self.required(key, &expected)?;
+        let DeValue::Integer(number) = field.value else {
+            return field.unexpected(&expected);
+        };
+        let number = u32::from_str_radix(number.as_str(), number.radix()).ok().and_then(NonZeroU32::new);
+        number.filter(|number| number.get() <= most).or_else(|| field.unfit(&expected))
+    }
+
+    /// A required number from `least` to `most`, with or without a fraction.
+    pub(super) fn number(&self, key: &'static str, least: f64, most: f64) -> Option<f64> {
+        let expected = format!("a number from {least} to {most}");
+        let field = self.required(key, &expected)?;
+        let number = match field.value {
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::Integer(number) => {
+                i32::from_str_radix(number.as_str(), number.radix()).ok().map(f64::from)
+            }
+            _ => return field.unexpected(&expected),
+        };
+        // Not a number lies in no range.
+        number.filter(|number| (least..=most).contains(number)).or_else(|| field.unfit(&expected))
+    }
+
     /// The table below `key`, empty if there is none; its absent keys are taken from `defaults`.
     pub(super) fn subsection(
         &self,
@@ -95,22 +142,23 @@ impl<'d> Section<'d> {
 
     /// Reports an error at the first of `keys` that this file holds, else at the section itself.
     pub(super) fn error_at(&self, keys: &[&'static str], message: impl FnOnce() -> String) {
-        let field = keys.iter().find_map(|key| self.own_field(key));
-        self.origin.error(field.as_ref().map_or(&self.span, |field| &field.span), message);
+        self.origin.report.error(self.place_of(keys), message);
     }
 
     /// Like `error_at`, for what is allowed but deserves a look.
     pub(super) fn warning_at(&self, keys: &[&'static str], message: impl FnOnce() -> String) {
-        let field = keys.iter().find_map(|key| self.own_field(key));
-        let span = field.as_ref().map_or(&self.span, |field| &field.span);
-        self.origin.report.warning(self.origin.offset + span.start, message);
+        self.origin.report.warning(self.place_of(keys), message);
+    }
+
+    fn place_of(&self, keys: &[&'static str]) -> usize {
+        keys.iter().find_map(|key| self.own_field(key)).map_or(self.offset(), |field| field.offset())
     }
 
     /// Reports that none of `keys` is there, unless one is merely misspelt, which `finish` reports. After a
     /// syntax error it may be there and have been misread.
     pub(super) fn missing(&self, keys: &[&'static str], message: impl FnOnce() -> String) {
         if !self.origin.report.is_broken() && !keys.iter().any(|key| self.has_typo_of(key)) {
-            self.origin.error(&self.span, message);
+            self.origin.report.error(self.offset(), message);
         }
     }
 
@@ -123,16 +171,15 @@ impl<'d> Section<'d> {
     pub(super) fn finish(&self) {
         for (key, _) in self.table.into_iter().flatten() {
             if !self.keys.contains(&key.get_ref().as_ref()) {
-                self.origin.error(&key.span(), || self.describe_unknown(key.get_ref()));
+                let offset = self.origin.offset + key.span().start;
+                self.origin.report.error(offset, || self.describe_unknown(key.get_ref()));
             }
         }
     }
 
     /// Whether this file itself holds `key`, in a line that could be parsed.
     pub(super) fn holds(&self, key: &'static str) -> bool {
-        let is_sound =
-            |field: Field<'_>| !self.origin.report.is_broken_at(self.origin.offset + field.span.start);
-        self.own_field(key).is_some_and(is_sound)
+        self.own_field(key).is_some_and(|field| !self.origin.report.is_broken_at(field.offset()))
     }
 
     fn own_field(&self, key: &'static str) -> Option<Field<'d>> {
@@ -162,6 +209,12 @@ impl<'d> Section<'d> {
     }
 }
 
+/// Whether a text has 1 to `most` letters, digits and characters of `more`.
+pub(super) fn is_word(text: &str, most: usize, more: &[u8]) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
+    (1..=most).contains(&text.len()) && text.bytes().all(is_plain)
+}
+
 /// One key and its value.
 #[derive(Clone)]
 pub(super) struct Field<'d> {
@@ -187,19 +240,23 @@ impl<'d> Field<'d> {
         self.span.start
     }
 
+    fn offset(&self) -> usize {
+        self.origin.offset + self.span.start
+    }
+
     /// Where the value stands.
     pub(super) fn position(&self) -> Position {
-        self.origin.report.position(self.origin.offset + self.span.start)
+        self.origin.report.position(self.offset())
     }
 
     /// Reports an error at the value.
     pub(super) fn error(&self, message: impl FnOnce() -> String) {
-        self.origin.error(&self.span, message);
+        self.origin.report.error(self.offset(), message);
     }
 
     /// Reports at the value what is allowed but deserves a look.
     pub(super) fn warning(&self, message: impl FnOnce() -> String) {
-        self.origin.report.warning(self.origin.offset + self.span.start, message);
+        self.origin.report.warning(self.offset(), message);
     }
 
     /// Reports that the value is not what was `expected`, and what kind it is.
@@ -260,35 +317,6 @@ impl<'d> Field<'d> {
             return self.unfit("the path of a file, not of a folder");
         }
         Some(folder.join(text))
-    }
-
-    /// A duration such as "3s".
-    pub(super) fn duration(&self, bounds: Bounds) -> Option<Duration> {
-        let expected = format!("a duration {}, such as \"500ms\", \"3s\", \"2h\" or \"30d\"", bounds.words);
-        let text = self.text(&expected)?;
-        bounds.parse(text).or_else(|| self.unfit(&expected))
-    }
-
-    /// A whole number within a range.
-    pub(super) fn whole_number(&self, range: Range<u32>, expected: &str) -> Option<u32> {
-        let DeValue::Integer(number) = self.value else {
-            return self.unexpected(expected);
-        };
-        let number = u32::from_str_radix(number.as_str(), number.radix()).ok();
-        number.filter(|number| range.contains(number)).or_else(|| self.unfit(expected))
-    }
-
-    /// A number from `least` to `most`, with or without a fraction.
-    pub(super) fn number(&self, least: f64, most: f64, expected: &str) -> Option<f64> {
-        let number = match self.value {
-            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
-            DeValue::Integer(number) => {
-                i32::from_str_radix(number.as_str(), number.radix()).ok().map(f64::from)
-            }
-            _ => return self.unexpected(expected),
-        };
-        // Not a number lies in no range.
-        number.filter(|number| (least..=most).contains(number)).or_else(|| self.unfit(expected))
     }
 
     /// The elements of an array, each under the array's name.

@@ -1,6 +1,6 @@
-//! `[server]`: where health, status and metrics are served. `/status` shows file tokens, so what other machines could
-//! reach has to be asked for twice. Whoever asks for health needs the address alone: a mistake elsewhere must not
-//! make a watcher that runs look ill.
+//! `[server]`: where health, status and metrics are served. `/status` shows file tokens, so an address that other
+//! machines can reach needs a second key. A probe needs the address alone: a mistake elsewhere must not make a watcher
+//! that runs look ill.
 
 use std::net::SocketAddr;
 
@@ -11,53 +11,38 @@ pub(super) const SERVER_KEYS: &[&str] = &["listen", "allow_remote"];
 
 const ADDRESS: &str = "an IP address and a port, such as \"127.0.0.1:9464\" or \"[::1]:9464\"";
 
-/// What could be made of `[server]`.
-#[derive(Default)]
-pub(super) struct ServerReading {
+/// What `[server]` says.
+pub(super) struct ServerSection {
     /// The address, if a line that could be parsed names one, whether or not it may be served there.
     pub(super) listen: Option<SocketAddr>,
-    pub(super) config: ServerSection,
-}
-
-/// The section as a whole.
-#[derive(Default)]
-pub(super) enum ServerSection {
-    /// There is none.
-    #[default]
-    Absent,
-    /// It is not in order, which is reported.
-    Bad,
-    Good(ServerConfig),
+    /// The server, if there is such a section. The outer option is none where that has an error.
+    pub(super) config: Option<Option<ServerConfig>>,
 }
 
 /// Reads the section, if the file has it. No default is filled in: a server is there only where a file asks
 /// for it.
-pub(super) fn read(root: &Section<'_>) -> ServerReading {
+pub(super) fn read(root: &Section<'_>) -> ServerSection {
     let Some(field) = root.field("server") else {
-        return ServerReading::default();
+        return ServerSection { listen: None, config: Some(None) };
     };
     let Some(section) = field.table(SERVER_KEYS) else {
-        return ServerReading { listen: None, config: ServerSection::Bad };
+        return ServerSection { listen: None, config: None };
     };
     let named = section.field("listen").filter(|_| section.holds("listen"));
     let listen = named.and_then(|field| field.value().as_str()?.parse().ok());
-    let config = read_section(&section).map_or(ServerSection::Bad, ServerSection::Good);
-    ServerReading { listen, config }
+    ServerSection { listen, config: read_section(&section).map(Some) }
 }
 
 fn read_section(section: &Section<'_>) -> Option<ServerConfig> {
     section.finish();
-    let allowed = match section.field("allow_remote") {
-        Some(field) => field.truth("true or false"),
-        None => Some(false),
-    };
+    let allowed = section.optional("allow_remote", |field| field.truth("true or false"));
     let listen = section.field("listen");
     if listen.is_none() {
         section.missing(&["listen"], || {
             format!("`listen` is missing; expected {ADDRESS}, or leave the whole section out")
         });
     }
-    let listen = read_address(&listen?, allowed)?;
+    let listen = read_address(&listen?, allowed.map(|allowed| allowed == Some(true)))?;
     Some(ServerConfig { listen })
 }
 

@@ -43,10 +43,8 @@ impl ListFile {
 pub(super) struct Expanded {
     /// Every file, once each.
     pub(super) files: Vec<ListFile>,
-    /// What could not be looked into.
-    pub(super) problems: Vec<Problem>,
-    /// The patterns of which that is true, in the same order.
-    pub(super) lost: Vec<String>,
+    /// The patterns that could not be laid out, and why.
+    pub(super) lost: Vec<(String, Problem)>,
 }
 
 /// Why a pattern can't be laid out.
@@ -94,8 +92,7 @@ pub(super) fn lay_out(pattern: &str, absences: &Absences) -> Result<Vec<PathBuf>
 /// Every file that the sources stand for, once each. Files named in full come first, whatever the order
 /// of the sources, so that in a conflict it is the file dropped into a folder that gives way.
 pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource], absences: &Absences) -> Expanded {
-    let mut files = Vec::new();
-    let (mut problems, mut lost) = (Vec::new(), Vec::new());
+    let (mut files, mut lost) = (Vec::new(), Vec::new());
     for source in sources {
         if let WatchSourceKind::File(path) = &source.kind {
             files.push(ListFile::new(path, Some(source.clone())));
@@ -104,12 +101,10 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource], absences:
     for source in sources {
         if let WatchSourceKind::Glob(pattern) = &source.kind {
             match lay_out(pattern, absences) {
-                Ok(paths) => {
-                    files.extend(paths.iter().map(|path| ListFile::new(path, None)));
-                }
+                Ok(paths) => files.extend(paths.iter().map(|path| ListFile::new(path, None))),
                 Err(message) => {
-                    problems.push(Problem::error(config_path, Some(source.position), message));
-                    lost.push(pattern.clone());
+                    let problem = Problem::error(config_path, Some(source.position), message);
+                    lost.push((pattern.clone(), problem));
                 }
             }
         }
@@ -117,7 +112,7 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource], absences:
     // What was reached before is left out, be it through a link.
     let mut seen = HashSet::new();
     files.retain(|file| seen.insert(file.canonical.clone()));
-    Expanded { files, problems, lost }
+    Expanded { files, lost }
 }
 
 /// What a pattern matches, sorted. What can't be looked into is an error: to take it for empty would remove

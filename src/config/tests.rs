@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::problem::Problem;
 use super::watch_list;
 use super::*;
-use super::{apps, entry, server, shipped, state, watcher};
+use super::{apps, entry, server, shipped, watcher};
 use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
 mod files;
@@ -159,7 +159,7 @@ fn watchlist_and_apps_are_never_filled_in() {
 fn the_shipped_files_name_every_key() {
     let watcher_keys = [
         watcher::KEYS,
-        state::KEYS,
+        watcher::STATE_KEYS,
         watcher::LOG_KEYS,
         watcher::POLL_KEYS,
         server::SERVER_KEYS,

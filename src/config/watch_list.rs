@@ -93,8 +93,8 @@ pub(super) struct Terms<'a> {
 
 /// Reads and checks all watch lists.
 pub(super) fn read(terms: &Terms<'_>) -> Lists {
-    let Expanded { files, problems, lost } =
-        sources::expand(terms.config_path, terms.sources, terms.absences);
+    let Expanded { files, lost } = sources::expand(terms.config_path, terms.sources, terms.absences);
+    let (lost, problems) = lost.into_iter().unzip();
     let mut reader = ListReader::new(terms.apps, terms.now);
     reader.lists = Lists { problems, lost, ..Lists::default() };
     for file in &files {
