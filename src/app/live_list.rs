@@ -1,5 +1,5 @@
-//! The watch list while the watcher runs: looked at every few seconds and whenever somebody asks, handed to
-//! the engine where it changed.
+//! The watch list while the watcher runs: scanned every few seconds and at SIGHUP, handed to the engine where it
+//! changed.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -19,28 +19,28 @@ use crate::domain::{Kept, TicketState, WallTime};
 use crate::engine::{Command, Meters};
 use crate::store::{StoreError, StoreReader};
 
-/// How often the files are looked at.
+/// How often the files are scanned.
 const SCAN_EVERY: Duration = Duration::from_secs(5);
 
-/// A look that takes longer is said: a mount may hang, and nobody would know that no list is read.
+/// A scan that takes longer is reported: a mount may hang, and changes are not seen meanwhile.
 const SLOW_AFTER: Duration = Duration::from_secs(30);
 
 /// Follows the watch lists of one configuration.
 pub(super) struct LiveList {
     config: Arc<Config>,
-    /// To the thread that looks; none once it broke off.
+    /// To the thread that scans; none once it broke off.
     orders: Option<channel::Sender<Order>>,
     engine: mpsc::Sender<Command>,
 }
 
-/// One look, and who hears that it is over.
+/// One scan, and where its end is reported.
 struct Order {
     mode: ReloadMode,
     done: oneshot::Sender<()>,
 }
 
 impl LiveList {
-    /// Sets up a thread for all looks: files may lie on a mount that is slow, or hangs, and one thread leaves
+    /// Sets up a thread for all scans: files may lie on a mount that is slow, or hangs, and one thread leaves
     /// one allocator's worth of memory behind.
     pub(super) fn new(
         config: Arc<Config>,
@@ -57,33 +57,31 @@ impl LiveList {
             state,
             engine: engine.clone(),
             meters,
-            config_said: config_seen.clone(),
+            config_reported: config_seen.clone(),
             config_seen,
         };
-        let looks = move || {
+        let scans = move || {
             for Order { mode, done } in received {
                 scanner.scan(mode);
                 let _ = done.send(());
             }
         };
-        let started = thread::Builder::new().name("watch-lists".to_owned()).spawn(looks);
-        if started.is_err() {
-            report_broken_off();
-        }
-        Self { config, orders: started.is_ok().then_some(orders), engine }
+        // Without a thread the first scan is never done, which is reported.
+        drop(thread::Builder::new().name("watch-lists".to_owned()).spawn(scans));
+        Self { config, orders: Some(orders), engine }
     }
 
-    /// Looks until nobody can ask any more or the engine is gone.
+    /// Scans until no reload can be requested any more or the engine is gone.
     pub(super) async fn follow(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
         let mut ticks = interval_at(Instant::now() + SCAN_EVERY, SCAN_EVERY);
-        // After a mount that hung, or a sleep of the whole machine, one look is enough.
+        // After a mount that hung, or a sleep of the whole machine, one scan is enough.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 request = requests.recv() => {
                     let Some(request) = request else { return };
                     self.check_secrets();
-                    // Before the look, which may hang.
+                    // Before the scan, which may hang.
                     let _ = self.engine.send(Command::TryAgain).await;
                     self.scan(ReloadMode::AtOnce).await;
                     let _ = self.engine.send(Command::Answer(request)).await;
@@ -94,7 +92,7 @@ impl LiveList {
         }
     }
 
-    /// An access token in use hides for up to two hours that the secret behind it is gone. Nobody waits for
+    /// An access token in use hides for up to two hours that the secret behind it is gone. No scan waits for
     /// this: a secret may lie on a mount of its own that hangs.
     fn check_secrets(&self) {
         let config = Arc::clone(&self.config);
@@ -126,16 +124,16 @@ impl LiveList {
     }
 }
 
-/// What the looking remembers from one time to the next.
+/// What the scans remember from one time to the next.
 struct ListScanner {
     config: Arc<Config>,
     list_watcher: ListWatcher,
     state: Arc<dyn StoreReader>,
     engine: mpsc::Sender<Command>,
     meters: Meters,
-    /// What `watcher.toml` held when it was last said to have changed, or at the start.
-    config_said: Option<Vec<u8>>,
-    /// What it held at the last look.
+    /// What `watcher.toml` held when a change of it was last reported, or at the start.
+    config_reported: Option<Vec<u8>>,
+    /// What it held at the last scan.
     config_seen: Option<Vec<u8>>,
 }
 
@@ -151,13 +149,13 @@ impl ListScanner {
         self.meters.lists_looked_at(WallTime::now());
     }
 
-    /// A changed `watcher.toml` is only said, once it is at rest: to apply it takes a restart.
+    /// A changed `watcher.toml` is only reported, once it is at rest: to apply it takes a restart.
     fn check_config(&mut self, mode: ReloadMode) {
         let now = read_again(&self.config);
         let is_quiet = mode == ReloadMode::AtOnce || now == self.config_seen;
-        if now.is_some() && now != self.config_said && is_quiet {
+        if now.is_some() && now != self.config_reported && is_quiet {
             report_config_changed(&self.config.path);
-            self.config_said.clone_from(&now);
+            self.config_reported.clone_from(&now);
         }
         self.config_seen = now;
     }
@@ -178,16 +176,11 @@ pub(super) fn files_of_pending(state: &dyn StoreReader) -> Result<HashSet<PathBu
     Ok(files)
 }
 
-/// Says what is wrong and hands the rest to the engine, in parts that it takes between polls.
+/// Reports what is wrong and hands the rest to the engine, in parts that it takes between polls.
 fn hand_over(news: ListNews, engine: &mpsc::Sender<Command>) {
     report_problems(&news.problems, &news.rejected);
     // Only an engine that is ending takes no more.
-    let mut listens = true;
-    news.lists.give(|part| {
-        listens = engine.blocking_send(Command::ListPart(part)).is_ok();
-        listens
-    });
-    if listens {
+    if news.lists.into_chunks().all(|chunk| engine.blocking_send(Command::ListPart(chunk)).is_ok()) {
         let _ = engine.blocking_send(Command::ListEnd { kept: news.kept });
     }
 }

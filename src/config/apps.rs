@@ -85,7 +85,6 @@ fn read_app(
         return None;
     };
     let section = field.section(table, APP_KEYS);
-    section.finish();
     let base_url = section.required("base_url", HOSTS).and_then(|field| read_base_url(&field));
     let app_id = section.text_where("app_id", APP_ID, is_app_id);
     let credentials = read_credentials(&section, folder);
@@ -161,7 +160,6 @@ fn read_secret_source(field: &Field<'_>, folder: &Path) -> Option<SecretSource> 
         return None;
     };
     let section = field.section(table, SOURCE_KEYS);
-    section.finish();
     let given: Vec<_> = SOURCE_KEYS.iter().filter_map(|key| section.field(key)).collect();
     let [place] = given.as_slice() else {
         let message = || format!("`{}`: expected exactly one of {SECRET_PLACES}", field.key());
@@ -198,7 +196,6 @@ fn read_rate_limit(section: &Section<'_>) -> Option<RateLimit> {
         return Some(USUAL_LIMIT);
     };
     let section = field.table(RATE_LIMIT_KEYS)?;
-    section.finish();
     let (requests, per) = (section.count("requests", 10_000), section.duration("per", WINDOW));
     Some(RateLimit { requests: requests?, per: per? })
 }

@@ -34,36 +34,27 @@ impl Use {
 /// One problem for each file that is written and each other use it has.
 pub(super) fn find(config: &Config) -> Vec<Problem> {
     let belongs = "the state file, or belongs to it";
-    let state: Vec<_> =
-        state_files(&config.state.path).into_iter().map(|path| Use::new(path, belongs)).collect();
-    let log: Vec<_> = config.log.file.iter().map(|path| Use::new(path.clone(), "the log file")).collect();
+    let state = state_files(&config.state.path).map(|path| Use::new(path, belongs));
+    let log = config.log.file.as_ref().map(|path| Use::new(path.clone(), "the log file"));
     let read = read_files(config);
-    let mut clashes = Vec::new();
-    for file in &log {
-        clashes.extend(others(file, state.iter().chain(&read)).map(|other| ("[log] file", file, other)));
-    }
-    for file in &state {
-        clashes.extend(others(file, read.iter()).map(|other| ("[state] path", file, other)));
-    }
+    let of_log = |log| state.iter().chain(&read).map(move |other| ("[log] file", log, other));
+    let of_state = |state| read.iter().map(move |other| ("[state] path", state, other));
     // One file may have thousands of names.
     let mut reported = HashSet::new();
-    clashes.retain(|(key, file, other)| reported.insert((*key, &file.named, other.what)));
-    let problem = |(key, file, other): (&str, &Use, &Use)| {
-        let other_name = (file.named != other.named)
-            .then(|| format!("the same file as {}, which is ", shown_path(&other.named)));
-        let message = format!(
-            "{key}: {} is {}{}; give each a file of its own",
-            shown_path(&file.named),
-            other_name.unwrap_or_default(),
-            other.what
-        );
-        Problem::error(&config.path, None, message)
-    };
-    clashes.into_iter().map(problem).collect()
+    let pairs = log.iter().flat_map(of_log).chain(state.iter().flat_map(of_state));
+    let clashes = pairs
+        .filter(|(_, file, other)| file.canonical == other.canonical)
+        .filter(|(key, file, other)| reported.insert((*key, &file.named, other.what)));
+    clashes.map(|(key, file, other)| clash(config, key, file, other)).collect()
 }
 
-fn others<'u>(file: &'u Use, uses: impl Iterator<Item = &'u Use>) -> impl Iterator<Item = &'u Use> {
-    uses.filter(|other| other.canonical == file.canonical)
+fn clash(config: &Config, key: &str, file: &Use, other: &Use) -> Problem {
+    let (name, what) = (shown_path(&file.named), other.what);
+    let what = match shown_path(&other.named) {
+        other_name if other_name == name => what.to_owned(),
+        other_name => format!("the same file as {other_name}, which is {what}"),
+    };
+    Problem::error(&config.path, None, format!("{key}: {name} is {what}; give each a file of its own"))
 }
 
 impl StateConfig {

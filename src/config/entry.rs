@@ -39,7 +39,6 @@ pub(super) struct EntryReader<'a> {
 impl EntryReader<'_> {
     /// Reads one entry; nothing if it has an error.
     pub(super) fn read(&self, section: &Section<'_>) -> Option<WatchEntry> {
-        section.finish();
         let ticket = section.required("ticket", TICKET).and_then(|field| read_ticket(&field));
         let token = section.required("token", TOKEN).and_then(|field| document_token::read(&field));
         let app = self.read_app(section);

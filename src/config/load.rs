@@ -15,7 +15,7 @@ use super::watch_list::{self, Terms};
 use super::watcher::{self, WatcherFile};
 use crate::domain::{WallTime, WatchList};
 
-/// `watcher.toml` and its watch lists, all in order.
+/// A valid `watcher.toml` and its watch lists.
 #[derive(Debug)]
 pub struct Loaded {
     /// What `watcher.toml` says.
@@ -24,7 +24,7 @@ pub struct Loaded {
     pub watch_list: WatchList,
     /// What deserves a look: warnings, and the errors of files and patterns that were left out.
     pub problems: Vec<Problem>,
-    /// Who sees what changes in the lists from here on.
+    /// Sees which lists change from here on.
     pub list_watcher: ListWatcher,
 }
 
@@ -40,14 +40,14 @@ pub fn load(path: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
     }
 }
 
-/// What can be told from a `watcher.toml` that need not be in order: enough to ask its server.
+/// The part of a `watcher.toml`, which may be invalid elsewhere, that a probe needs.
 #[derive(Clone, Debug)]
 pub struct ServerAddress {
     /// The file, an absolute path.
     pub path: Arc<Path>,
     /// What `[server] listen` says; none where the file has no such section.
     pub listen: Option<SocketAddr>,
-    /// Everything that is wrong with the file; empty if it is in order, warnings or not.
+    /// Everything that is wrong with the file; empty if it is valid, warnings or not.
     pub problems: Vec<Problem>,
 }
 
@@ -55,7 +55,7 @@ pub struct ServerAddress {
 /// stand in the way: the watcher that runs was started by a better one.
 ///
 /// # Errors
-/// Lists everything that is wrong with the file, where it names no address and is not in order either.
+/// Lists everything that is wrong with the file, where it names no address and is invalid.
 pub fn read_server_address(path: &Path) -> Result<ServerAddress, ConfigError> {
     let path = resolve(path)?;
     let WatcherFile { config, listen, problems, .. } = watcher::read(&path);
@@ -67,14 +67,14 @@ pub fn read_server_address(path: &Path) -> Result<ServerAddress, ConfigError> {
 }
 
 /// Reads and checks `watcher.toml` and its watch lists in one go. Errors in the first do not hide those in the
-/// others, as long as it can be told where they lie.
+/// others, as long as the first says where they lie.
 ///
 /// # Errors
 /// Lists everything that is wrong, warnings included.
 pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     let path = resolve(path)?;
     let WatcherFile { config, sources, app_names, mut problems, .. } = watcher::read(&path);
-    // The look first: what changes while the files are read shows as changed at the next one.
+    // The marks first: what changes while the files are read shows as changed at the next one.
     let absences = Absences::default();
     let marks = Marks::take(&sources, &Marks::default(), &absences);
     let terms = Terms {

@@ -21,15 +21,6 @@ pub enum Severity {
     Warning,
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-        })
-    }
-}
-
 /// A place in a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -40,6 +31,9 @@ pub struct Position {
 }
 
 impl Position {
+    /// The first character of a text.
+    pub(super) const START: Self = Self { line: 1, column: 1 };
+
     /// The place after one more byte of the text.
     pub(super) fn past(self, byte: u8) -> Self {
         // Every byte of a character but its first is of this form.
@@ -94,18 +88,15 @@ impl fmt::Display for Problem {
         if let Some(position) = self.position {
             write!(f, ":{position}")?;
         }
-        write!(f, ": {}: {}", self.severity, self.message)
+        let severity = if self.is_error() { "error" } else { "warning" };
+        write!(f, ": {severity}: {}", self.message)
     }
 }
 
 /// Everything that was found; at least one problem is an error. Prints one problem a line.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{}", one_a_line(.0))]
+#[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigError(pub Vec<Problem>);
-
-fn one_a_line(problems: &[Problem]) -> String {
-    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
-}
 
 /// Foreign text as a message may repeat it: short, on one line, between backticks.
 pub(super) fn shown(text: &str) -> String {

@@ -110,13 +110,12 @@ impl<'t> FileReport<'t> {
 
     fn marks(&self) -> &[Position] {
         self.marks.get_or_init(|| {
-            let start = Position { line: 1, column: 1 };
             let blocks = self.text.as_bytes().chunks(STRIDE);
-            let ends = blocks.scan(start, |place, block| {
+            let ends = blocks.scan(Position::START, |place, block| {
                 *place = block.iter().fold(*place, |place, byte| place.past(*byte));
                 Some(*place)
             });
-            std::iter::once(start).chain(ends).collect()
+            std::iter::once(Position::START).chain(ends).collect()
         })
     }
 }

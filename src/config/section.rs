@@ -1,5 +1,5 @@
 //! A cursor over one TOML table. Readers ask for keys by name and type; whatever does not fit is
-//! reported at its place, and `finish` reports the keys nobody knows. No value is ever repeated in
+//! reported at its place, and so are unknown keys. No value is ever repeated in
 //! a message from here: the place says where it stands, and it may be a secret.
 
 use std::num::NonZeroU32;
@@ -45,7 +45,7 @@ impl<'d> Section<'d> {
         keys: &'static [&'static str],
     ) -> Self {
         let table = document.map(Spanned::get_ref);
-        Self { origin, table, span: 0..0, keys, defaults: None, discreet: false }
+        Self { origin, table, span: 0..0, keys, defaults: None, discreet: false }.checked()
     }
 
     /// What `key` holds, in this file or else among the defaults.
@@ -167,14 +167,15 @@ impl<'d> Section<'d> {
         self.origin.offset + self.span.start
     }
 
-    /// Reports every key that is not known here.
-    pub(super) fn finish(&self) {
+    /// Reports every key that is not known here, except where keys are names.
+    fn checked(self) -> Self {
         for (key, _) in self.table.into_iter().flatten() {
-            if !self.keys.contains(&key.get_ref().as_ref()) {
+            if !self.keys.is_empty() && !self.keys.contains(&key.get_ref().as_ref()) {
                 let offset = self.origin.offset + key.span().start;
                 self.origin.report.error(offset, || self.describe_unknown(key.get_ref()));
             }
         }
+        self
     }
 
     /// Whether this file itself holds `key`, in a line that could be parsed.
@@ -338,6 +339,6 @@ impl<'d> Field<'d> {
     /// `table` as a section that begins here.
     pub(super) fn section(&self, table: &'d DeTable<'d>, keys: &'static [&'static str]) -> Section<'d> {
         let (origin, span, discreet) = (self.origin, self.span.clone(), self.discreet);
-        Section { origin, table: Some(table), span, keys, defaults: None, discreet }
+        Section { origin, table: Some(table), span, keys, defaults: None, discreet }.checked()
     }
 }

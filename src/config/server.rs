@@ -34,7 +34,6 @@ pub(super) fn read(root: &Section<'_>) -> ServerSection {
 }
 
 fn read_section(section: &Section<'_>) -> Option<ServerConfig> {
-    section.finish();
     let allowed = section.optional("allow_remote", |field| field.truth("true or false"));
     let listen = section.field("listen");
     if listen.is_none() {

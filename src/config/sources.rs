@@ -141,17 +141,18 @@ pub(super) fn matches(pattern: &str) -> Result<Vec<PathBuf>, Lost> {
 /// The paths that one more component leads to. Whether `path` is the folder that the pattern names in full, which
 /// has to be there.
 fn step(path: PathBuf, component: Component<'_>, is_folder: bool) -> Result<Vec<PathBuf>, Lost> {
-    let nothing = |path: &Path| if is_folder { Err(absent(path)) } else { Ok(Vec::new()) };
     let text = component.as_os_str().to_string_lossy();
     if !is_pattern(&text) || !matches!(component, Component::Normal(_)) {
         let next = path.join(component);
-        return if exists(&next)? { Ok(vec![next]) } else { nothing(&next) };
+        return match fs::symlink_metadata(&next) {
+            Ok(_) => Ok(vec![next]),
+            Err(error) => nothing(&next, &error, is_folder),
+        };
     }
     let pattern = Pattern::new(&text).map_err(|error| Lost::Unreadable(error.to_string()))?;
     let names = match fs::read_dir(&path) {
         Ok(entries) => entries,
-        Err(error) if is_absent(&error) => return nothing(&path),
-        Err(error) => return Err(refused(&path, &error)),
+        Err(error) => return nothing(&path, &error, is_folder),
     };
     let mut found = Vec::new();
     for name in names {
@@ -167,18 +168,16 @@ fn step(path: PathBuf, component: Component<'_>, is_folder: bool) -> Result<Vec<
     Ok(found)
 }
 
-fn exists(path: &Path) -> Result<bool, Lost> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(error) if is_absent(&error) => Ok(false),
-        Err(error) => Err(refused(path, &error)),
-    }
-}
-
-fn is_absent(error: &io::Error) -> bool {
+/// What a path leads to that can't be looked at: nothing, if it is not there and does not have to be.
+fn nothing(path: &Path, error: &io::Error, is_folder: bool) -> Result<Vec<PathBuf>, Lost> {
     // A link that leads to itself leads nowhere.
-    let endless = error.raw_os_error() == Some(TOO_MANY_LINKS);
-    endless || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    let is_endless = error.raw_os_error() == Some(TOO_MANY_LINKS);
+    let is_absent = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    match is_absent || is_endless {
+        false => Err(refused(path, error)),
+        true if is_folder => Err(absent(path)),
+        true => Ok(Vec::new()),
+    }
 }
 
 fn absent(path: &Path) -> Lost {

@@ -21,14 +21,6 @@ impl Refusal {
         Self { position: None, message: message.into() }
     }
 
-    /// Not UTF-8 from the end of `before` on.
-    fn not_utf8(before: &[u8]) -> Self {
-        let start = Position { line: 1, column: 1 };
-        let position = before.iter().fold(start, |place, byte| place.past(*byte));
-        let message = "not UTF-8 from here on; save the file as UTF-8".to_owned();
-        Self { position: Some(position), message }
-    }
-
     /// The refusal as a problem of the file itself.
     pub(super) fn into_problem(self, path: &Arc<Path>) -> Problem {
         Problem::error(path, self.position, self.message)
@@ -45,8 +37,9 @@ impl From<io::Error> for Refusal {
 pub(super) fn read(path: &Path, limit: u64) -> Result<String, Refusal> {
     let text = String::from_utf8(read_bytes(path, limit)?);
     let mut text = text.map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        Refusal::not_utf8(&error.as_bytes()[..valid])
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let position = valid.iter().fold(Position::START, |place, byte| place.past(*byte));
+        Refusal { position: Some(position), ..Refusal::new("not UTF-8 from here on; save the file as UTF-8") }
     })?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());

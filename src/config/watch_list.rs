@@ -57,16 +57,13 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Hands out the entries, each ticket once, in the order of the files; a thousand at a time, until `take` says
-    /// that it wants no more.
-    pub fn give(self, mut take: impl FnMut(Vec<WatchEntry>) -> bool) {
+    /// The entries, each ticket once, in the order of the files; a thousand at a time.
+    pub fn into_chunks(self) -> impl Iterator<Item = Vec<WatchEntry>> {
         let mut entries = self.entries.into_iter();
-        loop {
+        std::iter::from_fn(move || {
             let chunk: Vec<_> = entries.by_ref().take(CHUNK).collect();
-            if chunk.is_empty() || !take(chunk) {
-                return;
-            }
-        }
+            (!chunk.is_empty()).then_some(chunk)
+        })
     }
 
     /// All entries at once.
@@ -269,7 +266,6 @@ fn parts(text: &str, length: usize) -> impl Iterator<Item = (usize, &str)> {
 fn read_part(report: &FileReport<'_>, offset: usize, part: &str, take: impl FnMut(Section<'_>)) -> bool {
     let document = document::parse(report, offset, part);
     let root = Section::root(Origin { report, offset }, document.as_ref(), KEYS);
-    root.finish();
     let field = root.field("ticket");
     let is_closed = field.as_ref().is_some_and(|field| !part[field.start()..].starts_with("[["));
     field.map(|field| list_entries(&field)).into_iter().flatten().for_each(take);

@@ -84,11 +84,9 @@ pub(super) fn check(path: &Arc<Path>, text: &str) -> WatcherFile {
     let document = document::parse(&report, 0, &repaired);
     let root = Section::root(Origin { report: &report, offset: 0 }, document.as_ref(), KEYS);
     let mut file = read_sections(path, &root, &defaults);
-    root.finish();
 
-    file.config = file.config.filter(|_| !report.has_errors() && !defaults_report.has_errors());
+    file.config = file.config.filter(|_| !report.has_errors());
     file.problems = report.into_problems();
-    file.problems.extend(defaults_report.into_problems());
     file
 }
 
@@ -148,14 +146,12 @@ fn read_source(field: &Field<'_>, folder: &Path) -> Option<WatchSource> {
 }
 
 fn read_state(section: &Section<'_>, folder: &Path) -> Option<StateConfig> {
-    section.finish();
     let path = section.required("path", "a path").and_then(|field| field.path(folder));
     let keep = section.duration("keep", KEEP);
     Some(StateConfig { path: path?, keep: keep? })
 }
 
 fn read_log(section: &Section<'_>, folder: &Path) -> Option<LogConfig> {
-    section.finish();
     let format = section.required("format", FORMATS).and_then(|field| read_format(&field));
     let level = section.text_where("level", LEVELS, |text| parse_directives(text).is_ok());
     let file = section.optional("file", |field| field.path(folder));
@@ -176,7 +172,6 @@ fn read_format(field: &Field<'_>) -> Option<LogFormat> {
 }
 
 fn read_poll(section: &Section<'_>) -> Option<PollConfig> {
-    section.finish();
     let backoff = read_backoff(section);
     let give_up_after = section.duration("give_up_after", GIVE_UP);
     let request_timeout = section.duration("request_timeout", REQUEST_TIMEOUT);
