@@ -62,8 +62,7 @@ pub(super) fn read(root: &Section<'_>, folder: &Path) -> AppsSection {
         (name, app)
     };
     let (names, apps): (Vec<_>, Vec<_>) = section.fields().map(read_one).unzip();
-    let apps = apps.into_iter().collect::<Option<Vec<_>>>();
-    AppsSection { apps: apps.map(|apps| apps.into_iter().unzip()), names: names.into_iter().collect() }
+    AppsSection { apps: apps.into_iter().collect(), names: names.into_iter().collect() }
 }
 
 fn read_name(field: &Field<'_>) -> Option<AppName> {

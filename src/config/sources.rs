@@ -173,11 +173,10 @@ fn nothing(path: &Path, error: &io::Error, is_folder: bool) -> Result<Vec<PathBu
     // A link that leads to itself leads nowhere.
     let is_endless = error.raw_os_error() == Some(TOO_MANY_LINKS);
     let is_absent = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
-    match is_absent || is_endless {
-        false => Err(refused(path, error)),
-        true if is_folder => Err(absent(path)),
-        true => Ok(Vec::new()),
+    if !is_absent && !is_endless {
+        return Err(refused(path, error));
     }
+    if is_folder { Err(absent(path)) } else { Ok(Vec::new()) }
 }
 
 fn absent(path: &Path) -> Lost {
