@@ -77,7 +77,7 @@ async fn a_state_file_that_cannot_be_read_is_said() {
     assert!(body.contains(r#""pending":0"#) && body.ends_with("\"apps\":[],\"tickets\":[]}\n"), "{body}");
     std::fs::rename(bench.store.path(), bench.store.path().with_extension("aside")).unwrap();
     let (status, body) = bench.get("/status").await;
-    assert!(status == 503 && body.contains("failed to open the state file"), "{status} {body}");
+    assert!(status == 503 && body.contains("failed to read the state file"), "{status} {body}");
     assert_eq!(bench.get("/livez").await.0, 200);
 }
 

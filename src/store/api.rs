@@ -1,10 +1,10 @@
 //! What is asked of the state file: by the engine, by those who only read, and by `retry`. Narrow, so that another
 //! database can stand in for SQLite and a fake for both.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::future::Future;
 
-use super::{Holder, StoreError};
+use super::StoreError;
 use crate::domain::{
     AppName, BudgetKey, Endpoint, Month, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
 };
@@ -35,7 +35,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// refuses every commit answers, one that hangs in a commit does not.
     ///
     /// # Errors
-    /// [`StoreError::Gone`]: nobody is left who could answer.
+    /// [`StoreErrorKind::Gone`](super::StoreErrorKind::Gone): nobody is left who could answer.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -74,7 +74,7 @@ pub trait StoreRequests {
     /// watcher that runs carries them out within a second, else the next one does. Blocks, for a few seconds at most.
     ///
     /// # Errors
-    /// [`StoreError::NotOpened`] if no watcher of this version has used the store; or it can't be written.
+    /// [`StoreErrorKind::NotOpened`](super::StoreErrorKind::NotOpened) if no watcher of this version has used the store; or it can't be written.
     fn ask_to_retry(&self, keys: &[TicketKey]) -> Result<RetryId, StoreError>;
 
     /// Whether requests up to this one still wait to be carried out.
@@ -82,6 +82,22 @@ pub trait StoreRequests {
     /// # Errors
     /// The store can't be read.
     fn is_waiting(&self, retry: RetryId) -> Result<bool, StoreError>;
+}
+
+/// The process that has a store in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id; none if it has not written that down.
+    pub process: Option<u32>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some(process) => write!(f, "process {process}"),
+            None => f.write_str("which has not written its process id"),
+        }
+    }
 }
 
 /// A batch that could not be made durable, and why.

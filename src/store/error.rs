@@ -1,191 +1,163 @@
-//! What can go wrong with the state file.
+//! What can go wrong with a store: a kind, and where the store lies. Which database it is makes no difference here.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
-
-use rusqlite::ErrorCode;
-use thiserror::Error;
+use std::path::Path;
 
 use super::Holder;
 
-/// The state file can't be used as it should.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// The file system said no.
-    #[error("failed to {action} {}", path.display())]
-    Io {
-        /// What was being done ("create the folder").
-        action: &'static str,
-        /// To what.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another daemon holds the lock.
-    #[error("the state file {} is held by another watcher ({holder}); stop it first, or give this one its own [state] path", path.display())]
-    Held {
-        /// The state file.
-        path: PathBuf,
-        /// Who holds it.
-        holder: Holder,
-    },
-    /// What lies there is not this program's database, or is damaged.
-    #[error("{} is not a sound state file ({reason}); it is left untouched, move it away or restore a copy", path.display())]
-    NotAStateFile {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        reason: String,
-    },
+/// The store can't be used as it should.
+#[derive(Debug)]
+pub struct StoreError {
+    /// What went wrong.
+    pub kind: StoreErrorKind,
+    /// What was being done ("write the state file").
+    action: &'static str,
+    /// Where the store lies.
+    place: Box<str>,
+}
+
+/// What went wrong with a store.
+#[derive(Debug)]
+pub enum StoreErrorKind {
+    /// Another watcher has it in use.
+    InUse(Holder),
+    /// What lies there is not this program's database, or is damaged: what was found.
+    NotAStateFile(String),
     /// A newer version of the program wrote it.
-    #[error("{} was written by a newer version (schema {found}, this one knows up to {known}); it is left untouched, run the newer version", path.display())]
     Newer {
-        /// The file.
-        path: PathBuf,
-        /// The file's schema version.
+        /// The store's schema version.
         found: i64,
         /// The newest that this program knows.
         known: i64,
     },
-    /// No watcher of this version has brought the file up to date yet.
-    #[error("no watcher of this version has run with {} in this folder yet; start it once, it brings the file up to date", path.display())]
-    NotOpened {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A watcher kept starting or stopping while the file was read.
-    #[error("{} kept changing while it was read; try again", path.display())]
-    Unsettled {
-        /// The file.
-        path: PathBuf,
-    },
+    /// No watcher of this version has brought it up to date yet.
+    NotOpened,
+    /// A watcher kept starting or stopping while it was read.
+    Unsettled,
     /// Another file lies at the path than the one that was opened, or none.
-    #[error("the state file {} was moved or replaced while in use; put it back beside its -wal file, then start the watcher again", path.display())]
-    Moved {
-        /// Where it was.
-        path: PathBuf,
-    },
-    /// SQLite said no.
-    #[error("failed to {action} the state file {}{}", path.display(), advice(source))]
-    Sqlite {
-        /// What was being done ("write").
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
-    },
+    Moved,
     /// The writer thread is gone.
-    #[error("the state file's writer has stopped; start the watcher again")]
     Gone,
+    /// The database or the file system refused.
+    Failed {
+        /// Why.
+        cause: FailureCause,
+        /// What was being done ("create the folder of"), where it is not the whole action.
+        step: Option<&'static str>,
+        /// What the database or the system said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// Why a database or a file system refuses, as far as an operator can do something about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureCause {
+    /// No space is left on its disk.
+    Full,
+    /// Its disk fails.
+    Disk,
+    /// It can't be written.
+    ReadOnly,
+    /// It can't be opened.
+    Unopenable,
+    /// Another program has it locked.
+    Busy,
+    /// What the system says is all that is known.
+    System,
+    /// No later try would do better.
+    Defect,
 }
 
 impl StoreError {
     /// Whether a later try on the same store may succeed, as on a disk that is full or fails. What is no file of
     /// the store any more, or is damaged, can at best be helped by a new process.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub const fn may_pass(&self) -> bool {
+        self.kind.may_pass()
+    }
+}
+
+impl StoreErrorKind {
+    /// The error of this kind while `action` was done to the store at `place`.
+    #[must_use]
+    pub fn at(self, action: &'static str, place: &Path) -> StoreError {
+        StoreError { kind: self, action, place: place.to_string_lossy().into() }
+    }
+
+    pub(super) const fn may_pass(&self) -> bool {
         match self {
-            Self::Io { .. } | Self::Unsettled { .. } => true,
-            Self::Sqlite { source, .. } => matches!(
-                source.sqlite_error_code(),
-                Some(
-                    ErrorCode::DiskFull
-                        | ErrorCode::SystemIoFailure
-                        | ErrorCode::ReadOnly
-                        | ErrorCode::CannotOpen
-                        | ErrorCode::DatabaseBusy
-                        | ErrorCode::DatabaseLocked
-                        | ErrorCode::FileLockingProtocolFailed
-                        | ErrorCode::OutOfMemory
-                )
-            ),
-            _ => false,
+            Self::Failed { cause, .. } => !matches!(cause, FailureCause::Defect),
+            _ => matches!(self, Self::Unsettled),
         }
     }
 
     /// For `map_err` on calls to the file system.
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Io { action, path, source }
+    pub(super) fn io(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let cause = FailureCause::System;
+        move |error| Self::Failed { cause, step: Some(step), source: error.into() }
     }
+}
 
-    /// For `map_err` on calls to SQLite.
-    pub(super) fn sqlite(action: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Sqlite { action, path, source }
-    }
-
-    /// For `map_err` on what is read before the file is trusted: damage is told apart from trouble with
-    /// the disk, because a restart does not mend it.
-    pub(super) fn reading(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| {
-            let damaged = match source.sqlite_error_code() {
-                Some(code) => matches!(code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt),
-                // Not from SQLite itself: a value that fits no field, or a row that should be there.
-                None => true,
-            };
-            if damaged {
-                Self::NotAStateFile { path, reason: source.to_string() }
-            } else {
-                Self::Sqlite { action: "read", path, source }
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, action, place } = self;
+        match kind {
+            StoreErrorKind::InUse(holder) => write!(
+                f,
+                "the state file {place} is held by another watcher ({holder}); \
+                 stop it first, or give this one its own [state] path"
+            ),
+            StoreErrorKind::NotAStateFile(reason) => write!(
+                f,
+                "{place} is not a sound state file ({reason}); \
+                 it is left untouched, move it away or restore a copy"
+            ),
+            StoreErrorKind::Newer { found, known } => write!(
+                f,
+                "{place} was written by a newer version (schema {found}, this one knows up to {known}); \
+                 it is left untouched, run the newer version"
+            ),
+            StoreErrorKind::NotOpened => write!(
+                f,
+                "no watcher of this version has run with {place} in this folder yet; \
+                 start it once, it brings the file up to date"
+            ),
+            StoreErrorKind::Unsettled => write!(f, "{place} kept changing while it was read; try again"),
+            StoreErrorKind::Moved => write!(
+                f,
+                "the state file {place} was moved or replaced while in use; \
+                 put it back beside its -wal file, then start the watcher again"
+            ),
+            StoreErrorKind::Gone => {
+                f.write_str("the state file's writer has stopped; start the watcher again")
+            }
+            StoreErrorKind::Failed { cause, step, .. } => {
+                write!(f, "failed to {} {place}{}", step.unwrap_or(action), cause.advice())
             }
         }
     }
+}
 
-    pub(super) fn not_a_state_file(path: &Path, reason: impl Into<String>) -> Self {
-        Self::NotAStateFile { path: path.to_path_buf(), reason: reason.into() }
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.kind {
+            StoreErrorKind::Failed { source, .. } => Some(&**source),
+            _ => None,
+        }
     }
 }
 
-/// What an operator can do about SQLite's answer (sqlite.org/rescode.html).
-fn advice(error: &rusqlite::Error) -> &'static str {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "; free some space on its disk",
-        Some(ErrorCode::SystemIoFailure) => "; look at its disk (space, quota, the kernel's log)",
-        Some(ErrorCode::ReadOnly) => "; make the file and its folder writable for the watcher's user",
-        Some(ErrorCode::CannotOpen) => "; check that the file is there and the watcher's user may use it",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "; another program holds it open for writing, close that"
+impl FailureCause {
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Full => "; free some space on its disk",
+            Self::Disk => "; look at its disk (space, quota, the kernel's log)",
+            Self::ReadOnly => "; make the file and its folder writable for the watcher's user",
+            Self::Unopenable => "; check that the file is there and the watcher's user may use it",
+            Self::Busy => "; another program holds it open for writing, close that",
+            Self::System | Self::Defect => "",
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "; it is damaged, restore a copy",
-        _ => "",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Promise: an error says what, where and what to do next, and keeps its cause as a source.
-    #[test]
-    fn a_full_disk_says_what_where_and_what_next() {
-        use std::error::Error as _;
-        let full = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(13), None);
-        let error = StoreError::sqlite("write", Path::new("/s/state.db"))(full);
-        assert_eq!(
-            error.to_string(),
-            "failed to write the state file /s/state.db; free some space on its disk"
-        );
-        assert!(error.source().is_some());
-    }
-
-    /// Promise: what time or an operator can mend is tried again; what only a new process can help is not.
-    #[test]
-    fn trouble_with_the_disk_may_pass() {
-        let sqlite = |code| {
-            let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
-            StoreError::sqlite("write", Path::new("state.db"))(source)
-        };
-        // SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_READONLY, SQLITE_BUSY
-        for code in [13, 1034, 8, 5] {
-            assert!(sqlite(code).may_pass(), "{code}");
-        }
-        // SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR (as for a table that is gone)
-        for code in [11, 26, 1] {
-            assert!(!sqlite(code).may_pass(), "{code}");
-        }
-        assert!(!StoreError::Moved { path: PathBuf::new() }.may_pass() && !StoreError::Gone.may_pass());
     }
 }

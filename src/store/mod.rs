@@ -5,13 +5,11 @@
 
 mod api;
 mod error;
-mod holder;
 mod sqlite;
 
 pub use api::{
-    Batch, CommitError, Known, Loaded, RETRIES_AT_ONCE, Release, ReleaseId, Retry, RetryId, Store,
+    Batch, CommitError, Holder, Known, Loaded, RETRIES_AT_ONCE, Release, ReleaseId, Retry, RetryId, Store,
     StoreReader, StoreRequests, Tally, TroubleRecord,
 };
-pub use error::StoreError;
-pub use holder::Holder;
+pub use error::{FailureCause, StoreError, StoreErrorKind};
 pub use sqlite::{SqliteStore, store_at};

@@ -8,6 +8,7 @@
 //! The log needs memory shared by all who use the file, so the file must lie on a disk of this machine
 //! (sqlite.org/wal.html): two machines that mount one network share are not kept apart.
 
+mod answer;
 mod cells;
 mod connect;
 mod file;
@@ -29,8 +30,17 @@ use tokio::sync::oneshot;
 
 use self::lock::Lock;
 use self::reader::SqliteReader;
-use self::writer::{Job, Writer};
-use super::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, StoreReader, StoreRequests};
+use self::writer::Writer;
+use super::{
+    Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, StoreErrorKind, StoreReader, StoreRequests,
+};
+
+/// What is done to the state file, for errors.
+const READ: &str = "read the state file";
+const WRITE: &str = "write the state file";
+
+/// What the writer's thread is asked to do.
+type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 
 /// The state file, a SQLite database.
 ///
@@ -47,9 +57,13 @@ impl SqliteStore {
     /// the file is looked through for damage.
     ///
     /// # Errors
-    /// [`StoreError::Held`] if another watcher has it. Any other means that the file can't be used; it
+    /// [`StoreErrorKind::InUse`] if another watcher has it. Any other means that the file can't be used; it
     /// is then as it was.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::start(path).map_err(|kind| kind.at("open the state file", path))
+    }
+
+    fn start(path: &Path) -> Result<Self, StoreErrorKind> {
         let path = file::locate(path)?;
         // Before the first look: what another daemon is writing would be judged wrongly, and two that
         // find no file would both create one.
@@ -57,10 +71,9 @@ impl SqliteStore {
         let writer = Writer::new(path.clone(), lock)?;
         let path: Arc<Path> = path.into();
         let (jobs, queue) = mpsc::channel();
-        thread::Builder::new()
-            .name("state-writer".to_owned())
-            .spawn(move || writer.run(&queue))
-            .map_err(StoreError::io("start the writer of", &path))?;
+        let thread = thread::Builder::new().name("state-writer".to_owned());
+        let started = thread.spawn(move || writer.run(&queue));
+        started.map_err(StoreErrorKind::io("start the writer of"))?;
         Ok(Self { jobs, path })
     }
 
@@ -77,37 +90,45 @@ impl SqliteStore {
     }
 
     /// Ends the thread after what is queued: moves the write-ahead log into the file, closes it and
-    /// frees the lock. Other handles find the store [gone](StoreError::Gone) from then on.
+    /// frees the lock. Other handles find the store [gone](StoreErrorKind::Gone) from then on.
     pub async fn close(self) {
-        // An error says that the thread is gone already, and file and lock with it.
-        let _ = self.ask(Job::Close).await;
+        let (closed, is_closed) = oneshot::channel::<()>();
+        let _ = self.jobs.send(Box::new(move |writer| writer.close(closed)));
+        // Nothing is sent: the sender is dropped with file and lock, or at once where the thread is gone already.
+        let _ = is_closed.await;
     }
 
-    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, StoreError> {
+    /// Has the writer's thread do something. Where it is gone the reply is dropped with the job.
+    async fn ask<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        act: impl FnOnce(&mut Writer) -> Result<T, StoreErrorKind> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(job(reply)).map_err(|_| StoreError::Gone)?;
-        answer.await.map_err(|_| StoreError::Gone)
+        let _ = self.jobs.send(Box::new(move |writer| drop(reply.send(act(writer)))));
+        answer.await.unwrap_or(Err(StoreErrorKind::Gone)).map_err(|kind| kind.at(action, &self.path))
     }
 }
 
 impl Store for SqliteStore {
     async fn load(&self) -> Result<Loaded, StoreError> {
-        self.ask(Job::Load).await?
+        self.ask(WRITE, Writer::load).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), Box<CommitError>> {
+        // Kept here, too, lest a panic there lose it.
         let batch = Arc::new(batch);
-        let asked = self.ask(|reply| Job::Commit(Arc::clone(&batch), reply)).await;
-        let failed = |error| Box::new(CommitError { batch: Arc::unwrap_or_clone(batch), error });
-        asked.flatten().map_err(failed)
+        let copy = Arc::clone(&batch);
+        let written = self.ask(WRITE, move |writer| writer.commit(copy)).await;
+        written.map_err(|error| Box::new(CommitError { batch: Arc::unwrap_or_clone(batch), error }))
     }
 
     async fn retries(&self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
-        self.ask(|reply| Job::Retries(since, reply)).await?
+        self.ask(READ, move |writer| writer.retries(since)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.ask(Job::Ping).await
+        self.ask(READ, |_| Ok(())).await
     }
 }
 

@@ -5,7 +5,7 @@ use feishu_export_watcher::domain::TicketState;
 use feishu_export_watcher::engine::{End, Outcome};
 use feishu_export_watcher::feishu::ClientError;
 use feishu_export_watcher::log::LogError;
-use feishu_export_watcher::store::StoreError;
+use feishu_export_watcher::store::{StoreError, StoreErrorKind};
 
 /// Everything went well.
 pub(crate) const FINE: u8 = 0;
@@ -69,8 +69,8 @@ pub(crate) const fn from_log_error(error: &LogError) -> u8 {
 
 /// The code for a state file that can't be used.
 pub(crate) const fn from_store_error(error: &StoreError) -> u8 {
-    match error {
-        StoreError::Held { .. } => HELD,
+    match error.kind {
+        StoreErrorKind::InUse(_) => HELD,
         _ => STATE,
     }
 }

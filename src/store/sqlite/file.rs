@@ -5,14 +5,12 @@
 //! SQLite holds in this process (sqlite.org/howtocorrupt.html, section 2.2). Asking for its metadata
 //! is safe.
 
-use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use crate::store::StoreError;
+use crate::store::StoreErrorKind;
 
 /// Only the watcher's user may look at what is being exported.
 pub(super) const FILE_MODE: u32 = 0o600;
@@ -21,112 +19,79 @@ const FOLDER_MODE: u32 = 0o700;
 /// The one true path of the state file, which need not exist; its folder is created.
 ///
 /// Links are followed, so that two daemons which spell the path differently meet at one lock.
-pub(super) fn locate(path: &Path) -> Result<PathBuf, StoreError> {
+pub(super) fn locate(path: &Path) -> Result<PathBuf, StoreErrorKind> {
     if let Some(real) = find(path)? {
         return Ok(real);
     }
-    let path = std::path::absolute(path).map_err(StoreError::io("resolve", path))?;
+    let path = std::path::absolute(path).map_err(StoreErrorKind::io("resolve"))?;
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(StoreError::not_a_state_file(&path, "the path names a folder"));
+        return Err(StoreErrorKind::NotAStateFile("the path names a folder".to_owned()));
     };
     let create = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
-    create.map_err(StoreError::io("create the folder", folder))?;
-    let folder = fs::canonicalize(folder).map_err(StoreError::io("resolve", folder))?;
+    create.map_err(StoreErrorKind::io("create the folder of"))?;
+    let folder = fs::canonicalize(folder).map_err(StoreErrorKind::io("resolve the folder of"))?;
     Ok(folder.join(name))
 }
 
 /// The one true path of the state file; none where there is no such file. What is no file is refused here, before
 /// a lock is made beside it.
-pub(super) fn find(path: &Path) -> Result<Option<PathBuf>, StoreError> {
+pub(super) fn find(path: &Path) -> Result<Option<PathBuf>, StoreErrorKind> {
     match fs::canonicalize(path) {
         Ok(real) => metadata(&real).map(|_| Some(real)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // To create a file at the far end of a dead link would hide that its volume is not there.
-            match fs::symlink_metadata(path) {
-                Ok(found) if found.is_symlink() => {
-                    Err(StoreError::not_a_state_file(path, "it is a symbolic link to nothing"))
-                }
-                _ => Ok(None),
-            }
+        // To create a file at the far end of a dead link would hide that its volume is not there.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            Err(StoreErrorKind::NotAStateFile("it is a symbolic link to nothing".to_owned()))
         }
-        Err(error) => Err(StoreError::io("resolve", path)(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreErrorKind::io("resolve")(error)),
     }
 }
 
 /// `path` with something appended to its name, as SQLite names what belongs to a database.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
-    name.push(OsStr::new(suffix));
+    name.push(suffix);
     PathBuf::from(name)
 }
 
-/// Bytes in a regular file; none where nothing is. Anything else is refused before it is opened: a
+/// What the system knows of a regular file; none where nothing is. Anything else is refused before it is opened: a
 /// named pipe would block the opener.
-pub(super) fn length(path: &Path) -> Result<Option<u64>, StoreError> {
-    Ok(metadata(path)?.map(|metadata| metadata.len()))
+fn metadata(path: &Path) -> Result<Option<Metadata>, StoreErrorKind> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
+        Ok(metadata) => {
+            let reason = if metadata.is_dir() { "it is a folder" } else { "it is not a regular file" };
+            Err(StoreErrorKind::NotAStateFile(reason.to_owned()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreErrorKind::io("look at")(error)),
+    }
+}
+
+/// Bytes in a regular file; 0 where nothing is.
+pub(super) fn length(path: &Path) -> Result<u64, StoreErrorKind> {
+    Ok(metadata(path)?.map_or(0, |metadata| metadata.len()))
 }
 
 /// A file by whatever name: its file system's number, and its own. Another file that takes its place has others.
 pub(super) type FileId = (u64, u64);
 
-fn id_of(file: &Metadata) -> FileId {
-    (file.dev(), file.ino())
-}
-
 /// The regular file at `path`; none where nothing is.
-pub(super) fn id(path: &Path) -> Result<Option<FileId>, StoreError> {
-    Ok(metadata(path)?.as_ref().map(id_of))
+pub(super) fn id(path: &Path) -> Result<Option<FileId>, StoreErrorKind> {
+    Ok(metadata(path)?.map(|file| (file.dev(), file.ino())))
 }
 
-/// What stands in the place of a lock must be a file: it is opened for writing, and a link may lead to
-/// another's.
-pub(super) fn refuse_other_than_file(lock: &Path) -> Result<(), StoreError> {
-    match lock.symlink_metadata() {
-        Ok(found) if !found.is_file() => {
-            let wrong = io::Error::other("it is no ordinary file; remove it");
-            Err(StoreError::io("open the lock file", lock)(wrong))
-        }
-        _ => Ok(()),
-    }
+/// What changes whenever a database is written, opened or closed by a watcher: its files, their lengths and times.
+pub(super) fn fingerprint(path: &Path) -> [Option<(FileId, u64, i64, i64)>; 3] {
+    ["", "-wal", "-shm"].map(|suffix| {
+        let file = fs::metadata(beside(path, suffix)).ok()?;
+        Some(((file.dev(), file.ino()), file.len(), file.mtime(), file.mtime_nsec()))
+    })
 }
 
-/// What changes whenever a database is written, opened or closed by a watcher.
-#[derive(PartialEq, Eq)]
-pub(super) struct Fingerprint {
-    id: FileId,
-    length: u64,
-    written: Option<SystemTime>,
-    /// Bytes in the write-ahead log, 0 without one.
-    pub(super) wal: u64,
-    shm: bool,
-}
-
-/// The fingerprint; none where there is no file or an empty one.
-pub(super) fn fingerprint(path: &Path) -> Result<Option<Fingerprint>, StoreError> {
-    let Some(main) = metadata(path)?.filter(|main| main.len() > 0) else { return Ok(None) };
-    Ok(Some(Fingerprint {
-        id: id_of(&main),
-        length: main.len(),
-        written: main.modified().ok(),
-        wal: length(&beside(path, "-wal"))?.unwrap_or(0),
-        shm: length(&beside(path, "-shm"))?.is_some(),
-    }))
-}
-
-/// What the system knows of a regular file; none where nothing is. Anything else is refused.
-fn metadata(path: &Path) -> Result<Option<Metadata>, StoreError> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
-        Ok(metadata) if metadata.is_dir() => Err(StoreError::not_a_state_file(path, "it is a folder")),
-        Ok(_) => Err(StoreError::not_a_state_file(path, "it is not a regular file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::io("look at", path)(error)),
-    }
-}
-
-/// Makes names in a folder durable: a file whose name is lost in a power cut is lost itself.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::io("sync the folder", folder))
+/// Makes the file's name durable: a file whose name is lost in a power cut is lost itself.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
@@ -152,7 +117,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link.db");
         symlink(folder.path().join("gone/state.db"), &link).unwrap();
-        assert!(matches!(locate(&link), Err(StoreError::NotAStateFile { .. })));
+        assert!(matches!(locate(&link), Err(StoreErrorKind::NotAStateFile(_))));
         assert!(!folder.path().join("gone").exists());
     }
 

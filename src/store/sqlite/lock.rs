@@ -9,13 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::file::{self, FILE_MODE};
-use crate::store::{Holder, StoreError};
+use crate::store::{Holder, StoreErrorKind};
 
-/// Longest text taken for a process id, in bytes: enough for 64 bits.
+/// Longest text taken for a process id, in bytes.
 const PID_MAX: u64 = 20;
 
-/// A lock that is held may be on its way to be free: who asks for the [`holder`] has a share of it while it looks, and
-/// so has for a moment a process that was just begun by another.
+/// A lock that is held may be about to be free: a process that asks for the [`holder`] has a share of it while it
+/// looks, and so has for a moment a process that was just begun by another.
 const WITHIN: Duration = Duration::from_millis(500);
 const TRY_EVERY: Duration = Duration::from_millis(10);
 
@@ -29,68 +29,63 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of the state file at `path` and writes down who holds it.
+    /// Takes the lock of the state file at `path` and writes down which process holds it.
     ///
     /// # Errors
-    /// [`StoreError::Held`] where another process, or another store of this one, has it.
-    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
-        let lock = file::beside(path, ".lock");
-        file::refuse_other_than_file(&lock)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false) // The holder's id stands in it.
-            .mode(FILE_MODE)
-            .open(&lock)
-            .map_err(StoreError::io("open the lock file", &lock))?;
-        if !is_locked(&file).map_err(StoreError::io("lock", &lock))? {
-            return Err(StoreError::Held { path: path.to_path_buf(), holder: holder_of(&mut file) });
+    /// [`StoreErrorKind::InUse`] where another process, or another store of this one, has it.
+    pub(super) fn take(path: &Path) -> Result<Self, StoreErrorKind> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+        let mut file = open(path, &options)?;
+        let until = Instant::now() + WITHIN;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(TRY_EVERY),
+                Err(TryLockError::WouldBlock) => return Err(StoreErrorKind::InUse(holder_of(&mut file))),
+                Err(TryLockError::Error(error)) => return Err(StoreErrorKind::io("lock")(error)),
+            }
         }
-        // A courtesy to whoever comes second. The lock holds without it, so a full disk is no reason
-        // to stop here; what it does to the state file is said later and better.
+        // The lock holds without the process id, so a full disk is no reason to stop here; what it does to the state
+        // file is said later and better.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }
 
-fn is_locked(file: &File) -> io::Result<bool> {
-    let until = Instant::now() + WITHIN;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(true),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(TRY_EVERY),
-            Err(TryLockError::WouldBlock) => return Ok(false),
-            Err(TryLockError::Error(error)) => return Err(error),
+/// Opens the lock file, which must be a file: it is written, and a link may lead to another's.
+fn open(path: &Path, options: &OpenOptions) -> Result<File, StoreErrorKind> {
+    let lock = file::beside(path, ".lock");
+    let opened = match lock.symlink_metadata() {
+        Ok(found) if !found.is_file() => {
+            Err(io::Error::other(format!("{} is no ordinary file; remove it", lock.display())))
         }
-    }
+        _ => options.open(&lock),
+    };
+    opened.map_err(StoreErrorKind::io("open the lock file of"))
 }
 
 /// What its holder wrote into the lock file.
 fn holder_of(file: &mut File) -> Holder {
     let mut text = String::new();
-    let read = file.take(PID_MAX).read_to_string(&mut text);
-    let pid = Some(text.trim()).filter(|pid| !pid.is_empty() && pid.bytes().all(|it| it.is_ascii_digit()));
-    Holder { process: pid.filter(|_| read.is_ok()).map(str::to_owned) }
+    let is_read = file.take(PID_MAX).read_to_string(&mut text).is_ok();
+    Holder { process: text.trim().parse().ok().filter(|_| is_read) }
 }
 
-/// Who watches with the state file at `path` just now; none if nobody does. Changes nothing.
+/// The process that watches with the state file at `path` just now; none if none does. Changes nothing.
 ///
 /// # Errors
 /// The lock file beside it can't be looked at.
-pub(super) fn holder(path: &Path) -> Result<Option<Holder>, StoreError> {
+pub(super) fn holder(path: &Path) -> Result<Option<Holder>, StoreErrorKind> {
     let Some(path) = file::find(path)? else { return Ok(None) };
-    let lock = file::beside(&path, ".lock");
-    file::refuse_other_than_file(&lock)?;
-    let mut file = match File::open(&lock) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::io("open the lock file", &lock)(error)),
-    };
+    if !file::beside(&path, ".lock").exists() {
+        return Ok(None);
+    }
+    let mut file = open(&path, OpenOptions::new().read(true))?;
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
         Err(TryLockError::WouldBlock) => Ok(Some(holder_of(&mut file))),
-        Err(TryLockError::Error(error)) => Err(StoreError::io("look at the lock of", &path)(error)),
+        Err(TryLockError::Error(error)) => Err(StoreErrorKind::io("look at the lock of")(error)),
     }
 }
 
@@ -107,7 +102,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let first = Lock::take(&path).unwrap();
-        let Err(StoreError::Held { holder, .. }) = Lock::take(&path) else { panic!("taken twice") };
+        let Err(StoreErrorKind::InUse(holder)) = Lock::take(&path) else { panic!("taken twice") };
         assert_eq!(holder.to_string(), format!("process {}", std::process::id()));
         fs::write(&path, "").unwrap();
         assert_eq!(super::holder(&path).unwrap(), Some(holder));
@@ -124,7 +119,7 @@ mod tests {
         let path = folder.path().join("state.db");
         let _first = Lock::take(&path).unwrap();
         fs::write(folder.path().join("state.db.lock"), "\u{1b}[31m").unwrap();
-        let Err(StoreError::Held { holder, .. }) = Lock::take(&path) else { panic!("taken twice") };
+        let Err(StoreErrorKind::InUse(holder)) = Lock::take(&path) else { panic!("taken twice") };
         assert_eq!(holder.to_string(), "which has not written its process id");
     }
 }

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 
 use super::connect::{self, ReadOnly};
 use super::schema::{self, Found};
-use super::{file, lock, retries, rows, troubles};
+use super::{READ, WRITE, file, lock, retries, rows, troubles};
 use crate::domain::{TicketKey, TicketRecord, TicketState};
-use crate::store::{Holder, Known, RetryId, StoreError, StoreReader, StoreRequests};
+use crate::store::{Holder, Known, RetryId, StoreError, StoreErrorKind, StoreReader, StoreRequests};
 
 /// How long a reading is tried that collides with a watcher's start or stop; each takes milliseconds.
 const TRY_FOR: Duration = Duration::from_secs(1);
@@ -46,28 +46,29 @@ impl SqliteReader {
 
     fn read<T>(
         &self,
-        take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
+        take: impl Fn(&Connection, i64) -> Result<T, StoreErrorKind>,
     ) -> Result<Option<T>, StoreError> {
-        if self.beside_writer { read_by(&self.path, ReadOnly::WithLog, take) } else { read(&self.path, take) }
+        let read = if self.beside_writer {
+            read_by(&self.path, ReadOnly::WithLog, take)
+        } else {
+            read(&self.path, take)
+        };
+        read.map_err(|kind| kind.at(READ, &self.path))
     }
 }
 
 impl StoreReader for SqliteReader {
     fn known(&self) -> Result<Option<Known>, StoreError> {
         self.read(|connection, version| {
-            let tickets = rows::tickets(connection, &self.path)?;
-            let troubles = if version < FIRST_WITH_TROUBLES {
-                Vec::new()
-            } else {
-                troubles::read(connection).map_err(StoreError::reading(&self.path))?
-            };
+            let tickets = rows::tickets(connection)?;
+            let has_troubles = version >= FIRST_WITH_TROUBLES;
+            let troubles = if has_troubles { troubles::read(connection)? } else { Vec::new() };
             Ok(Known { tickets, troubles })
         })
     }
 
     fn counts(&self) -> Result<Vec<(TicketState, usize)>, StoreError> {
-        let counts =
-            self.read(|connection, _| rows::counts(connection).map_err(StoreError::reading(&self.path)))?;
+        let counts = self.read(|connection, _| Ok(rows::counts(connection)?))?;
         Ok(counts.unwrap_or_default())
     }
 
@@ -76,24 +77,22 @@ impl StoreReader for SqliteReader {
         after: Option<&TicketKey>,
         limit: usize,
     ) -> Result<Vec<TicketRecord>, StoreError> {
-        let page = self.read(|connection, _| rows::tickets_after(connection, &self.path, after, limit))?;
+        let page = self.read(|connection, _| rows::tickets_after(connection, after, limit))?;
         Ok(page.unwrap_or_default())
     }
 
     fn holder(&self) -> Result<Option<Holder>, StoreError> {
-        lock::holder(&self.path)
+        lock::holder(&self.path).map_err(|kind| kind.at(READ, &self.path))
     }
 }
 
 impl StoreRequests for SqliteReader {
     fn ask_to_retry(&self, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
-        retries::ask(&self.path, keys)
+        retries::ask(&self.path, keys).map_err(|kind| kind.at(WRITE, &self.path))
     }
 
     fn is_waiting(&self, retry: RetryId) -> Result<bool, StoreError> {
-        let waiting = self.read(|connection, _| {
-            retries::is_waiting(connection, retry).map_err(StoreError::reading(&self.path))
-        })?;
+        let waiting = self.read(|connection, _| Ok(retries::is_waiting(connection, retry)?))?;
         Ok(waiting.unwrap_or(false))
     }
 }
@@ -105,8 +104,8 @@ impl StoreRequests for SqliteReader {
 /// The file can't be read, or not truthfully: a log without an index where none can be made.
 pub(super) fn read<T>(
     path: &Path,
-    take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
-) -> Result<Option<T>, StoreError> {
+    take: impl Fn(&Connection, i64) -> Result<T, StoreErrorKind>,
+) -> Result<Option<T>, StoreErrorKind> {
     let Some(path) = file::find(path)? else { return Ok(None) };
     let until = Instant::now() + TRY_FOR;
     loop {
@@ -119,18 +118,22 @@ pub(super) fn read<T>(
 
 fn read_once<T>(
     path: &Path,
-    take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
-) -> Result<Option<T>, StoreError> {
-    let Some(before) = file::fingerprint(path)? else { return Ok(None) };
+    take: impl Fn(&Connection, i64) -> Result<T, StoreErrorKind>,
+) -> Result<Option<T>, StoreErrorKind> {
+    let before = file::fingerprint(path);
+    let [length, log_length, _] = before.map(|file| file.map_or(0, |(_, length, ..)| length));
+    if length == 0 {
+        return Ok(None);
+    }
     // Without a log it was closed in good order, or nothing was committed since the log was last emptied. To read it
     // all the same as one with a log would create one.
-    let how = if before.wal > LOG_HEADER { ReadOnly::WithLog } else { ReadOnly::Immutable };
+    let how = if log_length > LOG_HEADER { ReadOnly::WithLog } else { ReadOnly::Immutable };
     let result = read_by(path, how, take);
     // Without locks a writer goes unnoticed, and pages from before and after its work make nonsense,
     // whether that showed as an error or not. Whoever opens the file creates its log, and whoever closes
     // it after writing has changed it.
-    if how == ReadOnly::Immutable && file::fingerprint(path)?.as_ref() != Some(&before) {
-        return Err(StoreError::Unsettled { path: path.to_path_buf() });
+    if how == ReadOnly::Immutable && file::fingerprint(path) != before {
+        return Err(StoreErrorKind::Unsettled);
     }
     result
 }
@@ -138,12 +141,12 @@ fn read_once<T>(
 fn read_by<T>(
     path: &Path,
     how: ReadOnly,
-    take: impl Fn(&Connection, i64) -> Result<T, StoreError>,
-) -> Result<Option<T>, StoreError> {
+    take: impl Fn(&Connection, i64) -> Result<T, StoreErrorKind>,
+) -> Result<Option<T>, StoreErrorKind> {
     let connection = connect::read_only(path, how)?;
     // One snapshot for the look at the version and for the rows.
-    let snapshot = connection.unchecked_transaction().map_err(StoreError::reading(path))?;
-    match schema::recognise(&snapshot, path)? {
+    let snapshot = connection.unchecked_transaction()?;
+    match schema::recognise(&snapshot)? {
         Found::Empty => Ok(None),
         Found::Ours(version) => take(&snapshot, version).map(Some),
     }

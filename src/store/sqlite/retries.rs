@@ -8,16 +8,16 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::cells::{Cells, Shared};
 use super::{connect, file};
 use crate::domain::{TicketId, TicketKey};
-use crate::store::{Retry, RetryId, StoreError};
+use crate::store::{Retry, RetryId, StoreErrorKind};
 
 /// Leaves requests for these tickets, and returns the last of them.
 ///
 /// # Errors
-/// [`StoreError::NotOpened`] if no watcher of this version has used the file; or it can't be written.
-pub(super) fn ask(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
-    let path = file::find(path)?.ok_or_else(|| StoreError::NotOpened { path: path.to_path_buf() })?;
+/// [`StoreErrorKind::NotOpened`] if no watcher of this version has used the file; or it can't be written.
+pub(super) fn ask(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreErrorKind> {
+    let path = file::find(path)?.ok_or(StoreErrorKind::NotOpened)?;
     let mut connection = connect::open_for_request(&path)?;
-    insert(&mut connection, keys).map_err(StoreError::sqlite("write", &path))
+    Ok(insert(&mut connection, keys)?)
 }
 
 /// Whether requests up to this one are still there.
@@ -169,11 +169,11 @@ mod tests {
     fn a_file_that_no_watcher_of_this_version_used_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
-        assert!(matches!(ask(&path, &[]), Err(StoreError::NotOpened { .. })));
+        assert!(matches!(ask(&path, &[]), Err(StoreErrorKind::NotOpened)));
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/testdata/state-v2.db");
         fs::copy(fixture, &path).unwrap();
         let before = testing::contents(folder.path());
-        assert!(matches!(ask(&path, &[]), Err(StoreError::NotOpened { .. })));
+        assert!(matches!(ask(&path, &[]), Err(StoreErrorKind::NotOpened)));
         assert!(testing::contents(folder.path()) == before);
     }
 }

@@ -1,7 +1,5 @@
 //! Records to rows and back. One order of columns serves writing and reading.
 
-use std::path::Path;
-
 use rusqlite::{Connection, Params, Row, params};
 
 use super::cells::{Cells, Shared, Source, millis, signed};
@@ -10,7 +8,7 @@ use crate::domain::{
     Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, ExportRequest, Failure, Month, Progress,
     TicketId, TicketKey, TicketRecord, TicketState, WallTime,
 };
-use crate::store::{Batch, Loaded, Release, ReleaseId, RetryId, StoreError, Tally};
+use crate::store::{Batch, Loaded, Release, ReleaseId, RetryId, StoreErrorKind, Tally};
 
 const SELECT: &str = "SELECT app, ticket, token, label, created_at, source, state,
     file_token, file_name, file_extension, doc_type, file_size,
@@ -122,26 +120,23 @@ fn write_ticket(upsert: &mut rusqlite::Statement<'_>, ticket: &TicketRecord) -> 
 /// Reads everything that [`write()`] wrote.
 ///
 /// # Errors
-/// [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
-pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, StoreError> {
-    let clean = connection
-        .query_row("SELECT clean FROM run", (), |row| row.get(0))
-        .map_err(StoreError::reading(path))?;
-    let released = requests(connection).map_err(StoreError::reading(path))?;
-    let tallies = tallies(connection).map_err(StoreError::reading(path))?;
-    let proven = proven(connection).map_err(StoreError::reading(path))?;
-    let retries =
-        retries::read(connection, RetryId::default(), usize::MAX >> 1).map_err(StoreError::reading(path))?;
-    Ok(Loaded { tickets: tickets(connection, path)?, released, tallies, proven, retries, clean })
+/// [`StoreErrorKind::NotAStateFile`] where a row holds what no version ever wrote.
+pub(super) fn load(connection: &Connection) -> Result<Loaded, StoreErrorKind> {
+    let clean = connection.query_row("SELECT clean FROM run", (), |row| row.get(0))?;
+    let released = requests(connection)?;
+    let tallies = tallies(connection)?;
+    let proven = proven(connection)?;
+    let retries = retries::read(connection, RetryId::default(), usize::MAX >> 1)?;
+    Ok(Loaded { tickets: tickets(connection)?, released, tallies, proven, retries, clean })
 }
 
 /// Reads every ticket, ordered by app and ticket.
 ///
 /// # Errors
-/// [`StoreError::NotAStateFile`] where a row holds what no version ever wrote.
-pub(super) fn tickets(connection: &Connection, path: &Path) -> Result<Vec<TicketRecord>, StoreError> {
+/// [`StoreErrorKind::NotAStateFile`] where a row holds what no version ever wrote.
+pub(super) fn tickets(connection: &Connection) -> Result<Vec<TicketRecord>, StoreErrorKind> {
     let mut tickets = Vec::new();
-    select(connection, path, "ORDER BY app, ticket", (), &mut tickets)?;
+    select(connection, "ORDER BY app, ticket", (), &mut tickets)?;
     Ok(tickets)
 }
 
@@ -151,32 +146,30 @@ pub(super) fn tickets(connection: &Connection, path: &Path) -> Result<Vec<Ticket
 /// As [`tickets`].
 pub(super) fn tickets_after(
     connection: &Connection,
-    path: &Path,
     after: Option<&TicketKey>,
     limit: usize,
-) -> Result<Vec<TicketRecord>, StoreError> {
+) -> Result<Vec<TicketRecord>, StoreErrorKind> {
     let (app, ticket) = after.map_or(("", ""), |key| (key.app.as_str(), key.ticket.as_str()));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let which = "WHERE (app, ticket) > (?, ?) ORDER BY app, ticket LIMIT ?";
     let mut tickets = Vec::new();
-    select(connection, path, which, (app, ticket, limit), &mut tickets)?;
+    select(connection, which, (app, ticket, limit), &mut tickets)?;
     Ok(tickets)
 }
 
 fn select(
     connection: &Connection,
-    path: &Path,
     which: &str,
     parameters: impl Params,
     tickets: &mut Vec<TicketRecord>,
-) -> Result<(), StoreError> {
-    let mut statement = prepare_select(connection, which).map_err(StoreError::reading(path))?;
-    let mut rows = statement.query(parameters).map_err(StoreError::reading(path))?;
+) -> Result<(), StoreErrorKind> {
+    let mut statement = prepare_select(connection, which)?;
+    let mut rows = statement.query(parameters)?;
     let mut shared = Shared::default();
-    while let Some(row) = rows.next().map_err(StoreError::reading(path))? {
+    while let Some(row) = rows.next()? {
         tickets.push(read_ticket(row, &mut shared).map_err(|error| {
             let name = row.get::<_, String>(1).unwrap_or_default();
-            StoreError::not_a_state_file(path, format!("the row of ticket {name:?}: {error}"))
+            StoreErrorKind::NotAStateFile(format!("the row of ticket {name:?}: {error}"))
         })?);
     }
     Ok(())
@@ -300,6 +293,7 @@ fn read_failure(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Failure>>>
 mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
+    use std::path::Path;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -312,12 +306,12 @@ mod tests {
 
     fn database() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut connection, Path::new("state.db")).unwrap();
+        schema::migrate(&mut connection).unwrap();
         connection
     }
 
-    fn all(connection: &Connection) -> Result<Loaded, StoreError> {
-        load(connection, Path::new("state.db"))
+    fn all(connection: &Connection) -> Result<Loaded, StoreErrorKind> {
+        load(connection)
     }
 
     /// Promise: nothing of a record is lost on its way to the file and back.
@@ -402,14 +396,14 @@ mod tests {
             let connection = database();
             write(&connection, &Batch { tickets: vec![testing::full("a")], ..Batch::default() }).unwrap();
             connection.execute_batch(sql).unwrap();
-            let Err(StoreError::NotAStateFile { reason, .. }) = all(&connection) else { panic!("{sql}") };
+            let Err(StoreErrorKind::NotAStateFile(reason)) = all(&connection) else { panic!("{sql}") };
             assert!(reason.contains("ticket \"a\""), "{reason}");
         }
         let connection = database();
         connection.execute_batch("INSERT INTO requests VALUES ('b', 'other', 1)").unwrap();
-        assert!(matches!(all(&connection), Err(StoreError::NotAStateFile { .. })));
+        assert!(matches!(all(&connection), Err(StoreErrorKind::NotAStateFile(_))));
         connection.execute_batch("DELETE FROM requests; DELETE FROM run").unwrap();
-        assert!(matches!(all(&connection), Err(StoreError::NotAStateFile { .. })));
+        assert!(matches!(all(&connection), Err(StoreErrorKind::NotAStateFile(_))));
     }
 
     fn cell() -> impl Strategy<Value = Value> {
@@ -426,7 +420,7 @@ mod tests {
     /// Promise: whatever a row holds, it is read and comes back as it was read, or is named as damaged.
     #[test]
     fn any_row_is_read_or_named() {
-        let (connection, path) = (database(), Path::new("state.db"));
+        let connection = database();
         let batch = |tickets: &[TicketRecord]| Batch { tickets: tickets.to_vec(), ..Batch::default() };
         proptest!(|(column in any::<Index>(), cell in cell())| {
             connection.execute_batch("DELETE FROM tickets").unwrap();
@@ -435,13 +429,13 @@ mod tests {
             let column = column.get(&row.column_names().collect::<Vec<_>>()).to_owned();
             let is_changed = connection.execute(&format!("UPDATE tickets SET {column} = ?"), [&cell]).is_ok();
             prop_assume!(is_changed);
-            match tickets(&connection, path) {
+            match tickets(&connection) {
                 Ok(read) => {
                     write(&connection, &batch(&read)).unwrap();
-                    prop_assert_eq!(tickets(&connection, path).unwrap(), read);
+                    prop_assert_eq!(tickets(&connection).unwrap(), read);
                 }
-                Err(StoreError::NotAStateFile { reason, .. }) => prop_assert!(reason.contains("ticket")),
-                Err(error) => prop_assert!(false, "{}", error),
+                Err(StoreErrorKind::NotAStateFile(reason)) => prop_assert!(reason.contains("ticket")),
+                Err(error) => prop_assert!(false, "{:?}", error),
             }
         });
     }

@@ -1,10 +1,8 @@
 //! What the database looks like inside: its mark, its version and the steps from one to the next.
 
-use std::path::Path;
-
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::store::StoreError;
+use crate::store::StoreErrorKind;
 
 /// Marks a SQLite file as ours (sqlite.org/pragma.html#pragma_application_id): "FxWs".
 const APPLICATION_ID: i32 = 0x4678_5773;
@@ -128,52 +126,49 @@ pub(super) enum Found {
 /// Tells our database from others'. Only reads.
 ///
 /// # Errors
-/// [`StoreError::NotAStateFile`] for another program's or a damaged one, [`StoreError::Newer`].
-pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<Found, StoreError> {
-    let number = |sql: &str| {
-        connection.query_row(sql, (), |row| row.get::<_, i64>(0)).map_err(StoreError::reading(path))
-    };
+/// [`StoreErrorKind::NotAStateFile`] for another program's or a damaged one, [`StoreErrorKind::Newer`].
+pub(super) fn recognise(connection: &Connection) -> Result<Found, StoreErrorKind> {
+    let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0));
     let mark = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;
     if mark == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0 {
         return Ok(Found::Empty);
     }
     if mark != i64::from(APPLICATION_ID) {
-        return Err(StoreError::not_a_state_file(path, "the database belongs to another program"));
+        let reason = "the database belongs to another program";
+        return Err(StoreErrorKind::NotAStateFile(reason.to_owned()));
     }
     match version {
         1..=VERSION => Ok(Found::Ours(version)),
-        ..=0 => Err(StoreError::not_a_state_file(path, format!("its schema version is {version}"))),
-        _ => Err(StoreError::Newer { path: path.to_path_buf(), found: version, known: VERSION }),
+        ..=0 => Err(StoreErrorKind::NotAStateFile(format!("its schema version is {version}"))),
+        _ => Err(StoreErrorKind::Newer { found: version, known: VERSION }),
     }
 }
 
 /// Looks for damage on every page. Only reads.
 ///
 /// # Errors
-/// [`StoreError::NotAStateFile`] with the first thing found.
-pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let verdict: String = connection
-        .query_row("PRAGMA quick_check(1)", (), |row| row.get(0))
-        .map_err(StoreError::reading(path))?;
-    if verdict == "ok" { Ok(()) } else { Err(StoreError::not_a_state_file(path, verdict)) }
+/// [`StoreErrorKind::NotAStateFile`] with the first thing found.
+pub(super) fn check(connection: &Connection) -> Result<(), StoreErrorKind> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreErrorKind::NotAStateFile(verdict)) }
 }
 
 /// Brings the database up to [`VERSION`].
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    migrate_by(MIGRATIONS, connection, path)
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreErrorKind> {
+    migrate_by(MIGRATIONS, connection)
 }
 
 /// Each step and the new version number are one transaction, so that a crash leaves the old version or
 /// the new one, and never a step that is run twice.
-fn migrate_by(steps: &[&str], connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let version = match recognise(connection, path)? {
+fn migrate_by(steps: &[&str], connection: &mut Connection) -> Result<(), StoreErrorKind> {
+    let version = match recognise(connection)? {
         Found::Empty => 0,
         Found::Ours(version) => version,
     };
     let done = usize::try_from(version).unwrap_or_default();
     for (step, next) in steps.iter().zip(1..).skip(done) {
-        run_step(connection, step, next).map_err(StoreError::sqlite("upgrade", path))?;
+        run_step(connection, step, next)?;
     }
     Ok(())
 }
@@ -190,20 +185,16 @@ fn run_step(connection: &mut Connection, step: &str, next: i32) -> rusqlite::Res
 mod tests {
     use super::*;
 
-    fn here() -> &'static Path {
-        Path::new("state.db")
-    }
-
     /// Promise: an empty database becomes one of the newest version, and a second run changes nothing.
     #[test]
     fn from_nothing_to_the_newest() {
         let mut connection = Connection::open_in_memory().unwrap();
-        assert_eq!(recognise(&connection, here()).unwrap(), Found::Empty);
+        assert_eq!(recognise(&connection).unwrap(), Found::Empty);
         for _ in 0..2 {
-            migrate(&mut connection, here()).unwrap();
-            assert_eq!(recognise(&connection, here()).unwrap(), Found::Ours(VERSION));
+            migrate(&mut connection).unwrap();
+            assert_eq!(recognise(&connection).unwrap(), Found::Ours(VERSION));
         }
-        check(&connection, here()).unwrap();
+        check(&connection).unwrap();
     }
 
     /// Promise: a step that fails leaves the version it started from, whole, and what went before it.
@@ -212,15 +203,15 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         let with = |step| [MIGRATIONS, &[step]].concat();
         let steps = with("CREATE TABLE half (a); CREATE TABLE tickets (a);");
-        assert!(migrate_by(&steps, &mut connection, here()).is_err());
-        assert_eq!(recognise(&connection, here()).unwrap(), Found::Ours(VERSION));
+        assert!(migrate_by(&steps, &mut connection).is_err());
+        assert_eq!(recognise(&connection).unwrap(), Found::Ours(VERSION));
         let halves: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'half'", (), |row| row.get(0))
             .unwrap();
         assert_eq!(halves, 0);
-        migrate_by(&with("CREATE TABLE later (a);"), &mut connection, here()).unwrap();
+        migrate_by(&with("CREATE TABLE later (a);"), &mut connection).unwrap();
         assert!(
-            matches!(recognise(&connection, here()), Err(StoreError::Newer { found, .. }) if found == VERSION + 1)
+            matches!(recognise(&connection), Err(StoreErrorKind::Newer { found, .. }) if found == VERSION + 1)
         );
     }
 
@@ -236,7 +227,7 @@ mod tests {
         ] {
             let connection = Connection::open_in_memory().unwrap();
             connection.execute_batch(sql).unwrap();
-            assert!(matches!(recognise(&connection, here()), Err(StoreError::NotAStateFile { .. })), "{sql}");
+            assert!(matches!(recognise(&connection), Err(StoreErrorKind::NotAStateFile(_))), "{sql}");
         }
     }
 }

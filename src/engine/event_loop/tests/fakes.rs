@@ -1,7 +1,6 @@
 //! Stand-ins for remote and state file on tokio's paused clock, and a bench to set them up on.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, Once};
@@ -298,7 +297,7 @@ impl Drop for UnderWay<'_> {
 }
 
 fn moved() -> StoreError {
-    StoreError::Moved { path: "state.db".into() }
+    StoreErrorKind::Moved.at("write the state file", Path::new("state.db"))
 }
 
 impl Store for FakeStore {
@@ -327,8 +326,9 @@ impl Store for FakeStore {
         drop(under_way);
         self.with(|kept| {
             let failed = |batch| {
-                let (action, path) = ("write", "state.db".into());
-                let error = StoreError::Io { action, path, source: io::Error::other("disk full") };
+                let (cause, step, source) = (FailureCause::Full, None, "disk full".into());
+                let kind = StoreErrorKind::Failed { cause, step, source };
+                let error = kind.at("write the state file", Path::new("state.db"));
                 Err(Box::new(CommitError { batch, error }))
             };
             if kept.moved {

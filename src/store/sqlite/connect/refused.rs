@@ -8,12 +8,12 @@ use std::process::Command;
 use rusqlite::Connection;
 
 use super::super::{file, rows, schema, testing};
-use crate::store::{SqliteStore, StoreError};
+use crate::store::{SqliteStore, StoreErrorKind};
 
 /// A store's file as a clean stop leaves it, with 200 tickets.
 fn sound(path: &Path) {
     let mut connection = Connection::open(path).unwrap();
-    schema::migrate(&mut connection, path).unwrap();
+    schema::migrate(&mut connection).unwrap();
     let tickets = (0..200).map(|at| testing::full(&format!("t{at}")));
     let transaction = connection.transaction().unwrap();
     rows::write(&transaction, &testing::batch(tickets)).unwrap();
@@ -115,5 +115,6 @@ fn a_pipe_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-    assert!(matches!(SqliteStore::open(&path), Err(StoreError::NotAStateFile { .. })));
+    let refused = SqliteStore::open(&path).unwrap_err();
+    assert!(matches!(refused.kind, StoreErrorKind::NotAStateFile(_)), "{refused}");
 }
