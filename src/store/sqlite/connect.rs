@@ -158,9 +158,6 @@ fn configure(connection: &Connection) -> Result<(), StoreErrorKind> {
 }
 
 #[cfg(test)]
-mod refused;
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

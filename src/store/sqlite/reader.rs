@@ -153,9 +153,6 @@ fn read_by<T>(
 }
 
 #[cfg(test)]
-mod beside_writer;
-
-#[cfg(test)]
 mod tests {
     use std::cell::Cell;
     use std::fs;

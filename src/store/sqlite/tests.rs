@@ -1,5 +1,8 @@
 //! The store as its callers see it: commits, refusals, crashes and full disks.
 
+mod beside_writer;
+mod refused;
+
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;

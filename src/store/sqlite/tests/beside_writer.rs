@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use super::super::{file, testing};
-use super::*;
-use crate::store::{Batch, SqliteStore, Store as _};
+use crate::domain::{TicketRecord, TicketState};
+use crate::store::{Batch, SqliteStore, Store as _, StoreReader};
 
 const TICKETS: usize = 50;
 
