@@ -16,7 +16,7 @@ struct Bench {
     stop: CancellationToken,
     store: SqliteStore,
     _serving: AbortOnDropHandle<()>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -30,7 +30,7 @@ impl Bench {
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = server.listener.local_addr().unwrap();
         let serving = server.start(seen, store.reader(), stop.clone(), meters, Vec::new);
-        Self { address, view, stop, store, _serving: serving, _folder: folder }
+        Self { address, view, stop, store, _serving: serving, folder }
     }
 
     /// The status code and the body.
@@ -75,7 +75,8 @@ async fn a_state_file_that_cannot_be_read_is_said() {
     let (status, body) = bench.get("/status").await;
     assert_eq!(status, 200);
     assert!(body.contains(r#""pending":0"#) && body.ends_with("\"apps\":[],\"tickets\":[]}\n"), "{body}");
-    std::fs::rename(bench.store.path(), bench.store.path().with_extension("aside")).unwrap();
+    let path = bench.folder.path().join("state.db");
+    std::fs::rename(&path, path.with_extension("aside")).unwrap();
     let (status, body) = bench.get("/status").await;
     assert!(status == 503 && body.contains("failed to read the state file"), "{status} {body}");
     assert_eq!(bench.get("/livez").await.0, 200);

@@ -1,9 +1,10 @@
 //! What can go wrong with a store: a kind, and where the store lies. Which database it is makes no difference here.
 
-use std::error::Error;
-use std::fmt;
-use std::io;
+use std::error;
 use std::path::Path;
+use std::{fmt, io};
+
+use thiserror::Error;
 
 use super::Holder;
 
@@ -18,14 +19,19 @@ pub struct StoreError {
     place: Box<str>,
 }
 
-/// What went wrong with a store.
-#[derive(Debug)]
+/// What went wrong with a store, as said of it.
+#[derive(Debug, Error)]
 pub enum StoreErrorKind {
     /// Another watcher has it in use.
+    #[error("is held by another watcher ({0}); stop it first, or give this one its own [state] path")]
     InUse(Holder),
     /// What lies there is not this program's database, or is damaged: what was found.
+    #[error("is not a sound state file ({0}); it is left untouched, move it away or restore a copy")]
     NotAStateFile(String),
     /// A newer version of the program wrote it.
+    #[error(
+        "was written by a newer version (schema {found}, this one knows up to {known}); it is left untouched, run the newer version"
+    )]
     Newer {
         /// The store's schema version.
         found: i64,
@@ -33,21 +39,28 @@ pub enum StoreErrorKind {
         known: i64,
     },
     /// No watcher of this version has brought it up to date yet.
+    #[error("was not opened by a watcher of this version yet; start it once, it brings the file up to date")]
     NotOpened,
     /// A watcher kept starting or stopping while it was read.
+    #[error("kept changing while it was read; try again")]
     Unsettled,
     /// Another file lies at the path than the one that was opened, or none.
+    #[error(
+        "was moved or replaced while in use; put it back beside its -wal file, then start the watcher again"
+    )]
     Moved,
     /// The writer thread is gone.
+    #[error("has lost its writer; start the watcher again")]
     Gone,
     /// The database or the file system refused.
+    #[error("can't be used{}", cause.advice())]
     Failed {
         /// Why.
         cause: FailureCause,
         /// What was being done ("create the folder of"), where it is not the whole action.
         step: Option<&'static str>,
         /// What the database or the system said.
-        source: Box<dyn Error + Send + Sync>,
+        source: Box<dyn error::Error + Send + Sync>,
     },
 }
 
@@ -75,7 +88,10 @@ impl StoreError {
     /// the store any more, or is damaged, can at best be helped by a new process.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        self.kind.may_pass()
+        match self.kind {
+            StoreErrorKind::Failed { cause, .. } => !matches!(cause, FailureCause::Defect),
+            _ => matches!(self.kind, StoreErrorKind::Unsettled),
+        }
     }
 }
 
@@ -84,13 +100,6 @@ impl StoreErrorKind {
     #[must_use]
     pub fn at(self, action: &'static str, place: &Path) -> StoreError {
         StoreError { kind: self, action, place: place.to_string_lossy().into() }
-    }
-
-    pub(super) const fn may_pass(&self) -> bool {
-        match self {
-            Self::Failed { cause, .. } => !matches!(cause, FailureCause::Defect),
-            _ => matches!(self, Self::Unsettled),
-        }
     }
 
     /// For `map_err` on calls to the file system.
@@ -104,48 +113,17 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, action, place } = self;
         match kind {
-            StoreErrorKind::InUse(holder) => write!(
-                f,
-                "the state file {place} is held by another watcher ({holder}); \
-                 stop it first, or give this one its own [state] path"
-            ),
-            StoreErrorKind::NotAStateFile(reason) => write!(
-                f,
-                "{place} is not a sound state file ({reason}); \
-                 it is left untouched, move it away or restore a copy"
-            ),
-            StoreErrorKind::Newer { found, known } => write!(
-                f,
-                "{place} was written by a newer version (schema {found}, this one knows up to {known}); \
-                 it is left untouched, run the newer version"
-            ),
-            StoreErrorKind::NotOpened => write!(
-                f,
-                "no watcher of this version has run with {place} in this folder yet; \
-                 start it once, it brings the file up to date"
-            ),
-            StoreErrorKind::Unsettled => write!(f, "{place} kept changing while it was read; try again"),
-            StoreErrorKind::Moved => write!(
-                f,
-                "the state file {place} was moved or replaced while in use; \
-                 put it back beside its -wal file, then start the watcher again"
-            ),
-            StoreErrorKind::Gone => {
-                f.write_str("the state file's writer has stopped; start the watcher again")
-            }
             StoreErrorKind::Failed { cause, step, .. } => {
                 write!(f, "failed to {} {place}{}", step.unwrap_or(action), cause.advice())
             }
+            kind => write!(f, "{place} {kind}"),
         }
     }
 }
 
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.kind {
-            StoreErrorKind::Failed { source, .. } => Some(&**source),
-            _ => None,
-        }
+impl error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        error::Error::source(&self.kind)
     }
 }
 

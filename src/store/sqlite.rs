@@ -18,7 +18,7 @@ mod retries;
 mod rows;
 mod schema;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 mod troubles;
 mod writer;
 
@@ -77,16 +77,10 @@ impl SqliteStore {
         Ok(Self { jobs, path })
     }
 
-    /// Where the file really lies, links resolved.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// A reader for this process.
     #[must_use]
     pub fn reader(&self) -> Arc<dyn StoreReader> {
-        Arc::new(SqliteReader::beside_writer(&self.path))
+        Arc::new(SqliteReader { path: Arc::clone(&self.path), beside_writer: true })
     }
 
     /// Ends the thread after what is queued: moves the write-ahead log into the file, closes it and
@@ -135,7 +129,7 @@ impl Store for SqliteStore {
 /// The store that lies at `path`, for another process than its watcher's.
 #[must_use]
 pub fn store_at(path: &Path) -> impl StoreReader + StoreRequests + use<> {
-    SqliteReader::new(path)
+    SqliteReader { path: path.into(), beside_writer: false }
 }
 
 #[cfg(test)]

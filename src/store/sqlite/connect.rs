@@ -23,7 +23,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const WAL_KEEP: i64 = 16 << 20;
 
 /// Distinct statements of [`super::rows`], and some room.
-const STATEMENTS: usize = 16;
+const STATEMENTS: usize = 32;
 
 /// Bytes in SQLite's smallest page (sqlite.org/fileformat.html, section 1.3.2).
 const PAGE_MIN: u64 = 512;
@@ -57,33 +57,17 @@ pub(super) fn read_only(path: &Path, how: ReadOnly) -> Result<Connection, StoreE
     if (1..PAGE_MIN).contains(&file::length(path)?) {
         return Err(StoreErrorKind::NotAStateFile("it is shorter than any database".to_owned()));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = match how {
-        ReadOnly::WithLog => Connection::open_with_flags(path, flags)?,
-        ReadOnly::Immutable => {
-            Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI)?
-        }
-    };
-    prepare(&connection)?;
-    Ok(connection)
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    Ok(match how {
+        ReadOnly::WithLog => connect(path, flags)?,
+        ReadOnly::Immutable => connect(immutable_uri(path).as_ref(), flags | OpenFlags::SQLITE_OPEN_URI)?,
+    })
 }
 
 /// The path is absolute: links are resolved.
 fn immutable_uri(path: &Path) -> String {
     let uri = Url::from_file_path(path).map(|uri| format!("{uri}?immutable=1"));
     uri.unwrap_or_default()
-}
-
-/// Opens the database to write a request into it, from another process than the watcher's.
-///
-/// # Errors
-/// [`StoreErrorKind::NotOpened`] for a file of an earlier version: to upgrade it is the watcher's affair.
-pub(super) fn open_for_request(path: &Path) -> Result<Connection, StoreErrorKind> {
-    let connection = open_for_writing(path)?;
-    match schema::recognise(&connection)? {
-        schema::Found::Ours(schema::VERSION) => Ok(connection),
-        _ => Err(StoreErrorKind::NotOpened),
-    }
 }
 
 /// Puts a new database in place, whole: it is made under another name and then renamed, so that no
@@ -128,21 +112,19 @@ fn remove_database(path: &Path) {
 }
 
 /// Never creates the file.
-fn open_for_writing(path: &Path) -> Result<Connection, StoreErrorKind> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    prepare(&connection)?;
-    // In WAL mode only FULL syncs the log at every commit (sqlite.org/pragma.html#pragma_synchronous).
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    Ok(connection)
+pub(super) fn open_for_writing(path: &Path) -> rusqlite::Result<Connection> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }
 
 /// The file may be damaged: no functions from its schema, and cells are checked as pages are read
-/// (sqlite.org/security.html).
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+/// (sqlite.org/security.html). In WAL mode only FULL, which is 2, syncs the log at every commit
+/// (sqlite.org/pragma.html#pragma_synchronous).
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "cell_size_check", true)
+    connection
+        .execute_batch("PRAGMA trusted_schema = 0; PRAGMA cell_size_check = 1; PRAGMA synchronous = 2")?;
+    Ok(connection)
 }
 
 fn configure(connection: &Connection) -> Result<(), StoreErrorKind> {
@@ -150,8 +132,7 @@ fn configure(connection: &Connection) -> Result<(), StoreErrorKind> {
     // Readers and the writer do not wait for each other, and a commit is one sync.
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
-        let reason =
-            io::Error::other("its file system has no memory that processes share, which SQLite's log needs");
+        let reason = io::Error::other("its file system does not support SQLite's write-ahead log");
         return Err(StoreErrorKind::io("open")(reason));
     }
     Ok(connection.pragma_update_and_check(None, "journal_size_limit", WAL_KEEP, |_| Ok(()))?)

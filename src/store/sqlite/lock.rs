@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,10 +77,8 @@ fn holder_of(file: &mut File) -> Holder {
 /// # Errors
 /// The lock file beside it can't be looked at.
 pub(super) fn holder(path: &Path) -> Result<Option<Holder>, StoreErrorKind> {
-    let Some(path) = file::find(path)? else { return Ok(None) };
-    if !file::beside(&path, ".lock").exists() {
-        return Ok(None);
-    }
+    let lock_exists = |path: &PathBuf| file::beside(path, ".lock").exists();
+    let Some(path) = file::find(path)?.filter(lock_exists) else { return Ok(None) };
     let mut file = open(&path, OpenOptions::new().read(true))?;
     match file.try_lock_shared() {
         Ok(()) => Ok(None),

@@ -1,14 +1,15 @@
 //! Reading the state file beside the watcher's writer or without being the watcher: while it runs, after it stopped,
 //! after it died, from a read-only mount. Takes no lock and changes nothing of what is known.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use super::connect::{self, ReadOnly};
-use super::schema::{self, Found};
+use super::schema;
 use super::{READ, WRITE, file, lock, retries, rows, troubles};
 use crate::domain::{TicketKey, TicketRecord, TicketState};
 use crate::store::{Holder, Known, RetryId, StoreError, StoreErrorKind, StoreReader, StoreRequests};
@@ -23,44 +24,30 @@ const FIRST_WITH_TROUBLES: i64 = 4;
 /// Bytes of a write-ahead log's header, which says nothing by itself (sqlite.org/walformat.html, section 2.1).
 const LOG_HEADER: u64 = 32;
 
+/// Takes something from one snapshot of a database of this schema version.
+type Take<'a, T> = &'a dyn Fn(&Connection, i64) -> Result<T, StoreErrorKind>;
+
 /// Reads a state file.
 #[derive(Debug)]
 pub(super) struct SqliteReader {
-    path: PathBuf,
-    /// Whether the writer is in this process.
-    beside_writer: bool,
+    pub(super) path: Arc<Path>,
+    /// Whether the writer is in this process. SQLite alone opens the file there: to open and close it in any other way,
+    /// as one without a log, would drop the locks that SQLite holds (sqlite.org/howtocorrupt.html, 2.2).
+    pub(super) beside_writer: bool,
 }
 
 impl SqliteReader {
-    /// For another process than the watcher's: there a file without a log is read without SQLite's locks, and
-    /// closing it would drop those of the writer.
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), beside_writer: false }
-    }
-
-    /// For the process of the watcher. SQLite alone opens the file there: to open and close it in any other way
-    /// would drop the locks that SQLite holds in this process (sqlite.org/howtocorrupt.html, 2.2).
-    pub(super) fn beside_writer(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), beside_writer: true }
-    }
-
-    fn read<T>(
-        &self,
-        take: impl Fn(&Connection, i64) -> Result<T, StoreErrorKind>,
-    ) -> Result<Option<T>, StoreError> {
-        let read = if self.beside_writer {
-            read_by(&self.path, ReadOnly::WithLog, take)
-        } else {
-            read(&self.path, take)
-        };
-        read.map_err(|kind| kind.at(READ, &self.path))
+    fn read<T>(&self, take: Take<'_, T>) -> Result<Option<T>, StoreError> {
+        let path = &self.path;
+        let read = if self.beside_writer { read_by(path, ReadOnly::WithLog, take) } else { read(path, take) };
+        read.map_err(|kind| kind.at(READ, path))
     }
 }
 
 impl StoreReader for SqliteReader {
     fn known(&self) -> Result<Option<Known>, StoreError> {
-        self.read(|connection, version| {
-            let tickets = rows::tickets(connection)?;
+        self.read(&|connection, version| {
+            let tickets = rows::tickets(connection, None, usize::MAX)?;
             let has_troubles = version >= FIRST_WITH_TROUBLES;
             let troubles = if has_troubles { troubles::read(connection)? } else { Vec::new() };
             Ok(Known { tickets, troubles })
@@ -68,7 +55,7 @@ impl StoreReader for SqliteReader {
     }
 
     fn counts(&self) -> Result<Vec<(TicketState, usize)>, StoreError> {
-        let counts = self.read(|connection, _| Ok(rows::counts(connection)?))?;
+        let counts = self.read(&|connection, _| Ok(rows::counts(connection)?))?;
         Ok(counts.unwrap_or_default())
     }
 
@@ -77,7 +64,7 @@ impl StoreReader for SqliteReader {
         after: Option<&TicketKey>,
         limit: usize,
     ) -> Result<Vec<TicketRecord>, StoreError> {
-        let page = self.read(|connection, _| rows::tickets_after(connection, after, limit))?;
+        let page = self.read(&|connection, _| rows::tickets(connection, after, limit))?;
         Ok(page.unwrap_or_default())
     }
 
@@ -92,7 +79,7 @@ impl StoreRequests for SqliteReader {
     }
 
     fn is_waiting(&self, retry: RetryId) -> Result<bool, StoreError> {
-        let waiting = self.read(|connection, _| Ok(retries::is_waiting(connection, retry)?))?;
+        let waiting = self.read(&|connection, _| Ok(retries::is_waiting(connection, retry)?))?;
         Ok(waiting.unwrap_or(false))
     }
 }
@@ -102,24 +89,20 @@ impl StoreRequests for SqliteReader {
 ///
 /// # Errors
 /// The file can't be read, or not truthfully: a log without an index where none can be made.
-pub(super) fn read<T>(
-    path: &Path,
-    take: impl Fn(&Connection, i64) -> Result<T, StoreErrorKind>,
-) -> Result<Option<T>, StoreErrorKind> {
+pub(super) fn read<T>(path: &Path, take: Take<'_, T>) -> Result<Option<T>, StoreErrorKind> {
     let Some(path) = file::find(path)? else { return Ok(None) };
     let until = Instant::now() + TRY_FOR;
     loop {
-        match read_once(&path, &take) {
-            Err(error) if error.may_pass() && Instant::now() < until => thread::sleep(TRY_EVERY),
+        match read_once(&path, take) {
+            Err(StoreErrorKind::Unsettled | StoreErrorKind::Failed { .. }) if Instant::now() < until => {
+                thread::sleep(TRY_EVERY);
+            }
             result => return result,
         }
     }
 }
 
-fn read_once<T>(
-    path: &Path,
-    take: impl Fn(&Connection, i64) -> Result<T, StoreErrorKind>,
-) -> Result<Option<T>, StoreErrorKind> {
+fn read_once<T>(path: &Path, take: Take<'_, T>) -> Result<Option<T>, StoreErrorKind> {
     let before = file::fingerprint(path);
     let [length, log_length, _] = before.map(|file| file.map_or(0, |(_, length, ..)| length));
     if length == 0 {
@@ -138,17 +121,13 @@ fn read_once<T>(
     result
 }
 
-fn read_by<T>(
-    path: &Path,
-    how: ReadOnly,
-    take: impl Fn(&Connection, i64) -> Result<T, StoreErrorKind>,
-) -> Result<Option<T>, StoreErrorKind> {
+fn read_by<T>(path: &Path, how: ReadOnly, take: Take<'_, T>) -> Result<Option<T>, StoreErrorKind> {
     let connection = connect::read_only(path, how)?;
     // One snapshot for the look at the version and for the rows.
     let snapshot = connection.unchecked_transaction()?;
     match schema::recognise(&snapshot)? {
-        Found::Empty => Ok(None),
-        Found::Ours(version) => take(&snapshot, version).map(Some),
+        0 => Ok(None),
+        version => take(&snapshot, version).map(Some),
     }
 }
 
@@ -255,7 +234,7 @@ mod tests {
         // Times are coarser than a test.
         fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         let readings = Cell::new(0);
-        let read = read(&path, |_, _| {
+        let read = read(&path, &|_, _| {
             readings.set(readings.get() + 1);
             if readings.get() == 1 {
                 retries::ask(&path, &[testing::fresh("a").key]).map(drop)

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Result, TransactionBehavior};
 
-use super::cells::{Cells, Shared};
-use super::{connect, file};
-use crate::domain::{TicketId, TicketKey};
+use super::cells::{clamped, execute, list};
+use super::{connect, file, schema};
+use crate::domain::{AppName, TicketId, TicketKey};
 use crate::store::{Retry, RetryId, StoreErrorKind};
 
 /// Leaves requests for these tickets, and returns the last of them.
@@ -16,47 +16,40 @@ use crate::store::{Retry, RetryId, StoreErrorKind};
 /// [`StoreErrorKind::NotOpened`] if no watcher of this version has used the file; or it can't be written.
 pub(super) fn ask(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreErrorKind> {
     let path = file::find(path)?.ok_or(StoreErrorKind::NotOpened)?;
-    let mut connection = connect::open_for_request(&path)?;
-    Ok(insert(&mut connection, keys)?)
-}
-
-/// Whether requests up to this one are still there.
-pub(super) fn is_waiting(connection: &Connection, retry: RetryId) -> rusqlite::Result<bool> {
-    let waiting = "SELECT EXISTS (SELECT 1 FROM retries WHERE id <= ?)";
-    connection.query_row(waiting, [retry.0], |row| row.get(0))
-}
-
-fn insert(connection: &mut Connection, keys: &[TicketKey]) -> rusqlite::Result<RetryId> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut insert = transaction.prepare("INSERT INTO retries (app, ticket) VALUES (?, ?)")?;
-    for key in keys {
-        insert.execute((key.app.as_str(), key.ticket.as_str()))?;
+    let mut connection = connect::open_for_writing(&path)?;
+    // To upgrade a file of an earlier version is the watcher's affair.
+    if schema::recognise(&connection)? != schema::VERSION {
+        return Err(StoreErrorKind::NotOpened);
     }
-    drop(insert);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for TicketKey { app, ticket } in keys {
+        let row = (app.as_str(), ticket.as_str());
+        execute(&transaction, "INSERT INTO retries (app, ticket) VALUES (?, ?)", row)?;
+    }
     let last = RetryId(transaction.last_insert_rowid());
     transaction.commit()?;
     Ok(last)
 }
 
+/// Whether requests up to this one are still there.
+pub(super) fn is_waiting(connection: &Connection, retry: RetryId) -> Result<bool> {
+    let waiting = "SELECT EXISTS (SELECT 1 FROM retries WHERE id <= ?)";
+    connection.query_row(waiting, [retry.0], |row| row.get(0))
+}
+
 /// Reads the requests after `since`, the oldest first, `limit` at most.
-pub(super) fn read(connection: &Connection, since: RetryId, limit: usize) -> rusqlite::Result<Vec<Retry>> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, app, ticket FROM retries WHERE id > ? ORDER BY id LIMIT ?")?;
-    let mut shared = Shared::default();
-    statement
-        .query_map((since.0, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
-            let mut cells = Cells::of(row);
-            Ok(Retry {
-                id: RetryId(cells.next()?),
-                key: TicketKey { app: shared.app(cells.text()?), ticket: TicketId::new(cells.text()?) },
-            })
-        })?
-        .collect()
+pub(super) fn read(connection: &Connection, since: RetryId, limit: usize) -> Result<Vec<Retry>> {
+    let select = "SELECT id, app, ticket FROM retries WHERE id > ? ORDER BY id LIMIT ?";
+    list(connection, select, (since.0, clamped(limit)), |cells| {
+        let id = RetryId(cells.next()?);
+        let (app, ticket) = (AppName::new(cells.text()?), TicketId::new(cells.text()?));
+        Ok(Retry { id, key: TicketKey { app, ticket } })
+    })
 }
 
 /// Removes the requests up to `last`.
-pub(super) fn remove(connection: &Connection, last: RetryId) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM retries WHERE id <= ?")?.execute([last.0]).map(drop)
+pub(super) fn remove(connection: &Connection, last: RetryId) -> Result<()> {
+    execute(connection, "DELETE FROM retries WHERE id <= ?", [last.0])
 }
 
 #[cfg(test)]

@@ -1,95 +1,83 @@
 //! Records to rows and back. One order of columns serves writing and reading.
 
-use rusqlite::{Connection, Params, Row, params};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::cells::{Cells, Shared, Source, millis, signed};
+use rusqlite::{Connection, Row, Statement, params};
+
+use super::cells::{Cells, clamped, execute, list, millis, source};
 use super::{retries, troubles};
 use crate::domain::{
-    Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, ExportRequest, Failure, Month, Progress,
-    TicketId, TicketKey, TicketRecord, TicketState, WallTime,
+    AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, ExportRequest, Failure, Month,
+    Progress, TicketId, TicketKey, TicketRecord, TicketState, WallTime,
 };
 use crate::store::{Batch, Loaded, Release, ReleaseId, RetryId, StoreErrorKind, Tally};
 
-const SELECT: &str = "SELECT app, ticket, token, label, created_at, source, state,
+/// The columns of a ticket, in the order in which they are written and read.
+const COLUMNS: &str = "app, ticket, token, label, created_at, source, state,
     file_token, file_name, file_extension, doc_type, file_size,
     job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
     unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at,
-    listed_type, listed_extension, sub_id
-    FROM tickets";
-
-const UPSERT: &str = "INSERT OR REPLACE INTO tickets (app, ticket, token, label, created_at, source, state,
-    file_token, file_name, file_extension, doc_type, file_size,
-    job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
-    error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
-    unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at,
-    listed_type, listed_extension, sub_id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    listed_type, listed_extension, sub_id";
 
 /// Writes a batch inside the caller's transaction. Rows to forget go first: a ticket that is listed again
 /// before it was forgotten for good stands in both places, and its new row must stay.
 pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
-    let mut forget = connection.prepare_cached("DELETE FROM tickets WHERE app = ? AND ticket = ?")?;
-    for key in &batch.forgotten {
-        forget.execute((key.app.as_str(), key.ticket.as_str()))?;
+    for TicketKey { app, ticket } in &batch.forgotten {
+        let forget = "DELETE FROM tickets WHERE app = ? AND ticket = ?";
+        execute(connection, forget, (app.as_str(), ticket.as_str()))?;
     }
-    let mut upsert = connection.prepare_cached(UPSERT)?;
-    for ticket in &batch.tickets {
-        write_ticket(&mut upsert, ticket)?;
-    }
+    write_tickets(connection, &batch.tickets)?;
     if let Some(before) = batch.released_before {
-        connection
-            .prepare_cached("DELETE FROM requests WHERE released_at < ?")?
-            .execute([before.as_millis()])?;
+        execute(connection, "DELETE FROM requests WHERE released_at < ?", [before.as_millis()])?;
     }
-    let mut release = connection.prepare_cached(
-        "INSERT OR REPLACE INTO requests (rowid, budget, endpoint, released_at) VALUES (?, ?, ?, ?)",
-    )?;
-    for released in &batch.released {
-        let Release { id, budget, endpoint, at } = released;
-        release.execute((id.0, budget.as_str(), endpoint.as_str(), at.as_millis()))?;
+    for Release { id, budget, endpoint, at } in &batch.released {
+        let release =
+            "INSERT OR REPLACE INTO requests (rowid, budget, endpoint, released_at) VALUES (?, ?, ?, ?)";
+        execute(connection, release, (id.0, budget.as_str(), endpoint.as_str(), at.as_millis()))?;
     }
-    let mut tally = connection.prepare_cached("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)")?;
     for Tally { budget, month, requests } in &batch.tallies {
-        tally.execute((budget.as_str(), month.number(), signed(*requests)))?;
+        let tally = (budget.as_str(), month.number(), clamped(*requests));
+        execute(connection, "INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)", tally)?;
     }
-    let mut proven = connection.prepare_cached("INSERT OR IGNORE INTO proven VALUES (?)")?;
     for budget in &batch.proven {
-        proven.execute([budget.as_str()])?;
+        execute(connection, "INSERT OR IGNORE INTO proven VALUES (?)", [budget.as_str()])?;
     }
     if let Some(troubles) = &batch.troubles {
         troubles::write(connection, troubles)?;
     }
-    if let Some(last) = batch.retried {
-        retries::remove(connection, last)?;
-    }
-    Ok(())
+    batch.retried.map_or(Ok(()), |last| retries::remove(connection, last))
 }
 
 /// Notes whether the process that uses the file has ended in good order.
 pub(super) fn set_clean(connection: &Connection, clean: bool) -> rusqlite::Result<()> {
-    connection.prepare_cached("UPDATE run SET clean = ?")?.execute([clean]).map(drop)
+    execute(connection, "UPDATE run SET clean = ?", [clean])
 }
 
-fn write_ticket(upsert: &mut rusqlite::Statement<'_>, ticket: &TicketRecord) -> rusqlite::Result<()> {
-    let artefact = ticket.artefact.as_deref();
-    let error = ticket.error.as_deref();
-    let progress = &ticket.progress;
-    let request = ticket.request.as_deref();
-    upsert
-        .execute(params![
+fn write_tickets(connection: &Connection, tickets: &[TicketRecord]) -> rusqlite::Result<()> {
+    let values = vec!["?"; COLUMNS.split(',').count()].join(", ");
+    let upsert = format!("INSERT OR REPLACE INTO tickets ({COLUMNS}) VALUES ({values})");
+    let mut upsert = connection.prepare_cached(&upsert)?;
+    for ticket in tickets {
+        let artefact = ticket.artefact.as_deref();
+        let error = ticket.error.as_deref();
+        let progress = &ticket.progress;
+        let request = ticket.request.as_deref();
+        upsert.execute(params![
             ticket.key.app.as_str(),
             ticket.key.ticket.as_str(),
             ticket.token.as_str(),
             ticket.label.as_deref(),
             ticket.created_at.map(WallTime::as_millis),
-            Source(&ticket.source),
+            source(&ticket.source),
             ticket.state.as_str(),
             artefact.map(|it| &it.file_token),
             artefact.and_then(|it| it.file_name.as_deref()),
             artefact.and_then(|it| it.file_extension.as_deref()),
             artefact.and_then(|it| it.doc_type.as_deref()),
-            artefact.and_then(|it| it.file_size).map(signed),
+            artefact.and_then(|it| it.file_size).map(clamped),
             ticket.job_status,
             ticket.polls,
             ticket.first_seen_at.as_millis(),
@@ -113,8 +101,9 @@ fn write_ticket(upsert: &mut rusqlite::Statement<'_>, ticket: &TicketRecord) -> 
             request.and_then(|it| it.doc_type.as_deref()),
             request.and_then(|it| it.file_extension.as_deref()),
             request.and_then(|it| it.sub_id.as_deref()),
-        ])
-        .map(drop)
+        ])?;
+    }
+    Ok(())
 }
 
 /// Reads everything that [`write()`] wrote.
@@ -122,125 +111,102 @@ fn write_ticket(upsert: &mut rusqlite::Statement<'_>, ticket: &TicketRecord) -> 
 /// # Errors
 /// [`StoreErrorKind::NotAStateFile`] where a row holds what no version ever wrote.
 pub(super) fn load(connection: &Connection) -> Result<Loaded, StoreErrorKind> {
-    let clean = connection.query_row("SELECT clean FROM run", (), |row| row.get(0))?;
-    let released = requests(connection)?;
-    let tallies = tallies(connection)?;
-    let proven = proven(connection)?;
-    let retries = retries::read(connection, RetryId::default(), usize::MAX >> 1)?;
-    Ok(Loaded { tickets: tickets(connection)?, released, tallies, proven, retries, clean })
+    Ok(Loaded {
+        tickets: tickets(connection, None, usize::MAX)?,
+        released: requests(connection)?,
+        tallies: tallies(connection)?,
+        proven: proven(connection)?,
+        retries: retries::read(connection, RetryId::default(), usize::MAX)?,
+        clean: connection.query_row("SELECT clean FROM run", (), |row| row.get(0))?,
+    })
 }
 
-/// Reads every ticket, ordered by app and ticket.
+/// Reads the tickets that follow one in the order of app and ticket, or the first ones; `limit` at most.
 ///
 /// # Errors
-/// [`StoreErrorKind::NotAStateFile`] where a row holds what no version ever wrote.
-pub(super) fn tickets(connection: &Connection) -> Result<Vec<TicketRecord>, StoreErrorKind> {
-    let mut tickets = Vec::new();
-    select(connection, "ORDER BY app, ticket", (), &mut tickets)?;
-    Ok(tickets)
-}
-
-/// Reads the tickets that follow one in the same order, or the first ones; `limit` at most.
-///
-/// # Errors
-/// As [`tickets`].
-pub(super) fn tickets_after(
+/// As [`load`].
+pub(super) fn tickets(
     connection: &Connection,
     after: Option<&TicketKey>,
     limit: usize,
 ) -> Result<Vec<TicketRecord>, StoreErrorKind> {
     let (app, ticket) = after.map_or(("", ""), |key| (key.app.as_str(), key.ticket.as_str()));
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let which = "WHERE (app, ticket) > (?, ?) ORDER BY app, ticket LIMIT ?";
+    let mut statement = prepare_select(connection)?;
+    let mut rows = statement.query((app, ticket, clamped(limit)))?;
     let mut tickets = Vec::new();
-    select(connection, which, (app, ticket, limit), &mut tickets)?;
+    let mut sources = HashSet::new();
+    while let Some(row) = rows.next()? {
+        let ticket = read_ticket(row, tickets.last(), &mut sources).map_err(|error| {
+            let name = row.get::<_, String>(1).unwrap_or_default();
+            StoreErrorKind::NotAStateFile(format!("the row of ticket {name:?}: {error}"))
+        })?;
+        tickets.push(ticket);
+    }
     Ok(tickets)
 }
 
-fn select(
-    connection: &Connection,
-    which: &str,
-    parameters: impl Params,
-    tickets: &mut Vec<TicketRecord>,
-) -> Result<(), StoreErrorKind> {
-    let mut statement = prepare_select(connection, which)?;
-    let mut rows = statement.query(parameters)?;
-    let mut shared = Shared::default();
-    while let Some(row) = rows.next()? {
-        tickets.push(read_ticket(row, &mut shared).map_err(|error| {
-            let name = row.get::<_, String>(1).unwrap_or_default();
-            StoreErrorKind::NotAStateFile(format!("the row of ticket {name:?}: {error}"))
-        })?);
-    }
-    Ok(())
-}
-
 /// Readers look at files of earlier versions as they are: those before 4 say nothing of what an export was created with.
-fn prepare_select<'c>(connection: &'c Connection, which: &str) -> rusqlite::Result<rusqlite::Statement<'c>> {
-    let select = format!("{SELECT} {which}");
-    let present = "SELECT count(*) FROM pragma_table_info('tickets') WHERE name = 'listed_type'";
-    match connection.query_row(present, (), |row| row.get::<_, i64>(0))? {
-        0 => connection.prepare(&select.replace("listed_type, listed_extension, sub_id", "NULL, NULL, NULL")),
-        _ => connection.prepare(&select),
-    }
+fn prepare_select(connection: &Connection) -> rusqlite::Result<Statement<'_>> {
+    let which = "WHERE (app, ticket) > (?, ?) ORDER BY app, ticket LIMIT ?";
+    let select = format!("SELECT {COLUMNS} FROM tickets {which}");
+    let of_earlier = || select.replace("listed_type, listed_extension, sub_id", "NULL, NULL, NULL");
+    connection.prepare(&select).or_else(|_| connection.prepare(&of_earlier()))
 }
 
 /// How many tickets are in which state, for the states that occur.
 pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(TicketState, usize)>> {
-    let mut statement = connection.prepare("SELECT state, count(*) FROM tickets GROUP BY state")?;
-    statement
-        .query_map((), |row| {
-            let mut cells = Cells::of(row);
-            Ok((cells.named(TicketState::parse)?, cells.next::<u32>()? as usize))
-        })?
-        .collect()
+    list(connection, "SELECT state, count(*) FROM tickets GROUP BY state", (), |cells| {
+        Ok((cells.named(TicketState::parse)?, cells.next::<u32>()? as usize))
+    })
 }
 
 fn requests(connection: &Connection) -> rusqlite::Result<Vec<Release>> {
-    let mut statement = connection.prepare("SELECT rowid, budget, endpoint, released_at FROM requests")?;
-    statement
-        .query_map((), |row| {
-            let mut cells = Cells::of(row);
-            Ok(Release {
-                id: ReleaseId(cells.next()?),
-                budget: BudgetKey::from(cells.next::<Box<str>>()?.as_ref()),
-                endpoint: cells.named(Endpoint::parse)?,
-                at: WallTime::from_millis(cells.next()?),
-            })
-        })?
-        .collect()
+    list(connection, "SELECT rowid, budget, endpoint, released_at FROM requests", (), |cells| {
+        Ok(Release {
+            id: ReleaseId(cells.next()?),
+            budget: BudgetKey::from(cells.text()?),
+            endpoint: cells.named(Endpoint::parse)?,
+            at: WallTime::from_millis(cells.next()?),
+        })
+    })
 }
 
 /// The bare columns are those of the row with the newest month (sqlite.org/lang_select.html#bareagg).
 fn tallies(connection: &Connection) -> rusqlite::Result<Vec<Tally>> {
-    let mut statement =
-        connection.prepare("SELECT budget, max(month), requests FROM tallies GROUP BY budget")?;
-    statement
-        .query_map((), |row| {
-            let mut cells = Cells::of(row);
-            Ok(Tally {
-                budget: BudgetKey::from(cells.next::<Box<str>>()?.as_ref()),
-                month: Month::from_number(cells.next()?),
-                requests: cells.next::<i64>()?.try_into().unwrap_or(0),
-            })
-        })?
-        .collect()
+    list(connection, "SELECT budget, max(month), requests FROM tallies GROUP BY budget", (), |cells| {
+        Ok(Tally {
+            budget: BudgetKey::from(cells.text()?),
+            month: Month::from_number(cells.next()?),
+            requests: cells.next::<i64>()?.try_into().unwrap_or(0),
+        })
+    })
 }
 
 fn proven(connection: &Connection) -> rusqlite::Result<Vec<BudgetKey>> {
-    let mut statement = connection.prepare("SELECT budget FROM proven ORDER BY budget")?;
-    statement.query_map((), |row| Ok(BudgetKey::from(row.get::<_, Box<str>>(0)?.as_ref())))?.collect()
+    list(connection, "SELECT budget FROM proven ORDER BY budget", (), |cells| {
+        Ok(BudgetKey::from(cells.text()?))
+    })
 }
 
-/// The fields stand in the order of the columns; a struct's fields are evaluated as written.
-fn read_ticket(row: &Row<'_>, shared: &mut Shared) -> rusqlite::Result<TicketRecord> {
-    let mut cells = Cells::of(row);
+/// The fields stand in the order of the columns; a struct's fields are evaluated as written. What a hundred thousand
+/// rows repeat is kept once: the name of the app, by which they are ordered, and the listing file.
+fn read_ticket(
+    row: &Row<'_>,
+    last: Option<&TicketRecord>,
+    sources: &mut HashSet<Arc<Path>>,
+) -> rusqlite::Result<TicketRecord> {
+    let mut cells = Cells::new(row);
+    let name = cells.text()?;
+    let app = last.map(|last| &last.key.app).filter(|app| app.as_str() == name);
     Ok(TicketRecord {
-        key: TicketKey { app: shared.app(cells.text()?), ticket: TicketId::new(cells.text()?) },
+        key: TicketKey {
+            app: app.cloned().unwrap_or_else(|| AppName::new(name)),
+            ticket: TicketId::new(cells.text()?),
+        },
         token: cells.named(DocumentToken::parse)?,
         label: cells.text_or_null()?.map(Into::into),
         created_at: cells.time()?,
-        source: shared.source(cells.bytes()?),
+        source: shared(sources, cells.path()?),
         state: cells.named(TicketState::parse)?,
         artefact: read_artefact(&mut cells)?,
         job_status: cells.next()?,
@@ -262,6 +228,12 @@ fn read_ticket(row: &Row<'_>, shared: &mut Shared) -> rusqlite::Result<TicketRec
         },
         request: read_request(&mut cells)?,
     })
+}
+
+fn shared(sources: &mut HashSet<Arc<Path>>, path: &Path) -> Arc<Path> {
+    let source = sources.get(path).map_or_else(|| path.into(), Arc::clone);
+    sources.insert(Arc::clone(&source));
+    source
 }
 
 fn read_request(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<ExportRequest>>> {
@@ -293,8 +265,6 @@ fn read_failure(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Failure>>>
 mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
-    use std::path::Path;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -429,10 +399,10 @@ mod tests {
             let column = column.get(&row.column_names().collect::<Vec<_>>()).to_owned();
             let is_changed = connection.execute(&format!("UPDATE tickets SET {column} = ?"), [&cell]).is_ok();
             prop_assume!(is_changed);
-            match tickets(&connection) {
+            match tickets(&connection, None, 10) {
                 Ok(read) => {
                     write(&connection, &batch(&read)).unwrap();
-                    prop_assert_eq!(tickets(&connection).unwrap(), read);
+                    prop_assert_eq!(tickets(&connection, None, 10).unwrap(), read);
                 }
                 Err(StoreErrorKind::NotAStateFile(reason)) => prop_assert!(reason.contains("ticket")),
                 Err(error) => prop_assert!(false, "{:?}", error),

@@ -114,32 +114,23 @@ const MIGRATIONS: &[&str] = &[
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// What a readable database turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Nobody's: no mark, no version, no tables.
-    Empty,
-    /// Ours, of this version, which is at most [`VERSION`].
-    Ours(i64),
-}
-
-/// Tells our database from others'. Only reads.
+/// The version of our database, at most [`VERSION`]; 0 of one without mark, version and tables. Only reads.
 ///
 /// # Errors
 /// [`StoreErrorKind::NotAStateFile`] for another program's or a damaged one, [`StoreErrorKind::Newer`].
-pub(super) fn recognise(connection: &Connection) -> Result<Found, StoreErrorKind> {
+pub(super) fn recognise(connection: &Connection) -> Result<i64, StoreErrorKind> {
     let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i64>(0));
     let mark = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;
     if mark == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0 {
-        return Ok(Found::Empty);
+        return Ok(0);
     }
     if mark != i64::from(APPLICATION_ID) {
         let reason = "the database belongs to another program";
         return Err(StoreErrorKind::NotAStateFile(reason.to_owned()));
     }
     match version {
-        1..=VERSION => Ok(Found::Ours(version)),
+        1..=VERSION => Ok(version),
         ..=0 => Err(StoreErrorKind::NotAStateFile(format!("its schema version is {version}"))),
         _ => Err(StoreErrorKind::Newer { found: version, known: VERSION }),
     }
@@ -162,23 +153,15 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreErrorKind>
 /// Each step and the new version number are one transaction, so that a crash leaves the old version or
 /// the new one, and never a step that is run twice.
 fn migrate_by(steps: &[&str], connection: &mut Connection) -> Result<(), StoreErrorKind> {
-    let version = match recognise(connection)? {
-        Found::Empty => 0,
-        Found::Ours(version) => version,
-    };
-    let done = usize::try_from(version).unwrap_or_default();
-    for (step, next) in steps.iter().zip(1..).skip(done) {
-        run_step(connection, step, next)?;
+    let version = recognise(connection)?;
+    for (step, next) in steps.iter().zip(1_i64..).filter(|(_, next)| *next > version) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", next)?;
+        transaction.commit()?;
     }
     Ok(())
-}
-
-fn run_step(connection: &mut Connection, step: &str, next: i32) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(step)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", next)?;
-    transaction.commit()
 }
 
 #[cfg(test)]
@@ -189,10 +172,10 @@ mod tests {
     #[test]
     fn from_nothing_to_the_newest() {
         let mut connection = Connection::open_in_memory().unwrap();
-        assert_eq!(recognise(&connection).unwrap(), Found::Empty);
+        assert_eq!(recognise(&connection).unwrap(), 0);
         for _ in 0..2 {
             migrate(&mut connection).unwrap();
-            assert_eq!(recognise(&connection).unwrap(), Found::Ours(VERSION));
+            assert_eq!(recognise(&connection).unwrap(), VERSION);
         }
         check(&connection).unwrap();
     }
@@ -204,7 +187,7 @@ mod tests {
         let with = |step| [MIGRATIONS, &[step]].concat();
         let steps = with("CREATE TABLE half (a); CREATE TABLE tickets (a);");
         assert!(migrate_by(&steps, &mut connection).is_err());
-        assert_eq!(recognise(&connection).unwrap(), Found::Ours(VERSION));
+        assert_eq!(recognise(&connection).unwrap(), VERSION);
         let halves: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'half'", (), |row| row.get(0))
             .unwrap();

@@ -7,21 +7,22 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reader::SqliteReader;
 use crate::domain::{
     AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month,
     PauseReason, Progress, TicketId, TicketKey, TicketRecord, TicketState, Trouble, TroubleCause, WallTime,
     WatchEntry,
 };
-use crate::store::{Batch, Known, Release, ReleaseId, StoreError, StoreReader as _, Tally, TroubleRecord};
+use crate::store::{
+    Batch, Known, Release, ReleaseId, StoreError, StoreReader as _, Tally, TroubleRecord, store_at,
+};
 
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 
-pub(super) fn tally(month: i8, requests: u64) -> Tally {
+pub(in crate::store) fn tally(month: i8, requests: u64) -> Tally {
     Tally { budget: release(1, 1).budget, month: Month::new(2026, month), requests }
 }
 
-pub(super) fn fresh(ticket: &str) -> TicketRecord {
+pub(in crate::store) fn fresh(ticket: &str) -> TicketRecord {
     let entry = WatchEntry {
         key: TicketKey { app: AppName::new("default"), ticket: TicketId::new(ticket) },
         token: DocumentToken::parse("docbcZVGtv1papC6jAVGiyabcef").unwrap(),
@@ -34,7 +35,7 @@ pub(super) fn fresh(ticket: &str) -> TicketRecord {
 }
 
 /// A record with a value in every field.
-pub(super) fn full(ticket: &str) -> TicketRecord {
+pub(in crate::store) fn full(ticket: &str) -> TicketRecord {
     let later = |seconds| Some(NOW + Duration::from_secs(seconds));
     TicketRecord {
         label: Some("weekly report, 周报".into()),
@@ -74,7 +75,7 @@ pub(super) fn full(ticket: &str) -> TicketRecord {
     }
 }
 
-pub(super) fn failed(ticket: &str) -> TicketRecord {
+pub(in crate::store) fn failed(ticket: &str) -> TicketRecord {
     TicketRecord {
         state: TicketState::Failed,
         error: Some(Box::new(Failure::new(ErrorKind::DocumentTooLarge))),
@@ -82,7 +83,7 @@ pub(super) fn failed(ticket: &str) -> TicketRecord {
     }
 }
 
-pub(super) fn release(id: i64, seconds: u64) -> Release {
+pub(in crate::store) fn release(id: i64, seconds: u64) -> Release {
     Release {
         id: ReleaseId(id),
         budget: BudgetKey::from("open.feishu.cn:443/cli_a"),
@@ -91,11 +92,11 @@ pub(super) fn release(id: i64, seconds: u64) -> Release {
     }
 }
 
-pub(super) fn batch(tickets: impl IntoIterator<Item = TicketRecord>) -> Batch {
+pub(in crate::store) fn batch(tickets: impl IntoIterator<Item = TicketRecord>) -> Batch {
     Batch { tickets: tickets.into_iter().collect(), ..Batch::default() }
 }
 
-pub(super) fn trouble() -> TroubleRecord {
+pub(in crate::store) fn trouble() -> TroubleRecord {
     let trouble = Trouble {
         condition: AppCondition::Paused,
         endpoint: Endpoint::Token,
@@ -110,7 +111,7 @@ pub(super) fn trouble() -> TroubleRecord {
 
 /// What another process than the watcher's reads.
 pub(super) fn read_only(path: &Path) -> Result<Option<Known>, StoreError> {
-    SqliteReader::new(path).known()
+    store_at(path).known()
 }
 
 /// Every file of a folder with its bytes, except locks.

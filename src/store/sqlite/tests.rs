@@ -23,6 +23,10 @@ fn is_in_use(error: &StoreError) -> bool {
 }
 
 impl SqliteStore {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Acts on the writer's own thread.
     pub(super) fn on_writer(&self, act: impl FnOnce(&mut Writer) + Send + 'static) {
         self.jobs.send(Box::new(act)).unwrap();

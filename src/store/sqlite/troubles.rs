@@ -1,17 +1,16 @@
 //! The rows of apps in trouble, written as a whole: there are as many as apps at most, and few of those.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Result};
 
-use super::cells::{Cells, Shared};
-use crate::domain::{AppCondition, Endpoint, Trouble, TroubleCause, WallTime};
+use super::cells::{execute, list};
+use crate::domain::{AppCondition, AppName, Endpoint, Trouble, TroubleCause, WallTime};
 use crate::store::TroubleRecord;
 
 /// Replaces all rows by these.
-pub(super) fn write(connection: &Connection, troubles: &[TroubleRecord]) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM troubles")?.execute(())?;
-    let mut insert = connection.prepare_cached("INSERT INTO troubles VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
+pub(super) fn write(connection: &Connection, troubles: &[TroubleRecord]) -> Result<()> {
+    execute(connection, "DELETE FROM troubles", ())?;
     for TroubleRecord { app, trouble } in troubles {
-        insert.execute((
+        let row = (
             app.as_str(),
             trouble.condition.as_str(),
             trouble.endpoint.as_str(),
@@ -20,34 +19,29 @@ pub(super) fn write(connection: &Connection, troubles: &[TroubleRecord]) -> rusq
             trouble.since.as_millis(),
             trouble.until.map(WallTime::as_millis),
             trouble.next.map(WallTime::as_millis),
-        ))?;
+        );
+        execute(connection, "INSERT INTO troubles VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)?;
     }
     Ok(())
 }
 
 /// Reads them back, ordered by app.
-pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<TroubleRecord>> {
-    let mut statement = connection.prepare(
-        "SELECT app, condition, endpoint, cause, message, since, until, next FROM troubles ORDER BY app",
-    )?;
-    let mut shared = Shared::default();
-    statement
-        .query_map((), |row| {
-            let mut cells = Cells::of(row);
-            Ok(TroubleRecord {
-                app: shared.app(cells.text()?),
-                trouble: Trouble {
-                    condition: cells.named(AppCondition::parse)?,
-                    endpoint: cells.named(Endpoint::parse)?,
-                    cause: cells.named(TroubleCause::parse)?,
-                    message: cells.text_or_null()?.map(Into::into),
-                    since: WallTime::from_millis(cells.next()?),
-                    until: cells.time()?,
-                    next: cells.time()?,
-                },
-            })
-        })?
-        .collect()
+pub(super) fn read(connection: &Connection) -> Result<Vec<TroubleRecord>> {
+    let select =
+        "SELECT app, condition, endpoint, cause, message, since, until, next FROM troubles ORDER BY app";
+    list(connection, select, (), |cells| {
+        let app = AppName::new(cells.text()?);
+        let trouble = Trouble {
+            condition: cells.named(AppCondition::parse)?,
+            endpoint: cells.named(Endpoint::parse)?,
+            cause: cells.named(TroubleCause::parse)?,
+            message: cells.next()?,
+            since: WallTime::from_millis(cells.next()?),
+            until: cells.time()?,
+            next: cells.time()?,
+        };
+        Ok(TroubleRecord { app, trouble })
+    })
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Opens the file, once it is known to be sound and ours; else it is left as it was.
     pub(super) fn new(path: PathBuf, lock: Lock) -> Result<Self, StoreErrorKind> {
-        reader::read(&path, |connection, _| schema::check(connection))?;
+        reader::read(&path, &|connection, _| schema::check(connection))?;
         let connection = connect::open(&path)?;
         let file = file::id(&path)?.ok_or(StoreErrorKind::Moved)?;
         Ok(Self { connection, path, file, clean: None, _lock: lock, closed: None })
@@ -69,8 +69,15 @@ impl Writer {
     /// SQLite has taken the transaction back, and the same connection writes its place in the log anew.
     pub(super) fn commit(&mut self, batch: Arc<Batch>) -> Result<(), StoreErrorKind> {
         self.refuse_other_file()?;
-        let clean = (self.clean != Some(batch.clean_stop)).then_some(batch.clean_stop);
-        write(&mut self.connection, &batch, clean)?;
+        CrashPoint::BatchDue.pass();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        rows::write(&transaction, &batch)?;
+        if self.clean != Some(batch.clean_stop) {
+            rows::set_clean(&transaction, batch.clean_stop)?;
+        }
+        CrashPoint::RowsWritten.pass();
+        transaction.commit()?;
+        CrashPoint::Committed.pass();
         self.clean = Some(batch.clean_stop);
         Ok(())
     }
@@ -88,17 +95,4 @@ impl Writer {
     fn refuse_other_file(&self) -> Result<(), StoreErrorKind> {
         if file::id(&self.path)? == Some(self.file) { Ok(()) } else { Err(StoreErrorKind::Moved) }
     }
-}
-
-fn write(connection: &mut Connection, batch: &Batch, clean: Option<bool>) -> rusqlite::Result<()> {
-    CrashPoint::BatchDue.pass();
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    rows::write(&transaction, batch)?;
-    if let Some(clean) = clean {
-        rows::set_clean(&transaction, clean)?;
-    }
-    CrashPoint::RowsWritten.pass();
-    transaction.commit()?;
-    CrashPoint::Committed.pass();
-    Ok(())
 }
