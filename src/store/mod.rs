@@ -6,6 +6,8 @@
 mod api;
 mod error;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use api::{
     Batch, CommitError, Holder, Known, Loaded, RETRIES_AT_ONCE, Release, ReleaseId, Retry, RetryId, Store,

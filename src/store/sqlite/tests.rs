@@ -63,19 +63,6 @@ async fn a_clean_stop_leaves_one_file() {
     assert!(!store.load().await.unwrap().clean);
 }
 
-/// Promise: a process that goes on after its "clean stop" is not taken for one that stopped.
-#[tokio::test]
-async fn a_commit_after_the_last_one_still_counts() {
-    let (_folder, path) = place();
-    let store = SqliteStore::open(&path).unwrap();
-    store.load().await.unwrap();
-    store.commit(Batch { clean_stop: true, ..Batch::default() }).await.unwrap();
-    store.commit(testing::batch([testing::full("a")])).await.unwrap();
-    let loaded = store.load().await.unwrap();
-    assert!(!loaded.clean);
-    assert_eq!(loaded.tickets.len(), 1);
-}
-
 /// Promise: an answered commit was synced. Without FULL, SQLite leaves the log to the next checkpoint.
 #[tokio::test]
 async fn every_commit_is_synced() {

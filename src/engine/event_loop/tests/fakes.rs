@@ -345,14 +345,16 @@ impl Store for FakeStore {
             }
             kept.rows.retain(|key, _| !batch.forgotten.contains(key));
             kept.rows.extend(batch.tickets.into_iter().map(|record| (record.key.clone(), record)));
+            kept.released.retain(|old| batch.released_before.is_none_or(|before| old.at >= before));
             kept.released.retain(|old| batch.released.iter().all(|new| new.id != old.id));
             kept.released.extend(batch.released);
             kept.tallies
                 .extend(batch.tallies.into_iter().map(|tally| (tally.budget.as_str().to_owned(), tally)));
-            kept.proven = batch.proven;
+            kept.proven.retain(|old| !batch.proven.contains(old));
+            kept.proven.extend(batch.proven);
             kept.troubles = batch.troubles.unwrap_or_else(|| std::mem::take(&mut kept.troubles));
             kept.retries.retain(|retry| batch.retried.is_none_or(|last| retry.id > last));
-            kept.dirty &= !batch.clean_stop;
+            kept.dirty = !batch.clean_stop;
             unknown.map_or(Ok(()), failed)
         })
     }
@@ -370,6 +372,13 @@ impl Store for FakeStore {
         }
         Ok(())
     }
+}
+
+/// Promise: the stand-in does what every store has to do.
+#[tokio::test(start_paused = true)]
+async fn the_store_in_memory_conforms() {
+    tests::keeps_what_it_is_given(&FakeStore::default()).await;
+    tests::notices_a_commit_after_a_clean_stop(&FakeStore::default()).await;
 }
 
 /// Everything an engine needs, ready to be changed before it runs.

@@ -78,26 +78,6 @@ async fn reading_and_writing_do_not_harm_each_other() {
     assert!(testing::read_only(&path).unwrap().unwrap().tickets.iter().all(|ticket| ticket.polls == 199));
 }
 
-/// Promise: pages come in the order of `status` and leave no ticket out.
-#[tokio::test]
-async fn pages_follow_one_another() {
-    let (_folder, _path, store) = place().await;
-    let reader = store.reader();
-    assert_eq!((reader.counts().unwrap(), polls(&*reader)), (vec![], vec![]));
-    let mut tickets = vec![testing::fresh("b"), testing::failed("a"), testing::full("é"), testing::full("B")];
-    commit(&store, testing::batch(tickets.clone())).await;
-    tickets.sort_by(|one, other| one.key.cmp(&other.key));
-    let mut seen: Vec<TicketRecord> = Vec::new();
-    loop {
-        let page = reader.tickets_after(seen.last().map(|ticket| &ticket.key), 3).unwrap();
-        seen.extend_from_slice(&page);
-        if page.len() < 3 {
-            break;
-        }
-    }
-    assert_eq!(seen, tickets);
-}
-
 /// The locks on a file that the kernel knows of, by whomever.
 fn locks(path: &Path) -> Vec<String> {
     let inode = format!(":{} ", fs::metadata(path).unwrap().ino());
