@@ -1,4 +1,4 @@
-//! What is asked of the state file: by the engine, by those who only read, and by `retry`. Narrow, so that another
+//! What is asked of the state file: by the engine, by those that only read, and by `retry`. Narrow, so that another
 //! database can stand in for SQLite and a fake for both.
 
 use std::fmt::{self, Debug};
@@ -35,7 +35,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// refuses every commit answers, one that hangs in a commit does not.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Gone`](super::StoreErrorKind::Gone): nobody is left who could answer.
+    /// [`StoreErrorKind::Gone`](super::StoreErrorKind::Gone): no thread is left that could answer.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -177,7 +177,7 @@ pub struct Tally {
     pub requests: u64,
 }
 
-/// An app in trouble, for those who read the state file.
+/// An app in trouble, for readers of the state file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TroubleRecord {
     /// The app.
@@ -199,7 +199,7 @@ pub struct Retry {
     pub key: TicketKey,
 }
 
-/// What the state file knows, for those who only read it.
+/// What the state file knows, for those that only read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Every ticket, ordered by app and ticket.
@@ -219,7 +219,7 @@ pub struct Loaded {
     pub tallies: Vec<Tally>,
     /// Budgets under which a proper answer ever came.
     pub proven: Vec<BudgetKey>,
-    /// What was asked for by `retry` while nobody watched, the oldest first; all of it.
+    /// What was asked for by `retry` while no watcher ran, the oldest first; all of it.
     pub retries: Vec<Retry>,
     /// Whether the last process ended in good order; true for a new file.
     pub clean: bool,

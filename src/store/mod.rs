@@ -1,6 +1,6 @@
 //! The state file: what is known about every ticket, kept through crashes and restarts.
 //!
-//! Three traits say what is asked of it: [`Store`] by the engine, [`StoreReader`] by those who show it, and
+//! Three traits say what is asked of it: [`Store`] by the engine, [`StoreReader`] by those that show it, and
 //! [`StoreRequests`] by another process that wants something of the watcher. `sqlite` carries them out.
 
 mod api;

@@ -5,7 +5,7 @@
 //! answered once its batch is durable. A file that is not ours, not sound or too new is refused before anything could
 //! change it (`reader`, `schema`).
 //!
-//! The log needs memory shared by all who use the file, so the file must lie on a disk of this machine
+//! The log needs memory shared by all processes that use the file, so the file must lie on a disk of this machine
 //! (sqlite.org/wal.html): two machines that mount one network share are not kept apart.
 
 mod answer;

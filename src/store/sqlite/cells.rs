@@ -89,7 +89,7 @@ impl<'row> Cells<'row> {
     }
 }
 
-/// A path: text for the sake of people who look, a blob where it is no UTF-8.
+/// A path: text where it is UTF-8, for people who look at the table, else a blob.
 pub(super) fn source(path: &Path) -> ToSqlOutput<'_> {
     let blob = || ToSqlOutput::Borrowed(ValueRef::Blob(path.as_os_str().as_bytes()));
     path.to_str().map_or_else(blob, ToSqlOutput::from)

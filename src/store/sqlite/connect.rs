@@ -104,7 +104,7 @@ fn build(new: &Path) -> Result<(), StoreErrorKind> {
     connection.close().map_err(|(_, error)| error.into())
 }
 
-/// What can't be removed is found by whoever creates it next.
+/// What can't be removed is an error where it is created next.
 fn remove_database(path: &Path) {
     for suffix in ["", "-journal", "-wal", "-shm"] {
         let _ = fs::remove_file(file::beside(path, suffix));

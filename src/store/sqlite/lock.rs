@@ -94,9 +94,9 @@ mod tests {
 
     use super::*;
 
-    /// Promise: a second daemon is kept out and told by whom; the lock is free once its holder ends.
+    /// Promise: a second daemon is kept out and learns the holder; the lock is free once its holder ends.
     #[test]
-    fn the_second_is_told_who_holds_it() {
+    fn the_second_learns_the_holder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let first = Lock::take(&path).unwrap();
@@ -112,7 +112,7 @@ mod tests {
 
     /// Promise: what another program wrote into the lock file is not repeated to a terminal.
     #[test]
-    fn an_odd_lock_file_names_nobody() {
+    fn an_odd_lock_file_names_no_process() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         let _first = Lock::take(&path).unwrap();

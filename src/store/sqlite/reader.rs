@@ -113,8 +113,8 @@ fn read_once<T>(path: &Path, take: Take<'_, T>) -> Result<Option<T>, StoreErrorK
     let how = if log_length > LOG_HEADER { ReadOnly::WithLog } else { ReadOnly::Immutable };
     let result = read_by(path, how, take);
     // Without locks a writer goes unnoticed, and pages from before and after its work make nonsense,
-    // whether that showed as an error or not. Whoever opens the file creates its log, and whoever closes
-    // it after writing has changed it.
+    // whether that showed as an error or not. A process that opens the file creates its log, and one that
+    // closes it after writing has changed it.
     if how == ReadOnly::Immutable && file::fingerprint(path) != before {
         return Err(StoreErrorKind::Unsettled);
     }
@@ -194,8 +194,8 @@ mod tests {
         assert!(testing::contents(folder.path()) == before);
     }
 
-    /// Promise: a log that was cut down to its header, or less, or hardly more, holds up nobody: neither who reads
-    /// nor the next watcher.
+    /// Promise: a log that was cut down to its header, or less, or hardly more, holds up no reader
+    /// and not the next watcher.
     #[tokio::test]
     async fn a_log_of_hardly_anything_is_none() {
         let folder = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(names(&path), ["a", "b"]);
     }
 
-    /// Promise: what was read without locks beside somebody who wrote is read once more.
+    /// Promise: what was read without locks beside a process that wrote is read once more.
     #[tokio::test]
     async fn a_file_that_changes_meanwhile_is_read_again() {
         let folder = tempfile::tempdir().unwrap();

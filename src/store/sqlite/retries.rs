@@ -157,7 +157,7 @@ mod tests {
         fs::write(folder.join("asked"), asked.to_string()).unwrap();
     }
 
-    /// Promise: who may not yet write is told what to do, and nothing is made or changed.
+    /// Promise: where no request can be left yet it is said what to do, and nothing is made or changed.
     #[test]
     fn a_file_that_no_watcher_of_this_version_used_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();

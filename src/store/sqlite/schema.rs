@@ -17,7 +17,7 @@ const APPLICATION_ID: i32 = 0x4678_5773;
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
 /// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless
 /// the path is not UTF-8, then a blob. The ids of retries are never used again (AUTOINCREMENT), so that what
-/// was done already can be told by its id.
+/// was done already is known by its id.
 const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE tickets (

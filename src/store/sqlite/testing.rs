@@ -133,7 +133,7 @@ pub(super) fn crash(path: &Path, suffixes: &[&str]) -> (tempfile::TempDir, PathB
     (folder, copy)
 }
 
-/// A command that runs one test of this binary by itself, telling it a folder.
+/// A command that runs one test of this binary by itself, with the path of a folder.
 pub(super) fn rerun(test: &str, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture"]).env(FOLDER, folder);
@@ -141,7 +141,7 @@ pub(super) fn rerun(test: &str, folder: &Path) -> Command {
     command
 }
 
-/// The folder that [`rerun`] told; none in an ordinary run, in which the test has nothing to do.
+/// The folder that [`rerun`] passed on; none in an ordinary run, in which the test has nothing to do.
 pub(super) fn folder_of_rerun() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
 }

@@ -58,7 +58,7 @@ async fn a_clean_stop_leaves_one_file() {
     store.close().await;
     assert_eq!(testing::contents(folder.path()).into_keys().collect::<Vec<_>>(), std::slice::from_ref(&path));
 
-    // Closed, but never told that all was in order.
+    // Closed, and nothing was said of a clean stop.
     let store = SqliteStore::open(&path).unwrap();
     assert!(!store.load().await.unwrap().clean);
 }
@@ -68,15 +68,15 @@ async fn a_clean_stop_leaves_one_file() {
 async fn every_commit_is_synced() {
     let (_folder, path) = place();
     let store = SqliteStore::open(&path).unwrap();
-    let (tell, told) = oneshot::channel();
+    let (reply, answer) = oneshot::channel();
     store.on_writer(move |writer| {
         let read = |name| writer.connection.pragma_query_value(None, name, |row| row.get(0));
-        tell.send((read("synchronous").unwrap(), read("trusted_schema").unwrap())).unwrap();
+        reply.send((read("synchronous").unwrap(), read("trusted_schema").unwrap())).unwrap();
     });
-    assert_eq!(told.await.unwrap(), (2_i64, 0_i64));
+    assert_eq!(answer.await.unwrap(), (2_i64, 0_i64));
 }
 
-/// Promise: nobody but the watcher's user reads what is exported, from the first moment on.
+/// Promise: only the watcher's user reads what is exported, from the first moment on.
 #[tokio::test]
 async fn every_file_is_private() {
     let (folder, _) = place();
@@ -89,7 +89,7 @@ async fn every_file_is_private() {
     assert_eq!(fs::read_dir(folder.path().join("var")).unwrap().count(), 4);
 }
 
-/// Promise: of two daemons the second is kept out, is told by whom, and harms nothing.
+/// Promise: of two daemons the second is kept out, names the first, and harms nothing.
 #[tokio::test]
 async fn the_second_store_is_kept_out() {
     let (folder, path) = place();
@@ -248,7 +248,7 @@ async fn a_moved_file_is_noticed() {
     assert_eq!(fs::read(&path).unwrap(), b"a letter");
 }
 
-/// Promise: a panic on the writer's thread hangs nobody and loses no batch.
+/// Promise: a panic on the writer's thread hangs no caller and loses no batch.
 #[tokio::test]
 async fn a_panic_hands_the_batch_back() {
     let (_folder, path) = place();
@@ -310,8 +310,8 @@ fn fixture_tickets() -> Vec<crate::domain::TicketRecord> {
     ]
 }
 
-/// Promise: a file that an earlier version wrote is read by this one, and by every later one; also by those
-/// who only look, before a watcher brings it up to date.
+/// Promise: a file that an earlier version wrote is read by this one, and by every later one; also by
+/// readers, before a watcher brings it up to date.
 #[tokio::test]
 async fn files_of_all_versions_are_read() {
     for version in 1..=schema::VERSION {

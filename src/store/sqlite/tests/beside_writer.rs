@@ -37,7 +37,7 @@ async fn commit(store: &SqliteStore, batch: Batch) {
     store.commit(batch).await.unwrap();
 }
 
-/// Reads until told to end. Every reading is one round, none older than what was committed when it began.
+/// Reads until it is to end. Every reading is one round, none older than what was committed when it began.
 /// Returns how many there were.
 fn read_on(reader: &dyn StoreReader, committed: &AtomicU32, end: &AtomicBool) -> usize {
     let mut readings = 0;
