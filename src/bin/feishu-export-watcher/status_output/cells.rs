@@ -9,8 +9,8 @@ use feishu_export_watcher::domain::{
     AppName, Availability, Failure, TicketRecord, TicketState, WallTime, escape,
 };
 
-use super::Report;
 use super::attention::born_at;
+use super::report::Report;
 
 /// The user's word for it, else the file's name, else the document.
 pub(crate) fn name(ticket: &TicketRecord) -> Cow<'_, str> {

@@ -7,8 +7,8 @@ use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{Availability, Counts, MAY_BE_GONE_HINT, TicketState, escape};
 
-use super::Report;
 use super::columns::{GAP, width, write_padded};
+use super::report::Report;
 use super::style;
 
 /// What to do about a ticket that was given up.

@@ -13,7 +13,7 @@ use feishu_export_watcher::domain::escape_except;
 use feishu_export_watcher::http::TicketView;
 use serde_json::Value;
 
-use super::Report;
+use super::report::Report;
 
 /// Each column is a field of the ticket's JSON. `sub_id` is last, since scripts may count columns.
 const HEADER: &str = "app,ticket,token,label,state,file_token,file_name,file_extension,doc_type,file_size,job_status,\

@@ -15,7 +15,7 @@ use feishu_export_watcher::engine::AppView;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::Report;
+use super::report::Report;
 use crate::terminal::Screen;
 
 /// 2026-11-22 10:00 UTC.

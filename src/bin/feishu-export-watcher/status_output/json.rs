@@ -6,7 +6,7 @@ use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{AppCondition, TicketState};
 use feishu_export_watcher::http::{AppStatus, write_end, write_head, write_ticket, write_tickets};
 
-use super::Report;
+use super::report::Report;
 
 /// Prints one object, and a newline.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {

@@ -10,6 +10,7 @@ pub(crate) mod closing;
 pub(crate) mod columns;
 mod csv;
 mod json;
+mod report;
 pub(crate) mod style;
 mod table;
 
@@ -18,15 +19,10 @@ pub(crate) mod fixtures;
 
 use std::io::{self, BufWriter, Write};
 
-use anstyle::Style;
 use clap::ValueEnum;
-use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::{Counts, TicketRecord, WallTime};
-use jiff::tz::TimeZone;
-
-use crate::terminal::Screen;
 
 pub(crate) use attention::sort_by_attention;
+pub(crate) use report::Report;
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,33 +35,6 @@ pub(crate) enum Format {
     Jsonl,
     /// For spreadsheets
     Csv,
-}
-
-/// What is to be printed.
-pub(crate) struct Report<'a> {
-    /// The tickets to show, filtered and sorted.
-    pub(crate) tickets: &'a [TicketRecord],
-    /// How many more were asked for.
-    pub(crate) omitted: usize,
-    /// Counts over all tickets, shown or not.
-    pub(crate) summary: Counts,
-    /// The apps that were asked for, by name.
-    pub(crate) apps: &'a [AppReport],
-    /// Whether a watcher runs, so that times to come hold.
-    pub(crate) is_watched: bool,
-    /// The present moment.
-    pub(crate) now: WallTime,
-    /// The time zone of people.
-    pub(crate) zone: TimeZone,
-    /// What people look at.
-    pub(crate) screen: Screen,
-}
-
-impl Report<'_> {
-    /// The style, or none where the screen shows no colours.
-    pub(crate) const fn style(&self, style: Style) -> Style {
-        if self.screen.colour { style } else { style::PLAIN }
-    }
 }
 
 /// Prints the report.

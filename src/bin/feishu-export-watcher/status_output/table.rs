@@ -8,7 +8,8 @@ use anstyle::Style;
 use feishu_export_watcher::domain::{TicketRecord, escape};
 
 use super::columns::{GAP, cut, width, write_padded};
-use super::{Report, cells, closing, style};
+use super::report::Report;
+use super::{cells, closing, style};
 
 /// Columns of the screen that a name may take at most …
 const NAME_MAX: usize = 32;
