@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fates::Fate;
 use crate::terminal::Screen;
-use feishu_export_watcher::log::{Format, LogHandle, LogPlace, LogSetup};
+use feishu_export_watcher::log::{Format, LogHandle, LogPlace, LogSetup, TextForm};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -155,7 +155,8 @@ fn set_up_log(loaded: &Loaded) -> Outcome<LogHandle> {
     let config = &loaded.config.log;
     let state = loaded.config.state.clone();
     let file = config.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
-    let setup = LogSetup::of_process(Format::Text { colour, columns }, config.level.clone(), file)?;
+    let format = Format::Text(TextForm { colour, columns, zone: TimeZone::system() });
+    let setup = LogSetup::new(format, config.level.clone(), file)?;
     Ok(feishu_export_watcher::log::init(setup)?)
 }
 

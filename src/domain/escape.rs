@@ -3,7 +3,10 @@
 //! shown as escapes, never left out, so that two different texts stay different to a careful reader.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::io;
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
 
 /// Whether a character moves the cursor, reorders or hides text, or takes no room on the screen. Variation selectors
 /// do none of that: they choose the form of the character before them, of emoji for one.
@@ -52,35 +55,31 @@ pub fn escape_except<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
     Cow::Owned(safe)
 }
 
-/// Appends the text as a JSON string, quotes included. Characters that are unsafe for a terminal become `\uXXXX`, which any
-/// parser turns back, so nothing is lost and a terminal that shows the raw line is not deceived.
-pub fn push_json_string(line: &mut String, text: &str) {
-    line.push('"');
-    // Most texts are of this kind, and several stand in every line.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
-        line.push_str(text);
-        line.push('"');
-        return;
-    }
-    for character in text.chars() {
-        match character {
-            '"' => line.push_str("\\\""),
-            '\\' => line.push_str("\\\\"),
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            '\t' => line.push_str("\\t"),
-            character if unsafe_for_terminal(character) => push_json_escape(line, character),
-            plain => line.push(plain),
-        }
-    }
-    line.push('"');
+/// Writes the value as compact JSON. Characters that are unsafe for a terminal become `\uXXXX`, which any parser turns
+/// back, so nothing is lost and a terminal that shows the raw text is not deceived.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_json(out: &mut impl io::Write, value: &impl Serialize) -> io::Result<()> {
+    Ok(value.serialize(&mut serde_json::Serializer::with_formatter(out, TerminalSafe))?)
 }
 
-/// Appends `\uXXXX`, twice for a character beyond the basic plane.
-pub fn push_json_escape(line: &mut String, character: char) {
-    for unit in character.encode_utf16(&mut [0; 2]) {
-        // Writing to a String cannot fail.
-        let _ = write!(line, "\\u{unit:04x}");
+struct TerminalSafe;
+
+impl Formatter for TerminalSafe {
+    fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: io::Write + ?Sized,
+    {
+        for part in fragment.split_inclusive(unsafe_for_terminal) {
+            let plain = part.trim_end_matches(unsafe_for_terminal);
+            out.write_all(plain.as_bytes())?;
+            // Two units for a character beyond the basic plane.
+            for unit in part[plain.len()..].encode_utf16() {
+                write!(out, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -115,11 +114,15 @@ mod tests {
         assert_eq!(escape_except("a\tb\n", &['\t']), "a\tb\\u{a}");
     }
 
+    fn json(text: &str) -> String {
+        let mut line = Vec::new();
+        write_json(&mut line, &text).unwrap();
+        String::from_utf8(line).unwrap()
+    }
+
     #[test]
     fn json_strings_escape_beyond_the_basic_plane() {
-        let mut line = String::new();
-        push_json_string(&mut line, "q\" b\\ \n\u{1}\u{202e}\u{e0041}");
-        assert_eq!(line, r#""q\" b\\ \n\u0001\u202e\udb40\udc41""#);
+        assert_eq!(json("q\" b\\ \n\u{1}\u{202e}\u{e0041}"), r#""q\" b\\ \n\u0001\u202e\udb40\udc41""#);
     }
 
     proptest! {
@@ -130,8 +133,7 @@ mod tests {
 
         #[test]
         fn json_strings_lose_nothing(text in any::<String>()) {
-            let mut line = String::new();
-            push_json_string(&mut line, &text);
+            let line = json(&text);
             prop_assert!(!line.contains(unsafe_for_terminal));
             prop_assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
         }

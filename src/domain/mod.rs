@@ -29,7 +29,7 @@ pub use app::{
 pub use availability::{ARTEFACT_LIFE, Availability, MAY_BE_GONE_HINT};
 pub use causes::with_causes;
 pub use counts::Counts;
-pub use escape::{escape, escape_except, push_json_escape, push_json_string, unsafe_for_terminal};
+pub use escape::{escape, escape_except, unsafe_for_terminal, write_json};
 pub use failure::{ErrorKind, Failure};
 pub use kept::Kept;
 pub use log_directives::parse_directives;

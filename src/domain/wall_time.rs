@@ -74,7 +74,9 @@ impl WallTime {
         TimeZone::UTC.to_datetime(self.timestamp()).date()
     }
 
-    fn timestamp(self) -> Timestamp {
+    /// The same for the calendar.
+    #[must_use]
+    pub fn timestamp(self) -> Timestamp {
         let nearest = if self.as_millis() < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Timestamp::from_millisecond(self.as_millis()).unwrap_or(nearest)
     }

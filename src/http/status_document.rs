@@ -9,8 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::{
-    AppCondition, AppName, Counts, Failure, RateLimit, TicketRecord, Trouble, WallTime, push_json_escape,
-    unsafe_for_terminal,
+    AppCondition, AppName, Counts, Failure, RateLimit, TicketRecord, Trouble, WallTime, write_json,
 };
 use crate::engine::AppView;
 
@@ -70,7 +69,7 @@ pub fn write_head(
     apps: &[AppStatus<'_>],
 ) -> io::Result<()> {
     let mut text = Vec::new();
-    write_value(&mut text, &Head { schema: 1, generated_at: Time(now), summary, apps })?;
+    write_json(&mut text, &Head { schema: 1, generated_at: Time(now), summary, apps })?;
     // The object stays open for the tickets.
     text.pop();
     text.extend_from_slice(b",\"tickets\":[");
@@ -104,23 +103,7 @@ pub fn write_end(out: &mut impl Write) -> io::Result<()> {
 /// # Errors
 /// Whatever `out` says.
 pub fn write_ticket(out: &mut impl Write, ticket: &TicketRecord) -> io::Result<()> {
-    write_value(out, &TicketView(ticket))
-}
-
-/// Compact JSON without characters that a terminal acts on. They stand in strings alone, where each may be escaped.
-fn write_value(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    let text = serde_json::to_string(value)?;
-    if !text.contains(unsafe_for_terminal) {
-        return out.write_all(text.as_bytes());
-    }
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match unsafe_for_terminal(character) {
-            true => push_json_escape(&mut safe, character),
-            false => safe.push(character),
-        }
-    }
-    out.write_all(safe.as_bytes())
+    write_json(out, &TicketView(ticket))
 }
 
 impl<'a> From<&'a AppView> for AppStatus<'a> {

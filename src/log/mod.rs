@@ -15,8 +15,8 @@
 
 pub mod columns;
 mod filter;
+mod format;
 mod handle;
-mod json;
 mod outlet;
 mod queue;
 mod record;
@@ -28,8 +28,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use format::Format;
 pub use handle::LogHandle;
+pub use record::Record;
 #[cfg(test)]
 pub(crate) use setup::build;
-pub use setup::{Format, LogError, LogSetup, init};
+pub use setup::{LogError, LogSetup, init};
 pub use sink::{LogPlace, Suspend};
+pub use text::TextForm;

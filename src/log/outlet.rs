@@ -6,35 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Level;
 
-use super::json;
+use super::format::Format;
 use super::queue::Queue;
 use super::record::Record;
-use super::text::TextForm;
 use crate::domain::escape;
-
-/// How lines of one sink look.
-pub(super) enum Form {
-    Json,
-    Text(TextForm),
-}
 
 /// Where records go to reach one sink.
 pub(super) struct Outlet {
     pub(super) queue: Arc<Queue>,
-    form: Form,
+    form: Format,
 }
 
 impl Outlet {
-    pub(super) fn new(queue: Arc<Queue>, form: Form) -> Self {
+    pub(super) fn new(queue: Arc<Queue>, form: Format) -> Self {
         Self { queue, form }
     }
 
     fn push(&self, record: &Record) {
-        let line = match &self.form {
-            Form::Json => json::line(record),
-            Form::Text(form) => form.line(record),
-        };
-        self.queue.push(line.into_bytes().into(), record.class());
+        let line = self.form.line(record);
+        self.queue.push(line.into(), record.class());
     }
 }
 
@@ -46,19 +36,8 @@ pub(super) struct Outlets {
 
 impl Outlets {
     pub(super) fn push(&self, record: &Record) {
-        match (&self.stdout.form, &self.file) {
-            (Form::Json, Some(file)) => {
-                // Both get the same bytes.
-                let line: Arc<[u8]> = json::line(record).into_bytes().into();
-                file.queue.push(Arc::clone(&line), record.class());
-                self.stdout.queue.push(line, record.class());
-            }
-            (_, file) => {
-                if let Some(file) = file {
-                    file.push(record);
-                }
-                self.stdout.push(record);
-            }
+        for outlet in self.file.iter().chain([&self.stdout]) {
+            outlet.push(record);
         }
     }
 }

@@ -1,38 +1,33 @@
-//! One log event with everything to be written of it, taken out of `tracing`'s hands. Spans are left
-//! aside: each event says by itself what it is about.
+//! One log event with everything that is written of it. Spans are left aside: each event says by itself what it is
+//! about. How a line looks is decided in [`format`](super::format).
 
+use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
-use crate::domain::event::{LOG_FAILED, VERDICT_TARGET};
-use jiff::Timestamp;
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
+
+use crate::domain::event::{LOG_FAILED, VERDICT_TARGET};
+use crate::domain::{WallTime, with_causes};
 
 /// Bytes of one value at most. Whatever a server sends, a line stays bounded.
 const VALUE_MAX: usize = 8 * 1024;
 
-/// The `target` of what the log says about itself, whichever program it is part of.
+/// The `target` of what the log writes about itself.
 const LOG_TARGET: &str = "feishu_export_watcher::log";
 
-/// What is logged, before anybody gives it a form.
-pub(super) struct Record {
-    pub(super) at: Timestamp,
+/// What is logged, before it gets a form.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub(super) at: WallTime,
     pub(super) level: Level,
     pub(super) target: &'static str,
     pub(super) message: Option<String>,
     pub(super) event: Option<String>,
-    /// The rest, in the order in which it was recorded.
-    pub(super) fields: Vec<(&'static str, Value)>,
-}
-
-/// A field's value.
-#[derive(Debug, PartialEq)]
-pub(super) enum Value {
-    /// A number or a boolean, spelled as JSON spells it.
-    Plain(String),
-    /// Everything else.
-    Text(String),
+    /// The rest, in the order in which it was added.
+    pub(super) fields: Vec<(Cow<'static, str>, Value)>,
 }
 
 /// What may be done with a line that can't be written for now.
@@ -47,18 +42,6 @@ pub(super) enum Class {
 }
 
 impl Record {
-    /// A line that the log writes about itself.
-    pub(super) fn about_the_log(level: Level, message: String) -> Self {
-        Self {
-            at: Timestamp::now(),
-            level,
-            target: LOG_TARGET,
-            message: Some(message),
-            event: Some(LOG_FAILED.to_owned()),
-            fields: Vec::new(),
-        }
-    }
-
     /// Whether the line may be left out when too many wait.
     pub(super) fn class(&self) -> Class {
         if self.target == VERDICT_TARGET {
@@ -70,116 +53,99 @@ impl Record {
         }
     }
 
-    /// A field as text; none if it was not recorded.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.fields.iter().find(|(field, _)| *field == name)?;
-        let (Value::Plain(text) | Value::Text(text)) = value;
-        Some(text)
+    /// A record without message, event and fields: [`add`](Self::add) gives it these.
+    #[must_use]
+    pub fn new(at: WallTime, level: Level, target: &'static str) -> Self {
+        Self { at, level, target, message: None, event: None, fields: Vec::with_capacity(24) }
     }
 
-    fn take(&mut self, field: &Field, value: Value) {
-        let name = field.name();
-        match (name.strip_prefix("r#").unwrap_or(name), value) {
-            ("message", Value::Plain(text) | Value::Text(text)) => self.message = Some(text),
-            ("event", Value::Plain(text) | Value::Text(text)) => self.event = Some(text),
+    /// Adds a field. `message` and `event` have a place of their own in the line; a null is left out.
+    pub fn add(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
+        let name = name.into();
+        match (&*name, bounded(value.into())) {
+            (_, Value::Null) => {}
+            ("message", Value::String(text)) => self.message = Some(text),
+            ("event", Value::String(text)) => self.event = Some(text),
             // The line's own keys; parsers disagree on which of two equal keys they believe.
-            ("timestamp", value) => self.fields.push(("field.timestamp", value)),
-            ("level", value) => self.fields.push(("field.level", value)),
-            ("target", value) => self.fields.push(("field.target", value)),
-            (name, value) => self.fields.push((name, value)),
+            ("timestamp" | "level" | "target", value) => {
+                self.fields.push((format!("field.{name}").into(), value));
+            }
+            (_, value) => self.fields.push((name, value)),
         }
     }
+
+    /// A line of the log about itself.
+    pub(super) fn about_the_log(level: Level, message: String) -> Self {
+        let mut record = Self::new(WallTime::now(), level, LOG_TARGET);
+        record.add("event", LOG_FAILED);
+        record.add("message", message);
+        record
+    }
+
+    /// A field as text; none if it was not recorded.
+    pub(super) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
+        Some(value.as_str().map_or_else(|| value.to_string().into(), Cow::Borrowed))
+    }
+}
+
+/// A long text is cut between characters.
+fn bounded(mut value: Value) -> Value {
+    if let Value::String(text) = &mut value
+        && text.len() > VALUE_MAX
+    {
+        text.truncate(text.floor_char_boundary(VALUE_MAX));
+        text.push('…');
+    }
+    value
 }
 
 impl From<&Event<'_>> for Record {
     fn from(event: &Event<'_>) -> Self {
         let metadata = event.metadata();
-        let mut record = Self {
-            at: Timestamp::now(),
-            level: *metadata.level(),
-            target: metadata.target(),
-            message: None,
-            event: None,
-            fields: Vec::with_capacity(24),
-        };
-        event.record(&mut record);
+        let mut record = Self::new(WallTime::now(), *metadata.level(), metadata.target());
+        event.record(&mut Fields(&mut record));
         record
     }
 }
 
-impl Visit for Record {
+/// Takes an event's fields out of `tracing`'s hands.
+struct Fields<'a>(&'a mut Record);
+
+impl Fields<'_> {
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        let name = field.name();
+        self.0.add(name.strip_prefix("r#").unwrap_or(name), value);
+    }
+}
+
+impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let text = Bounded::of(format_args!("{value:?}"));
-        self.take(field, Value::Text(text));
+        self.add(field, format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        let text = Bounded::of(format_args!("{value}"));
-        self.take(field, Value::Text(text));
+        self.add(field, value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut bounded = Bounded::default();
-        // An error from the buffer only says that it is full.
-        let mut full = write!(bounded, "{value}").is_err();
-        let mut cause = value.source();
-        while let (Some(error), false) = (cause, full) {
-            full = write!(bounded, ": {error}").is_err();
-            cause = error.source();
-        }
-        self.take(field, Value::Text(bounded.0));
+        self.add(field, with_causes(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.take(field, Value::Plain(value.to_string()));
+        self.add(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.take(field, Value::Plain(value.to_string()));
+        self.add(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.take(field, Value::Plain(value.to_string()));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.take(field, Value::Plain(value.to_string()));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.take(field, Value::Plain(value.to_string()));
+        self.add(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON knows no infinity; Rust's own spelling of finite numbers is valid JSON.
-        let text = value.to_string();
-        self.take(field, if value.is_finite() { Value::Plain(text) } else { Value::Text(text) });
-    }
-}
-
-/// Text that stops growing at [`VALUE_MAX`], while it is being formatted rather than after.
-#[derive(Default)]
-struct Bounded(String);
-
-impl Bounded {
-    fn of(text: fmt::Arguments<'_>) -> String {
-        let mut bounded = Self::default();
-        // An error only says that it is full.
-        let _ = bounded.write_fmt(text);
-        bounded.0
-    }
-}
-
-impl fmt::Write for Bounded {
-    fn write_str(&mut self, more: &str) -> fmt::Result {
-        let room = VALUE_MAX.saturating_sub(self.0.len());
-        if more.len() <= room {
-            self.0.push_str(more);
-            return Ok(());
-        }
-        self.0.push_str(&more[..more.floor_char_boundary(room)]);
-        self.0.push('…');
-        Err(fmt::Error)
+        self.add(field, value);
     }
 }
 
@@ -189,19 +155,11 @@ mod tests {
 
     #[test]
     fn a_value_is_cut_between_characters() {
-        let text = Bounded::of(format_args!("{}", "报".repeat(VALUE_MAX)));
-        assert!(text.len() <= VALUE_MAX + '…'.len_utf8());
-        assert!(text.ends_with("报…"));
-        assert_eq!(Bounded::of(format_args!("{}", "x".repeat(VALUE_MAX))).len(), VALUE_MAX);
-    }
-
-    #[test]
-    fn only_verdicts_are_kept_whatever_happens() {
-        let mut record = Record::about_the_log(Level::WARN, String::new());
-        assert_eq!(record.class(), Class::Trouble);
-        record.level = Level::INFO;
-        assert_eq!(record.class(), Class::Chatter);
-        record.target = VERDICT_TARGET;
-        assert_eq!(record.class(), Class::Verdict);
+        let mut record = Record::new(WallTime::from_millis(1), Level::INFO, "t");
+        record.add("long", "报".repeat(VALUE_MAX));
+        record.add("fits", "x".repeat(VALUE_MAX));
+        let long = record.text("long").unwrap();
+        assert!(long.len() <= VALUE_MAX + '…'.len_utf8() && long.ends_with("报…"));
+        assert_eq!(record.text("fits").unwrap().len(), VALUE_MAX);
     }
 }

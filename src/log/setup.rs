@@ -7,34 +7,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use jiff::tz::TimeZone;
 use thiserror::Error;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
 use super::filter;
+use super::format::Format;
 use super::handle::LogHandle;
-use super::outlet::{Form, Notes, Outlet, Outlets};
+use super::outlet::{Notes, Outlet, Outlets};
 use super::queue::{Bounds, Queue};
 use super::record::Record;
 use super::sink::{LogFile, LogPlace, Sink, Stdout};
-use super::text::TextForm;
 use super::writer::Writer;
-
-/// How lines on standard output look. The file always has JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// For machines: an object a line.
-    Json,
-    /// For people.
-    Text {
-        /// Whether to colour: a terminal, and `NO_COLOR` unset.
-        colour: bool,
-        /// Columns of the terminal, if it is one and says how many.
-        columns: Option<usize>,
-    },
-}
 
 /// What the log is to be.
 pub struct LogSetup {
@@ -48,24 +33,17 @@ pub struct LogSetup {
     pub stdout: Box<dyn Write + Send>,
     /// Where a log that can't be written and has no second place says so.
     pub stderr: Box<dyn Write + Send>,
-    /// Whose time of day text lines show.
-    pub zone: TimeZone,
 }
 
 impl LogSetup {
-    /// The log of a program: its own standard output, the machine's time zone.
-    pub fn of_process(format: Format, directives: String, file: Option<LogPlace>) -> io::Result<Self> {
+    /// The log of a program, on its own standard output.
+    ///
+    /// # Errors
+    /// Standard output can't be duplicated.
+    pub fn new(format: Format, directives: String, file: Option<LogPlace>) -> io::Result<Self> {
         // The standard library's own handle keeps lines in a buffer and calls a closed output good.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Self {
-            format,
-            directives,
-            file,
-            stdout: Box::new(stdout),
-            stderr: Box::new(io::stderr()),
-            // Looked up only where it is shown: it may be anything that `TZ` names.
-            zone: if format == Format::Json { TimeZone::UTC } else { TimeZone::system() },
-        })
+        Ok(Self { format, directives, file, stdout: Box::new(stdout), stderr: Box::new(io::stderr()) })
     }
 }
 
@@ -109,13 +87,9 @@ pub(crate) fn build(
 ) -> Result<(impl Subscriber + Send + Sync + 'static, LogHandle), LogError> {
     let filter = filter::filter::<Registry>(&setup.directives)?;
     let file = setup.file.map(open).transpose()?;
-    let form = match setup.format {
-        Format::Json => Form::Json,
-        Format::Text { colour, columns } => Form::Text(TextForm { colour, columns, zone: setup.zone }),
-    };
     let suspend = Arc::default();
     let stdout = Stdout::new(setup.stdout, Arc::clone(&suspend));
-    let outlets = start(form, stdout, file, setup.stderr, Bounds::default())?;
+    let outlets = start(setup.format, stdout, file, setup.stderr, Bounds::default())?;
     let layer = ToOutlets(Arc::clone(&outlets)).with_filter(filter);
     Ok((Registry::default().with(layer), LogHandle { outlets, suspend }))
 }
@@ -130,7 +104,7 @@ fn open(place: LogPlace) -> Result<(String, LogFile), LogError> {
 
 /// Starts a thread for each sink: one that stalls must not hold up the other.
 pub(super) fn start(
-    form: Form,
+    form: Format,
     stdout: impl Sink,
     file: Option<(String, impl Sink)>,
     stderr: Box<dyn Write + Send>,
@@ -138,7 +112,7 @@ pub(super) fn start(
 ) -> Result<Arc<Outlets>, LogError> {
     let stderr = Arc::new(Mutex::new(stderr));
     let to_stdout = Arc::new(Outlet::new(Queue::new(bounds), form));
-    let to_file = file.is_some().then(|| Arc::new(Outlet::new(Queue::new(bounds), Form::Json)));
+    let to_file = file.is_some().then(|| Arc::new(Outlet::new(Queue::new(bounds), Format::Json)));
     // From here on a failure drops the outlets, which ends the threads begun.
     let outlets = Arc::new(Outlets { stdout: Arc::clone(&to_stdout), file: to_file.clone() });
     let notes = Notes::new("standard output".to_owned(), &to_stdout, to_file.as_ref(), &stderr);

@@ -11,12 +11,12 @@ use crate::engine::Announcer;
 use jiff::tz::TimeZone;
 use tracing::{debug, error, info, trace, warn};
 
-use super::outlet::{Form, Outlets};
+use super::outlet::Outlets;
 use super::queue::Bounds;
 use super::record::Record;
 use super::setup::start;
 use super::sink::{LogPlace, Sink};
-use super::{Format, LogHandle, LogSetup, build};
+use super::{Format, LogHandle, LogSetup, TextForm, build};
 
 const OWN: &str = "feishu_export_watcher::engine";
 
@@ -100,7 +100,6 @@ fn setup(directives: &str, stdout: Fake, file: Option<PathBuf>) -> LogSetup {
         file: file.map(|path| LogPlace::new(path, |_| false)),
         stdout: Box::new(stdout),
         stderr: Box::new(io::sink()),
-        zone: TimeZone::UTC,
     }
 }
 
@@ -129,14 +128,13 @@ fn verdict(number: u32) {
 fn over(stdout: &Fake, file: Option<&Fake>, stderr: &Fake, bounds: Bounds) -> LogHandle {
     let file = file.map(|file| ("log file f".to_owned(), file.clone()));
     let stdout = super::sink::Stdout::new(Box::new(stdout.clone()), Arc::default());
-    let outlets = start(Form::Json, stdout, file, Box::new(stderr.clone()), bounds).unwrap();
+    let outlets = start(Format::Json, stdout, file, Box::new(stderr.clone()), bounds).unwrap();
     LogHandle { outlets, suspend: Arc::default() }
 }
 
 fn push(outlets: &Outlets, target: &'static str, message: &str) {
     let mut record = Record::about_the_log(tracing::Level::INFO, message.to_owned());
     record.target = target;
-    record.event = None;
     outlets.push(&record);
 }
 
@@ -182,7 +180,7 @@ fn fields_keep_their_order_and_their_kind() {
         rest,
         "\"level\":\"INFO\",\"target\":\"feishu_export_watcher::engine\",\"message\":\"paused once\",\
          \"event\":\"app.paused\",\"app\":\"default\",\"until\":\"2026-11-22T02:00:00.000Z\",\
-         \"file_size\":7,\"error.code\":-1,\"ok\":true,\"ratio\":0.5,\"none\":\"NaN\",\
+         \"file_size\":7,\"error.code\":-1,\"ok\":true,\"ratio\":0.5,\
          \"field.level\":\"mine\",\"type\":\"docx\"}\n"
     );
 }
@@ -251,7 +249,7 @@ fn text_on_the_terminal_json_in_the_file() {
     std::fs::write(&path, "{\"torn").unwrap();
     let out = Fake::default();
     let text = LogSetup {
-        format: Format::Text { colour: false, columns: None },
+        format: Format::Text(TextForm { colour: false, columns: None, zone: TimeZone::UTC }),
         ..setup("info", out.clone(), Some(path.clone()))
     };
     let both = || {

@@ -4,20 +4,22 @@
 use std::borrow::Cow;
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use tracing::Level;
 
 use super::columns::{cut, width};
-use super::record::{Class, Record, Value};
+use super::record::Record;
 use crate::domain::escape;
+use crate::domain::event::VERDICT_TARGET;
 
 /// How text lines look.
-pub(super) struct TextForm {
+pub struct TextForm {
     /// Whether the terminal shows colours and wants them.
-    pub(super) colour: bool,
+    pub colour: bool,
     /// Columns of the terminal, to which a verdict's label is cut; none where lines may have any length.
-    pub(super) columns: Option<usize>,
-    /// Whose time of day.
-    pub(super) zone: TimeZone,
+    pub columns: Option<usize>,
+    /// The time zone of the time of day.
+    pub zone: TimeZone,
 }
 
 /// Columns of the longest outcome, "completed" or "timed out".
@@ -40,57 +42,51 @@ const PLAIN: &str = "\u{1b}[0m";
 impl TextForm {
     /// The record as a line, newline included.
     pub(super) fn line(&self, record: &Record) -> String {
-        if record.class() == Class::Verdict {
-            return self.verdict(record);
+        let time = record.at.timestamp().to_zoned_datetime(self.zone.clone()).time();
+        if record.target == VERDICT_TARGET {
+            return self.verdict(record, &time.strftime("%H:%M:%S").to_string());
         }
-        let mut line = String::with_capacity(256);
-        let time = record.at.to_zoned_datetime(self.zone.clone()).time();
-        self.push(&mut line, DIM, &format!("{time:.3}"));
-        line.push(' ');
-        self.push(&mut line, colour_of(record.level), &format!("{:<5}", record.level.as_str()));
-        line.push(' ');
-        self.push(&mut line, BOLD, &escape(record.event.as_deref().unwrap_or(record.target)));
+        let level = format!("{:<5}", record.level.as_str());
+        let event = escape(record.event.as_deref().unwrap_or(record.target));
+        let mut line = [
+            self.styled(DIM, &format!("{time:.3}")),
+            self.styled(colour_of(record.level), &level),
+            self.styled(BOLD, &event),
+        ]
+        .join(" ");
         if let Some(message) = record.message.as_deref().filter(|message| !message.is_empty()) {
-            line.push_str("  ");
-            line.push_str(&escape(message));
+            line.extend(["  ", &escape(message)]);
         }
         let mut gap = "  ";
         for (name, value) in &record.fields {
-            line.push_str(gap);
-            self.push(&mut line, DIM, &format!("{}=", escape(name)));
-            line.push_str(&shown(value));
+            line.extend([gap, &self.styled(DIM, &format!("{}=", escape(name))), &shown(value)]);
             gap = " ";
         }
         line.push('\n');
         line
     }
 
-    fn verdict(&self, record: &Record) -> String {
-        let mut line = String::with_capacity(128);
-        let time = record.at.to_zoned_datetime(self.zone.clone()).time();
-        let time = time.strftime("%H:%M:%S").to_string();
+    fn verdict(&self, record: &Record, time: &str) -> String {
         let state = record.text("state").unwrap_or_default();
-        let name = record.text("label").or(record.text("token")).unwrap_or_default();
-        let result = result_of(record, state);
-        self.push(&mut line, DIM, &time);
-        line.push(' ');
-        let outcome = escape(state).replace('_', " ");
-        self.push(&mut line, colour_of_verdict(record.level, state), &format!("{outcome:<OUTCOME$}"));
-        let taken = time.len() + 1 + OUTCOME + 2 + 2 + width(&result);
-        let room = self.columns.map_or(NAME, |columns| columns.saturating_sub(taken).clamp(NAME_MIN, NAME));
-        let name = escape(name);
-        let name = if self.columns.is_some() { cut(name, room) } else { name };
-        let padding = room.saturating_sub(width(&name));
-        line.extend(["  ", &*name, &" ".repeat(padding), "  ", &*result, "\n"]);
-        line
+        let outcome = format!("{:<OUTCOME$}", escape(&state).replace('_', " "));
+        let result = result_of(record, &state);
+        let result = escape(&result);
+        let name = record.text("label").or_else(|| record.text("token")).unwrap_or_default();
+        let mut name = escape(&name);
+        let mut room = NAME;
+        if let Some(columns) = self.columns {
+            let taken = time.len() + 1 + OUTCOME + 2 + 2 + width(&result);
+            room = columns.saturating_sub(taken).clamp(NAME_MIN, NAME);
+            name = cut(name, room);
+        }
+        let padding = " ".repeat(room.saturating_sub(width(&name)));
+        let (time, outcome) =
+            (self.styled(DIM, time), self.styled(colour_of_verdict(record.level, &state), &outcome));
+        format!("{time} {outcome}  {name}{padding}  {result}\n")
     }
 
-    fn push(&self, line: &mut String, style: &str, text: &str) {
-        if self.colour {
-            line.extend([style, text, PLAIN]);
-        } else {
-            line.push_str(text);
-        }
+    fn styled(&self, style: &str, text: &str) -> String {
+        if self.colour { [style, text, PLAIN].concat() } else { text.to_owned() }
     }
 }
 
@@ -106,20 +102,21 @@ const fn colour_of(level: Level) -> &'static str {
 
 /// The file token, else why there is none.
 fn result_of(record: &Record, state: &str) -> String {
-    let result = match (state, record.text("file_token"), record.text("error.kind")) {
-        ("completed", Some(token), _) if record.level == Level::WARN => format!("{token}, may be gone"),
-        ("completed", token, _) => token.unwrap_or_default().to_owned(),
-        ("removed", ..) => "left the watch list".to_owned(),
-        ("timed_out", ..) => "no result within give_up_after".to_owned(),
-        (_, _, Some(kind)) => match record.text("error.code").filter(|code| *code != "0") {
-            Some(number) => format!("{kind} ({number})"),
-            None => record
-                .text("error.job_status")
-                .map_or_else(|| kind.to_owned(), |number| format!("{kind} ({number})")),
-        },
-        (_, _, None) => String::new(),
-    };
-    escape(&result).into_owned()
+    let token = record.text("file_token").unwrap_or_default();
+    match state {
+        "completed" if record.level == Level::WARN => format!("{token}, may be gone"),
+        "completed" => token.into_owned(),
+        "removed" => "left the watch list".to_owned(),
+        "timed_out" => "no result within give_up_after".to_owned(),
+        _ => {
+            let kind = record.text("error.kind").unwrap_or_default();
+            let code = record.text("error.code").filter(|code| code != "0");
+            match code.or_else(|| record.text("error.job_status")) {
+                Some(number) => format!("{kind} ({number})"),
+                None => kind.into_owned(),
+            }
+        }
+    }
 }
 
 fn colour_of_verdict(level: Level, state: &str) -> &'static str {
@@ -130,38 +127,35 @@ fn colour_of_verdict(level: Level, state: &str) -> &'static str {
     }
 }
 
-/// A value as it stands behind `key=`: quoted where it would not be seen where it ends.
+/// A value behind `key=`: quoted where its end would not be seen.
 fn shown(value: &Value) -> Cow<'_, str> {
-    let text = match value {
-        Value::Plain(text) => return Cow::Borrowed(text),
-        Value::Text(text) => text,
-    };
+    let Value::String(text) = value else { return value.to_string().into() };
     let unclear = |character: char| character.is_whitespace() || matches!(character, '"' | '=');
     if !text.is_empty() && !text.contains(unclear) {
         return escape(text);
     }
     let quotable = text.replace('\\', "\\\\").replace('"', "\\\"");
-    Cow::Owned(format!("\"{}\"", escape(&quotable)))
+    format!("\"{}\"", escape(&quotable)).into()
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::event::VERDICT_TARGET;
-    use crate::domain::unsafe_for_terminal;
+    use crate::domain::{WallTime, unsafe_for_terminal};
+
+    fn bare(level: Level, target: &'static str) -> Record {
+        Record::new(WallTime::from_millis(1_795_312_800_005), level, target)
+    }
 
     fn record(message: &str, value: &str) -> Record {
-        Record {
-            at: Timestamp::from_millisecond(1_795_312_800_005).unwrap(),
-            level: Level::INFO,
-            target: "feishu_export_watcher::report",
-            message: Some(message.to_owned()),
-            event: Some("app.resumed".to_owned()),
-            fields: vec![("label", Value::Text(value.to_owned())), ("polls", Value::Plain("3".to_owned()))],
-        }
+        let mut record = bare(Level::INFO, "feishu_export_watcher::report");
+        record.add("message", message);
+        record.add("event", "app.resumed");
+        record.add("label", value);
+        record.add("polls", 3);
+        record
     }
 
     fn plain() -> TextForm {
@@ -175,8 +169,7 @@ mod tests {
             "10:00:00.005 INFO  app.resumed  the export is ready  \
              label=\"weekly \\\"report\\\"\" polls=3\n"
         );
-        let mut bare = record("", "");
-        (bare.event, bare.fields) = (None, Vec::new());
+        let bare = bare(Level::INFO, "feishu_export_watcher::report");
         assert_eq!(plain().line(&bare), "10:00:00.005 INFO  feishu_export_watcher::report\n");
     }
 
@@ -189,7 +182,7 @@ mod tests {
             ("a=b", "\"a=b\""),
             ("a\u{1b}[0m", "a\\u{1b}[0m"),
         ] {
-            assert_eq!(shown(&Value::Text(value.to_owned())), as_shown);
+            assert_eq!(shown(&value.into()), as_shown);
         }
     }
 
@@ -201,13 +194,9 @@ mod tests {
     }
 
     fn verdict(level: Level, fields: &[(&'static str, &str)]) -> Record {
-        let text = |(name, value): &(&'static str, &str)| (*name, Value::Text((*value).to_owned()));
-        Record {
-            level,
-            target: VERDICT_TARGET,
-            fields: fields.iter().map(text).collect(),
-            ..record("ticket 1 completed: file token b", "x")
-        }
+        let mut record = bare(level, VERDICT_TARGET);
+        fields.iter().for_each(|(name, value)| record.add(*name, *value));
+        record
     }
 
     fn on_terminal(record: &Record) -> String {
@@ -278,7 +267,7 @@ mod tests {
         /// Promise: no value looks as if it ended early and another field followed.
         #[test]
         fn a_value_ends_where_it_seems_to(value in "[a= \t\"\\\\]*|\\PC*") {
-            let value = shown(&Value::Text(value)).into_owned();
+            let value = shown(&value.into()).into_owned();
             let Some(quoted) = value.strip_prefix('"') else {
                 prop_assert!(!value.is_empty() && !value.contains([' ', '=', '"']), "{}", value);
                 return Ok(());

@@ -10,7 +10,7 @@ use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{TicketState, WallTime};
 use feishu_export_watcher::engine::{End, Meters, Outcome, Snapshot};
 use feishu_export_watcher::http::Server;
-use feishu_export_watcher::log::{Format, LogError, LogHandle, LogPlace, LogSetup};
+use feishu_export_watcher::log::{Format, LogError, LogHandle, LogPlace, LogSetup, TextForm};
 use feishu_export_watcher::service;
 use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
 use jiff::tz::TimeZone;
@@ -151,12 +151,14 @@ fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogEr
         LogFormat::Auto => is_terminal,
         format => format == LogFormat::Text,
     };
-    let format = if is_text { Format::Text { colour, columns } } else { Format::Json };
+    // The time zone may be anything that `TZ` names, so it is looked up only where it is shown.
+    let text = || Format::Text(TextForm { colour, columns, zone: TimeZone::system() });
+    let format = if is_text { text() } else { Format::Json };
     // An empty variable counts as none.
     let directives = level.filter(|level| !level.is_empty()).unwrap_or_else(|| config.log.level.clone());
     let state = config.state.clone();
     let file = config.log.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
-    let setup = LogSetup::of_process(format, directives, file).map_err(LogError::Thread)?;
+    let setup = LogSetup::new(format, directives, file).map_err(LogError::Thread)?;
     feishu_export_watcher::log::init(setup)
 }
 
