@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fates::Fate;
 use crate::terminal::Screen;
-use feishu_export_watcher::log::{Format, LogHandle, LogPlace, LogSetup, TextForm};
+use feishu_export_watcher::log::{Format, LogHandle, LogSetup, TextForm};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -153,10 +153,8 @@ fn write_secret(path: &Path) -> io::Result<()> {
 fn set_up_log(loaded: &Loaded) -> Outcome<LogHandle> {
     let Screen { colour, width: columns, .. } = Screen::from_stdout();
     let config = &loaded.config.log;
-    let state = loaded.config.state.clone();
-    let file = config.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
     let format = Format::Text(TextForm { colour, columns, zone: TimeZone::system() });
-    let setup = LogSetup::new(format, config.level.clone(), file)?;
+    let setup = LogSetup::new(format, config.level.clone(), config.file.clone())?;
     Ok(feishu_export_watcher::log::init(setup)?)
 }
 

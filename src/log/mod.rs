@@ -34,5 +34,5 @@ pub use record::Record;
 #[cfg(test)]
 pub(crate) use setup::build;
 pub use setup::{LogError, LogSetup, init};
-pub use sink::{LogPlace, Suspend};
+pub use sink::Suspend;
 pub use text::TextForm;

@@ -18,7 +18,7 @@ use super::handle::LogHandle;
 use super::outlet::{Notes, Outlet, Outlets};
 use super::queue::{Bounds, Queue};
 use super::record::Record;
-use super::sink::{LogFile, LogPlace, Sink, Stdout};
+use super::sink::{LogFile, Sink, Stdout};
 use super::writer::Writer;
 
 /// What the log is to be.
@@ -28,7 +28,7 @@ pub struct LogSetup {
     /// A level, or `tracing` directives.
     pub directives: String,
     /// A file that gets JSON lines as well.
-    pub file: Option<LogPlace>,
+    pub file: Option<PathBuf>,
     /// Standard output. Unbuffered, or a failed write could not be told from a good one.
     pub stdout: Box<dyn Write + Send>,
     /// Where a log that can't be written and has no second place says so.
@@ -40,7 +40,7 @@ impl LogSetup {
     ///
     /// # Errors
     /// Standard output can't be duplicated.
-    pub fn new(format: Format, directives: String, file: Option<LogPlace>) -> io::Result<Self> {
+    pub fn new(format: Format, directives: String, file: Option<PathBuf>) -> io::Result<Self> {
         // The standard library's own handle keeps lines in a buffer and calls a closed output good.
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self { format, directives, file, stdout: Box::new(stdout), stderr: Box::new(io::stderr()) })
@@ -94,9 +94,9 @@ pub(crate) fn build(
     Ok((Registry::default().with(layer), LogHandle { outlets, suspend }))
 }
 
-fn open(place: LogPlace) -> Result<(String, LogFile), LogError> {
-    let name = format!("log file {}", place.path().display());
-    match LogFile::open(place) {
+fn open(path: PathBuf) -> Result<(String, LogFile), LogError> {
+    let name = format!("log file {}", path.display());
+    match LogFile::open(path) {
         Ok(file) => Ok((name, file)),
         Err((path, source)) => Err(LogError::File { path, source }),
     }

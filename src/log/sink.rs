@@ -3,12 +3,9 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-
-use rustix::fs::{Mode, OFlags};
 
 /// What a terminal's other user (a progress bar) does around each write: it takes itself off the
 /// screen, calls the write, and comes back.
@@ -83,28 +80,9 @@ impl Sink for Stdout {
     fn break_line(&mut self) {}
 }
 
-/// Where the log file is to be.
-pub struct LogPlace {
-    path: PathBuf,
-    is_taken: Box<dyn Fn(&Path) -> bool + Send>,
-}
-
-impl LogPlace {
-    /// `is_taken` says of a path whether it leads to the state file, or to what belongs to it. By a link the log's may
-    /// come to do so, and to open and close that file would take SQLite's locks off it.
-    pub fn new(path: PathBuf, is_taken: impl Fn(&Path) -> bool + Send + 'static) -> Self {
-        Self { path, is_taken: Box::new(is_taken) }
-    }
-
-    /// The path.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
 /// The log file, appended to.
 pub(super) struct LogFile {
-    place: LogPlace,
+    path: PathBuf,
     file: File,
     /// The file ends within a line, which a crash or a full disk cut short.
     torn: bool,
@@ -117,10 +95,10 @@ impl LogFile {
     ///
     /// Only a regular file will do: opening a pipe would wait for its reader, and a device can't be
     /// synced.
-    pub(super) fn open(place: LogPlace) -> Result<Self, (PathBuf, io::Error)> {
-        match open_whole_lines(&place) {
-            Ok((file, torn, length)) => Ok(Self { place, file, torn, length }.with_line_ended()),
-            Err(error) => Err((place.path, error)),
+    pub(super) fn open(path: PathBuf) -> Result<Self, (PathBuf, io::Error)> {
+        match open_whole_lines(&path) {
+            Ok((file, torn, length)) => Ok(Self { path, file, torn, length }.with_line_ended()),
+            Err(error) => Err((path, error)),
         }
     }
 
@@ -157,7 +135,7 @@ impl Sink for LogFile {
         if open.nlink() == 0 || open.len() < self.length {
             return Ok(Place::Lost);
         }
-        match self.place.path.metadata() {
+        match self.path.metadata() {
             Ok(named) if (named.dev(), named.ino()) == (open.dev(), open.ino()) => Ok(Place::Here),
             // Also where it can't be told: the file has a name, and all that was written.
             _ => Ok(Place::Moved),
@@ -165,7 +143,7 @@ impl Sink for LogFile {
     }
 
     fn reopen(&mut self) -> io::Result<bool> {
-        (self.file, self.torn, self.length) = open_whole_lines(&self.place)?;
+        (self.file, self.torn, self.length) = open_whole_lines(&self.path)?;
         let _ = self.end_torn_line();
         Ok(true)
     }
@@ -176,48 +154,28 @@ impl Sink for LogFile {
 }
 
 /// The file, whether it ends within a line, and how long it is.
-fn open_whole_lines(place: &LogPlace) -> io::Result<(File, bool, u64)> {
-    let mut file = open_regular(place)?;
+fn open_whole_lines(path: &Path) -> io::Result<(File, bool, u64)> {
+    let mut file = open_regular(path)?;
     let length = file.metadata()?.len();
     if length == 0 {
         // A new name in a folder lasts only once the folder is synced.
-        File::open(folder_of(&place.path))?.sync_all()?;
+        File::open(folder_of(path))?.sync_all()?;
     }
     let torn = ends_within_a_line(&mut file)?;
     Ok((file, torn, length))
 }
 
-/// What is there is held on to before it is looked at, and only then opened, so that it can't be swapped for
-/// anything else in between.
-fn open_regular(place: &LogPlace) -> io::Result<File> {
-    let refused = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
-    let held = rustix::fs::open(&place.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map(File::from);
-    let held = match held.map_err(io::Error::from) {
-        Ok(held) => Some(held),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    if held.as_ref().map(File::metadata).transpose()?.is_some_and(|found| !found.is_file()) {
-        return refused("it is not a regular file");
+fn open_regular(path: &Path) -> io::Result<File> {
+    match path.metadata() {
+        Ok(found) if !found.is_file() => {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
+        }
+        _ => {}
     }
-    let path = held.as_ref().map(|held| PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())));
-    // There may be no /proc.
-    let path = path.filter(|path| path.exists()).unwrap_or_else(|| place.path.clone());
-    if (place.is_taken)(&path) {
-        return refused("it is the state file, or belongs to it");
-    }
-    if held.is_some() { to_append().open(path) } else { create(&path) }
-}
-
-fn to_append() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).mode(0o600);
-    options
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
-    to_append().create(true).open(path)
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
 /// An empty path component means the current folder, which is there.
@@ -237,38 +195,12 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
     fn open(path: &Path) -> Result<LogFile, (PathBuf, io::Error)> {
-        LogFile::open(LogPlace::new(path.to_owned(), |_| false))
-    }
-
-    /// What has another use is not opened, by whatever name, also when a link is swapped meanwhile.
-    #[test]
-    fn what_is_taken_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let (taken, path) = (folder.path().join("state.db"), folder.path().join("events.jsonl"));
-        std::fs::write(&taken, "precious").unwrap();
-        let place = || {
-            let taken = taken.clone();
-            LogPlace::new(path.clone(), move |path| {
-                path.metadata().is_ok_and(|found| found.ino() == taken.metadata().unwrap().ino())
-            })
-        };
-        let mut log = LogFile::open(place()).unwrap();
-        for link in
-            [(|old, new| std::fs::hard_link(old, new)) as fn(&Path, &Path) -> _, |old, new| symlink(old, new)]
-        {
-            std::fs::remove_file(&path).unwrap();
-            link(&taken, &path).unwrap();
-            let (_, error) = LogFile::open(place()).err().unwrap();
-            assert!(error.to_string().contains("it is the state file"), "{error}");
-            assert!(log.reopen().is_err());
-            log.write(b"still to the old place\n").unwrap();
-        }
-        assert_eq!(std::fs::read(&taken).unwrap(), b"precious");
+        LogFile::open(path.to_owned())
     }
 
     #[test]

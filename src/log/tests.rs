@@ -15,7 +15,7 @@ use super::outlet::Outlets;
 use super::queue::Bounds;
 use super::record::Record;
 use super::setup::start;
-use super::sink::{LogPlace, Sink};
+use super::sink::Sink;
 use super::{Format, LogHandle, LogSetup, TextForm, build};
 
 const OWN: &str = "feishu_export_watcher::engine";
@@ -97,7 +97,7 @@ fn setup(directives: &str, stdout: Fake, file: Option<PathBuf>) -> LogSetup {
     LogSetup {
         format: Format::Json,
         directives: directives.to_owned(),
-        file: file.map(|path| LogPlace::new(path, |_| false)),
+        file,
         stdout: Box::new(stdout),
         stderr: Box::new(io::sink()),
     }

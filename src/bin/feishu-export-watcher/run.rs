@@ -10,7 +10,7 @@ use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{TicketState, WallTime};
 use feishu_export_watcher::engine::{End, Meters, Outcome, Snapshot};
 use feishu_export_watcher::http::Server;
-use feishu_export_watcher::log::{Format, LogError, LogHandle, LogPlace, LogSetup, TextForm};
+use feishu_export_watcher::log::{Format, LogError, LogHandle, LogSetup, TextForm};
 use feishu_export_watcher::service;
 use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
 use jiff::tz::TimeZone;
@@ -156,9 +156,7 @@ fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogEr
     let format = if is_text { text() } else { Format::Json };
     // An empty variable counts as none.
     let directives = level.filter(|level| !level.is_empty()).unwrap_or_else(|| config.log.level.clone());
-    let state = config.state.clone();
-    let file = config.log.file.clone().map(|path| LogPlace::new(path, move |path| state.is_at(path)));
-    let setup = LogSetup::new(format, directives, file).map_err(LogError::Thread)?;
+    let setup = LogSetup::new(format, directives, config.log.file.clone()).map_err(LogError::Thread)?;
     feishu_export_watcher::log::init(setup)
 }
 
