@@ -20,7 +20,7 @@ impl Format {
     pub(super) fn line(&self, record: &Record) -> Vec<u8> {
         match self {
             Self::Json => {
-                let mut line = Vec::with_capacity(512);
+                let mut line = Vec::new();
                 // Memory takes all, and every key is text.
                 let _ = write_json(&mut line, record);
                 line.push(b'\n');

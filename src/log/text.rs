@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use tracing::Level;
@@ -31,13 +32,9 @@ const NAME: usize = 31;
 /// … and what it is left at least.
 const NAME_MIN: usize = 8;
 
-const BOLD: &str = "\u{1b}[1m";
-const DIM: &str = "\u{1b}[2m";
-const RED: &str = "\u{1b}[31m";
-const GREEN: &str = "\u{1b}[32m";
-const YELLOW: &str = "\u{1b}[33m";
-const BLUE: &str = "\u{1b}[34m";
-const PLAIN: &str = "\u{1b}[0m";
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default();
 
 impl TextForm {
     /// The record as a line, newline included.
@@ -48,27 +45,24 @@ impl TextForm {
         }
         let level = format!("{:<5}", record.level.as_str());
         let event = escape(record.event.as_deref().unwrap_or(record.target));
-        let mut line = [
-            self.styled(DIM, &format!("{time:.3}")),
-            self.styled(colour_of(record.level), &level),
-            self.styled(BOLD, &event),
-        ]
-        .join(" ");
-        if let Some(message) = record.message.as_deref().filter(|message| !message.is_empty()) {
-            line.extend(["  ", &escape(message)]);
-        }
-        let mut gap = "  ";
-        for (name, value) in &record.fields {
-            line.extend([gap, &self.styled(DIM, &format!("{}=", escape(name))), &shown(value)]);
-            gap = " ";
-        }
-        line.push('\n');
-        line
+        let (time, level) =
+            (self.styled(DIM, &format!("{time:.3}")), self.styled(colour_of(record.level), &level));
+        let head = format!("{time} {level} {}", self.styled(BOLD, &event));
+        let message = escape(record.message.as_deref().unwrap_or_default());
+        let fields = record.fields.iter().map(|(name, value)| self.field(name, value));
+        let fields = fields.collect::<Vec<_>>().join(" ");
+        let parts = [&*head, &*message, &*fields].into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join("  ") + "\n"
     }
 
     fn verdict(&self, record: &Record, time: &str) -> String {
         let state = record.text("state").unwrap_or_default();
-        let outcome = format!("{:<OUTCOME$}", escape(&state).replace('_', " "));
+        let style = match &*state {
+            "completed" => colour_of(record.level),
+            "removed" => DIM,
+            _ => RED,
+        };
+        let outcome = self.styled(style, &format!("{:<OUTCOME$}", escape(&state).replace('_', " ")));
         let result = result_of(record, &state);
         let result = escape(&result);
         let name = record.text("label").or_else(|| record.text("token")).unwrap_or_default();
@@ -80,22 +74,24 @@ impl TextForm {
             name = cut(name, room);
         }
         let padding = " ".repeat(room.saturating_sub(width(&name)));
-        let (time, outcome) =
-            (self.styled(DIM, time), self.styled(colour_of_verdict(record.level, &state), &outcome));
-        format!("{time} {outcome}  {name}{padding}  {result}\n")
+        format!("{} {outcome}  {name}{padding}  {result}\n", self.styled(DIM, time))
     }
 
-    fn styled(&self, style: &str, text: &str) -> String {
-        if self.colour { [style, text, PLAIN].concat() } else { text.to_owned() }
+    fn field(&self, name: &str, value: &Value) -> String {
+        self.styled(DIM, &format!("{}=", escape(name))) + &shown(value)
+    }
+
+    fn styled(&self, style: Style, text: &str) -> String {
+        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
 
-const fn colour_of(level: Level) -> &'static str {
+const fn colour_of(level: Level) -> Style {
     match level {
         Level::ERROR => RED,
-        Level::WARN => YELLOW,
-        Level::INFO => GREEN,
-        Level::DEBUG => BLUE,
+        Level::WARN => AnsiColor::Yellow.on_default(),
+        Level::INFO => AnsiColor::Green.on_default(),
+        Level::DEBUG => AnsiColor::Blue.on_default(),
         Level::TRACE => DIM,
     }
 }
@@ -116,14 +112,6 @@ fn result_of(record: &Record, state: &str) -> String {
                 None => kind.into_owned(),
             }
         }
-    }
-}
-
-fn colour_of_verdict(level: Level, state: &str) -> &'static str {
-    match state {
-        "completed" => colour_of(level),
-        "removed" => DIM,
-        _ => RED,
     }
 }
 
