@@ -1,46 +1,30 @@
-//! What is heard: the user's directives, within two limits they can't move. Verdicts are always
-//! heard, and other crates only when they warn, because the fine levels of HTTP libraries may hold
+//! What is logged: the user's directives, within two limits they can't move. Verdicts are always
+//! logged, and other crates only when they warn, because the fine levels of HTTP libraries may hold
 //! headers, and headers hold secrets.
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::Filter;
+use tracing_subscriber::registry::Registry;
 
 use crate::domain::event::VERDICT_TARGET;
 use crate::domain::parse_directives;
-use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{FilterExt, filter_fn};
-use tracing_subscriber::layer::Filter;
-use tracing_subscriber::registry::LookupSpan;
-
-use super::LogError;
 
 /// Library and program share this name.
 const OWN_TARGETS: &str = "feishu_export_watcher";
 
-/// The filter that those directives ask for.
-pub(super) fn filter<S>(directives: &str) -> Result<impl Filter<S> + Send + Sync + 'static + use<S>, LogError>
-where
-    S: Subscriber + for<'span> LookupSpan<'span> + 'static,
-{
-    // The hints matter: without them a filter counts as hearing everything, and every disabled
+/// The filter that the directives ask for, or what is wrong with them.
+pub(super) fn filter(directives: &str) -> Result<impl Filter<Registry> + Send + Sync + use<>, String> {
+    // The hints matter: a filter without one counts as interested in everything, and every disabled
     // event would be looked at.
-    let within_limits = filter_fn(own_or_warning).with_max_level_hint(LevelFilter::TRACE);
-    let verdicts = filter_fn(is_verdict).with_max_level_hint(LevelFilter::INFO);
-    Ok(parse(directives)?.and(within_limits).or(verdicts))
+    let within_limits = filter_fn(|event| is_own(event) || *event.level() <= Level::WARN)
+        .with_max_level_hint(LevelFilter::TRACE);
+    let verdicts = filter_fn(|event| event.target() == VERDICT_TARGET && *event.level() <= Level::INFO)
+        .with_max_level_hint(LevelFilter::INFO);
+    Ok(parse_directives(directives)?.and(within_limits).or(verdicts))
 }
 
-fn own_or_warning(metadata: &Metadata<'_>) -> bool {
-    let own = metadata
-        .target()
-        .strip_prefix(OWN_TARGETS)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
-    own || *metadata.level() <= Level::WARN
-}
-
-fn is_verdict(metadata: &Metadata<'_>) -> bool {
-    metadata.target() == VERDICT_TARGET && *metadata.level() <= Level::INFO
-}
-
-fn parse(directives: &str) -> Result<EnvFilter, LogError> {
-    parse_directives(directives)
-        .map_err(|why| LogError::Directives { directives: directives.to_owned(), why })
+fn is_own(event: &Metadata<'_>) -> bool {
+    event.target().split("::").next() == Some(OWN_TARGETS)
 }

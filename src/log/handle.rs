@@ -1,14 +1,13 @@
-//! What the rest of the program holds of the log: to know that lines are safe, to open the file
+//! What the rest of the program holds of the log: to write verdicts and know that they are safe, to open the file
 //! again, to make room for a progress bar.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::queue::SinkHandle;
+use super::sink::{SharedSuspend, Suspend};
 use crate::engine::Announcer;
-
-use super::outlet::Outlets;
-use super::sink::Suspend;
 
 /// Pause between tries while the program waits to end.
 const FLUSH_PAUSE: Duration = Duration::from_millis(100);
@@ -16,17 +15,21 @@ const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 /// The log, from outside. Clones speak of the same log.
 #[derive(Clone)]
 pub struct LogHandle {
-    pub(super) outlets: Arc<Outlets>,
-    pub(super) suspend: Arc<Mutex<Option<Suspend>>>,
+    pub(super) sinks: Vec<SinkHandle>,
+    pub(super) suspend: SharedSuspend,
 }
 
 impl LogHandle {
-    /// Closes the log file and opens it again by its path, for whoever moved it away. Where that
-    /// fails, the old file serves on and opening is tried again with the next line.
+    /// Standard output, then the log file if there is one.
+    #[must_use]
+    pub fn sinks(&self) -> Vec<SinkHandle> {
+        self.sinks.clone()
+    }
+
+    /// Closes the log file and opens it again by its path, as after a rotation. Where that fails, it is tried again
+    /// until it can be opened, and lines wait.
     pub fn reopen(&self) {
-        if let Some(file) = &self.outlets.file {
-            file.queue.reopen();
-        }
+        self.sinks.iter().for_each(SinkHandle::reopen);
     }
 
     /// Sets what surrounds each write to standard output, or nothing. The hook must call what it is
@@ -36,10 +39,9 @@ impl LogHandle {
     }
 
     /// How many lines are not written yet, by sink.
+    #[must_use]
     pub fn waiting(&self) -> Vec<(&'static str, usize)> {
-        let file = self.outlets.file.iter().map(|file| ("file", file));
-        let sinks = [("stdout", &self.outlets.stdout)].into_iter().chain(file);
-        sinks.map(|(sink, outlet)| (sink, outlet.queue.waiting())).collect()
+        self.sinks.iter().map(|sink| (sink.name(), sink.waiting())).collect()
     }
 
     /// Waits until everything logged so far is safe, trying again after failures, for at most `within`.
@@ -54,19 +56,16 @@ impl LogHandle {
                 tokio::time::sleep(FLUSH_PAUSE).await;
             }
         };
-        let done = tokio::time::timeout(within, trying).await.is_ok();
-        if done { Ok(()) } else { Err(last) }
+        tokio::time::timeout(within, trying).await.map_err(|_| last)
     }
 }
 
+/// Until the outbox hands verdicts over.
 impl Announcer for LogHandle {
     async fn settle(&self) -> io::Result<()> {
-        let file = async {
-            match &self.outlets.file {
-                Some(file) => file.queue.settle().await,
-                None => Ok(()),
-            }
-        };
-        tokio::try_join!(self.outlets.stdout.queue.settle(), file).map(drop)
+        for sink in &self.sinks {
+            sink.write_synced(Vec::new()).await?;
+        }
+        Ok(())
     }
 }

@@ -1,23 +1,18 @@
-//! The log: events of `tracing` become lines on standard output and in the log file.
+//! The log: events of `tracing` and verdicts of the outbox become lines on standard output and in the log file.
 //!
 //! Each event becomes a [`record`], passes to one queue for each sink, and is written there by the
-//! sink's own thread. Logging therefore never waits for a pipe, a terminal or a disk. The other half of
-//! the bargain is `settle`: it tells when lines are safe, so that a verdict counts as announced only
-//! after its line was written and, where there is a log file, synced.
+//! sink's own thread. Logging therefore never waits for a pipe, a terminal or a disk. A verdict goes through
+//! [`SinkHandle::write_synced`], which answers when its line is written and, in a log file, synced.
 //!
-//! A sink that fails is tried again at each new line, at each `settle` and once a second; nothing but
-//! less important lines past a bound is ever left out, and that is said. A standard output that is
-//! closed for good (`run | head -1`) is given up where a log file carries the verdicts, which is said
-//! there once. Without a log file it is not: verdicts stay unannounced, and the next start announces
-//! them.
-//!
-//! This module knows nothing of the rest of the program, so that the demo can use it too.
+//! The log keeps nothing over a failure but the lines that wait, and of these only so many; what is left out is counted
+//! and reported. A verdict that can't be written is answered with the error, and its sender hands it over
+//! again. A standard output that is closed for good (`run | head -1`) is given up where a log file has the verdicts,
+//! which is reported there once. Without a log file it is not: verdicts stay in the outbox for the next start.
 
 pub mod columns;
 mod filter;
 mod format;
 mod handle;
-mod outlet;
 mod queue;
 mod record;
 mod setup;
@@ -30,6 +25,7 @@ mod tests;
 
 pub use format::Format;
 pub use handle::LogHandle;
+pub use queue::SinkHandle;
 pub use record::Record;
 #[cfg(test)]
 pub(crate) use setup::build;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::domain::event::{LOG_FAILED, VERDICT_TARGET};
+use crate::domain::event::LOG_FAILED;
 use crate::domain::{WallTime, with_causes};
 
 /// Bytes of one value at most. Whatever a server sends, a line stays bounded.
@@ -30,29 +30,7 @@ pub struct Record {
     pub(super) fields: Vec<(Cow<'static, str>, Value)>,
 }
 
-/// What may be done with a line that can't be written for now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// A verdict: kept whatever happens.
-    Verdict,
-    /// A warning or an error: kept for longer than the rest.
-    Trouble,
-    /// The rest: the first to be left out.
-    Chatter,
-}
-
 impl Record {
-    /// Whether the line may be left out when too many wait.
-    pub(super) fn class(&self) -> Class {
-        if self.target == VERDICT_TARGET {
-            Class::Verdict
-        } else if self.level <= Level::WARN {
-            Class::Trouble
-        } else {
-            Class::Chatter
-        }
-    }
-
     /// A record without message, event and fields: [`add`](Self::add) gives it these.
     #[must_use]
     pub fn new(at: WallTime, level: Level, target: &'static str) -> Self {
@@ -90,62 +68,51 @@ impl Record {
 }
 
 /// A long text is cut between characters.
-fn bounded(mut value: Value) -> Value {
-    if let Value::String(text) = &mut value
-        && text.len() > VALUE_MAX
-    {
-        text.truncate(text.floor_char_boundary(VALUE_MAX));
-        text.push('…');
+fn bounded(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.len() > VALUE_MAX => {
+            format!("{}…", &text[..text.floor_char_boundary(VALUE_MAX)]).into()
+        }
+        value => value,
     }
-    value
 }
 
 impl From<&Event<'_>> for Record {
     fn from(event: &Event<'_>) -> Self {
         let metadata = event.metadata();
         let mut record = Self::new(WallTime::now(), *metadata.level(), metadata.target());
-        event.record(&mut Fields(&mut record));
+        event.record(&mut record);
         record
     }
 }
 
-/// Takes an event's fields out of `tracing`'s hands.
-struct Fields<'a>(&'a mut Record);
-
-impl Fields<'_> {
-    fn add(&mut self, field: &Field, value: impl Into<Value>) {
-        let name = field.name();
-        self.0.add(name.strip_prefix("r#").unwrap_or(name), value);
-    }
-}
-
-impl Visit for Fields<'_> {
+impl Visit for Record {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, format!("{value:?}"));
+        self.add(field.name(), format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, value);
+        self.add(field.name(), value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.add(field, with_causes(value));
+        self.add(field.name(), with_causes(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, value);
+        self.add(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, value);
+        self.add(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field, value);
+        self.add(field.name(), value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field, value);
+        self.add(field.name(), value);
     }
 }
 

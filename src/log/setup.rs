@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread;
 
 use thiserror::Error;
@@ -15,11 +16,10 @@ use tracing_subscriber::registry::Registry;
 use super::filter;
 use super::format::Format;
 use super::handle::LogHandle;
-use super::outlet::{Notes, Outlet, Outlets};
-use super::queue::{Bounds, Queue};
+use super::queue::{Item, SinkHandle};
 use super::record::Record;
-use super::sink::{LogFile, Sink, Stdout};
-use super::writer::Writer;
+use super::sink::{LogFile, SharedSuspend, Sink, Stdout};
+use super::writer::{Other, Writer};
 
 /// What the log is to be.
 pub struct LogSetup {
@@ -50,22 +50,12 @@ impl LogSetup {
 /// Why there is no log.
 #[derive(Debug, Error)]
 pub enum LogError {
-    /// What to hear can't be understood.
-    #[error("log level `{directives}`: {why}")]
-    Directives {
-        /// As given.
-        directives: String,
-        /// What is wrong with it and what would be accepted.
-        why: String,
-    },
+    /// The directives, as given, and what is wrong with them.
+    #[error("log level `{0}`: {1}")]
+    Directives(String, String),
     /// The log file can't be opened.
-    #[error("log file {}: can't be opened; name a regular file in a folder this user may write to", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
+    #[error("log file {}: can't be opened; name a regular file in a folder this user may write to", .0.display())]
+    File(PathBuf, #[source] io::Error),
     /// A writing thread can't be started.
     #[error("the log's writing thread can't be started")]
     Thread(#[source] io::Error),
@@ -75,6 +65,9 @@ pub enum LogError {
 }
 
 /// Sets the log up for the whole process. Once.
+///
+/// # Errors
+/// There is no log.
 pub fn init(setup: LogSetup) -> Result<LogHandle, LogError> {
     let (subscriber, handle) = build(setup)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
@@ -85,55 +78,54 @@ pub fn init(setup: LogSetup) -> Result<LogHandle, LogError> {
 pub(crate) fn build(
     setup: LogSetup,
 ) -> Result<(impl Subscriber + Send + Sync + 'static, LogHandle), LogError> {
-    let filter = filter::filter::<Registry>(&setup.directives)?;
+    let filter =
+        filter::filter(&setup.directives).map_err(|why| LogError::Directives(setup.directives, why))?;
     let file = setup.file.map(open).transpose()?;
-    let suspend = Arc::default();
+    let suspend = SharedSuspend::default();
     let stdout = Stdout::new(setup.stdout, Arc::clone(&suspend));
-    let outlets = start(setup.format, stdout, file, setup.stderr, Bounds::default())?;
-    let layer = ToOutlets(Arc::clone(&outlets)).with_filter(filter);
-    Ok((Registry::default().with(layer), LogHandle { outlets, suspend }))
+    let sinks = start(setup.format, stdout, file, setup.stderr)?;
+    let layer = ToSinks(sinks.clone()).with_filter(filter);
+    Ok((Registry::default().with(layer), LogHandle { sinks, suspend }))
 }
 
 fn open(path: PathBuf) -> Result<(String, LogFile), LogError> {
     let name = format!("log file {}", path.display());
-    match LogFile::open(path) {
-        Ok(file) => Ok((name, file)),
-        Err((path, source)) => Err(LogError::File { path, source }),
-    }
+    let file = LogFile::open(path.clone()).map_err(|error| LogError::File(path, error))?;
+    Ok((name, file))
 }
 
 /// Starts a thread for each sink: one that stalls must not hold up the other.
 pub(super) fn start(
-    form: Format,
+    format: Format,
     stdout: impl Sink,
     file: Option<(String, impl Sink)>,
     stderr: Box<dyn Write + Send>,
-    bounds: Bounds,
-) -> Result<Arc<Outlets>, LogError> {
-    let stderr = Arc::new(Mutex::new(stderr));
-    let to_stdout = Arc::new(Outlet::new(Queue::new(bounds), form));
-    let to_file = file.is_some().then(|| Arc::new(Outlet::new(Queue::new(bounds), Format::Json)));
-    // From here on a failure drops the outlets, which ends the threads begun.
-    let outlets = Arc::new(Outlets { stdout: Arc::clone(&to_stdout), file: to_file.clone() });
-    let notes = Notes::new("standard output".to_owned(), &to_stdout, to_file.as_ref(), &stderr);
-    spawn("log-writer", Writer::new(Arc::clone(&to_stdout.queue), stdout, notes, file.is_some()))?;
-    if let (Some((name, sink)), Some(outlet)) = (file, to_file) {
-        let notes = Notes::new(name, &outlet, Some(&to_stdout), &stderr);
-        spawn("log-file-writer", Writer::new(Arc::clone(&outlet.queue), sink, notes, false))?;
+) -> Result<Vec<SinkHandle>, LogError> {
+    let (to_stdout, items) = SinkHandle::new("stdout", format);
+    let mut sinks = vec![to_stdout.clone()];
+    let mut other = Other::Stderr(stderr);
+    if let Some((name, file)) = file {
+        let (to_file, items) = SinkHandle::new("file", Format::Json);
+        sinks.push(to_file.clone());
+        other = Other::Sink(to_file.clone());
+        let writer = Writer::new(to_file, Other::Sink(to_stdout.clone()), name, file);
+        spawn("log-file-writer", writer, items)?;
     }
-    Ok(outlets)
+    spawn("log-writer", Writer::new(to_stdout, other, "standard output".to_owned(), stdout), items)?;
+    Ok(sinks)
 }
 
-fn spawn(name: &str, writer: Writer<impl Sink>) -> Result<(), LogError> {
-    let started = thread::Builder::new().name(name.to_owned()).spawn(|| writer.run());
+fn spawn(thread: &str, writer: Writer<impl Sink>, items: Receiver<Item>) -> Result<(), LogError> {
+    let started = thread::Builder::new().name(thread.to_owned()).spawn(|| writer.run(items));
     started.map(drop).map_err(LogError::Thread)
 }
 
-/// The end of the road for `tracing`: every event that passed the filter becomes lines.
-struct ToOutlets(Arc<Outlets>);
+/// The end of the way through `tracing`: every event that passed the filter becomes lines.
+struct ToSinks(Vec<SinkHandle>);
 
-impl<S: Subscriber> Layer<S> for ToOutlets {
+impl<S: Subscriber> Layer<S> for ToSinks {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        self.0.push(&Record::from(event));
+        let record = Record::from(event);
+        self.0.iter().for_each(|sink| sink.push(&record));
     }
 }

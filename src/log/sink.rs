@@ -1,180 +1,158 @@
-//! Where lines end up: the program's standard output, and the log file. A sink takes bytes and says
-//! how many it took; keeping and repeating lines is the writer's business.
+//! Where lines end up: the program's standard output, and the log file. A sink writes whole lines or fails; keeping
+//! and repeating them is not its business.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-/// What a terminal's other user (a progress bar) does around each write: it takes itself off the
-/// screen, calls the write, and comes back.
+/// How long a sink that takes nothing for the moment (a pipe set to non-blocking) is left alone.
+const FULL_PIPE_PAUSE: Duration = Duration::from_millis(10);
+
+/// Surrounds each write to a terminal that shows something else as well (a progress bar): takes that off the screen,
+/// calls the write once, and puts it back.
 pub type Suspend = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
+/// The hook in use, if there is one.
+pub(super) type SharedSuspend = Arc<Mutex<Option<Suspend>>>;
 
 /// Something lines are written to.
 pub(super) trait Sink: Send + 'static {
-    /// Writes some of the bytes, at least one.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    /// Writes the lines; after an error nothing is known of how many. A line begun before is ended first.
+    fn write(&mut self, lines: &[u8]) -> io::Result<()>;
 
     /// Makes what was written as safe as the sink can.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Where that stands now. What was synced may still be gone: a file can be removed, moved or cut short by others.
-    fn place(&self) -> io::Result<Place> {
-        Ok(Place::Here)
+    /// Opens the sink again. On failure the old place stays in use.
+    fn reopen(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
-    /// Opens anew and says whether it is a new place. On failure the old place still serves.
-    fn reopen(&mut self) -> io::Result<bool>;
-
-    /// The line begun will not be finished: the next one starts on its own.
-    fn break_line(&mut self);
-}
-
-/// Where the lines stand that a sink has taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Where they are looked for.
-    Here,
-    /// In a file that has another name.
-    Moved,
-    /// Nowhere, or some of them.
-    Lost,
-}
-
-/// The program's standard output, or what a test puts in its place.
-pub(super) struct Stdout {
-    out: Box<dyn Write + Send>,
-    suspend: Arc<Mutex<Option<Suspend>>>,
-}
-
-impl Stdout {
-    pub(super) fn new(out: Box<dyn Write + Send>, suspend: Arc<Mutex<Option<Suspend>>>) -> Self {
-        Self { out, suspend }
+    /// Whether what was written is where people look for it: others can remove, move or truncate a file.
+    fn is_in_place(&self) -> bool {
+        true
     }
 }
 
-impl Sink for Stdout {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let suspend = self.suspend.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut outcome = None;
-        if let Some(suspend) = suspend {
-            // A hook that calls twice must not write twice.
-            suspend(&mut || {
-                outcome.get_or_insert_with(|| self.out.write(bytes));
-            });
+/// Writes on a line of its own whatever comes after a line that broke off.
+struct WholeLines<W> {
+    out: W,
+    /// What was written ends within a line.
+    is_torn: bool,
+}
+
+impl<W: Write> WholeLines<W> {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.is_torn {
+            self.put(b"\n")?;
         }
-        // Without a hook, or with one that forgot to call.
-        outcome.unwrap_or_else(|| self.out.write(bytes))
+        self.put(lines)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-
-    fn reopen(&mut self) -> io::Result<bool> {
-        Ok(false)
-    }
-
-    /// Nothing written here is ever taken back, so no line is left unfinished.
-    fn break_line(&mut self) {}
-}
-
-/// The log file, appended to.
-pub(super) struct LogFile {
-    path: PathBuf,
-    file: File,
-    /// The file ends within a line, which a crash or a full disk cut short.
-    torn: bool,
-    /// Bytes that the file has at least, unless it was cut short.
-    length: u64,
-}
-
-impl LogFile {
-    /// Opens the file, and creates it with its folder if need be, both for this user alone.
-    ///
-    /// Only a regular file will do: opening a pipe would wait for its reader, and a device can't be
-    /// synced.
-    pub(super) fn open(path: PathBuf) -> Result<Self, (PathBuf, io::Error)> {
-        match open_whole_lines(&path) {
-            Ok((file, torn, length)) => Ok(Self { path, file, torn, length }.with_line_ended()),
-            Err(error) => Err((path, error)),
-        }
-    }
-
-    fn with_line_ended(mut self) -> Self {
-        // On a full disk the line is ended together with the next write.
-        let _ = self.end_torn_line();
-        self
-    }
-
-    fn end_torn_line(&mut self) -> io::Result<()> {
-        if self.torn {
-            self.file.write_all(b"\n")?;
-            self.length += 1;
-            self.torn = false;
+    fn put(&mut self, mut rest: &[u8]) -> io::Result<()> {
+        while !rest.is_empty() {
+            match self.out.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.is_torn = !rest[..count].ends_with(b"\n");
+                    rest = &rest[count..];
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::WouldBlock => thread::sleep(FULL_PIPE_PAUSE),
+                    _ => return Err(error),
+                },
+            }
         }
         Ok(())
     }
 }
 
-impl Sink for LogFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.end_torn_line()?;
-        let count = self.file.write(bytes)?;
-        self.length += count as u64;
-        Ok(count)
+/// The program's standard output, or what a test puts in its place.
+pub(super) struct Stdout {
+    lines: WholeLines<Box<dyn Write + Send>>,
+    suspend: SharedSuspend,
+}
+
+impl Stdout {
+    pub(super) fn new(out: Box<dyn Write + Send>, suspend: SharedSuspend) -> Self {
+        Self { lines: WholeLines { out, is_torn: false }, suspend }
+    }
+}
+
+impl Sink for Stdout {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let suspend = self.suspend.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut outcome = Ok(());
+        match suspend {
+            Some(suspend) => suspend(&mut || outcome = self.lines.write(lines)),
+            None => outcome = self.lines.write(lines),
+        }
+        outcome
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn place(&self) -> io::Result<Place> {
-        let open = self.file.metadata()?;
-        if open.nlink() == 0 || open.len() < self.length {
-            return Ok(Place::Lost);
-        }
-        match self.path.metadata() {
-            Ok(named) if (named.dev(), named.ino()) == (open.dev(), open.ino()) => Ok(Place::Here),
-            // Also where it can't be told: the file has a name, and all that was written.
-            _ => Ok(Place::Moved),
-        }
-    }
-
-    fn reopen(&mut self) -> io::Result<bool> {
-        (self.file, self.torn, self.length) = open_whole_lines(&self.path)?;
-        let _ = self.end_torn_line();
-        Ok(true)
-    }
-
-    fn break_line(&mut self) {
-        self.torn = true;
+        self.lines.out.flush()
     }
 }
 
-/// The file, whether it ends within a line, and how long it is.
-fn open_whole_lines(path: &Path) -> io::Result<(File, bool, u64)> {
-    let mut file = open_regular(path)?;
-    let length = file.metadata()?.len();
-    if length == 0 {
-        // A new name in a folder lasts only once the folder is synced.
-        File::open(folder_of(path))?.sync_all()?;
-    }
-    let torn = ends_within_a_line(&mut file)?;
-    Ok((file, torn, length))
+/// The log file, appended to.
+pub(super) struct LogFile {
+    path: PathBuf,
+    lines: WholeLines<File>,
+    /// Bytes that the file has at least, unless it was truncated.
+    length: u64,
 }
 
+impl LogFile {
+    /// Opens the file, and creates it with its folder if need be, both for this user alone.
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+        let file = open_regular(&path)?;
+        let length = file.metadata()?.len();
+        let mut last = *b"\n";
+        if length == 0 {
+            // A new name in a folder lasts only once the folder is synced.
+            File::open(folder_of(&path))?.sync_all()?;
+        } else {
+            file.read_exact_at(&mut last, length - 1)?;
+        }
+        let lines = WholeLines { out: file, is_torn: last != *b"\n" };
+        Ok(Self { path, lines, length })
+    }
+}
+
+impl Sink for LogFile {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.lines.write(lines)?;
+        self.length += lines.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.lines.out.sync_data()
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        *self = Self::open(self.path.clone())?;
+        Ok(())
+    }
+
+    fn is_in_place(&self) -> bool {
+        let (Ok(open), Ok(named)) = (self.lines.out.metadata(), self.path.metadata()) else { return false };
+        (open.dev(), open.ino()) == (named.dev(), named.ino()) && open.len() >= self.length
+    }
+}
+
+/// Only a regular file will do: opening a pipe would wait for its reader, and a device can't be synced.
 fn open_regular(path: &Path) -> io::Result<File> {
-    match path.metadata() {
-        Ok(found) if !found.is_file() => {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
-        }
-        _ => {}
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
@@ -183,23 +161,13 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(false);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
-    fn open(path: &Path) -> Result<LogFile, (PathBuf, io::Error)> {
+    fn open(path: &Path) -> io::Result<LogFile> {
         LogFile::open(path.to_owned())
     }
 
@@ -219,19 +187,19 @@ mod tests {
         let (path, other) = (folder.path().join("events.jsonl"), folder.path().join("events.jsonl.1"));
         std::fs::write(&path, "{}\n{\"torn\":").unwrap();
         let mut log = open(&path).unwrap();
-        for (take_away, place) in [
-            (&(|| std::fs::rename(&path, &other).unwrap()) as &dyn Fn(), Place::Moved),
-            (&|| std::fs::remove_file(&path).unwrap(), Place::Lost),
-            (&|| std::fs::write(&path, "").unwrap(), Place::Lost),
+        for take_away in [
+            &(|| std::fs::rename(&path, &other).unwrap()) as &dyn Fn(),
+            &|| std::fs::remove_file(&path).unwrap(),
+            &|| std::fs::write(&path, "").unwrap(),
         ] {
             log.write(b"x\n").unwrap();
-            assert_eq!(log.place().unwrap(), Place::Here);
+            assert!(log.is_in_place());
             take_away();
-            assert_eq!(log.place().unwrap(), place);
+            assert!(!log.is_in_place());
             log.write(b"y\n").unwrap();
-            assert_eq!(log.place().unwrap(), place, "more lines do not bring it back");
+            assert!(!log.is_in_place(), "more lines do not bring it back");
             log.reopen().unwrap();
-            assert_eq!(log.place().unwrap(), Place::Here);
+            assert!(log.is_in_place());
         }
     }
 
@@ -252,27 +220,38 @@ mod tests {
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         for path in [&pipe, Path::new("/dev/null"), folder.path()] {
-            assert_eq!(open(path).err().unwrap().1.kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(open(path).err().unwrap().kind(), ErrorKind::InvalidInput);
+        }
+    }
+
+    /// Takes three bytes at every other call, is interrupted in between, and fails at the sixth.
+    #[derive(Default)]
+    struct Flaky(Vec<u8>, usize);
+
+    impl Write for Flaky {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            match self.1 % 6 {
+                0 => return Err(ErrorKind::StorageFull.into()),
+                2 => return Err(ErrorKind::WouldBlock.into()),
+                4 => return Err(ErrorKind::Interrupted.into()),
+                _ => {}
+            }
+            let count = bytes.len().min(3);
+            self.0.extend(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 
     #[test]
-    fn a_hook_surrounds_each_write_and_cannot_lose_it() {
-        let (read, write) = io::pipe().unwrap();
-        let hook = Arc::new(Mutex::new(None));
-        let mut sink = Stdout::new(Box::new(write), Arc::clone(&hook));
-        for suspend in [
-            (|write| write()) as fn(&mut dyn FnMut()),
-            |write| {
-                write();
-                write();
-            },
-            |_| {},
-        ] {
-            *hook.lock().unwrap() = Some(Arc::new(suspend));
-            assert_eq!(sink.write(b"x\n").unwrap(), 2);
-        }
-        drop(sink);
-        assert_eq!(io::read_to_string(read).unwrap(), "x\nx\nx\n");
+    fn a_line_that_broke_off_is_ended_before_the_next() {
+        let mut lines = WholeLines { out: Flaky::default(), is_torn: false };
+        assert!(lines.write(b"0123456789abc\n").is_err());
+        lines.write(b"x\n").unwrap();
+        assert_eq!(lines.out.0, b"012345678\nx\n");
     }
 }
