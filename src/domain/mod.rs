@@ -19,6 +19,7 @@ mod per_endpoint;
 mod secret_text;
 mod ticket;
 mod trouble;
+mod verdict_event;
 mod wall_time;
 pub mod words;
 
@@ -43,4 +44,5 @@ pub use ticket::{
     TicketState, WatchEntry, WatchList,
 };
 pub use trouble::{AppCondition, Trouble, TroubleCause};
+pub use verdict_event::{VerdictEvent, VerdictLevel};
 pub use wall_time::WallTime;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::Month;
 
@@ -21,7 +22,8 @@ const FIRST: NonZeroI64 = match NonZeroI64::new(1) {
 ///
 /// Eight bytes also inside an `Option`, because a hundred thousand tickets carry seven of them each.
 /// The epoch itself is stored as its first millisecond.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct WallTime(NonZeroI64);
 
 impl WallTime {
@@ -112,6 +114,20 @@ fn millis(span: Duration) -> i64 {
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.3}", self.timestamp())
+    }
+}
+
+impl From<WallTime> for String {
+    fn from(time: WallTime) -> Self {
+        time.to_string()
+    }
+}
+
+impl TryFrom<String> for WallTime {
+    type Error = jiff::Error;
+
+    fn try_from(text: String) -> Result<Self, jiff::Error> {
+        text.parse::<Timestamp>().map(Self::from)
     }
 }
 

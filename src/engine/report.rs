@@ -11,8 +11,8 @@ use super::gate::Pause;
 use super::outcome::{End, Outcome};
 use crate::domain::event::{self, VERDICT_TARGET};
 use crate::domain::{
-    AppCondition, AppName, Availability, Endpoint, ErrorKind, Failure, MAY_BE_GONE_HINT, PauseEnd,
-    PauseReason, TicketKey, TicketRecord, TicketState, Trouble, WallTime, with_causes,
+    AppCondition, AppName, Endpoint, ErrorKind, PauseEnd, PauseReason, TicketKey, TicketRecord, TicketState,
+    Trouble, VerdictEvent, VerdictLevel, WallTime, with_causes,
 };
 use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
@@ -20,84 +20,44 @@ use crate::store::StoreError;
 /// A verdict, with everything that is known about the ticket. Written whatever the level is set to; at warn where the
 /// file may be gone.
 pub(super) fn verdict(ticket: &TicketRecord, now: WallTime) {
-    let (name, message) = match ticket.state {
-        TicketState::Pending => return,
-        TicketState::Completed => (event::TICKET_COMPLETED, completed_message(ticket, now)),
-        TicketState::Failed => (event::TICKET_FAILED, failed_message(ticket)),
-        TicketState::TimedOut => (
-            event::TICKET_TIMED_OUT,
-            format!("ticket {} timed out: no result within give_up_after", ticket.key.ticket),
-        ),
-        TicketState::Removed => {
-            (event::TICKET_REMOVED, format!("ticket {} left the watch list while pending", ticket.key.ticket))
-        }
-    };
-    let artefact = ticket.artefact.as_deref();
-    let error = ticket.error.as_deref();
+    let Some(verdict) = VerdictEvent::from_ticket(ticket, now) else { return };
     macro_rules! verdict {
         ($level:ident) => {
             $level!(
                 target: VERDICT_TARGET,
-                event = name,
-                app = ticket.key.app.as_str(),
-                ticket = ticket.key.ticket.as_str(),
-                token = ticket.token.as_str(),
-                label = ticket.label.as_deref(),
-                state = ticket.state.as_str(),
-                file_token = artefact.map(|file| &*file.file_token),
-                file_name = artefact.and_then(|file| file.file_name.as_deref()),
-                file_extension = ticket.file_extension(),
-                doc_type = ticket.doc_type(),
-                sub_id = ticket.sub_id(),
-                file_size = artefact.and_then(|file| file.file_size),
-                job_status = ticket.job_status,
-                polls = ticket.polls,
-                first_seen_at = text(Some(ticket.first_seen_at)),
-                last_polled_at = text(ticket.last_polled_at),
-                finished_at = text(ticket.finished_at),
-                download_by = text(ticket.download_by),
-                error.kind = error.map(|error| error.kind.as_str()),
-                error.code = error.and_then(|error| error.code),
-                error.job_status = error.and_then(|error| error.job_status),
-                error.http_status = error.and_then(|error| error.http_status),
-                error.message = error.and_then(|error| error.message.as_deref()),
-                error.hint = error.map(Failure::hint),
-                error.log_id = error.and_then(|error| error.log_id.as_deref()),
-                "{message}"
+                event = verdict.event,
+                app = verdict.app,
+                ticket = verdict.ticket,
+                token = verdict.token,
+                label = verdict.label,
+                state = verdict.state,
+                file_token = verdict.file_token,
+                file_name = verdict.file_name,
+                file_extension = verdict.file_extension,
+                doc_type = verdict.doc_type,
+                sub_id = verdict.sub_id,
+                file_size = verdict.file_size,
+                job_status = verdict.job_status,
+                polls = verdict.polls,
+                first_seen_at = text(Some(verdict.first_seen_at)),
+                last_polled_at = text(verdict.last_polled_at),
+                finished_at = text(verdict.finished_at),
+                download_by = text(verdict.download_by),
+                error.kind = verdict.error_kind,
+                error.code = verdict.error_code,
+                error.job_status = verdict.error_job_status,
+                error.http_status = verdict.error_http_status,
+                error.message = verdict.error_message,
+                error.hint = verdict.error_hint,
+                error.log_id = verdict.error_log_id,
+                "{}",
+                verdict.message
             )
         };
     }
-    if ticket.state == TicketState::Completed && Availability::new(ticket, now).is_doubtful() {
-        verdict!(warn);
-    } else {
-        verdict!(info);
-    }
-}
-
-fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
-    let (id, file) = (&ticket.key.ticket, ticket.artefact.as_deref());
-    let token = file.map(|file| format!(": file token {}", file.file_token)).unwrap_or_default();
-    match Availability::new(ticket, now) {
-        Availability::Sure(by) => format!("ticket {id} completed{token}, download by {by}"),
-        Availability::Passed(by) => {
-            format!("ticket {id} completed{token}, may be gone since {by}; {MAY_BE_GONE_HINT}")
-        }
-        Availability::Unknown => {
-            format!("ticket {id} completed{token}, download at once: the age of the job is not known")
-        }
-        Availability::Over(since) => {
-            format!(
-                "ticket {id} completed{token}, gone since {since} unless it was downloaded; export the document again"
-            )
-        }
-    }
-}
-
-fn failed_message(ticket: &TicketRecord) -> String {
-    let id = &ticket.key.ticket;
-    match ticket.error.as_deref() {
-        Some(Failure { kind, .. }) => format!("ticket {id} failed: {kind}"),
-        None => format!("ticket {id} failed"),
+    match verdict.level {
+        VerdictLevel::Warn => verdict!(warn),
+        VerdictLevel::Info => verdict!(info),
     }
 }
 
