@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Debug};
 use std::future::Future;
+use std::sync::Arc;
 
 use super::StoreError;
 use crate::domain::{
@@ -37,6 +38,38 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`StoreErrorKind::Gone`](super::StoreErrorKind::Gone): no thread is left that could answer.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// What a row of the outbox waits for: each verdict is written once for each of these.
+pub const CONSUMERS: [&str; 1] = [LOG];
+
+/// The log, as a consumer of the outbox.
+pub const LOG: &str = "log";
+
+/// The rows that wait for a consumer. One that took a row removes it: what is there is not announced yet.
+pub trait Outbox: Clone + Send + Sync + 'static {
+    /// Reads a consumer's rows after the one with that id, in the order of their ids, `limit` at most.
+    ///
+    /// # Errors
+    /// They can't be read just now.
+    fn rows(
+        &self,
+        consumer: &str,
+        after: EventId,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
+
+    /// Removes a consumer's rows up to the one with that id.
+    ///
+    /// # Errors
+    /// The store can't be written just now: the rows are still there.
+    fn remove(&self, consumer: &str, upto: EventId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How many rows wait for a consumer.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    fn count(&self, consumer: &str) -> impl Future<Output = Result<usize, StoreError>> + Send;
 }
 
 /// Reads what was committed, in the watcher's process or in another. Each call sees one moment and blocks, for a few
@@ -114,6 +147,8 @@ pub struct CommitError {
 pub struct Batch {
     /// Tickets as they now stand; each replaces the row of its key.
     pub tickets: Vec<TicketRecord>,
+    /// The verdicts of these tickets, for the outbox: each becomes a row for each of the [`CONSUMERS`].
+    pub outbox: Vec<OutboxRow>,
     /// Tickets whose rows are no longer kept, unless they are among `tickets` as well.
     pub forgotten: Vec<TicketKey>,
     /// Requests that ended since the last batch.
@@ -151,6 +186,36 @@ impl ReleaseId {
         self.0 += 1;
         taken
     }
+}
+
+/// What a row of the outbox is known by, over all tries to deliver it. Later ones are greater, so that verdicts are
+/// delivered in the order in which they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId(pub i64);
+
+impl EventId {
+    /// The first of a process that starts at this moment and finds rows up to `last`. As with [`ReleaseId::first`], it
+    /// has a million before they meet those of one that starts a millisecond later.
+    #[must_use]
+    pub fn first(start: WallTime, last: Self) -> Self {
+        Self(ReleaseId::first(start).0.max(last.0 + 1))
+    }
+
+    /// Takes this one and leaves the next.
+    pub const fn take(&mut self) -> Self {
+        let taken = *self;
+        self.0 += 1;
+        taken
+    }
+}
+
+/// A verdict on its way to a consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// What it is known by.
+    pub id: EventId,
+    /// The [verdict](crate::domain::VerdictEvent) as JSON.
+    pub payload: Arc<str>,
 }
 
 /// A request that was answered, or given up: its slot in the budget is held for one more window.
@@ -221,6 +286,26 @@ pub struct Loaded {
     pub proven: Vec<BudgetKey>,
     /// What was asked for by `retry` while no watcher ran, the oldest first; all of it.
     pub retries: Vec<Retry>,
+    /// How many rows of the outbox wait for the log.
+    pub unannounced: usize,
+    /// The last id of a row in the outbox; zero if it is empty.
+    pub last_event: EventId,
     /// Whether the last process ended in good order; true for a new file.
     pub clean: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise 4: a process whose clock was set back since the one before it announces after that one all the same.
+    #[test]
+    fn ids_only_grow() {
+        let start = WallTime::from_millis(1_795_341_600_000);
+        let mut id = EventId::first(start, EventId::default());
+        let (first, second) = (id.take(), id.take());
+        assert!(first < second);
+        assert!(EventId::first(start, id) > id);
+        assert!(EventId::first(WallTime::from_millis(start.as_millis() + 1), second) > id);
+    }
 }

@@ -13,6 +13,7 @@ mod cells;
 mod connect;
 mod file;
 mod lock;
+mod outbox;
 mod reader;
 mod retries;
 mod rows;
@@ -32,7 +33,8 @@ use self::lock::Lock;
 use self::reader::SqliteReader;
 use self::writer::Writer;
 use super::{
-    Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError, StoreErrorKind, StoreReader, StoreRequests,
+    Batch, CommitError, EventId, Loaded, Outbox, OutboxRow, Retry, RetryId, Store, StoreError,
+    StoreErrorKind, StoreReader, StoreRequests,
 };
 
 /// What is done to the state file, for errors.
@@ -123,6 +125,23 @@ impl Store for SqliteStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.ask(READ, |_| Ok(())).await
+    }
+}
+
+impl Outbox for SqliteStore {
+    async fn rows(&self, consumer: &str, after: EventId, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        let consumer = consumer.to_owned();
+        self.ask(READ, move |writer| Ok(outbox::read(&writer.connection, &consumer, after, limit)?)).await
+    }
+
+    async fn remove(&self, consumer: &str, upto: EventId) -> Result<(), StoreError> {
+        let consumer = consumer.to_owned();
+        self.ask(WRITE, move |writer| Ok(outbox::remove(&writer.connection, &consumer, upto)?)).await
+    }
+
+    async fn count(&self, consumer: &str) -> Result<usize, StoreError> {
+        let consumer = consumer.to_owned();
+        self.ask(READ, move |writer| Ok(outbox::count(&writer.connection, &consumer)?)).await
     }
 }
 

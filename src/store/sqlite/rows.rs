@@ -7,12 +7,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row, Statement, params};
 
 use super::cells::{Cells, clamped, execute, list, millis, source};
-use super::{retries, troubles};
+use super::{outbox, retries, troubles};
 use crate::domain::{
     AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, ExportRequest, Failure, Month,
     Progress, TicketId, TicketKey, TicketRecord, TicketState, WallTime,
 };
-use crate::store::{Batch, Loaded, Release, ReleaseId, RetryId, StoreErrorKind, Tally};
+use crate::store::{Batch, LOG, Loaded, Release, ReleaseId, RetryId, StoreErrorKind, Tally};
 
 /// The columns of a ticket, in the order in which they are written and read.
 const COLUMNS: &str = "app, ticket, token, label, created_at, source, state,
@@ -30,6 +30,7 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
         execute(connection, forget, (app.as_str(), ticket.as_str()))?;
     }
     write_tickets(connection, &batch.tickets)?;
+    outbox::write(connection, &batch.outbox)?;
     if let Some(before) = batch.released_before {
         execute(connection, "DELETE FROM requests WHERE released_at < ?", [before.as_millis()])?;
     }
@@ -117,6 +118,8 @@ pub(super) fn load(connection: &Connection) -> Result<Loaded, StoreErrorKind> {
         tallies: tallies(connection)?,
         proven: proven(connection)?,
         retries: retries::read(connection, RetryId::default(), usize::MAX)?,
+        unannounced: outbox::count(connection, LOG)?,
+        last_event: outbox::last(connection)?,
         clean: connection.query_row("SELECT clean FROM run", (), |row| row.get(0))?,
     })
 }

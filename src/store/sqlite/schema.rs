@@ -12,7 +12,7 @@ const APPLICATION_ID: i32 = 0x4678_5773;
 ///
 /// 1: tickets, recent requests, how the last run ended. 2: requests a month. 3: pauses in force, and what
 /// was asked for by `retry`. 4: apps in trouble, one row each, in place of pauses; app ids that are proven; what an
-/// export was created with, as the watch list says.
+/// export was created with, as the watch list says. 5: the outbox.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
 /// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless
@@ -107,6 +107,14 @@ const MIGRATIONS: &[&str] = &[
         since INTEGER NOT NULL,
         until INTEGER,
         next INTEGER
+    ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE outbox (
+        consumer TEXT NOT NULL,
+        id INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (consumer, id)
     ) STRICT, WITHOUT ROWID;
 ",
 ];

@@ -13,7 +13,8 @@ use crate::domain::{
     WatchEntry,
 };
 use crate::store::{
-    Batch, Known, Release, ReleaseId, StoreError, StoreReader as _, Tally, TroubleRecord, store_at,
+    Batch, EventId, Known, OutboxRow, Release, ReleaseId, StoreError, StoreReader as _, Tally, TroubleRecord,
+    store_at,
 };
 
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
@@ -89,6 +90,13 @@ pub(in crate::store) fn release(id: i64, seconds: u64) -> Release {
         budget: BudgetKey::from("open.feishu.cn:443/cli_a"),
         endpoint: Endpoint::Query,
         at: NOW + Duration::from_secs(seconds),
+    }
+}
+
+pub(super) fn outbox_row(id: i64) -> OutboxRow {
+    OutboxRow {
+        id: EventId(id),
+        payload: format!("{{\"event\":\"ticket.completed\",\"polls\":{id}}}").into(),
     }
 }
 

@@ -310,7 +310,7 @@ impl Store for FakeStore {
             let tallies = kept.tallies.values().cloned().collect();
             let (released, retries, proven) =
                 (kept.released.clone(), kept.retries.clone(), kept.proven.clone());
-            Loaded { tickets, released, tallies, proven, retries, clean }
+            Loaded { tickets, released, tallies, proven, retries, clean, ..Loaded::default() }
         }))
     }
 
