@@ -1,7 +1,7 @@
 //! The engine: one loop that owns every ticket, and the pure decisions it makes.
 //!
 //! What happens to a ticket (`step`), an app (`gate`, `access`), a watch list (`reconcile`) and
-//! to what is not yet safe (`ledger`) is decided by plain functions that are given the time. The
+//! to what is not yet safe (`unsaved`) is decided by plain functions that are given the time. The
 //! `event_loop` turns every wake-up into a call of one of them and carries out what they say; it alone
 //! changes state, so nothing here is locked. What it does is counted and timed in `meters`.
 
@@ -18,7 +18,6 @@ mod health;
 #[cfg(feature = "hold-up")]
 mod hold_up;
 mod judging;
-mod ledger;
 mod meters;
 mod now;
 mod outcome;
@@ -27,6 +26,7 @@ mod report;
 mod snapshot;
 mod step;
 mod tickets;
+mod unsaved;
 mod waiting_line;
 
 pub use announce::Announcer;

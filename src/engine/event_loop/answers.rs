@@ -62,7 +62,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Has the state file hold a slot for one window from `at` on.
     pub(super) fn note_release(&mut self, budget: usize, endpoint: Endpoint, at: WallTime, now: Now) {
         let (id, budget) = (self.releases.take(), self.budgets[budget].key.clone());
-        self.ledger.released(Release { id, budget, endpoint, at }, now.at);
+        self.unsaved.released(Release { id, budget, endpoint, at }, now.at);
     }
 
     fn query_ended(&mut self, flight: &Flight, mut poll: Poll, answer: &Answer, now: Now) {

@@ -38,7 +38,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             named,
             doubtful,
             saved,
-            unannounced: self.ledger.unannounced(),
+            unannounced: self.unsaved.unannounced(),
         };
         report::watcher_stopped(&outcome);
         outcome
@@ -72,7 +72,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// Commits and announces until no verdict is left; all else goes into the last batch.
     async fn announce_all(&mut self) {
-        while !self.ledger.is_announced() {
+        while !self.unsaved.is_announced() {
             let now = self.clock.now();
             self.start_writes(now);
             let wake = self.wait(now).await;
@@ -91,7 +91,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         loop {
             let now = self.clock.now();
             let mut batch = self.next_batch(now);
-            batch.clean_stop = self.ledger.is_written();
+            batch.clean_stop = self.unsaved.is_written();
             let is_last = batch.clean_stop;
             if is_last {
                 CrashPoint::LastBatchDue.pass();
@@ -100,8 +100,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 return false;
             }
             // Too late to announce them; counted, and announced by the next start.
-            let verdicts = self.ledger.committed();
-            self.ledger.logged(verdicts);
+            let verdicts = self.unsaved.committed();
+            self.unsaved.logged(verdicts);
             if is_last {
                 CrashPoint::LastBatchDone.pass();
                 return true;

@@ -15,7 +15,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// A proper answer came under the budget's host and app id: what is proven stays so for good.
     pub(super) fn prove_identity(&mut self, budget: usize, now: Now) {
         if !std::mem::replace(&mut self.budgets[budget].proven, true) {
-            self.ledger.touched(now.at);
+            self.unsaved.touched(now.at);
         }
     }
 

@@ -147,7 +147,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             self.tickets.iter().filter(|(_, slot)| over(slot)).map(|(index, _)| index).collect();
         for index in old {
             if let Some(key) = self.tickets.forget(index) {
-                self.ledger.forgotten(index, key, now.at);
+                self.unsaved.forgotten(index, key, now.at);
             }
         }
         self.purge_at = now.at + super::PURGE_EVERY;
@@ -226,7 +226,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     pub(super) fn alter(&mut self, index: TicketIndex, now: Now, change: impl FnOnce(&mut Slot)) {
         self.tickets.change(index, change);
-        self.ledger.changed(index, now.at);
+        self.unsaved.changed(index, now.at);
     }
 }
 

@@ -33,13 +33,13 @@ use self::list::Taking;
 use super::announce::Announcer;
 use super::app_budget::AppBudget;
 use super::app_state::AppState;
-use super::ledger::Ledger;
 use super::meters::Meters;
 use super::now::{Clock, Now};
 use super::outcome::{End, Outcome, WatchError};
 use super::report;
 use super::snapshot::Snapshot;
 use super::tickets::{TicketIndex, Tickets};
+use super::unsaved::Unsaved;
 use crate::domain::{App, Kept, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::Backoff;
@@ -163,7 +163,7 @@ struct Engine<A, S, L> {
     budgets: Vec<AppBudget>,
     calls: JoinSet<CallEnd>,
     flights: HashMap<Id, Flight>,
-    ledger: Ledger,
+    unsaved: Unsaved,
     /// The watch list that is coming in.
     taking: Option<Taking>,
     /// Tickets that start over, as a watch list wants it, once the verdict before is safely in the log.
@@ -238,7 +238,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             budgets: Vec::new(),
             calls: JoinSet::new(),
             flights: HashMap::new(),
-            ledger: Ledger::default(),
+            unsaved: Unsaved::default(),
             taking: None,
             restarts: BTreeMap::new(),
             commit: None,

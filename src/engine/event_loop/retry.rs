@@ -37,7 +37,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 Fate::Never(why) => report::retry_dropped(&retry.key, why),
             }
             self.retried = retry.id;
-            self.ledger.retried(retry.id, now.at);
+            self.unsaved.retried(retry.id, now.at);
         }
     }
 

@@ -14,8 +14,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.view.send_replace(Snapshot {
             listed: self.listed(),
             apps,
-            state_failing: self.ledger.is_failing(),
-            unannounced: self.ledger.unannounced(),
+            state_failing: self.unsaved.is_failing(),
+            unannounced: self.unsaved.unannounced(),
             turned_at: Some(now.at),
             store_answered_at: self.store_answered_at,
         });

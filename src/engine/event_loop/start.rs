@@ -10,9 +10,9 @@ use crate::engine::announce::Announcer;
 use crate::engine::app_budget::AppBudget;
 use crate::engine::app_state::AppState;
 use crate::engine::judging::is_refused;
-use crate::engine::ledger::{FLUSH_EVERY, Verdict};
 use crate::engine::now::Now;
 use crate::engine::report;
+use crate::engine::unsaved::{FLUSH_EVERY, Verdict};
 use crate::feishu::ExportApi;
 use crate::store::{Loaded, Release, Store, Tally};
 

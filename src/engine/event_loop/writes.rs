@@ -10,12 +10,12 @@ use super::{CommitEnd, Engine};
 use crate::crash_points::CrashPoint;
 use crate::engine::announce::Announcer;
 use crate::engine::app_state::AppState;
-use crate::engine::ledger::Verdict;
 use crate::engine::meters::{Meters, tickets_in};
 use crate::engine::now::Now;
 use crate::engine::outcome::End;
 use crate::engine::report;
 use crate::engine::tickets::TicketIndex;
+use crate::engine::unsaved::Verdict;
 use crate::feishu::ExportApi;
 use crate::store::{Batch, Store, StoreError, TroubleRecord};
 
@@ -23,14 +23,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Starts what is due: the next batch, the next question to the log.
     pub(super) fn start_writes(&mut self, now: Now) {
         if self.commit.is_none() && self.noted_troubles.as_ref() != Some(&self.troubles(now)) {
-            self.ledger.touched(now.at);
+            self.unsaved.touched(now.at);
         }
-        if self.ledger.commit_due().is_some_and(|due| due <= now.at) {
+        if self.unsaved.commit_due().is_some_and(|due| due <= now.at) {
             let batch = self.next_batch(now);
             self.commit = Some(tokio::spawn(commit(self.store.clone(), batch, self.meters.clone())));
         }
-        if self.ledger.settle_due(now.at).is_some_and(|due| due <= now.at) {
-            self.ledger.start_settle();
+        if self.unsaved.settle_due(now.at).is_some_and(|due| due <= now.at) {
+            self.unsaved.start_settle();
             let log = self.log.clone();
             self.settle = Some(tokio::spawn(async move { log.settle().await }));
         }
@@ -39,7 +39,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     /// Whatever waits to be written, with every tally: one a budget, and the releases that changed it may have grown
     /// too old to be written while the state file failed.
     pub(super) fn next_batch(&mut self, now: Now) -> Batch {
-        let mut batch = self.ledger.start_commit(&self.tickets, self.oldest_release(now), now.at);
+        let mut batch = self.unsaved.start_commit(&self.tickets, self.oldest_release(now), now.at);
         let tallies = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| tally.requests > 0);
         batch.tallies = tallies.cloned().collect();
         let proven = self.budgets.iter().filter(|budget| budget.proven);
@@ -61,14 +61,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     pub(super) fn next_write(&self, now: Instant) -> Option<Instant> {
-        [self.ledger.commit_due(), self.ledger.settle_due(now)].into_iter().flatten().min()
+        [self.unsaved.commit_due(), self.unsaved.settle_due(now)].into_iter().flatten().min()
     }
 
     pub(super) fn commit_ended(&mut self, ended: Result<CommitEnd, JoinError>, now: Now) {
         match ended {
             Ok(Ok(())) => {
-                let verdicts = self.ledger.committed();
-                if self.ledger.works() {
+                let verdicts = self.unsaved.committed();
+                if self.unsaved.works() {
                     report::state_recovered();
                 }
                 self.announce(verdicts, now);
@@ -78,7 +78,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                 if failed.batch.troubles.is_some() {
                     self.noted_troubles = None;
                 }
-                let is_news = self.ledger.commit_failed(failed.batch, &self.tickets, now.at);
+                let is_news = self.unsaved.commit_failed(failed.batch, &self.tickets, now.at);
                 if !error.may_pass() && self.ending.is_none() {
                     self.state_lost(&error, now);
                 } else if is_news {
@@ -87,7 +87,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
             Err(_panicked) => {
                 self.noted_troubles = None;
-                self.ledger.commit_lost(&self.tickets, now.at);
+                self.unsaved.commit_lost(&self.tickets, now.at);
             }
         }
     }
@@ -108,7 +108,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             report::verdict(&verdict.record, now.wall);
         }
         CrashPoint::VerdictsLogged.pass();
-        self.ledger.logged(verdicts);
+        self.unsaved.logged(verdicts);
     }
 
     pub(super) fn settle_ended(&mut self, ended: Result<io::Result<()>, JoinError>, now: Now) {
@@ -116,13 +116,13 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             Ok(Ok(())) => {
                 self.unannounced_since = None;
                 CrashPoint::LinesSafe.pass();
-                for verdict in self.ledger.settled() {
+                for verdict in self.unsaved.settled() {
                     self.mark_announced(&verdict, now);
                 }
                 CrashPoint::VerdictsMarked.pass();
                 self.restart_announced(now);
             }
-            Ok(Err(_)) | Err(_) => self.ledger.settle_failed(now.at),
+            Ok(Err(_)) | Err(_) => self.unsaved.settle_failed(now.at),
         }
     }
 
@@ -133,7 +133,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         {
             self.apps[place].meters.finished(&slot.record);
         }
-        self.ledger.decided(index, now.at);
+        self.unsaved.decided(index, now.at);
     }
 
     fn mark_announced(&mut self, verdict: &Verdict, now: Now) {
@@ -143,7 +143,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             same
         });
         if marked == Some(true) {
-            self.ledger.changed(verdict.index, now.at);
+            self.unsaved.changed(verdict.index, now.at);
         }
     }
 }

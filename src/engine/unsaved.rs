@@ -36,7 +36,7 @@ pub(super) struct Verdict {
 
 /// What is not yet safe.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct Unsaved {
     /// Tickets to be written.
     dirty: BTreeSet<TicketIndex>,
     /// Those of them that got their verdict, in the order in which they got it.
@@ -58,7 +58,7 @@ pub(super) struct Ledger {
     failing: bool,
 }
 
-impl Ledger {
+impl Unsaved {
     /// A ticket changed; its row is written with the next batch.
     pub(super) fn changed(&mut self, index: TicketIndex, now: Instant) {
         self.dirty.insert(index);
@@ -268,30 +268,30 @@ mod tests {
     #[test]
     fn counters_wait_for_company_and_verdicts_do_not() {
         let (start, (_, index)) = (Instant::now(), known());
-        let mut ledger = Ledger::default();
-        assert_eq!(ledger.commit_due(), None);
-        ledger.changed(index, start);
-        assert_eq!(ledger.commit_due(), Some(start + FLUSH_EVERY));
-        ledger.decided(index, start + FLUSH_EVERY / 2);
-        assert_eq!(ledger.commit_due(), Some(start));
+        let mut unsaved = Unsaved::default();
+        assert_eq!(unsaved.commit_due(), None);
+        unsaved.changed(index, start);
+        assert_eq!(unsaved.commit_due(), Some(start + FLUSH_EVERY));
+        unsaved.decided(index, start + FLUSH_EVERY / 2);
+        assert_eq!(unsaved.commit_due(), Some(start));
     }
 
     /// Promise 4: nothing is announced that is not committed, and a failed commit loses nothing.
     #[test]
     fn a_verdict_is_held_back_until_it_is_durable() {
         let (start, (mut tickets, index)) = (Instant::now(), known());
-        let mut ledger = Ledger::default();
+        let mut unsaved = Unsaved::default();
         decide(&mut tickets, index);
-        ledger.decided(index, start);
-        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1), start);
+        unsaved.decided(index, start);
+        let batch = unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
         assert_eq!(batch.tickets.len(), 1);
-        assert!(ledger.commit_failed(batch, &tickets, start), "the first failure is news");
-        assert_eq!(ledger.commit_due(), Some(start + TRY_AGAIN));
-        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1), start);
-        assert!(!ledger.commit_failed(batch, &tickets, start), "the second is not");
-        ledger.start_commit(&tickets, WallTime::from_millis(1), start);
-        assert_eq!(ledger.committed().len(), 1);
-        assert!(ledger.works() && !ledger.works());
+        assert!(unsaved.commit_failed(batch, &tickets, start), "the first failure is news");
+        assert_eq!(unsaved.commit_due(), Some(start + TRY_AGAIN));
+        let batch = unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
+        assert!(!unsaved.commit_failed(batch, &tickets, start), "the second is not");
+        unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
+        assert_eq!(unsaved.committed().len(), 1);
+        assert!(unsaved.works() && !unsaved.works());
     }
 
     #[test]
@@ -300,22 +300,22 @@ mod tests {
         let mut tickets = Tickets::new(1);
         let all: Vec<_> =
             (0..ROWS_MAX + 10).map(|number| insert(&mut tickets, &number.to_string())).collect();
-        let mut ledger = Ledger::default();
+        let mut unsaved = Unsaved::default();
         for index in &all {
-            ledger.changed(*index, start);
+            unsaved.changed(*index, start);
         }
         for index in [all[ROWS_MAX + 5], all[3]] {
             decide(&mut tickets, index);
-            ledger.decided(index, start);
+            unsaved.decided(index, start);
         }
-        let batch = ledger.start_commit(&tickets, WallTime::from_millis(1), start);
+        let batch = unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
         let first: Vec<_> = batch.tickets[..2].iter().map(|row| row.key.ticket.to_string()).collect();
         assert_eq!(first, [(ROWS_MAX + 5).to_string(), "3".to_owned()]);
         assert_eq!(batch.tickets.len(), ROWS_MAX);
-        assert_eq!(ledger.committed().len(), 2);
-        assert!(ledger.commit_due().is_some() && !ledger.is_written(), "the rest waits for the next batch");
-        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(1), start).tickets.len(), 10);
-        assert!(ledger.is_written());
+        assert_eq!(unsaved.committed().len(), 2);
+        assert!(unsaved.commit_due().is_some() && !unsaved.is_written(), "the rest waits for the next batch");
+        assert_eq!(unsaved.start_commit(&tickets, WallTime::from_millis(1), start).tickets.len(), 10);
+        assert!(unsaved.is_written());
     }
 
     /// Promise 6: a request leaves the state file with the last row that it changed: a crash before that finds it
@@ -324,21 +324,21 @@ mod tests {
     fn a_request_goes_with_the_last_of_the_rows() {
         let start = Instant::now();
         let mut tickets = Tickets::new(1);
-        let mut ledger = Ledger::default();
+        let mut unsaved = Unsaved::default();
         for number in 0..=ROWS_MAX {
-            ledger.changed(insert(&mut tickets, &number.to_string()), start);
+            unsaved.changed(insert(&mut tickets, &number.to_string()), start);
         }
-        ledger.retried(RetryId(7), start);
-        let next = |ledger: &mut Ledger| ledger.start_commit(&tickets, WallTime::from_millis(1), start);
-        assert_eq!(next(&mut ledger).retried, None, "a row is left");
-        ledger.committed();
-        let last = next(&mut ledger);
+        unsaved.retried(RetryId(7), start);
+        let next = |unsaved: &mut Unsaved| unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
+        assert_eq!(next(&mut unsaved).retried, None, "a row is left");
+        unsaved.committed();
+        let last = next(&mut unsaved);
         assert_eq!((last.tickets.len(), last.retried), (1, Some(RetryId(7))));
-        ledger.commit_failed(last, &tickets, start);
-        assert_eq!(next(&mut ledger).retried, Some(RetryId(7)));
-        ledger.committed();
-        ledger.retried(RetryId(8), start);
-        assert_eq!(next(&mut ledger).retried, Some(RetryId(8)));
+        unsaved.commit_failed(last, &tickets, start);
+        assert_eq!(next(&mut unsaved).retried, Some(RetryId(7)));
+        unsaved.committed();
+        unsaved.retried(RetryId(8), start);
+        assert_eq!(next(&mut unsaved).retried, Some(RetryId(8)));
     }
 
     #[test]
@@ -346,30 +346,30 @@ mod tests {
         let (start, (mut tickets, index)) = (Instant::now(), known());
         decide(&mut tickets, index);
         tickets.change(index, |slot| slot.record.announced = true);
-        let mut ledger = Ledger::default();
-        ledger.changed(index, start);
-        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(1), start).tickets.len(), 1);
-        assert!(ledger.committed().is_empty());
+        let mut unsaved = Unsaved::default();
+        unsaved.changed(index, start);
+        assert_eq!(unsaved.start_commit(&tickets, WallTime::from_millis(1), start).tickets.len(), 1);
+        assert!(unsaved.committed().is_empty());
     }
 
     #[test]
     fn the_log_is_asked_again_until_the_lines_are_safe() {
         let (start, (mut tickets, index)) = (Instant::now(), known());
         decide(&mut tickets, index);
-        let mut ledger = Ledger::default();
-        ledger.decided(index, start);
-        ledger.start_commit(&tickets, WallTime::from_millis(1), start);
-        let verdicts = ledger.committed();
-        ledger.logged(verdicts);
-        assert_eq!(ledger.settle_due(start), Some(start));
-        ledger.start_settle();
-        assert_eq!(ledger.settle_due(start), None);
-        assert!(!ledger.is_announced());
-        ledger.settle_failed(start);
-        assert_eq!(ledger.settle_due(start), Some(start + TRY_AGAIN));
-        ledger.start_settle();
-        assert_eq!(ledger.settled().len(), 1);
-        assert!(ledger.is_announced());
+        let mut unsaved = Unsaved::default();
+        unsaved.decided(index, start);
+        unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
+        let verdicts = unsaved.committed();
+        unsaved.logged(verdicts);
+        assert_eq!(unsaved.settle_due(start), Some(start));
+        unsaved.start_settle();
+        assert_eq!(unsaved.settle_due(start), None);
+        assert!(!unsaved.is_announced());
+        unsaved.settle_failed(start);
+        assert_eq!(unsaved.settle_due(start), Some(start + TRY_AGAIN));
+        unsaved.start_settle();
+        assert_eq!(unsaved.settled().len(), 1);
+        assert!(unsaved.is_announced());
     }
 
     #[test]
@@ -381,9 +381,9 @@ mod tests {
             endpoint: crate::domain::Endpoint::Query,
             at: WallTime::from_millis(millis),
         };
-        let mut ledger = Ledger::default();
-        ledger.released(release(1), start);
-        ledger.released(release(100), start);
-        assert_eq!(ledger.start_commit(&tickets, WallTime::from_millis(50), start).released, [release(100)]);
+        let mut unsaved = Unsaved::default();
+        unsaved.released(release(1), start);
+        unsaved.released(release(100), start);
+        assert_eq!(unsaved.start_commit(&tickets, WallTime::from_millis(50), start).released, [release(100)]);
     }
 }
