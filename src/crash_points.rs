@@ -39,15 +39,15 @@ crash_points! {
     RowsWritten = "rows-written",
     /// A batch is committed, and nobody knows yet.
     Committed = "committed",
-    /// The engine knows that verdicts are committed, and has not announced them.
+    /// The engine knows that verdicts are committed, and has not woken their consumers.
     VerdictsDurable = "verdicts-durable",
-    /// The lines of verdicts were handed to the log.
+    /// Verdicts are read from the outbox, and about to be handed to a sink of the log.
     VerdictsLogged = "verdicts-logged",
     /// A sink of the log has written lines of verdicts, and not made them safe.
     LinesWritten = "lines-written",
-    /// The log said that lines of verdicts are safe; nobody has noted it.
+    /// A sink of the log said that lines of verdicts are safe; nobody has noted it.
     LinesSafe = "lines-safe",
-    /// Verdicts are marked as announced, in memory alone.
+    /// Verdicts that every sink has are removed from the outbox.
     VerdictsMarked = "verdicts-marked",
     /// A part of a watch list is carried out, and the rest is still to come.
     ListPartTaken = "list-part-taken",

@@ -12,6 +12,7 @@
 //! | [`feishu`] | the remote: client, secrets, wire format, verdicts | domain |
 //! | [`store`] | the state file | domain |
 //! | [`engine`] | the engine: one loop that owns every ticket | domain, schedule, store, feishu |
+//! | `deliver` | consumers of verdicts: the log | domain, store, log |
 //!
 //! No import runs the other way. `crash_points`, which the binary and any room may pass, uses nothing and is
 //! nothing but in tests.
@@ -20,6 +21,7 @@ mod app;
 pub mod config;
 #[doc(hidden)]
 pub mod crash_points;
+mod deliver;
 pub mod domain;
 pub mod engine;
 pub mod feishu;

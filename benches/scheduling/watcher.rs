@@ -8,9 +8,11 @@ use export_watcher::domain::{
     App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, Kept, RateLimit, SecretSource, TicketId,
     TicketKey, WallTime, WatchEntry, WatchList,
 };
-use export_watcher::engine::{Announcer, Clock, Command, Controls, Meters, Settings, Setup, Snapshot, watch};
+use export_watcher::engine::{
+    Clock, Command, Controls, Meters, OutboxLink, Settings, Setup, Snapshot, watch,
+};
 use export_watcher::feishu::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, Verdict};
-use export_watcher::store::{Batch, CommitError, Loaded, Retry, RetryId, Store, StoreError};
+use export_watcher::store::{Batch, CommitError, EventId, Loaded, Retry, RetryId, Store, StoreError};
 use fastrand::Rng;
 use feishu_export_watcher as export_watcher;
 use tokio::sync::{mpsc, watch as watched};
@@ -71,7 +73,7 @@ impl ExportApi for Remote {
     }
 }
 
-/// State file and log that take everything at once.
+/// A state file that takes everything at once.
 #[derive(Clone)]
 struct Instantly;
 
@@ -89,12 +91,6 @@ impl Store for Instantly {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-impl Announcer for Instantly {
-    async fn settle(&self) -> std::io::Result<()> {
         Ok(())
     }
 }
@@ -120,9 +116,12 @@ async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
     let (commands, receiver) = mpsc::channel(4);
     let (view, _seen) = watched::channel(Snapshot::default());
     let meters = Meters::new().expect("their names are constants that every scrape tries");
-    let controls = Controls { stop: all_detected, commands: receiver, view, meters };
+    let (durable, _nobody) = watched::channel(EventId::default());
+    let (_never, announced) = watched::channel(EventId::default());
+    let outbox = OutboxLink { durable, announced };
+    let controls = Controls { stop: all_detected, commands: receiver, view, outbox, meters };
     let listing = tokio::spawn(list(jobs, commands, began));
-    let _ = watch(remote, Instantly, Instantly, setup, controls).await;
+    let _ = watch(remote, Instantly, setup, controls).await;
     listing.abort();
     let _ = listing.await;
     let server = Arc::into_inner(server).expect("nobody else has it once the engine and its polls are gone");

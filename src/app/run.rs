@@ -6,19 +6,26 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch as watched};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::list_report::{report_config, report_problems};
 use super::live_list::{LiveList, files_of_pending};
 use crate::config::{Config, ConfigError, ListWatcher, Loaded, PollConfig, Problem, Recalled, check_secrets};
+use crate::deliver;
 use crate::domain::WatchList;
 use crate::engine::{
-    Announcer, Clock, Controls, Meters, Outcome, Settings, Setup, Snapshot, WatchError, watch,
+    Clock, Controls, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot, WatchError, watch,
+    watcher_stopped,
 };
 use crate::feishu::{ClientError, HttpExportApi};
-use crate::store::{SqliteStore, StoreError, StoreReader};
+use crate::log::LogHandle;
+use crate::store::{EventId, LOG, Outbox as _, SqliteStore, StoreError, StoreReader};
 
 /// Commands to the engine that may wait: a list and a word to try again for each reload.
 const COMMANDS: usize = 4;
+
+/// The last verdicts may take this long to be announced; a log that stalls must not hold up a shutdown.
+const ANNOUNCE_WITHIN: Duration = Duration::from_secs(4);
 
 /// Closing the state file may take this long.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -36,16 +43,15 @@ pub struct RunOptions {
 pub type ReloadRequest = oneshot::Sender<()>;
 
 /// What connects a run with the process around it.
-#[derive(Debug)]
-pub struct Hooks<L> {
+pub struct Hooks {
     /// Cancelled to stop.
     pub stop: CancellationToken,
     /// A message for each reload that is wanted; answered once it is done.
     pub reload: mpsc::Receiver<ReloadRequest>,
     /// Where the engine shows itself.
     pub view: watched::Sender<Snapshot>,
-    /// The log, to learn when lines are safe.
-    pub log: L,
+    /// The log, which announces the verdicts.
+    pub log: LogHandle,
     /// Where the watcher notes what it does.
     pub meters: Meters,
 }
@@ -125,7 +131,7 @@ impl Watcher {
     ///
     /// # Errors
     /// The state file can't be read. Nothing has been sent then.
-    pub async fn run<L: Announcer>(self, options: RunOptions, hooks: Hooks<L>) -> Result<Outcome, RunError> {
+    pub async fn run(self, options: RunOptions, hooks: Hooks) -> Result<Outcome, RunError> {
         let Self { config, mut list, problems, list_watcher, recalled, api, store } = self;
         let config = Arc::new(config);
         report_found(&config, problems, &list, recalled.lost, &hooks.meters);
@@ -139,14 +145,36 @@ impl Watcher {
         };
         let live = LiveList::new(config, list_watcher, store.reader(), commands, hooks.meters.clone());
         let reloads = tokio::spawn(live.follow(hooks.reload));
-        let controls =
-            Controls { stop: hooks.stop, commands: receiver, view: hooks.view, meters: hooks.meters };
-        let outcome = watch(api, store.clone(), hooks.log, setup, controls).await;
+        let (durable, woken) = watched::channel(EventId::default());
+        let (progress, announced) = watched::channel(EventId::default());
+        let announcing = deliver::log::announce(store.clone(), hooks.log.sinks(), woken, progress);
+        let announcing = AbortOnDropHandle::new(tokio::spawn(announcing));
+        let controls = Controls {
+            stop: hooks.stop,
+            commands: receiver,
+            view: hooks.view,
+            outbox: OutboxLink { durable, announced },
+            meters: hooks.meters,
+        };
+        let mut outcome = watch(api, store.clone(), setup, controls).await;
         reloads.abort();
+        if let Ok(outcome) = &mut outcome {
+            announce_rest(announcing, &store, outcome).await;
+        }
         // What had to be written is written; a disk that hangs must not hold up the end.
         let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
         Ok(outcome?)
     }
+}
+
+/// Gives the log its time for the last verdicts, and notes how many are left.
+async fn announce_rest(announcing: AbortOnDropHandle<()>, store: &SqliteStore, outcome: &mut Outcome) {
+    // Whatever is not announced by then is announced by the next start.
+    let _ = tokio::time::timeout(ANNOUNCE_WITHIN, announcing).await;
+    if let Ok(Ok(left)) = tokio::time::timeout(CLOSE_WITHIN, store.count(LOG)).await {
+        outcome.unannounced = left;
+    }
+    watcher_stopped(outcome);
 }
 
 /// What the reading of configuration, lists and secrets gave cause to say.

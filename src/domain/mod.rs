@@ -44,5 +44,5 @@ pub use ticket::{
     TicketState, WatchEntry, WatchList,
 };
 pub use trouble::{AppCondition, Trouble, TroubleCause};
-pub use verdict_event::{VerdictEvent, VerdictLevel};
+pub use verdict_event::verdict_event;
 pub use wall_time::WallTime;

@@ -226,8 +226,6 @@ pub struct TicketRecord {
     pub error: Option<Box<Failure>>,
     /// Since when no watch list names it.
     pub unlisted_since: Option<WallTime>,
-    /// Whether the log has the verdict. Means nothing while pending.
-    pub announced: bool,
     /// Memory for the schedule.
     pub progress: Progress,
 }
@@ -254,7 +252,6 @@ impl TicketRecord {
             download_by: None,
             error: None,
             unlisted_since: None,
-            announced: false,
             progress: Progress::default(),
         }
     }

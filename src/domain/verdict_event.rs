@@ -1,142 +1,54 @@
 //! A verdict as its consumers get it: one flat event with everything that is known about the ticket. It is formed once,
 //! when the ticket gets the verdict, so that nothing that happens to the ticket later changes what is announced.
 
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::{
     Availability, Failure, MAY_BE_GONE_HINT, TicketRecord, TicketState, WallTime,
     event::{TICKET_COMPLETED, TICKET_FAILED, TICKET_REMOVED, TICKET_TIMED_OUT},
 };
 
-/// How urgent a verdict is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum VerdictLevel {
-    /// The usual.
-    Info,
-    /// The file may be gone.
-    Warn,
-}
-
-/// A verdict with the fields of its line in the log, under the same names. What is not known is left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerdictEvent {
-    /// When the ticket got the verdict.
-    pub timestamp: WallTime,
-    /// How urgent it is.
-    pub level: VerdictLevel,
-    /// The same for people.
-    pub message: String,
-    /// One of the four names of [`event`](super::event) that begin with `ticket.` and are verdicts.
-    pub event: String,
-    /// The app.
-    pub app: String,
-    /// The job.
-    pub ticket: String,
-    /// The source document.
-    pub token: String,
-    /// The user's word for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// The state's name.
-    pub state: String,
-    /// What the download needs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_token: Option<String>,
-    /// Name of the file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_name: Option<String>,
-    /// The format.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_extension: Option<String>,
-    /// The source document's kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub doc_type: Option<String>,
-    /// The sheet or table.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sub_id: Option<String>,
-    /// Size of the file in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_size: Option<u64>,
-    /// The last `job_status` the server named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub job_status: Option<i64>,
-    /// Polls sent and ended.
-    pub polls: u32,
-    /// When the watch list first named it.
-    pub first_seen_at: WallTime,
-    /// Sending of the last poll.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_polled_at: Option<WallTime>,
-    /// When it became final.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<WallTime>,
-    /// Until when the file is sure to live.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub download_by: Option<WallTime>,
-    /// Kind of the failure, or of the last trouble.
-    #[serde(rename = "error.kind", skip_serializing_if = "Option::is_none")]
-    pub error_kind: Option<String>,
-    /// The answer's `code`.
-    #[serde(rename = "error.code", skip_serializing_if = "Option::is_none")]
-    pub error_code: Option<i64>,
-    /// The answer's `job_status`.
-    #[serde(rename = "error.job_status", skip_serializing_if = "Option::is_none")]
-    pub error_job_status: Option<i64>,
-    /// The answer's HTTP status.
-    #[serde(rename = "error.http_status", skip_serializing_if = "Option::is_none")]
-    pub error_http_status: Option<u16>,
-    /// What the server said.
-    #[serde(rename = "error.message", skip_serializing_if = "Option::is_none")]
-    pub error_message: Option<String>,
-    /// What to do about it.
-    #[serde(rename = "error.hint", skip_serializing_if = "Option::is_none")]
-    pub error_hint: Option<String>,
-    /// What the platform's support can find the request by.
-    #[serde(rename = "error.log_id", skip_serializing_if = "Option::is_none")]
-    pub error_log_id: Option<String>,
-}
-
-impl VerdictEvent {
-    /// The verdict that the ticket got at `now`; none while it is pending.
-    #[must_use]
-    pub fn from_ticket(ticket: &TicketRecord, now: WallTime) -> Option<Self> {
-        let (event, message) = name_and_message(ticket, now)?;
-        let is_doubtful =
-            ticket.state == TicketState::Completed && Availability::new(ticket, now).is_doubtful();
-        let artefact = ticket.artefact.as_deref();
-        let error = ticket.error.as_deref();
-        Some(Self {
-            timestamp: now,
-            level: if is_doubtful { VerdictLevel::Warn } else { VerdictLevel::Info },
-            message,
-            event: event.to_owned(),
-            app: ticket.key.app.to_string(),
-            ticket: ticket.key.ticket.to_string(),
-            token: ticket.token.to_string(),
-            label: ticket.label.as_ref().map(ToString::to_string),
-            state: ticket.state.to_string(),
-            file_token: artefact.map(|file| file.file_token.to_string()),
-            file_name: artefact.and_then(|file| file.file_name.as_deref()).map(str::to_owned),
-            file_extension: ticket.file_extension().map(str::to_owned),
-            doc_type: ticket.doc_type().map(str::to_owned),
-            sub_id: ticket.sub_id().map(str::to_owned),
-            file_size: artefact.and_then(|file| file.file_size),
-            job_status: ticket.job_status,
-            polls: ticket.polls,
-            first_seen_at: ticket.first_seen_at,
-            last_polled_at: ticket.last_polled_at,
-            finished_at: ticket.finished_at,
-            download_by: ticket.download_by,
-            error_kind: error.map(|error| error.kind.to_string()),
-            error_code: error.and_then(|error| error.code),
-            error_job_status: error.and_then(|error| error.job_status),
-            error_http_status: error.and_then(|error| error.http_status),
-            error_message: error.and_then(|error| error.message.as_deref()).map(str::to_owned),
-            error_hint: error.map(|error| error.hint().to_owned()),
-            error_log_id: error.and_then(|error| error.log_id.as_deref()).map(str::to_owned),
-        })
-    }
+/// The verdict that the ticket got at `now`, with the fields of its line in the log, under the same names and in the same
+/// order; what is not known is left out. None while the ticket is pending.
+#[must_use]
+pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<Map<String, Value>> {
+    let (event, message) = name_and_message(ticket, now)?;
+    let is_doubtful = ticket.state == TicketState::Completed && Availability::new(ticket, now).is_doubtful();
+    let (file, error) = (ticket.artefact.as_deref(), ticket.error.as_deref());
+    let Value::Object(mut fields) = json!({
+        "timestamp": now,
+        "level": if is_doubtful { "WARN" } else { "INFO" },
+        "message": message,
+        "event": event,
+        "app": ticket.key.app.as_str(),
+        "ticket": ticket.key.ticket.as_str(),
+        "token": ticket.token.as_str(),
+        "label": ticket.label.as_deref(),
+        "state": ticket.state.as_str(),
+        "file_token": file.map(|file| &file.file_token),
+        "file_name": file.map(|file| &file.file_name),
+        "file_extension": ticket.file_extension(),
+        "doc_type": ticket.doc_type(),
+        "sub_id": ticket.sub_id(),
+        "file_size": file.map(|file| file.file_size),
+        "job_status": ticket.job_status,
+        "polls": ticket.polls,
+        "first_seen_at": ticket.first_seen_at,
+        "last_polled_at": ticket.last_polled_at,
+        "finished_at": ticket.finished_at,
+        "download_by": ticket.download_by,
+        "error.kind": error.map(|error| error.kind.as_str()),
+        "error.code": error.map(|error| error.code),
+        "error.job_status": error.map(|error| error.job_status),
+        "error.http_status": error.map(|error| error.http_status),
+        "error.message": error.map(|error| &error.message),
+        "error.hint": error.map(Failure::hint),
+        "error.log_id": error.map(|error| &error.log_id),
+    }) else {
+        return None;
+    };
+    fields.retain(|_, value| !value.is_null());
+    Some(fields)
 }
 
 fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static str, String)> {
@@ -202,14 +114,13 @@ mod tests {
         TicketRecord { state, finished_at, ..TicketRecord::new(entry, first_seen_at) }
     }
 
-    /// Promise: a consumer gets the fields under the names of the log, what is not known is left out, and what was
-    /// written is read back.
+    /// Promise: a consumer gets the fields under the names of the log, and what is not known is left out.
     #[test]
     fn the_payload_is_one_flat_object() {
         let mut failed = ticket(TicketState::Failed);
         failed.error = Some(Box::new(Failure { code: Some(110), ..Failure::new(ErrorKind::NoPermission) }));
-        let event = VerdictEvent::from_ticket(&failed, failed.finished_at.unwrap()).unwrap();
-        let payload = serde_json::to_string(&event).unwrap();
+        let event = verdict_event(&failed, failed.finished_at.unwrap()).unwrap();
+        let payload = Value::from(event).to_string();
         let start = "{\"timestamp\":\"2026-11-22T10:00:04.005Z\",\"level\":\"INFO\",\
             \"message\":\"ticket 70 failed: no_permission\",\"event\":\"ticket.failed\",\"app\":\"default\",\
             \"ticket\":\"70\",\"token\":\"doc70\",\"label\":\"周报\",\"state\":\"failed\",\"polls\":0,\
@@ -217,7 +128,6 @@ mod tests {
             \"error.kind\":\"no_permission\",\"error.code\":110,\"error.hint\":";
         assert!(payload.starts_with(start), "{payload}");
         assert!(!payload.contains("null"), "{payload}");
-        assert_eq!(serde_json::from_str::<VerdictEvent>(&payload).unwrap(), event);
     }
 
     #[test]
@@ -225,11 +135,11 @@ mod tests {
         let mut completed = ticket(TicketState::Completed);
         completed.artefact = Some(Box::new(Artefact { file_token: "box".into(), ..Artefact::default() }));
         let level = |ticket: &TicketRecord| {
-            VerdictEvent::from_ticket(ticket, ticket.finished_at.unwrap()).unwrap().level
+            verdict_event(ticket, ticket.finished_at.unwrap()).unwrap()["level"].clone()
         };
-        assert_eq!(level(&completed), VerdictLevel::Info);
+        assert_eq!(level(&completed), "INFO");
         completed.download_by = completed.finished_at;
-        assert_eq!(level(&completed), VerdictLevel::Warn);
-        assert_eq!(VerdictEvent::from_ticket(&ticket(TicketState::Pending), completed.first_seen_at), None);
+        assert_eq!(level(&completed), "WARN");
+        assert_eq!(verdict_event(&ticket(TicketState::Pending), completed.first_seen_at), None);
     }
 }

@@ -3,12 +3,13 @@
 
 use std::fmt;
 use std::num::NonZeroI64;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 use super::Month;
 
@@ -22,8 +23,7 @@ const FIRST: NonZeroI64 = match NonZeroI64::new(1) {
 ///
 /// Eight bytes also inside an `Option`, because a hundred thousand tickets carry seven of them each.
 /// The epoch itself is stored as its first millisecond.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(NonZeroI64);
 
 impl WallTime {
@@ -117,16 +117,17 @@ impl fmt::Display for WallTime {
     }
 }
 
-impl From<WallTime> for String {
-    fn from(time: WallTime) -> Self {
-        time.to_string()
+/// RFC 3339 in UTC, as in every output.
+impl Serialize for WallTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-impl TryFrom<String> for WallTime {
-    type Error = jiff::Error;
+impl FromStr for WallTime {
+    type Err = jiff::Error;
 
-    fn try_from(text: String) -> Result<Self, jiff::Error> {
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
         text.parse::<Timestamp>().map(Self::from)
     }
 }

@@ -7,7 +7,6 @@
 
 mod access;
 mod active_clock;
-mod announce;
 mod app_budget;
 mod app_signal;
 mod app_state;
@@ -27,11 +26,13 @@ mod snapshot;
 mod step;
 mod tickets;
 mod unsaved;
+mod verdicts;
 mod waiting_line;
 
-pub use announce::Announcer;
 pub use event_loop::{Command, Controls, Settings, Setup, watch};
 pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
 pub use outcome::{End, NAMED_MAX, Outcome, WatchError};
+pub use report::watcher_stopped;
 pub use snapshot::{AppView, Snapshot};
+pub use verdicts::OutboxLink;

@@ -24,7 +24,8 @@ pub struct Outcome {
     pub named: Vec<TicketRecord>,
     /// Completed tickets of the list whose files may have been gone when the verdict came.
     pub doubtful: usize,
-    /// Verdicts that could not be announced; the next start announces them.
+    /// Verdicts that could not be announced; the next start announces them. Counted by the caller of the engine, once
+    /// the consumers had their time.
     pub unannounced: usize,
 }
 

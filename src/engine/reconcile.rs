@@ -46,9 +46,7 @@ impl Comparison {
         self.named[index.place()] = true;
     }
 
-    /// Whether the list named the ticket at `index`.
-    #[must_use]
-    pub(super) fn is_named(&self, index: TicketIndex) -> bool {
+    fn is_named(&self, index: TicketIndex) -> bool {
         self.named.get(index.place()).copied().unwrap_or(false)
     }
 

@@ -9,57 +9,13 @@ use tracing::{debug, error, info, warn};
 
 use super::gate::Pause;
 use super::outcome::{End, Outcome};
-use crate::domain::event::{self, VERDICT_TARGET};
+use crate::domain::event;
 use crate::domain::{
     AppCondition, AppName, Endpoint, ErrorKind, PauseEnd, PauseReason, TicketKey, TicketRecord, TicketState,
-    Trouble, VerdictEvent, VerdictLevel, WallTime, with_causes,
+    Trouble, WallTime, with_causes,
 };
 use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
-
-/// A verdict, with everything that is known about the ticket. Written whatever the level is set to; at warn where the
-/// file may be gone.
-pub(super) fn verdict(ticket: &TicketRecord, now: WallTime) {
-    let Some(verdict) = VerdictEvent::from_ticket(ticket, now) else { return };
-    macro_rules! verdict {
-        ($level:ident) => {
-            $level!(
-                target: VERDICT_TARGET,
-                event = verdict.event,
-                app = verdict.app,
-                ticket = verdict.ticket,
-                token = verdict.token,
-                label = verdict.label,
-                state = verdict.state,
-                file_token = verdict.file_token,
-                file_name = verdict.file_name,
-                file_extension = verdict.file_extension,
-                doc_type = verdict.doc_type,
-                sub_id = verdict.sub_id,
-                file_size = verdict.file_size,
-                job_status = verdict.job_status,
-                polls = verdict.polls,
-                first_seen_at = text(Some(verdict.first_seen_at)),
-                last_polled_at = text(verdict.last_polled_at),
-                finished_at = text(verdict.finished_at),
-                download_by = text(verdict.download_by),
-                error.kind = verdict.error_kind,
-                error.code = verdict.error_code,
-                error.job_status = verdict.error_job_status,
-                error.http_status = verdict.error_http_status,
-                error.message = verdict.error_message,
-                error.hint = verdict.error_hint,
-                error.log_id = verdict.error_log_id,
-                "{}",
-                verdict.message
-            )
-        };
-    }
-    match verdict.level {
-        VerdictLevel::Warn => verdict!(warn),
-        VerdictLevel::Info => verdict!(info),
-    }
-}
 
 /// An ended ticket is polled again, because somebody asked for it.
 pub(super) fn ticket_retried(ticket: &TicketRecord) {
@@ -382,8 +338,8 @@ pub(super) fn watcher_stopping(end: &End, in_flight: usize) {
     info!(event = event::WATCHER_STOPPING, end = name_of(end), in_flight, "stopping: {}", words_for(end));
 }
 
-/// The engine ends.
-pub(super) fn watcher_stopped(outcome: &Outcome) {
+/// Writes to the log how the run ended. For the caller of the engine: the verdicts of the run come before this line.
+pub fn watcher_stopped(outcome: &Outcome) {
     let count = |state| outcome.listed.of(state);
     info!(
         event = event::WATCHER_STOPPED,

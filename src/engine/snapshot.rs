@@ -13,7 +13,7 @@ pub struct Snapshot {
     pub apps: Vec<AppView>,
     /// Whether the state file can't be written just now.
     pub state_failing: bool,
-    /// Verdicts that wait for the state file or the log.
+    /// Verdicts that are not safely in the log.
     pub unannounced: usize,
     /// When the engine's loop last took a turn; none before the state is loaded and the list taken. It
     /// takes one every second at least.

@@ -189,7 +189,6 @@ fn finish(ticket: &mut TicketRecord, state: TicketState, error: Option<Box<Failu
     ticket.error = error;
     ticket.finished_at = Some(now);
     ticket.next_poll_at = None;
-    ticket.announced = false;
     Next::Final
 }
 

@@ -1,8 +1,7 @@
-//! What is known but not yet safe: tickets to be written, verdicts to be announced. Pure bookkeeping;
-//! the engine does the writing.
+//! What is known but not yet in the state file. Pure bookkeeping; the engine does the writing.
 //!
-//! The order is the promise: a verdict is committed, then logged, then marked as announced. A crash
-//! after any of these steps leaves a state from which the next start takes the next step.
+//! The order is the promise: a verdict is committed, together with its row of the outbox, and then announced from
+//! there. A crash after either leaves a state from which the next start goes on.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{TicketKey, TicketRecord, WallTime};
-use crate::store::{Batch, Release, RetryId};
+use crate::domain::{TicketKey, WallTime};
+use crate::store::{Batch, EventId, OutboxRow, Release, RetryId};
 
 /// Poll counters and due times wait at most this long for company.
 pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -21,26 +20,24 @@ pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const ROWS_MAX: usize = 4096;
 
 /// A write that failed is tried again after this long.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// A verdict on its way into state file and log.
+/// A verdict on its way into the state file.
 #[derive(Clone, Debug)]
-pub(super) struct Verdict {
-    /// The ticket …
-    pub index: TicketIndex,
-    /// … and its stamp when it got the verdict: a later one makes the mark void.
-    pub stamp: u64,
-    /// What is announced. A copy, since the ticket may be listed anew meanwhile.
-    pub record: TicketRecord,
+struct Decided {
+    /// The ticket, whose row goes into the same batch.
+    index: TicketIndex,
+    /// What its consumers get.
+    row: OutboxRow,
 }
 
-/// What is not yet safe.
+/// What is not yet in the state file.
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
     /// Tickets to be written.
     dirty: BTreeSet<TicketIndex>,
-    /// Those of them that got their verdict, in the order in which they got it.
-    decided: Vec<TicketIndex>,
+    /// Verdicts to be written, in the order in which they were found.
+    decided: Vec<Decided>,
     dirty_since: Option<Instant>,
     forgotten: Vec<TicketKey>,
     released: Vec<Release>,
@@ -48,13 +45,8 @@ pub(super) struct Unsaved {
     /// to be written: a crash before that must find them there.
     retried: Option<RetryId>,
     /// Verdicts in the batch that is being written.
-    committing: Option<Vec<Verdict>>,
-    /// Verdicts that were logged and wait for the log's word that the lines are safe.
-    logged: Vec<Verdict>,
-    /// Verdicts about whose lines the log is being asked.
-    settling: Option<Vec<Verdict>>,
+    committing: Option<Vec<Decided>>,
     not_before: Option<Instant>,
-    settle_not_before: Option<Instant>,
     failing: bool,
 }
 
@@ -65,10 +57,10 @@ impl Unsaved {
         self.dirty_since.get_or_insert(now);
     }
 
-    /// A ticket got its verdict; its row is written at once.
-    pub(super) fn decided(&mut self, index: TicketIndex, now: Instant) {
+    /// A ticket got its verdict, which is written at once.
+    pub(super) fn decided(&mut self, index: TicketIndex, row: OutboxRow, now: Instant) {
         self.changed(index, now);
-        self.decided.push(index);
+        self.decided.push(Decided { index, row });
     }
 
     /// A ticket is no longer kept.
@@ -114,14 +106,10 @@ impl Unsaved {
         now: Instant,
     ) -> Batch {
         let mut batch = Batch { released_before: Some(released_before), ..Batch::default() };
-        let mut verdicts = Vec::new();
-        for index in self.next_rows() {
-            let Some(slot) = tickets.get(index) else { continue };
-            if slot.record.state.is_final() && !slot.record.announced {
-                verdicts.push(Verdict { index, stamp: slot.stamp, record: slot.record.clone() });
-            }
-            batch.tickets.push(slot.record.clone());
-        }
+        let verdicts = self.next_verdicts();
+        batch.outbox = verdicts.iter().map(|verdict| verdict.row.clone()).collect();
+        let rows = self.next_rows(&verdicts).into_iter().filter_map(|index| tickets.get(index));
+        batch.tickets = rows.map(|slot| slot.record.clone()).collect();
         batch.forgotten = std::mem::take(&mut self.forgotten);
         // While the disk is full these pile up; what no budget remembers need not be written at all.
         batch.released = std::mem::take(&mut self.released);
@@ -132,11 +120,23 @@ impl Unsaved {
         batch
     }
 
-    fn next_rows(&mut self) -> Vec<TicketIndex> {
-        let decided = self.decided.drain(..self.decided.len().min(ROWS_MAX));
-        // A ticket that was decided twice, as when it was listed anew in between, is written once.
+    /// The next verdicts, in their order. The row of a ticket shows its last one, which must not be without its row of
+    /// the outbox: where one of these tickets has got another verdict since, all go together.
+    fn next_verdicts(&mut self) -> Vec<Decided> {
+        let (next, later) = self.decided.split_at(self.decided.len().min(ROWS_MAX));
+        let next: BTreeSet<_> = next.iter().map(|verdict| verdict.index).collect();
+        if later.iter().any(|verdict| next.contains(&verdict.index)) {
+            return std::mem::take(&mut self.decided);
+        }
+        self.decided.drain(..self.decided.len().min(ROWS_MAX)).collect()
+    }
+
+    fn next_rows(&mut self, verdicts: &[Decided]) -> Vec<TicketIndex> {
+        let decided = verdicts.iter().map(|verdict| verdict.index);
+        // A ticket with two verdicts is written once.
         let mut rows: Vec<_> = decided.filter(|index| self.dirty.remove(index)).collect();
         while rows.len() < ROWS_MAX
+            && self.decided.is_empty()
             && let Some(index) = self.dirty.pop_first()
         {
             rows.push(index);
@@ -144,17 +144,18 @@ impl Unsaved {
         rows
     }
 
-    /// The batch is durable: its verdicts may be announced now.
-    pub(super) fn committed(&mut self) -> Vec<Verdict> {
+    /// The batch is durable: its verdicts, up to this one, may be announced now.
+    pub(super) fn committed(&mut self) -> Option<EventId> {
         self.not_before = None;
-        self.committing.take().unwrap_or_default()
+        self.committing.take()?.last().map(|verdict| verdict.row.id)
     }
 
     /// The batch was not written: everything in it waits for the next. Says whether that is news.
     pub(super) fn commit_failed(&mut self, batch: Batch, tickets: &Tickets, now: Instant) -> bool {
         let verdicts = self.committing.take().unwrap_or_default();
         // They were decided before anything that was decided meanwhile.
-        self.decided.splice(..0, verdicts.iter().map(|verdict| verdict.index));
+        self.dirty.extend(verdicts.iter().map(|verdict| verdict.index));
+        self.decided.splice(..0, verdicts);
         self.dirty.extend(batch.tickets.iter().filter_map(|record| tickets.find(&record.key)));
         self.forgotten.extend(batch.forgotten);
         self.released.extend(batch.released);
@@ -175,52 +176,6 @@ impl Unsaved {
         self.failing
     }
 
-    /// Verdicts were logged.
-    pub(super) fn logged(&mut self, verdicts: Vec<Verdict>) {
-        self.logged.extend(verdicts);
-    }
-
-    /// When the log is to be asked whether the lines are safe; none while it is being asked or nothing
-    /// waits for it.
-    #[must_use]
-    pub(super) fn settle_due(&self, now: Instant) -> Option<Instant> {
-        let idle = self.settling.is_none() && !self.logged.is_empty();
-        idle.then(|| self.settle_not_before.map_or(now, |earliest| earliest.max(now)))
-    }
-
-    /// The log is being asked about all lines so far.
-    pub(super) fn start_settle(&mut self) {
-        self.settling = Some(std::mem::take(&mut self.logged));
-    }
-
-    /// The log answered: these lines are safe, so their tickets may be marked.
-    pub(super) fn settled(&mut self) -> Vec<Verdict> {
-        self.settle_not_before = None;
-        self.settling.take().unwrap_or_default()
-    }
-
-    /// The log could not write: ask again later.
-    pub(super) fn settle_failed(&mut self, now: Instant) {
-        self.logged.extend(self.settling.take().unwrap_or_default());
-        self.settle_not_before = Some(now + TRY_AGAIN);
-    }
-
-    /// Verdicts that are not yet committed and safely logged, as far as they are in the books.
-    #[must_use]
-    pub(super) fn unannounced(&self) -> usize {
-        let count = |verdicts: &Option<Vec<Verdict>>| verdicts.as_ref().map_or(0, Vec::len);
-        count(&self.committing) + self.logged.len() + count(&self.settling)
-    }
-
-    /// Whether every verdict is committed and safely logged. Counters and marks may still wait.
-    #[must_use]
-    pub(super) fn is_announced(&self) -> bool {
-        self.decided.is_empty()
-            && self.committing.is_none()
-            && self.logged.is_empty()
-            && self.settling.is_none()
-    }
-
     /// Whether nothing is left for another batch.
     pub(super) fn is_written(&self) -> bool {
         self.dirty.is_empty()
@@ -238,7 +193,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{AppName, DocumentToken, TicketId, TicketState, WatchEntry};
+    use crate::domain::{AppName, DocumentToken, TicketId, TicketRecord, TicketState, WatchEntry};
     use crate::store::ReleaseId;
 
     fn known() -> (Tickets, TicketIndex) {
@@ -261,8 +216,17 @@ mod tests {
         tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO)
     }
 
-    fn decide(tickets: &mut Tickets, index: TicketIndex) {
+    fn row(id: i64) -> OutboxRow {
+        OutboxRow { id: EventId(id), payload: "{}".into() }
+    }
+
+    fn decide(unsaved: &mut Unsaved, tickets: &mut Tickets, index: TicketIndex, id: i64) {
         tickets.change(index, |slot| slot.record.state = TicketState::Failed);
+        unsaved.decided(index, row(id), Instant::now());
+    }
+
+    fn next(unsaved: &mut Unsaved, tickets: &Tickets) -> Batch {
+        unsaved.start_commit(tickets, WallTime::from_millis(1), Instant::now())
     }
 
     #[test]
@@ -272,26 +236,30 @@ mod tests {
         assert_eq!(unsaved.commit_due(), None);
         unsaved.changed(index, start);
         assert_eq!(unsaved.commit_due(), Some(start + FLUSH_EVERY));
-        unsaved.decided(index, start + FLUSH_EVERY / 2);
+        unsaved.decided(index, row(1), start + FLUSH_EVERY / 2);
         assert_eq!(unsaved.commit_due(), Some(start));
     }
 
-    /// Promise 4: nothing is announced that is not committed, and a failed commit loses nothing.
+    /// Promise 4: nothing is announced that is not committed, and a failed commit loses nothing, not even one whose
+    /// task broke off.
     #[test]
     fn a_verdict_is_held_back_until_it_is_durable() {
         let (start, (mut tickets, index)) = (Instant::now(), known());
         let mut unsaved = Unsaved::default();
-        decide(&mut tickets, index);
-        unsaved.decided(index, start);
-        let batch = unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
-        assert_eq!(batch.tickets.len(), 1);
+        decide(&mut unsaved, &mut tickets, index, 1);
+        let batch = next(&mut unsaved, &tickets);
+        assert_eq!((batch.tickets.len(), &*batch.outbox), (1, &[row(1)][..]));
         assert!(unsaved.commit_failed(batch, &tickets, start), "the first failure is news");
         assert_eq!(unsaved.commit_due(), Some(start + TRY_AGAIN));
-        let batch = unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
+        let batch = next(&mut unsaved, &tickets);
         assert!(!unsaved.commit_failed(batch, &tickets, start), "the second is not");
-        unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
-        assert_eq!(unsaved.committed().len(), 1);
+        drop(next(&mut unsaved, &tickets));
+        unsaved.commit_lost(&tickets, start);
+        let batch = next(&mut unsaved, &tickets);
+        assert_eq!((batch.tickets.len(), &*batch.outbox), (1, &[row(1)][..]));
+        assert_eq!(unsaved.committed(), Some(EventId(1)));
         assert!(unsaved.works() && !unsaved.works());
+        assert!(unsaved.is_written() && next(&mut unsaved, &tickets).outbox.is_empty());
     }
 
     #[test]
@@ -304,18 +272,35 @@ mod tests {
         for index in &all {
             unsaved.changed(*index, start);
         }
-        for index in [all[ROWS_MAX + 5], all[3]] {
-            decide(&mut tickets, index);
-            unsaved.decided(index, start);
-        }
-        let batch = unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
+        decide(&mut unsaved, &mut tickets, all[ROWS_MAX + 5], 1);
+        decide(&mut unsaved, &mut tickets, all[3], 2);
+        let batch = next(&mut unsaved, &tickets);
         let first: Vec<_> = batch.tickets[..2].iter().map(|row| row.key.ticket.to_string()).collect();
         assert_eq!(first, [(ROWS_MAX + 5).to_string(), "3".to_owned()]);
-        assert_eq!(batch.tickets.len(), ROWS_MAX);
-        assert_eq!(unsaved.committed().len(), 2);
+        assert_eq!((batch.tickets.len(), batch.outbox), (ROWS_MAX, vec![row(1), row(2)]));
+        assert_eq!(unsaved.committed(), Some(EventId(2)));
         assert!(unsaved.commit_due().is_some() && !unsaved.is_written(), "the rest waits for the next batch");
-        assert_eq!(unsaved.start_commit(&tickets, WallTime::from_millis(1), start).tickets.len(), 10);
+        assert_eq!(next(&mut unsaved, &tickets).tickets.len(), 10);
         assert!(unsaved.is_written());
+    }
+
+    /// Promise 4: a ticket is never durable with a verdict whose row of the outbox is not.
+    #[test]
+    fn a_ticket_goes_with_the_last_of_its_verdicts() {
+        let mut tickets = Tickets::new(1);
+        let mut unsaved = Unsaved::default();
+        let all: Vec<_> = (0..2 * ROWS_MAX).map(|number| insert(&mut tickets, &number.to_string())).collect();
+        for (index, id) in all.iter().zip(1..) {
+            decide(&mut unsaved, &mut tickets, *index, id);
+        }
+        let batch = next(&mut unsaved, &tickets);
+        assert_eq!((batch.tickets.len(), batch.outbox.len()), (ROWS_MAX, ROWS_MAX));
+        unsaved.commit_failed(batch, &tickets, Instant::now());
+        // It was listed anew since.
+        decide(&mut unsaved, &mut tickets, all[0], 10_000);
+        let batch = next(&mut unsaved, &tickets);
+        assert_eq!((batch.tickets.len(), batch.outbox.len()), (2 * ROWS_MAX, 2 * ROWS_MAX + 1));
+        assert_eq!(unsaved.committed(), Some(EventId(10_000)));
     }
 
     /// Promise 6: a request leaves the state file with the last row that it changed: a crash before that finds it
@@ -339,37 +324,6 @@ mod tests {
         unsaved.committed();
         unsaved.retried(RetryId(8), start);
         assert_eq!(next(&mut unsaved).retried, Some(RetryId(8)));
-    }
-
-    #[test]
-    fn what_is_announced_is_not_announced_again() {
-        let (start, (mut tickets, index)) = (Instant::now(), known());
-        decide(&mut tickets, index);
-        tickets.change(index, |slot| slot.record.announced = true);
-        let mut unsaved = Unsaved::default();
-        unsaved.changed(index, start);
-        assert_eq!(unsaved.start_commit(&tickets, WallTime::from_millis(1), start).tickets.len(), 1);
-        assert!(unsaved.committed().is_empty());
-    }
-
-    #[test]
-    fn the_log_is_asked_again_until_the_lines_are_safe() {
-        let (start, (mut tickets, index)) = (Instant::now(), known());
-        decide(&mut tickets, index);
-        let mut unsaved = Unsaved::default();
-        unsaved.decided(index, start);
-        unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
-        let verdicts = unsaved.committed();
-        unsaved.logged(verdicts);
-        assert_eq!(unsaved.settle_due(start), Some(start));
-        unsaved.start_settle();
-        assert_eq!(unsaved.settle_due(start), None);
-        assert!(!unsaved.is_announced());
-        unsaved.settle_failed(start);
-        assert_eq!(unsaved.settle_due(start), Some(start + TRY_AGAIN));
-        unsaved.start_settle();
-        assert_eq!(unsaved.settled().len(), 1);
-        assert!(unsaved.is_announced());
     }
 
     #[test]

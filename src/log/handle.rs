@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::queue::SinkHandle;
 use super::sink::{SharedSuspend, Suspend};
-use crate::engine::Announcer;
 
 /// Pause between tries while the program waits to end.
 const FLUSH_PAUSE: Duration = Duration::from_millis(100);
@@ -58,11 +57,9 @@ impl LogHandle {
         };
         tokio::time::timeout(within, trying).await.map_err(|_| last)
     }
-}
 
-/// Until the outbox hands verdicts over.
-impl Announcer for LogHandle {
-    async fn settle(&self) -> io::Result<()> {
+    /// Waits until every line logged before is written and synced.
+    pub(super) async fn settle(&self) -> io::Result<()> {
         for sink in &self.sinks {
             sink.write_synced(Vec::new()).await?;
         }

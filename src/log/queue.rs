@@ -12,7 +12,6 @@ use tracing::Level;
 
 use super::format::Format;
 use super::record::Record;
-use crate::domain::event::VERDICT_TARGET;
 
 /// How many lines may wait before others are left out; of warnings and errors twice as many.
 pub(super) const LINES_MAX: usize = 10_000;
@@ -35,8 +34,6 @@ pub(super) enum Item {
 pub(super) struct Job {
     pub(super) bytes: Vec<u8>,
     lines: usize,
-    /// Until the outbox hands verdicts over: the line is a verdict.
-    pub(super) is_verdict: bool,
     /// Where the sender of a batch waits for the answer; none for a line.
     pub(super) reply: Option<oneshot::Sender<io::Result<()>>>,
 }
@@ -78,7 +75,7 @@ impl SinkHandle {
     pub async fn write_synced(&self, records: Vec<Record>) -> io::Result<()> {
         let bytes = records.iter().flat_map(|record| self.format.line(record)).collect();
         let (reply, answer) = oneshot::channel();
-        let batch = Job { bytes, lines: records.len(), is_verdict: false, reply: Some(reply) };
+        let batch = Job { bytes, lines: records.len(), reply: Some(reply) };
         if !self.send(batch, TIMES_OF_BATCHES) {
             return Err(io::Error::other("too many lines wait to be written"));
         }
@@ -87,14 +84,11 @@ impl SinkHandle {
 
     /// Writes a line some time, or counts it as left out where too many wait.
     pub(super) fn push(&self, record: &Record) {
-        let is_verdict = record.target == VERDICT_TARGET;
         let times = match record.level {
-            // Until the outbox hands verdicts over: they are never left out.
-            _ if is_verdict => usize::MAX,
             Level::ERROR | Level::WARN => 2,
             _ => 1,
         };
-        if !self.send(Job { bytes: self.format.line(record), lines: 1, is_verdict, reply: None }, times) {
+        if !self.send(Job { bytes: self.format.line(record), lines: 1, reply: None }, times) {
             self.load.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -164,14 +158,12 @@ mod tests {
         for _ in 0..LINES_MAX {
             push(&sink, "t", Level::INFO, "chatter");
             push(&sink, "t", Level::WARN, "trouble");
-            push(&sink, VERDICT_TARGET, Level::INFO, "verdict");
         }
         assert_eq!(sink.take_dropped(), 0, "not while lines wait");
         let seen = drain(&sink, &items);
         let count = |wanted: &str| seen.iter().filter(|line| line.contains(wanted)).count();
         assert!(count("chatter") < count("trouble"), "{} {}", count("chatter"), count("trouble"));
-        assert_eq!(count("verdict"), LINES_MAX);
-        assert_eq!(sink.take_dropped() as usize, 3 * LINES_MAX - seen.len());
+        assert_eq!(sink.take_dropped() as usize, 2 * LINES_MAX - seen.len());
         assert_eq!(sink.take_dropped(), 0);
     }
 
@@ -191,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn batches_of_a_sink_that_stalls_are_bounded() {
         let (sink, _items) = SinkHandle::new("stdout", Format::Json);
-        let records = || vec![Record::new(WallTime::from_millis(1), Level::INFO, VERDICT_TARGET)];
+        let records = || vec![Record::new(WallTime::from_millis(1), Level::INFO, "t")];
         sink.load.lines.fetch_add(TIMES_OF_BATCHES * LINES_MAX - 1, Relaxed);
         assert!(futures_util::poll!(std::pin::pin!(sink.write_synced(records()))).is_pending());
         let failure = sink.write_synced(records()).await.unwrap_err();

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::domain::event::LOG_FAILED;
+use crate::domain::event::{LOG_FAILED, VERDICT_TARGET};
 use crate::domain::{WallTime, with_causes};
 
 /// Bytes of one value at most. Whatever a server sends, a line stays bounded.
@@ -50,6 +50,19 @@ impl Record {
             }
             (_, value) => self.fields.push((name, value)),
         }
+    }
+
+    /// The line of a verdict, of which the outbox has the fields as JSON; none if it is something else.
+    #[must_use]
+    pub fn from_verdict(payload: &str) -> Option<Self> {
+        let mut fields: Map<String, Value> = serde_json::from_str(payload).ok()?;
+        let mut text = |name| fields.shift_remove(name)?.as_str().map(str::to_owned);
+        let (at, level) = (text("timestamp")?.parse().ok()?, text("level")?.parse().ok()?);
+        let mut record = Self::new(at, level, VERDICT_TARGET);
+        for (name, value) in fields {
+            record.add(name, value);
+        }
+        Some(record)
     }
 
     /// A line of the log about itself.

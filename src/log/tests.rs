@@ -15,7 +15,6 @@ use super::sink::{Sink, Stdout};
 use super::{Format, LogHandle, LogSetup, Record, TextForm, build};
 use crate::domain::WallTime;
 use crate::domain::event::VERDICT_TARGET;
-use crate::engine::Announcer;
 
 const OWN: &str = "feishu_export_watcher::engine";
 

@@ -92,9 +92,6 @@ impl<S: Sink> Writer<S> {
     }
 
     fn write_line(&mut self, job: &Job) -> io::Result<()> {
-        if job.is_verdict {
-            self.follow()?;
-        }
         self.write(&job.bytes)?;
         // A disk that takes lines again may still fail to sync them.
         self.failing = self.failing && self.sink.sync().is_err();

@@ -8,7 +8,6 @@ use tokio::task::{Id, JoinError};
 use super::Engine;
 use super::calls::{Call, CallEnd, Flight, Poll};
 use crate::domain::{Endpoint, WallTime};
-use crate::engine::announce::Announcer;
 use crate::engine::app_signal::AppSignal;
 use crate::engine::judging::{Evidence, REFUSED_WAIT, counts_against_ticket, is_refused};
 use crate::engine::now::Now;
@@ -18,7 +17,7 @@ use crate::engine::tickets::TicketIndex;
 use crate::feishu::{Answer, Detail, ExportApi, Grant, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::{Release, Store};
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+impl<A: ExportApi, S: Store> Engine<A, S> {
     pub(super) fn call_ended(&mut self, ended: Result<(Id, CallEnd), JoinError>, now: Now) {
         let (id, end) = match ended {
             Ok((id, end)) => (id, Ok(end)),

@@ -6,7 +6,6 @@ use super::Engine;
 use super::calls::{Call, Flight};
 use crate::domain::{Endpoint, ErrorKind, PauseReason};
 use crate::engine::access::Refusal;
-use crate::engine::announce::Announcer;
 use crate::engine::app_signal::AppSignal;
 use crate::engine::app_state::AppState;
 use crate::engine::now::Now;
@@ -14,7 +13,7 @@ use crate::engine::report;
 use crate::feishu::{Detail, ExportApi};
 use crate::store::Store;
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+impl<A: ExportApi, S: Store> Engine<A, S> {
     /// Says whether the answer began a pause by the app's fault.
     pub(super) fn apply_to_app(
         &mut self,

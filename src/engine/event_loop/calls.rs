@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::domain::{Endpoint, TicketState};
-use crate::engine::announce::Announcer;
 use crate::engine::gate::Permit;
 use crate::engine::now::Now;
 use crate::engine::report;
@@ -78,7 +77,7 @@ impl CallEnd {
     }
 }
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+impl<A: ExportApi, S: Store> Engine<A, S> {
     /// Starts every request that may be sent now.
     pub(super) fn start_calls(&mut self, now: Now) {
         for place in 0..self.apps.len() {

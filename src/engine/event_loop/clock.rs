@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::domain::{Endpoint, TicketRecord, TicketState, WallTime};
-use crate::engine::announce::Announcer;
 use crate::engine::clock_step::ClockStep;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::feishu::ExportApi;
 use crate::store::Store;
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+impl<A: ExportApi, S: Store> Engine<A, S> {
     /// What time it is, after whatever the clock did since the last look.
     pub(super) fn look_at_clock(&mut self) -> Now {
         let now = self.clock.now();

@@ -6,42 +6,36 @@ use super::Engine;
 use super::writes::commit;
 use crate::crash_points::CrashPoint;
 use crate::domain::{AppName, Availability, TicketRecord, TicketState, Trouble};
-use crate::engine::announce::Announcer;
 use crate::engine::now::Now;
 use crate::engine::outcome::{End, NAMED_MAX, Outcome};
-use crate::engine::report;
+use crate::engine::unsaved::TRY_AGAIN;
 use crate::feishu::ExportApi;
 use crate::store::Store;
 
-/// The last verdicts may take this long to be committed and logged; a log that stalls must not hold up
+/// The batch that is being written may take this long, and so may what is left then; a disk that hangs must not hold up
 /// a shutdown.
-const ANNOUNCE_WITHIN: Duration = Duration::from_secs(4);
-
-/// The rest may take this long to be written; nor must a disk that hangs.
 const WRITE_WITHIN: Duration = Duration::from_secs(4);
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+impl<A: ExportApi, S: Store> Engine<A, S> {
     pub(super) async fn finish(mut self) -> Outcome {
         self.give_up_calls().await;
         // Each step below takes less time than a loop that moves may stand still.
         self.show(self.clock.now());
-        // Whatever is not announced by then is counted below and announced by the next start.
-        let _ = tokio::time::timeout(ANNOUNCE_WITHIN, self.announce_all()).await;
+        let _ = tokio::time::timeout(WRITE_WITHIN, self.end_commit()).await;
         self.show(self.clock.now());
         let saved = tokio::time::timeout(WRITE_WITHIN, self.write_rest()).await.unwrap_or(false);
-        let (named, doubtful) = self.named();
         let now = self.clock.now();
-        let outcome = Outcome {
+        self.show(now);
+        let (named, doubtful) = self.named();
+        Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
-            listed: self.listed(),
+            listed: self.tickets.listed(),
             troubled: self.troubled(now),
             named,
             doubtful,
             saved,
-            unannounced: self.unsaved.unannounced(),
-        };
-        report::watcher_stopped(&outcome);
-        outcome
+            unannounced: self.verdicts.unannounced(),
+        }
     }
 
     /// The apps in trouble that have tickets pending.
@@ -70,41 +64,37 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         }
     }
 
-    /// Commits and announces until no verdict is left; all else goes into the last batch.
-    async fn announce_all(&mut self) {
-        while !self.unsaved.is_announced() {
-            let now = self.clock.now();
-            self.start_writes(now);
-            let wake = self.wait(now).await;
-            self.handle(wake, self.clock.now());
-        }
-    }
-
-    /// Writes whatever is left. The last batch says that the process ended in good order.
-    async fn write_rest(&mut self) -> bool {
-        // A batch that is still under way must come to its end first: should it fail, its rows go
-        // into the next one.
-        while self.commit.is_some() {
+    /// A batch that is still under way must come to its end before another is made: should it fail, its rows go into
+    /// that one.
+    async fn end_commit(&mut self) {
+        if self.commit.is_some() {
             let ended = super::ended(&mut self.commit).await;
             self.commit_ended(ended, self.clock.now());
         }
+    }
+
+    /// Writes whatever is left, and tries again where that fails and may pass. The last batch says that the process
+    /// ended in good order.
+    async fn write_rest(&mut self) -> bool {
+        self.end_commit().await;
         loop {
-            let now = self.clock.now();
-            let mut batch = self.next_batch(now);
-            batch.clean_stop = self.unsaved.is_written();
-            let is_last = batch.clean_stop;
+            let mut batch = self.next_batch(self.clock.now());
+            let is_last = self.unsaved.is_written();
+            batch.clean_stop = is_last;
             if is_last {
                 CrashPoint::LastBatchDue.pass();
             }
-            if commit(self.store.clone(), batch, self.meters.clone()).await.is_err() {
-                return false;
-            }
-            // Too late to announce them; counted, and announced by the next start.
-            let verdicts = self.unsaved.committed();
-            self.unsaved.logged(verdicts);
-            if is_last {
-                CrashPoint::LastBatchDone.pass();
-                return true;
+            let end = commit(self.store.clone(), batch, self.meters.clone()).await;
+            let failure = end.as_ref().err().map(|failed| failed.error.may_pass());
+            self.commit_ended(Ok(end), self.clock.now());
+            match failure {
+                None if is_last => {
+                    CrashPoint::LastBatchDone.pass();
+                    return true;
+                }
+                None => {}
+                Some(may_pass) if may_pass => tokio::time::sleep(TRY_AGAIN).await,
+                Some(_) => return false,
             }
         }
     }

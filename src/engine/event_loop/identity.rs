@@ -2,7 +2,6 @@
 
 use super::Engine;
 use crate::domain::{BudgetKey, TicketState};
-use crate::engine::announce::Announcer;
 use crate::engine::judging::{Refusals, is_refused, judge_refusals};
 use crate::engine::now::Now;
 use crate::engine::report;
@@ -11,7 +10,7 @@ use crate::engine::tickets::Slot;
 use crate::feishu::ExportApi;
 use crate::store::Store;
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+impl<A: ExportApi, S: Store> Engine<A, S> {
     /// A proper answer came under the budget's host and app id: what is proven stays so for good.
     pub(super) fn prove_identity(&mut self, budget: usize, now: Now) {
         if !std::mem::replace(&mut self.budgets[budget].proven, true) {

@@ -3,8 +3,7 @@
 
 use super::Engine;
 use crate::crash_points::CrashPoint;
-use crate::domain::{AppName, Counts, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
-use crate::engine::announce::Announcer;
+use crate::domain::{AppName, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
 use crate::engine::now::Now;
 use crate::engine::reconcile::{Change, Comparison};
 use crate::engine::report::{self, ListChanges};
@@ -32,7 +31,7 @@ impl Taking {
     }
 }
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+impl<A: ExportApi, S: Store> Engine<A, S> {
     /// The list of the beginning, in one go: nothing is polled yet.
     pub(super) fn take_list(&mut self, list: WatchList, now: Now) {
         self.take_part(list.entries, now);
@@ -46,7 +45,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     pub(super) fn take_part(&mut self, entries: Vec<WatchEntry>, now: Now) {
         let mut taking = self.taking.take().unwrap_or_default();
         for entry in entries {
-            self.forget_restart(&entry);
             if let Some(change) = taking.comparison.entry(&self.tickets, entry) {
                 self.carry_out(change, &mut taking, now);
             }
@@ -84,30 +82,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
     }
 
     fn list_taken(&mut self, taking: &Taking, now: Now) {
-        let is_kept = |entry: &WatchEntry| {
-            let ticket = TicketRecord::new(entry.clone(), now.wall);
-            taking.kept.as_ref().is_some_and(|kept| kept.keeps(&ticket))
-        };
-        self.restarts.retain(|index, entry| taking.comparison.is_named(*index) || is_kept(entry));
         let mut counted = taking.counted;
-        let listed = self.listed();
+        let listed = self.tickets.listed();
         counted.listed = listed.total();
         counted.pending = listed.of(TicketState::Pending);
         report::watchlist_loaded(&counted);
         self.meters.list_taken(taking.is_whole(), now.wall);
-    }
-
-    /// Counts of the tickets that a watch list names. Those that are to start over are pending: nothing is done
-    /// before they are.
-    pub(super) fn listed(&self) -> Counts {
-        let mut listed = self.tickets.listed();
-        for slot in self.restarts.keys().filter_map(|index| self.tickets.get(*index)) {
-            if slot.record.unlisted_since.is_none() {
-                listed.remove(slot.record.state);
-            }
-            listed.add(TicketState::Pending);
-        }
-        listed
     }
 
     fn carry_out(&mut self, change: Change, taking: &mut Taking, now: Now) {
@@ -118,12 +98,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
             Change::Restart(index, entry) => {
                 taking.counted.restarted += 1;
-                if self.is_unannounced(index) {
-                    // Its row is all that a crash leaves of the verdict.
-                    self.restarts.insert(index, entry);
-                } else {
-                    self.restart_ticket(index, entry, now);
-                }
+                self.restart_ticket(index, entry, now);
             }
             Change::Remove(index) => {
                 taking.counted.removed += 1;
@@ -141,7 +116,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         let keep = self.settings.keep;
         let over = |slot: &Slot| {
             let left = slot.record.unlisted_since.is_some_and(|since| since + keep <= now.wall);
-            left && slot.record.state.is_final() && slot.record.announced
+            left && slot.record.state.is_final()
         };
         let old: Vec<_> =
             self.tickets.iter().filter(|(_, slot)| over(slot)).map(|(index, _)| index).collect();
@@ -187,31 +162,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             slot.strange_at = None;
         });
         self.first_poll(index, now);
-    }
-
-    fn is_unannounced(&self, index: TicketIndex) -> bool {
-        self.tickets.get(index).is_some_and(|slot| slot.record.state.is_final() && !slot.record.announced)
-    }
-
-    /// What a list says of a ticket replaces what one before it said and could not be done yet.
-    fn forget_restart(&mut self, entry: &WatchEntry) {
-        if !self.restarts.is_empty()
-            && let Some(index) = self.tickets.find(&entry.key)
-        {
-            self.restarts.remove(&index);
-        }
-    }
-
-    /// Tickets whose verdicts are safely in the log may start over.
-    pub(super) fn restart_announced(&mut self, now: Now) {
-        let waiting = std::mem::take(&mut self.restarts);
-        for (index, entry) in waiting {
-            if self.is_unannounced(index) {
-                self.restarts.insert(index, entry);
-            } else {
-                self.restart_ticket(index, entry, now);
-            }
-        }
     }
 
     fn remove_ticket(&mut self, index: TicketIndex, now: Now) {

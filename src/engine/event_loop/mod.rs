@@ -2,7 +2,7 @@
 //!
 //! The rooms beside this one hold the engine's acts by subject: [`start`] (what the state file knew),
 //! [`list`] (a watch list is taken), [`retry`] (ended tickets are polled again), [`calls`] (requests go
-//! out), [`answers`] and [`app_answers`] (answers come in), [`identity`] (refused tickets), [`writes`] (state file and log), [`show`]
+//! out), [`answers`] and [`app_answers`] (answers come in), [`identity`] (refused tickets), [`writes`] (the state file), [`show`]
 //! (what is shown outside), [`finish`] (the end).
 
 mod answers;
@@ -19,7 +19,7 @@ mod start;
 mod tests;
 mod writes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -30,7 +30,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::calls::{CallEnd, Flight};
 use self::list::Taking;
-use super::announce::Announcer;
 use super::app_budget::AppBudget;
 use super::app_state::AppState;
 use super::meters::Meters;
@@ -38,8 +37,9 @@ use super::now::{Clock, Now};
 use super::outcome::{End, Outcome, WatchError};
 use super::report;
 use super::snapshot::Snapshot;
-use super::tickets::{TicketIndex, Tickets};
+use super::tickets::Tickets;
 use super::unsaved::Unsaved;
+use super::verdicts::{OutboxLink, Verdicts};
 use crate::domain::{App, Kept, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::Backoff;
@@ -104,6 +104,8 @@ pub struct Controls {
     pub commands: mpsc::Receiver<Command>,
     /// Where it shows itself.
     pub view: watch::Sender<Snapshot>,
+    /// What connects it with the consumers of its verdicts.
+    pub outbox: OutboxLink,
     /// Where it notes what it does.
     pub meters: Meters,
 }
@@ -129,15 +131,14 @@ pub enum Command {
 ///
 /// # Errors
 /// The state file can't be read. Whatever happens later is part of the outcome.
-pub async fn watch<A: ExportApi, S: Store, L: Announcer>(
+pub async fn watch<A: ExportApi, S: Store>(
     api: A,
     store: S,
-    log: L,
     setup: Setup,
     controls: Controls,
 ) -> Result<Outcome, WatchError> {
     let loaded = store.load().await?;
-    let mut engine = Engine::new(api, store, log, setup.apps, setup.settings, setup.clock, controls);
+    let mut engine = Engine::new(api, store, setup.apps, setup.settings, setup.clock, controls);
     engine.begin(loaded, setup.list);
     Ok(engine.run().await)
 }
@@ -145,10 +146,9 @@ pub async fn watch<A: ExportApi, S: Store, L: Announcer>(
 type CommitEnd = Result<(), Box<CommitError>>;
 
 /// All state, and the only one who changes it.
-struct Engine<A, S, L> {
+struct Engine<A, S> {
     api: A,
     store: S,
-    log: L,
     settings: Settings,
     clock: Clock,
     /// When the clock was last looked at.
@@ -164,20 +164,16 @@ struct Engine<A, S, L> {
     calls: JoinSet<CallEnd>,
     flights: HashMap<Id, Flight>,
     unsaved: Unsaved,
+    verdicts: Verdicts,
     /// The watch list that is coming in.
     taking: Option<Taking>,
-    /// Tickets that start over, as a watch list wants it, once the verdict before is safely in the log.
-    restarts: BTreeMap<TicketIndex, WatchEntry>,
     commit: Option<JoinHandle<CommitEnd>>,
-    settle: Option<JoinHandle<std::io::Result<()>>>,
     ping: Option<JoinHandle<Result<(), StoreError>>>,
     asking: Option<JoinHandle<Result<Vec<Retry>, StoreError>>>,
     /// What the next note of a request is known by.
     releases: ReleaseId,
     /// The last request that was taken up.
     retried: RetryId,
-    /// One of those requests has to wait.
-    retry_waits: bool,
     /// Apps in trouble as the state file has them, if that is known.
     noted_troubles: Option<Vec<TroubleRecord>>,
     pulse_at: Instant,
@@ -185,8 +181,6 @@ struct Engine<A, S, L> {
     deadline: Option<Instant>,
     purge_at: Instant,
     stuck_since: Option<Instant>,
-    /// Since when tickets wait to start over and no verdict was announced.
-    unannounced_since: Option<Instant>,
     ending: Option<Ending>,
 }
 
@@ -203,27 +197,17 @@ enum Wake {
     Call(Result<(Id, CallEnd), tokio::task::JoinError>),
     Command(Option<Command>),
     Committed(Result<CommitEnd, tokio::task::JoinError>),
-    Settled(Result<std::io::Result<()>, tokio::task::JoinError>),
     Pinged(Result<Result<(), StoreError>, tokio::task::JoinError>),
     Asked(Result<Result<Vec<Retry>, StoreError>, tokio::task::JoinError>),
     Time,
 }
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
-    fn new(
-        api: A,
-        store: S,
-        log: L,
-        apps: Vec<App>,
-        settings: Settings,
-        clock: Clock,
-        controls: Controls,
-    ) -> Self {
+impl<A: ExportApi, S: Store> Engine<A, S> {
+    fn new(api: A, store: S, apps: Vec<App>, settings: Settings, clock: Clock, controls: Controls) -> Self {
         let now = clock.now();
         let mut engine = Self {
             api,
             store,
-            log,
             rng: fastrand::Rng::with_seed(settings.seed),
             deadline: settings.deadline.map(|deadline| now.at + deadline),
             settings,
@@ -239,21 +223,18 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             calls: JoinSet::new(),
             flights: HashMap::new(),
             unsaved: Unsaved::default(),
+            verdicts: Verdicts::new(controls.outbox),
             taking: None,
-            restarts: BTreeMap::new(),
             commit: None,
-            settle: None,
             ping: None,
             asking: None,
             releases: ReleaseId::first(now.wall),
             retried: RetryId::default(),
-            retry_waits: false,
             noted_troubles: Some(Vec::new()),
             pulse_at: now.at,
             store_answered_at: None,
             purge_at: now.at,
             stuck_since: None,
-            unannounced_since: None,
             ending: None,
         };
         for app in apps {
@@ -321,12 +302,11 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         // What a list left out is carried out before anything else is taken.
         let listens = !stopping && !self.is_sweeping() && !self.commands.is_closed();
         // In this order, so that one seed replays one history, a stop is never overlooked, and a stream of
-        // answers can't keep verdicts from being announced.
+        // answers can't keep verdicts from the outbox.
         tokio::select! {
             biased;
             () = self.stop.cancelled(), if !stopping => Wake::Stop,
             commit = ended(&mut self.commit) => Wake::Committed(commit),
-            settle = ended(&mut self.settle) => Wake::Settled(settle),
             ping = ended(&mut self.ping) => Wake::Pinged(ping),
             asked = ended(&mut self.asking), if !stopping => Wake::Asked(asked),
             command = self.commands.recv(), if listens => Wake::Command(command),
@@ -345,7 +325,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             // Who no longer waits need not be told.
             Wake::Command(Some(Command::Answer(who))) => drop(who.send(())),
             Wake::Committed(commit) => self.commit_ended(commit, now),
-            Wake::Settled(settle) => self.settle_ended(settle, now),
             Wake::Pinged(Ok(Ok(()))) => self.store_answered_at = Some(now.at),
             Wake::Asked(Ok(Ok(retries))) => self.retry(retries, now),
             Wake::Asked(Ok(Err(error))) if !error.may_pass() && self.ending.is_none() => {
@@ -358,7 +337,7 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
 
     /// The next moment at which there is something to do without anything having ended.
     fn next_moment(&mut self, now: Now) -> Option<Instant> {
-        let write = self.next_write(now.at);
+        let write = self.unsaved.commit_due();
         if let Some(ending) = &self.ending {
             let drained = Some(ending.drain_until).filter(|until| *until > now.at);
             return drained.into_iter().chain(write).chain([self.pulse_at]).min();
@@ -389,8 +368,8 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if self.deadline.is_some_and(|deadline| deadline <= now.at) {
             return self.end(End::Deadline, now);
         }
-        // A list that is still coming in may bring more, and so does what has to wait for an announcement.
-        if !self.settings.until_done || self.taking.is_some() || self.waits_for_announcement(now) {
+        // A list that is still coming in may bring more.
+        if !self.settings.until_done || self.taking.is_some() {
             return;
         }
         let pending = |place: &usize| self.tickets.pending_of(*place) > 0;
@@ -404,16 +383,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         } else if now.at - *self.stuck_since.get_or_insert(now.at) >= STUCK_AFTER {
             self.end(End::Stuck, now);
         }
-    }
-
-    /// Whether a ticket starts over once the verdict before is announced. Where nothing can be announced for long,
-    /// that is left to the next start.
-    fn waits_for_announcement(&mut self, now: Now) -> bool {
-        if !self.retry_waits && self.restarts.is_empty() {
-            self.unannounced_since = None;
-            return false;
-        }
-        now.at - *self.unannounced_since.get_or_insert(now.at) < STUCK_AFTER
     }
 
     fn end(&mut self, end: End, now: Now) {

@@ -2,20 +2,19 @@
 
 use super::Engine;
 use crate::domain::Endpoint;
-use crate::engine::announce::Announcer;
 use crate::engine::now::Now;
 use crate::engine::snapshot::{AppView, Snapshot};
 use crate::feishu::ExportApi;
 use crate::store::Store;
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+impl<A: ExportApi, S: Store> Engine<A, S> {
     pub(super) fn show(&mut self, now: Now) {
         let apps = (0..self.apps.len()).map(|place| self.view_of(place, now)).collect();
         self.view.send_replace(Snapshot {
-            listed: self.listed(),
+            listed: self.tickets.listed(),
             apps,
             state_failing: self.unsaved.is_failing(),
-            unannounced: self.unsaved.unannounced(),
+            unannounced: self.verdicts.unannounced(),
             turned_at: Some(now.at),
             store_answered_at: self.store_answered_at,
         });

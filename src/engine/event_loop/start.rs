@@ -6,13 +6,12 @@ use tokio::time::Instant;
 
 use super::Engine;
 use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchList};
-use crate::engine::announce::Announcer;
 use crate::engine::app_budget::AppBudget;
 use crate::engine::app_state::AppState;
 use crate::engine::judging::is_refused;
 use crate::engine::now::Now;
 use crate::engine::report;
-use crate::engine::unsaved::{FLUSH_EVERY, Verdict};
+use crate::engine::unsaved::FLUSH_EVERY;
 use crate::feishu::ExportApi;
 use crate::store::{Loaded, Release, Store, Tally};
 
@@ -23,7 +22,7 @@ const CUT_OFF: Duration = Duration::from_millis(1);
 /// the one in its place.
 const TOKEN_REQUESTS_UNNOTED: usize = 2;
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
+impl<A: ExportApi, S: Store> Engine<A, S> {
     pub(super) fn add_app(&mut self, app: App, now: Now) {
         let key = app.budget_key();
         let shared = self.budgets.iter().position(|budget| budget.key == key);
@@ -35,17 +34,13 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.apps.push(AppState::new(app, budget, meters, now.at));
     }
 
-    /// Takes up where the last process ended: announces what it committed and did not announce, then
-    /// looks at today's list.
+    /// Takes up where the last process ended, then looks at today's list. What that one did not announce is in the
+    /// outbox.
     pub(super) fn begin(&mut self, loaded: Loaded, list: WatchList) {
         let now = self.clock.now();
-        let unannounced = self.restore_tickets(loaded.tickets, now);
-        let mut known = self.pending_by_budget();
-        // The process before may have come further with these: started them over, as a list or a retry wanted it.
-        for place in unannounced.iter().filter_map(|verdict| self.tickets.get(verdict.index)?.app) {
-            known[self.apps[place].budget] += 1;
-        }
-        self.announce(unannounced, now);
+        self.verdicts.begin(loaded.unannounced, loaded.last_event, now.wall);
+        self.restore_tickets(loaded.tickets, now);
+        let known = self.pending_by_budget();
         self.take_list(list, now);
         self.retry(loaded.retries, now);
         self.restore_budgets(&loaded.released, now);
@@ -54,12 +49,11 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if !loaded.clean {
             self.assume_unnoted(&known, now);
         }
-        let listed = self.listed();
+        let listed = self.tickets.listed();
         report::watcher_started(listed.total(), listed.of(TicketState::Pending));
     }
 
-    fn restore_tickets(&mut self, records: Vec<TicketRecord>, now: Now) -> Vec<Verdict> {
-        let mut unannounced = Vec::new();
+    fn restore_tickets(&mut self, records: Vec<TicketRecord>, now: Now) {
         for mut record in records {
             // Noted by a clock that was set back since: how long ago that was is not known.
             record.progress.last_running_at = record.progress.last_running_at.filter(|at| *at <= now.wall);
@@ -70,16 +64,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
             }
             let app = self.place_of(&record.key.app);
             let due = self.due_of(&record, now);
-            let verdict = (record.state.is_final() && !record.announced).then(|| record.clone());
             let pending = record.state == TicketState::Pending;
             let index = self.tickets.insert(record, app, Duration::ZERO);
             if pending {
                 self.enqueue(index, due);
             }
-            let stamp = self.tickets.get(index).map_or(0, |slot| slot.stamp);
-            unannounced.extend(verdict.map(|record| Verdict { index, stamp, record }));
         }
-        unannounced
     }
 
     /// When a ticket from the state file is due: as it was planned, but, should the wall clock have been set back, not

@@ -1,26 +1,21 @@
-//! State file and log: one batch at a time is made durable, then its verdicts are announced, then they
-//! are marked as announced.
-
-use std::io;
+//! The state file: one batch at a time is made durable. Then the consumers of its verdicts are woken.
 
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::{CommitEnd, Engine};
 use crate::crash_points::CrashPoint;
-use crate::engine::announce::Announcer;
 use crate::engine::app_state::AppState;
 use crate::engine::meters::{Meters, tickets_in};
 use crate::engine::now::Now;
 use crate::engine::outcome::End;
 use crate::engine::report;
 use crate::engine::tickets::TicketIndex;
-use crate::engine::unsaved::Verdict;
 use crate::feishu::ExportApi;
 use crate::store::{Batch, Store, StoreError, TroubleRecord};
 
-impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
-    /// Starts what is due: the next batch, the next question to the log.
+impl<A: ExportApi, S: Store> Engine<A, S> {
+    /// Starts the next batch if it is due.
     pub(super) fn start_writes(&mut self, now: Now) {
         if self.commit.is_none() && self.noted_troubles.as_ref() != Some(&self.troubles(now)) {
             self.unsaved.touched(now.at);
@@ -28,11 +23,6 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         if self.unsaved.commit_due().is_some_and(|due| due <= now.at) {
             let batch = self.next_batch(now);
             self.commit = Some(tokio::spawn(commit(self.store.clone(), batch, self.meters.clone())));
-        }
-        if self.unsaved.settle_due(now.at).is_some_and(|due| due <= now.at) {
-            self.unsaved.start_settle();
-            let log = self.log.clone();
-            self.settle = Some(tokio::spawn(async move { log.settle().await }));
         }
     }
 
@@ -60,18 +50,17 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.apps.iter().filter_map(record).collect()
     }
 
-    pub(super) fn next_write(&self, now: Instant) -> Option<Instant> {
-        [self.unsaved.commit_due(), self.unsaved.settle_due(now)].into_iter().flatten().min()
-    }
-
     pub(super) fn commit_ended(&mut self, ended: Result<CommitEnd, JoinError>, now: Now) {
         match ended {
             Ok(Ok(())) => {
-                let verdicts = self.unsaved.committed();
+                let last_verdict = self.unsaved.committed();
                 if self.unsaved.works() {
                     report::state_recovered();
                 }
-                self.announce(verdicts, now);
+                if let Some(last) = last_verdict {
+                    CrashPoint::VerdictsDurable.pass();
+                    self.verdicts.durable(last);
+                }
             }
             Ok(Err(failed)) => {
                 let error = failed.error;
@@ -79,10 +68,12 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
                     self.noted_troubles = None;
                 }
                 let is_news = self.unsaved.commit_failed(failed.batch, &self.tickets, now.at);
-                if !error.may_pass() && self.ending.is_none() {
+                if error.may_pass() {
+                    if is_news {
+                        report::state_failed(&error);
+                    }
+                } else if self.ending.is_none() {
                     self.state_lost(&error, now);
-                } else if is_news {
-                    report::state_failed(&error);
                 }
             }
             Err(_panicked) => {
@@ -98,52 +89,14 @@ impl<A: ExportApi, S: Store, L: Announcer> Engine<A, S, L> {
         self.end(End::StateLost, now);
     }
 
-    /// Hands the lines of durable verdicts to the log.
-    pub(super) fn announce(&mut self, verdicts: Vec<Verdict>, now: Now) {
-        if verdicts.is_empty() {
-            return;
-        }
-        CrashPoint::VerdictsDurable.pass();
-        for verdict in &verdicts {
-            report::verdict(&verdict.record, now.wall);
-        }
-        CrashPoint::VerdictsLogged.pass();
-        self.unsaved.logged(verdicts);
-    }
-
-    pub(super) fn settle_ended(&mut self, ended: Result<io::Result<()>, JoinError>, now: Now) {
-        match ended {
-            Ok(Ok(())) => {
-                self.unannounced_since = None;
-                CrashPoint::LinesSafe.pass();
-                for verdict in self.unsaved.settled() {
-                    self.mark_announced(&verdict, now);
-                }
-                CrashPoint::VerdictsMarked.pass();
-                self.restart_announced(now);
-            }
-            Ok(Err(_)) | Err(_) => self.unsaved.settle_failed(now.at),
-        }
-    }
-
-    /// A ticket got its verdict, which is written at once.
+    /// A ticket got its verdict, which is written at once, with its row of the outbox.
     pub(super) fn decided(&mut self, index: TicketIndex, now: Now) {
-        if let Some(slot) = self.tickets.get(index)
-            && let Some(place) = slot.app
-        {
+        let Some(slot) = self.tickets.get(index) else { return };
+        if let Some(place) = slot.app {
             self.apps[place].meters.finished(&slot.record);
         }
-        self.unsaved.decided(index, now.at);
-    }
-
-    fn mark_announced(&mut self, verdict: &Verdict, now: Now) {
-        let marked = self.tickets.change(verdict.index, |slot| {
-            let same = slot.stamp == verdict.stamp && slot.record.state == verdict.record.state;
-            slot.record.announced |= same;
-            same
-        });
-        if marked == Some(true) {
-            self.unsaved.changed(verdict.index, now.at);
+        if let Some(row) = self.verdicts.row(&slot.record, now.wall) {
+            self.unsaved.decided(index, row, now.at);
         }
     }
 }

@@ -19,7 +19,7 @@ const COLUMNS: &str = "app, ticket, token, label, created_at, source, state,
     file_token, file_name, file_extension, doc_type, file_size,
     job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
-    unlisted_since, announced, attempt, watched, unclear, unclear_since, last_running_at,
+    unlisted_since, attempt, watched, unclear, unclear_since, last_running_at,
     listed_type, listed_extension, sub_id";
 
 /// Writes a batch inside the caller's transaction. Rows to forget go first: a ticket that is listed again
@@ -93,7 +93,6 @@ fn write_tickets(connection: &Connection, tickets: &[TicketRecord]) -> rusqlite:
             error.and_then(|it| it.message.as_deref()),
             error.and_then(|it| it.log_id.as_deref()),
             ticket.unlisted_since.map(WallTime::as_millis),
-            ticket.announced,
             progress.attempt,
             progress.watched.map(millis),
             progress.unclear,
@@ -221,7 +220,6 @@ fn read_ticket(
         download_by: cells.time()?,
         error: read_failure(&mut cells)?,
         unlisted_since: cells.time()?,
-        announced: cells.next()?,
         progress: Progress {
             attempt: cells.next()?,
             watched: cells.span()?,

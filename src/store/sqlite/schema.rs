@@ -12,7 +12,8 @@ const APPLICATION_ID: i32 = 0x4678_5773;
 ///
 /// 1: tickets, recent requests, how the last run ended. 2: requests a month. 3: pauses in force, and what
 /// was asked for by `retry`. 4: apps in trouble, one row each, in place of pauses; app ids that are proven; what an
-/// export was created with, as the watch list says. 5: the outbox.
+/// export was created with, as the watch list says. 5: the outbox in place of a mark on each ticket; verdicts that are
+/// not announced become rows with the usual fields.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
 /// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless
@@ -116,6 +117,43 @@ const MIGRATIONS: &[&str] = &[
         payload TEXT NOT NULL,
         PRIMARY KEY (consumer, id)
     ) STRICT, WITHOUT ROWID;
+    INSERT INTO outbox SELECT
+        'log',
+        row_number() OVER (ORDER BY finished_at, app, ticket),
+        json_patch('{}', json_object(
+            'timestamp', strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(finished_at, first_seen_at) / 1000.0, 'unixepoch'),
+            'level', 'INFO',
+            'message', 'ticket ' || ticket || CASE state
+                WHEN 'completed' THEN ' completed' || coalesce(': file token ' || file_token, '')
+                WHEN 'failed' THEN ' failed' || coalesce(': ' || error_kind, '')
+                WHEN 'timed_out' THEN ' timed out: no result within give_up_after'
+                ELSE ' left the watch list while pending' END,
+            'event', 'ticket.' || state,
+            'app', app,
+            'ticket', ticket,
+            'token', token,
+            'label', label,
+            'state', state,
+            'file_token', file_token,
+            'file_name', file_name,
+            'file_extension', coalesce(file_extension, listed_extension),
+            'doc_type', coalesce(doc_type, listed_type),
+            'sub_id', sub_id,
+            'file_size', file_size,
+            'job_status', job_status,
+            'polls', polls,
+            'first_seen_at', strftime('%Y-%m-%dT%H:%M:%fZ', first_seen_at / 1000.0, 'unixepoch'),
+            'last_polled_at', strftime('%Y-%m-%dT%H:%M:%fZ', last_polled_at / 1000.0, 'unixepoch'),
+            'finished_at', strftime('%Y-%m-%dT%H:%M:%fZ', finished_at / 1000.0, 'unixepoch'),
+            'download_by', strftime('%Y-%m-%dT%H:%M:%fZ', download_by / 1000.0, 'unixepoch'),
+            'error.kind', error_kind,
+            'error.code', error_code,
+            'error.job_status', error_job_status,
+            'error.http_status', error_http_status,
+            'error.message', error_message,
+            'error.log_id', error_log_id))
+        FROM tickets WHERE state <> 'pending' AND announced = 0;
+    ALTER TABLE tickets DROP COLUMN announced;
 ",
 ];
 

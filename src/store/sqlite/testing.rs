@@ -64,7 +64,6 @@ pub(in crate::store) fn full(ticket: &str) -> TicketRecord {
             log_id: Some("20261122100000ABCDEF".into()),
         })),
         unlisted_since: later(6),
-        announced: true,
         progress: Progress {
             attempt: 5,
             watched: Some(Duration::from_millis(61_234)),

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::verdict_event;
+use crate::store::LOG;
+use serde_json::{Map, Value};
 
 fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -328,7 +331,24 @@ async fn files_of_all_versions_are_read() {
         assert_eq!(loaded.retries.len(), usize::from(version >= 3));
         assert_eq!(loaded.proven.len(), usize::from(version >= 4));
         assert!(loaded.clean);
+        assert_unannounced(&store, version).await;
     }
+}
+
+/// The one verdict that every fixture has and never announced; before the outbox it was a mark on its ticket.
+async fn assert_unannounced(store: &SqliteStore, version: i64) {
+    let rows = store.rows(LOG, EventId::default(), 9).await.unwrap();
+    let mut verdict = unannounced();
+    if version < 5 {
+        verdict.shift_remove("error.hint");
+    }
+    assert_eq!(rows.len(), 1, "{version}");
+    assert_eq!(serde_json::from_str::<Map<String, Value>>(&rows[0].payload).unwrap(), verdict, "{version}");
+    assert_eq!((store.count(LOG).await.unwrap(), store.load().await.unwrap().unannounced), (1, 1));
+}
+
+fn unannounced() -> Map<String, Value> {
+    verdict_event(&testing::failed("6933093124755412346"), testing::NOW).unwrap()
 }
 
 /// Writes the file that the next schema is tested against, if `WRITE_STATE_FIXTURE` is set. Old ones are never
@@ -345,6 +365,7 @@ async fn write_the_fixture() {
     store.load().await.unwrap();
     let batch = Batch {
         tickets: fixture_tickets(),
+        outbox: vec![OutboxRow { id: EventId(1), payload: Value::from(unannounced()).to_string().into() }],
         released: vec![testing::release(1, 1)],
         tallies: vec![testing::tally(11, 7)],
         proven: vec![testing::tally(11, 7).budget],

@@ -1,7 +1,9 @@
-//! What the state file ever held: a table beside the program's own, kept by a trigger within the very transactions
-//! that write tickets. So a test can tell what was durable at any moment, although rows are replaced.
+//! What the state file ever held: tables beside the program's own, kept by triggers within the very transactions that
+//! write tickets and the outbox. So a test can tell what was durable at any moment, although rows are replaced and
+//! removed.
 
 use rusqlite::Connection;
+use serde_json::Value;
 
 use crate::harness::Bench;
 use crate::outputs::copy_of_state;
@@ -10,12 +12,20 @@ const REMEMBER: &str = "
     CREATE TABLE history (
         id INTEGER PRIMARY KEY,
         ticket TEXT NOT NULL, token TEXT NOT NULL, state TEXT NOT NULL, finished_at INTEGER,
-        file_token TEXT, error_kind TEXT, error_job_status INTEGER, polls INTEGER NOT NULL,
-        announced INTEGER NOT NULL
+        file_token TEXT, error_kind TEXT, error_job_status INTEGER, polls INTEGER NOT NULL
     ) STRICT;
+    CREATE TABLE verdicts (
+        id INTEGER PRIMARY KEY, payload TEXT NOT NULL, announced INTEGER NOT NULL
+    ) STRICT;
+    CREATE TRIGGER remember_verdict AFTER INSERT ON outbox BEGIN
+        INSERT OR IGNORE INTO verdicts VALUES (NEW.id, NEW.payload, 0);
+    END;
+    CREATE TRIGGER remember_announced AFTER DELETE ON outbox BEGIN
+        UPDATE verdicts SET announced = 1 WHERE id = OLD.id;
+    END;
     CREATE TRIGGER remember AFTER INSERT ON tickets BEGIN
         INSERT INTO history VALUES (NULL, NEW.ticket, NEW.token, NEW.state, NEW.finished_at,
-            NEW.file_token, NEW.error_kind, NEW.error_job_status, NEW.polls, NEW.announced);
+            NEW.file_token, NEW.error_kind, NEW.error_job_status, NEW.polls);
     END;";
 
 /// A verdict, as the state file has it and the log says it. The moment tells two of one ticket apart.
@@ -37,15 +47,23 @@ pub(super) struct Row {
     pub(super) ticket: String,
     pub(super) token: String,
     pub(super) polls: u32,
-    pub(super) announced: bool,
     /// None while the ticket is pending.
     pub(super) verdict: Option<Verdict>,
+}
+
+/// A row that the outbox had once.
+#[derive(Debug)]
+pub(super) struct Announcement {
+    pub(super) payload: Value,
+    /// Whether the row is gone.
+    pub(super) is_taken: bool,
 }
 
 /// Rows in the order of their commits, and the queries that the state file counts.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) rows: Vec<Row>,
+    pub(super) outbox: Vec<Announcement>,
     pub(super) queries: u32,
 }
 
@@ -63,12 +81,19 @@ impl Memory {
         let (_copy, connection) = copy_of_state(bench);
         let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, u32>(0)).unwrap();
         let (known, count) = (self.rows.len(), number("SELECT count(*) FROM history") as usize);
-        let sql = "SELECT ticket, token, state, finished_at, file_token, error_kind, error_job_status, polls,
-            announced FROM history WHERE id > ? ORDER BY id";
+        let sql = "SELECT ticket, token, state, finished_at, file_token, error_kind, error_job_status, polls
+            FROM history WHERE id > ? ORDER BY id";
         let mut statement = connection.prepare(sql).unwrap();
         let rows = statement.query_map([i64::try_from(known).unwrap()], read_row).unwrap();
         self.rows.extend(rows.map(Result::unwrap));
         assert!(self.rows.len() == count && count >= known, "rows that were committed are gone");
+        let mut statement =
+            connection.prepare("SELECT payload, announced FROM verdicts ORDER BY id").unwrap();
+        let verdicts = statement.query_map((), |row| {
+            let payload = serde_json::from_str(&row.get::<_, String>(0)?).unwrap();
+            Ok(Announcement { payload, is_taken: row.get(1)? })
+        });
+        self.outbox = verdicts.unwrap().map(Result::unwrap).collect();
         self.queries = number("SELECT coalesce(sum(requests), 0) FROM tallies");
     }
 }
@@ -88,5 +113,5 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
             error_job_status: row.get(6)?,
         })
     };
-    Ok(Row { ticket, token, polls: row.get(7)?, announced: row.get(8)?, verdict })
+    Ok(Row { ticket, token, polls: row.get(7)?, verdict })
 }

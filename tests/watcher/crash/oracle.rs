@@ -26,23 +26,26 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    /// After each death. What a process announced was in the state file by then: with these very words, whatever
-    /// became of the ticket later. What is marked as announced was announced.
+    /// After each death. What a process announced was in the outbox by then: with these very words, whatever became of
+    /// the ticket later. What is no longer there was announced, and no ticket has a verdict that never was there.
     pub(super) fn judge(&mut self, bench: &Bench, ended: &Ended) {
         self.deaths.push(Instant::now());
         self.memory.read(bench);
         let added = self.lines_of_file(bench);
-        let committed: BTreeSet<_> = self.memory.rows.iter().filter_map(|row| row.verdict.as_ref()).collect();
+        let committed: BTreeSet<_> =
+            self.memory.outbox.iter().filter_map(|row| verdict_of(&row.payload)).collect();
+        for verdict in self.memory.rows.iter().filter_map(|row| row.verdict.as_ref()) {
+            assert!(committed.contains(verdict), "in the state file and never in the outbox: {verdict:?}");
+        }
         for (said, lines) in [(&mut self.on_stdout, &ended.lines), (&mut self.in_file, &added)] {
             for verdict in lines.iter().filter_map(verdict_of) {
                 assert!(committed.contains(&verdict), "announced and not in the state file: {verdict:?}");
                 *said.entry(verdict).or_default() += 1;
             }
         }
-        for verdict in
-            self.memory.rows.iter().filter(|row| row.announced).filter_map(|row| row.verdict.as_ref())
-        {
-            assert!(self.is_announced(verdict), "marked as announced, and never was: {verdict:?}");
+        for row in self.memory.outbox.iter().filter(|row| row.is_taken) {
+            let verdict = verdict_of(&row.payload).unwrap();
+            assert!(self.is_announced(&verdict), "gone from the outbox, and never announced: {verdict:?}");
         }
     }
 
@@ -62,8 +65,9 @@ impl Oracle {
     /// a ticket differ; and every ticket has what its job came to, or was removed as often as the lists dropped
     /// it and no more.
     pub(super) fn conclude(&self, bench: &Bench, lists: &Lists) {
+        let ever: Vec<_> = self.memory.outbox.iter().filter_map(|row| verdict_of(&row.payload)).collect();
         let mut verdicts: BTreeMap<&str, Vec<&Verdict>> = BTreeMap::new();
-        for verdict in self.memory.rows.iter().filter_map(|row| row.verdict.as_ref()) {
+        for verdict in &ever {
             assert!(self.is_announced(verdict), "never announced: {verdict:?}");
             let of_ticket = verdicts.entry(&verdict.ticket).or_default();
             if of_ticket.last() != Some(&verdict) {

@@ -132,8 +132,11 @@ async fn play((seed, budget): (u64, u32), wreck: Option<Wreck>, host: &str) -> L
     bench = bench.tickets("sound", sound);
     let running = bench.start();
     let began = tokio::time::Instant::now();
-    let is_done =
-        || bench.store.with(|kept| kept.rows.values().filter(|row| is_sound(row) && row.announced).count());
+    let is_done = || {
+        bench
+            .store
+            .with(|kept| kept.rows.values().filter(|row| is_sound(row) && row.state.is_final()).count())
+    };
     while is_done() < TICKETS {
         assert!(began.elapsed() < ALL_DONE_WITHIN, "{wreck:?}: only {} tickets met their fate", is_done());
         tokio::time::sleep(10 * SECOND).await;

@@ -1,16 +1,16 @@
-//! A stand-in for the log: what was written, when, and whether it was durable before.
+//! A stand-in for the log, and for the consumer that takes its verdicts out of the outbox: what was written, and when.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer};
 
 use super::fakes::{FakeStore, SECOND};
-use crate::domain::event::VERDICT_TARGET;
-use crate::engine::Announcer;
+use crate::store::{EventId, LOG, Outbox as _};
 
 /// The log's lines, with the event names and fields as they were recorded.
 #[derive(Clone, Default)]
@@ -18,13 +18,10 @@ pub(super) struct FakeLog(Arc<Mutex<Lines>>);
 
 #[derive(Default)]
 pub(super) struct Lines {
-    /// Where verdicts must be before they are announced.
-    durable: Option<FakeStore>,
-    /// Verdicts that were not.
-    pub(super) not_durable: Vec<String>,
     pub(super) lines: Vec<HashMap<String, String>>,
     /// When each of them was written.
     pub(super) times: Vec<Instant>,
+    /// Verdicts can't be written.
     pub(super) fails: bool,
 }
 
@@ -33,9 +30,47 @@ impl FakeLog {
         act(&mut self.0.lock().unwrap())
     }
 
-    /// From now on every verdict is held against the state file.
-    pub(super) fn hold_against(&self, store: &FakeStore) {
-        self.with(|log| log.durable = Some(store.clone()));
+    fn push(&self, line: HashMap<String, String>) {
+        self.with(|log| {
+            log.lines.push(line);
+            log.times.push(Instant::now());
+        });
+    }
+
+    /// Takes rows out of the outbox as they become durable, until no more can come. Between any two steps the process
+    /// may die.
+    pub(super) async fn consume(
+        self,
+        store: FakeStore,
+        mut durable: watch::Receiver<EventId>,
+        announced: watch::Sender<EventId>,
+    ) {
+        loop {
+            durable.mark_unchanged();
+            let rows = store.rows(LOG, EventId::default(), 3).await.unwrap();
+            let Some(last) = rows.last().map(|row| row.id) else {
+                if durable.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            tokio::time::sleep(SECOND / 100).await;
+            if self.with(|log| log.fails) {
+                tokio::time::sleep(SECOND).await;
+                continue;
+            }
+            for row in rows {
+                let line: serde_json::Map<String, Value> = serde_json::from_str(&row.payload).unwrap();
+                let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                self.push(line.into_iter().map(|(name, value)| (name, text(value))).collect());
+            }
+            tokio::time::sleep(SECOND / 100).await;
+            if store.remove(LOG, last).await.is_ok() {
+                announced.send_replace(last);
+            } else {
+                tokio::time::sleep(SECOND).await;
+            }
+        }
     }
 
     /// The tickets that lines with that event name.
@@ -61,27 +96,6 @@ impl FakeLog {
     }
 }
 
-/// Whether the state file has the verdict of that line: this very one, not that of an earlier life of the ticket.
-fn is_durable(store: &FakeStore, line: &HashMap<String, String>) -> bool {
-    let row = store.row(&line["ticket"]);
-    let finished_at = row.finished_at.map(|at| at.to_string());
-    let kept = [
-        ("state", Some(row.state.as_str())),
-        ("token", Some(row.token.as_str())),
-        ("file_token", row.artefact.as_ref().map(|file| &*file.file_token)),
-        ("error.kind", row.error.as_ref().map(|error| error.kind.as_str())),
-        ("finished_at", finished_at.as_deref()),
-    ];
-    kept.into_iter().all(|(field, value)| line.get(field).map(String::as_str) == value)
-}
-
-impl Announcer for FakeLog {
-    async fn settle(&self) -> io::Result<()> {
-        tokio::time::sleep(SECOND / 100).await;
-        if self.with(|log| log.fails) { Err(io::Error::other("disk full")) } else { Ok(()) }
-    }
-}
-
 impl<S: tracing::Subscriber> Layer<S> for FakeLog {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
         #[derive(Default)]
@@ -97,15 +111,6 @@ impl<S: tracing::Subscriber> Layer<S> for FakeLog {
         let mut fields = Fields::default();
         event.record(&mut fields);
         fields.0.insert("level".to_owned(), event.metadata().level().to_string());
-        let is_verdict = event.metadata().target() == VERDICT_TARGET;
-        self.with(|log| {
-            if let Some(store) = log.durable.as_ref().filter(|_| is_verdict)
-                && !is_durable(store, &fields.0)
-            {
-                log.not_durable.push(format!("{:?}", fields.0));
-            }
-            log.lines.push(fields.0);
-            log.times.push(Instant::now());
-        });
+        self.push(fields.0);
     }
 }

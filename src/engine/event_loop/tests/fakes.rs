@@ -1,12 +1,13 @@
 //! Stand-ins for remote and state file on tokio's paused clock, and a bench to set them up on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
@@ -250,6 +251,12 @@ pub(super) struct Memory {
     pub(super) proven: Vec<BudgetKey>,
     pub(super) troubles: Vec<TroubleRecord>,
     pub(super) retries: Vec<Retry>,
+    /// What waits to be announced.
+    pub(super) outbox: BTreeMap<EventId, OutboxRow>,
+    /// Every verdict that was ever written to the outbox, by ticket, state and moment.
+    verdicts: HashSet<(String, String, String)>,
+    /// Verdicts that a row had and the outbox never did.
+    pub(super) lost: Vec<String>,
     pub(super) dirty: bool,
     pub(super) fails: bool,
     /// The file was moved away.
@@ -285,6 +292,30 @@ impl FakeStore {
     pub(super) fn state_of(&self, ticket: &str) -> TicketState {
         self.row(ticket).state
     }
+
+    /// How many verdicts wait to be announced.
+    pub(super) fn unannounced(&self) -> usize {
+        self.with(|kept| kept.outbox.len())
+    }
+}
+
+impl Memory {
+    /// Promise 4: a ticket's row shows no verdict that is not in the outbox by then, or was.
+    fn take_verdicts(&mut self, batch: &Batch) {
+        for row in &batch.outbox {
+            let verdict: serde_json::Value = serde_json::from_str(&row.payload).unwrap();
+            let text = |name: &str| verdict[name].as_str().unwrap().to_owned();
+            self.verdicts.insert((text("ticket"), text("state"), text("finished_at")));
+            self.outbox.entry(row.id).or_insert_with(|| row.clone());
+        }
+        for row in batch.tickets.iter().filter(|row| row.state.is_final()) {
+            let at = row.finished_at.unwrap().to_string();
+            let verdict = (row.key.ticket.to_string(), row.state.to_string(), at);
+            if !self.verdicts.contains(&verdict) {
+                self.lost.push(format!("{verdict:?}"));
+            }
+        }
+    }
 }
 
 /// A commit that has begun. One that is given up has ended as well.
@@ -310,7 +341,16 @@ impl Store for FakeStore {
             let tallies = kept.tallies.values().cloned().collect();
             let (released, retries, proven) =
                 (kept.released.clone(), kept.retries.clone(), kept.proven.clone());
-            Loaded { tickets, released, tallies, proven, retries, clean, ..Loaded::default() }
+            Loaded {
+                tickets,
+                released,
+                tallies,
+                proven,
+                retries,
+                unannounced: kept.outbox.len(),
+                last_event: kept.outbox.keys().last().copied().unwrap_or_default(),
+                clean,
+            }
         }))
     }
 
@@ -343,6 +383,7 @@ impl Store for FakeStore {
             for row in batch.tickets.iter().filter(|row| row.state == TicketState::Pending) {
                 kept.pending.entry(row.key.ticket.to_string()).or_default().push(made);
             }
+            kept.take_verdicts(&batch);
             kept.rows.retain(|key, _| !batch.forgotten.contains(key));
             kept.rows.extend(batch.tickets.into_iter().map(|record| (record.key.clone(), record)));
             kept.released.retain(|old| batch.released_before.is_none_or(|before| old.at >= before));
@@ -371,6 +412,29 @@ impl Store for FakeStore {
             std::future::pending::<()>().await;
         }
         Ok(())
+    }
+}
+
+impl Outbox for FakeStore {
+    async fn rows(&self, _: &str, after: EventId, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        Ok(self.with(|kept| {
+            let later = kept.outbox.values().filter(|row| row.id > after);
+            later.take(limit).cloned().collect()
+        }))
+    }
+
+    async fn remove(&self, _: &str, upto: EventId) -> Result<(), StoreError> {
+        self.with(|kept| {
+            if kept.fails {
+                return Err(moved());
+            }
+            kept.outbox.retain(|id, _| *id > upto);
+            Ok(())
+        })
+    }
+
+    async fn count(&self, _: &str) -> Result<usize, StoreError> {
+        Ok(self.unannounced())
     }
 }
 
@@ -452,9 +516,23 @@ impl Bench {
                 WallTime::from_millis((START + began.elapsed()).as_millis() + shift)
             }),
         };
-        let controls = Controls { stop: stop.clone(), commands: receiver, view, meters: self.meters.clone() };
-        let run = watch(self.api.clone(), self.store.clone(), self.log.clone(), setup, controls);
-        let outcome = tokio::spawn(async move { run.await.unwrap() });
+        let (durable, woken) = watch::channel(EventId::default());
+        let (progress, announced) = watch::channel(EventId::default());
+        let outbox = OutboxLink { durable, announced };
+        let meters = self.meters.clone();
+        let controls = Controls { stop: stop.clone(), commands: receiver, view, outbox, meters };
+        let run = watch(self.api.clone(), self.store.clone(), setup, controls);
+        let (log, store) = (self.log.clone(), self.store.clone());
+        let outcome = tokio::spawn(async move {
+            // Dies with the process.
+            let mut consumers = JoinSet::new();
+            consumers.spawn(log.consume(store.clone(), woken, progress));
+            let mut outcome = run.await.unwrap();
+            let _ = tokio::time::timeout(4 * SECOND, consumers.join_next()).await;
+            outcome.unannounced = store.unannounced();
+            watcher_stopped(&outcome);
+            outcome
+        });
         Running { outcome, stop, commands, view: watcher, _quiet: guard }
     }
 

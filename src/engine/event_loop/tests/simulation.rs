@@ -131,7 +131,6 @@ async fn play(name: &str, world: World, mut lists: Lists, mut course: Course) {
     bench.settings.seed = world.seed;
     bench.settings.until_done = false;
     bench.settings.give_up_after = ALL_DONE_WITHIN;
-    bench.log.hold_against(&bench.store);
     let diary = Diary::begin();
     let _witness = Witness {
         name: name.to_owned(),
@@ -153,8 +152,7 @@ async fn play(name: &str, world: World, mut lists: Lists, mut course: Course) {
     make_good(&bench, &running, &mut lists, &diary).await;
     let is_open = |view: &Snapshot| view.turned_at.is_none() || view.listed.of(TicketState::Pending) > 0;
     // A commit may hang for minutes, and until it ends the rows are those of before.
-    let is_unwritten =
-        || bench.store.with(|kept| kept.under_way > 0 || kept.rows.values().any(|row| !row.announced));
+    let is_unwritten = || bench.store.with(|kept| kept.under_way > 0 || !kept.outbox.is_empty());
     while is_open(&running.view.borrow()) || is_unwritten() {
         assert!(began.elapsed() < ALL_DONE_WITHIN, "tickets were forgotten");
         tokio::time::sleep(10 * SECOND).await;

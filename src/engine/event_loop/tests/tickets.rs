@@ -20,7 +20,7 @@ async fn a_ticket_is_polled_until_its_file_is_there() {
     assert_eq!(outcome.end, End::Done);
     assert!(outcome.saved);
     let row = bench.store.row("1");
-    assert_eq!((row.state, row.polls, row.announced), (TicketState::Completed, 4, true));
+    assert_eq!((row.state, row.polls, bench.store.unannounced()), (TicketState::Completed, 4, 0));
     assert_eq!(row.download_by, row.progress.last_running_at.map(|at| at + ARTEFACT_LIFE));
     assert_eq!(bench.log.count(TICKET_COMPLETED), 1);
     assert_eq!(bench.log.field(TICKET_COMPLETED, "file_token").as_deref(), Some("box"));
