@@ -1,6 +1,5 @@
-//! What is logged: the user's directives, within two limits they can't move. Verdicts are always
-//! logged, and other crates only when they warn, because the fine levels of HTTP libraries may hold
-//! headers, and headers hold secrets.
+//! What is logged: the user's directives, within a limit they can't move. Other crates are logged only when they warn,
+//! because the fine levels of HTTP libraries may hold headers, and headers hold secrets.
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
@@ -8,7 +7,6 @@ use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::Registry;
 
-use crate::domain::event::VERDICT_TARGET;
 use crate::domain::parse_directives;
 
 /// Library and program share this name.
@@ -20,9 +18,7 @@ pub(super) fn filter(directives: &str) -> Result<impl Filter<Registry> + Send + 
     // event would be looked at.
     let within_limits = filter_fn(|event| is_own(event) || *event.level() <= Level::WARN)
         .with_max_level_hint(LevelFilter::TRACE);
-    let verdicts = filter_fn(|event| event.target() == VERDICT_TARGET && *event.level() <= Level::INFO)
-        .with_max_level_hint(LevelFilter::INFO);
-    Ok(parse_directives(directives)?.and(within_limits).or(verdicts))
+    Ok(parse_directives(directives)?.and(within_limits))
 }
 
 fn is_own(event: &Metadata<'_>) -> bool {

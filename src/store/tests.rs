@@ -1,7 +1,7 @@
 //! What every store has to do, whichever database keeps it: the suite that a new one has to pass. It is run here for
 //! SQLite, and for the engine's store in memory beside that.
 
-use super::sqlite::testing::{batch, failed, fresh, full, release, tally, trouble};
+use super::sqlite::testing::{batch, failed, fresh, full, outbox_row, release, tally, trouble};
 use super::*;
 use crate::domain::{TicketRecord, TicketState};
 
@@ -47,6 +47,21 @@ pub(crate) async fn notices_a_commit_after_a_clean_stop(store: &impl Store) {
     store.commit(Batch { clean_stop: true, ..Batch::default() }).await.unwrap();
     store.commit(batch([full("a")])).await.unwrap();
     assert!(!store.load().await.unwrap().clean);
+}
+
+/// Promise 4: a verdict is in the outbox until its consumer has taken it, once, however often its batch was written.
+pub(crate) async fn keeps_verdicts_until_they_are_taken(store: &(impl Store + Outbox)) {
+    assert_eq!(store.load().await.unwrap().last_event, EventId::default());
+    for ids in [[3, 1, 2], [2, 3, 1]] {
+        store.commit(Batch { outbox: ids.map(outbox_row).into(), ..Batch::default() }).await.unwrap();
+    }
+    let loaded = store.load().await.unwrap();
+    assert_eq!((loaded.unannounced, loaded.last_event), (3, EventId(3)));
+    let rows = async |after, limit| store.rows(LOG, EventId(after), limit).await.unwrap();
+    assert_eq!(rows(0, 10).await, [1, 2, 3].map(outbox_row));
+    assert_eq!(rows(1, 1).await, [outbox_row(2)]);
+    store.remove(LOG, EventId(2)).await.unwrap();
+    assert_eq!((rows(0, 10).await, store.count(LOG).await.unwrap()), (vec![outbox_row(3)], 1));
 }
 
 /// Promise: a reader sees what was committed last, page by page as well, and knows that the store is in use.
@@ -105,6 +120,8 @@ async fn sqlite_conforms() {
     keeps_what_it_is_given(&store).await;
     let (_folder, store) = new();
     notices_a_commit_after_a_clean_stop(&store).await;
+    let (_folder, store) = new();
+    keeps_verdicts_until_they_are_taken(&store).await;
     let (_folder, store) = new();
     shows_what_it_keeps(&store, &*store.reader()).await;
     let (folder, store) = new();

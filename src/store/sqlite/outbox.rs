@@ -44,38 +44,3 @@ pub(super) fn count(connection: &Connection, consumer: &str) -> rusqlite::Result
 pub(super) fn last(connection: &Connection) -> rusqlite::Result<EventId> {
     connection.query_row("SELECT coalesce(max(id), 0) FROM outbox", (), |row| row.get(0).map(EventId))
 }
-
-#[cfg(test)]
-mod tests {
-
-    use super::super::{schema, testing};
-    use super::*;
-    use crate::store::LOG;
-
-    fn database() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut connection).unwrap();
-        connection
-    }
-
-    fn ids(connection: &Connection, after: i64, limit: usize) -> Vec<i64> {
-        read(connection, LOG, EventId(after), limit).unwrap().iter().map(|row| row.id.0).collect()
-    }
-
-    /// Promise 4: a row is there until its consumer has taken it, once, however often its batch was written.
-    #[test]
-    fn a_row_stays_until_it_is_taken() {
-        let connection = database();
-        assert_eq!(last(&connection).unwrap(), EventId(0));
-        for _ in 0..2 {
-            write(&connection, &[3, 1, 2].map(testing::outbox_row)).unwrap();
-        }
-        assert_eq!(ids(&connection, 0, 10), [1, 2, 3]);
-        assert_eq!(ids(&connection, 1, 1), [2]);
-        assert_eq!(read(&connection, LOG, EventId(2), 9).unwrap(), [testing::outbox_row(3)]);
-        remove(&connection, "another", EventId(9)).unwrap();
-        remove(&connection, LOG, EventId(2)).unwrap();
-        assert_eq!(ids(&connection, 0, 10), [3]);
-        assert_eq!((count(&connection, LOG).unwrap(), last(&connection).unwrap()), (1, EventId(3)));
-    }
-}

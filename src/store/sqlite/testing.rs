@@ -92,7 +92,7 @@ pub(in crate::store) fn release(id: i64, seconds: u64) -> Release {
     }
 }
 
-pub(super) fn outbox_row(id: i64) -> OutboxRow {
+pub(in crate::store) fn outbox_row(id: i64) -> OutboxRow {
     OutboxRow {
         id: EventId(id),
         payload: format!("{{\"event\":\"ticket.completed\",\"polls\":{id}}}").into(),

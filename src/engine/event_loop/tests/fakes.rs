@@ -304,12 +304,12 @@ impl Memory {
     fn take_verdicts(&mut self, batch: &Batch) {
         for row in &batch.outbox {
             let verdict: serde_json::Value = serde_json::from_str(&row.payload).unwrap();
-            let text = |name: &str| verdict[name].as_str().unwrap().to_owned();
+            let text = |name: &str| verdict[name].as_str().unwrap_or_default().to_owned();
             self.verdicts.insert((text("ticket"), text("state"), text("finished_at")));
             self.outbox.entry(row.id).or_insert_with(|| row.clone());
         }
         for row in batch.tickets.iter().filter(|row| row.state.is_final()) {
-            let at = row.finished_at.unwrap().to_string();
+            let at = row.finished_at.map(|at| at.to_string()).unwrap_or_default();
             let verdict = (row.key.ticket.to_string(), row.state.to_string(), at);
             if !self.verdicts.contains(&verdict) {
                 self.lost.push(format!("{verdict:?}"));
@@ -443,6 +443,7 @@ impl Outbox for FakeStore {
 async fn the_store_in_memory_conforms() {
     tests::keeps_what_it_is_given(&FakeStore::default()).await;
     tests::notices_a_commit_after_a_clean_stop(&FakeStore::default()).await;
+    tests::keeps_verdicts_until_they_are_taken(&FakeStore::default()).await;
 }
 
 /// Everything an engine needs, ready to be changed before it runs.
