@@ -36,9 +36,9 @@ const SECRET_PLACES: &str = "{ file = \"…\" }, { env = \"NAME\" } or { credent
 
 /// What `[apps]` says.
 pub(super) struct AppsSection {
-    /// The apps and where their credentials are named, if all are in order.
+    /// The apps and where their credentials are named, if all are valid.
     pub(super) apps: Option<(Vec<App>, Vec<Position>)>,
-    /// The names of all of them; none if that can't be told.
+    /// The names of all of them; none if one is invalid.
     pub(super) names: Option<Vec<AppName>>,
 }
 

@@ -91,7 +91,7 @@ fn find_deep_nesting(text: &str) -> Option<usize> {
 fn in_own_words(message: &str) -> &'static str {
     const WORDS: [(&[&str], &str); 12] = [
         (&["duplicate key"], TWICE),
-        (&["string values must be quoted"], "a text must stand between quotes"),
+        (&["string values must be quoted"], "a string must stand between quotes"),
         (&[KEYLESS, "missing assignment"], "a key must be followed by `=` and a value"),
         (&["unclosed"], "a bracket is opened and never closed"),
         (&["missing comma"], "a comma is missing"),
@@ -100,11 +100,11 @@ fn in_own_words(message: &str) -> &'static str {
         (&["cannot extend value"], "this name already stands for a value, so nothing can be put below it"),
         (
             &["missing escaped value", "too few unicode"],
-            "unknown escape in a text; a backslash is written `\\\\`",
+            "unknown escape in a string; a backslash is written `\\\\`",
         ),
         (
             &["invalid basic string", "invalid literal string", "invalid multi-line"],
-            "a text is never closed, or holds a character that must be escaped",
+            "a string is never closed, or holds a character that must be escaped",
         ),
         (&["unexpected leading zero"], "a number must not begin with 0"),
         (&["invalid date-time", "invalid datetime"], "no date and time such as 2026-11-22T10:00:00Z"),

@@ -24,7 +24,7 @@ const WORD_MAX: usize = 64;
 /// Clocks differ; less than this ahead of ours is no mistake.
 const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-const TICKET: &str = "the job's id as a text in quotes, such as \"6933093124755412345\"";
+const TICKET: &str = "the job's id as a string in quotes, such as \"6933093124755412345\"";
 const WORD: &str = "1 to 64 letters, digits, `-` and `_` in quotes, as the export was created with";
 const CREATED_AT: &str = "a date and time with offset and without quotes, such as 2026-11-22T10:00:00Z";
 
@@ -131,7 +131,7 @@ fn read_request(section: &Section<'_>) -> Option<Option<Box<ExportRequest>>> {
 
 fn read_label<'d>(field: &Field<'d>) -> Option<&'d str> {
     let is_good = |text: &str| text.chars().count() <= LABEL_MAX && !text.contains(unsafe_for_terminal);
-    field.text_where("a text of at most 200 characters, without line ends and invisible characters", is_good)
+    field.text_where("a string of at most 200 characters without line ends or invisible characters", is_good)
 }
 
 fn list(apps: &[AppName]) -> String {

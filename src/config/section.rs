@@ -263,7 +263,7 @@ impl<'d> Field<'d> {
     /// Reports that the value is not what was `expected`, and what kind it is.
     pub(super) fn unexpected<T>(&self, expected: &str) -> Option<T> {
         let found = match self.value {
-            DeValue::String(_) => "a text",
+            DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a whole number",
             DeValue::Float(_) => "a number with a fraction",
             DeValue::Boolean(_) => "true or false",

@@ -55,7 +55,7 @@ fn read_address(field: &Field<'_>, allowed: Option<bool>) -> Option<SocketAddr> 
         return field.unfit(&format!("{ADDRESS}; host names are not taken"));
     };
     if address.port() == 0 {
-        return field.unfit("a port from 1 to 65535: with port 0 nobody would know where to ask");
+        return field.unfit("a port from 1 to 65535: with port 0 the system picks one that no probe knows");
     }
     if !allowed? && !address.ip().to_canonical().is_loopback() {
         field.error(|| {
@@ -97,7 +97,7 @@ mod tests {
         for (address, expected) in [
             ("127.0.0.1:99999", "`listen`: expected a port from 1 to 65535"),
             ("[::1]:65536", "`listen`: expected a port from 1 to 65535"),
-            ("127.0.0.1:0", "with port 0 nobody would know where to ask"),
+            ("127.0.0.1:0", "with port 0 the system picks one that no probe knows"),
             ("localhost:9464", "host names are not taken"),
             ("localhost:99999", "host names are not taken"),
             ("127.0.0.1", "expected an IP address and a port"),

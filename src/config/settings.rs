@@ -43,7 +43,7 @@ pub struct WatchSource {
 /// How an entry of `watchlist` names files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchSourceKind {
-    /// One file, which must exist and be in order.
+    /// One file, which must exist and be valid.
     File(PathBuf),
     /// A pattern in the syntax of the `glob` crate, which may match none; a bad file is left out.
     Glob(String),

@@ -209,7 +209,7 @@ mod tests {
         found.iter().map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect()
     }
 
-    /// Nobody can stop the service by dropping a file into a folder.
+    /// A file dropped into a folder does not stop the service.
     #[test]
     fn no_name_in_a_folder_disturbs_the_others() {
         let folder = tempfile::tempdir().unwrap();

@@ -75,7 +75,7 @@ fn each_slip_in_the_configuration_is_named() {
     let bench = bench();
     for (line, text, column, remedy) in [
         (3, "jiter = 0.1", 1, "did you mean `jitter`?"),
-        (3, "jitter = \"much\"", 10, "expected a number from 0 to 0.9, found a text"),
+        (3, "jitter = \"much\"", 10, "expected a number from 0 to 0.9, found a string"),
         (3, "max_interval = \"4 parsecs\"", 16, "expected a duration from 1ms to 1d"),
         (3, "request_timeout = 15", 19, "expected a duration from 10ms to 5m"),
         (3, "multiplier = 0.9", 14, "expected a number from 1 to 100"),
