@@ -139,21 +139,14 @@ fn bounded(mut lists: Lists, config_path: &Arc<Path>) -> Lists {
 struct ListReader<'t> {
     apps: Option<&'t [AppName]>,
     now: WallTime,
-    /// The number of each ticket's entry.
-    known: HashMap<TicketKey, usize>,
+    /// By ticket: the number of its entry, and the byte of its file at which that begins.
+    known: HashMap<TicketKey, (usize, usize)>,
     /// Bytes of the files that were taken.
     size: usize,
     /// Bytes of a part at least, and tickets at most.
     part: usize,
     tickets_max: usize,
     lists: Lists,
-}
-
-/// The entries of one file, and by ticket the number of its entry and the byte at which that begins.
-#[derive(Default)]
-struct FileEntries {
-    entries: Vec<WatchEntry>,
-    places: HashMap<TicketKey, (usize, usize)>,
 }
 
 impl<'t> ListReader<'t> {
@@ -169,25 +162,20 @@ impl<'t> ListReader<'t> {
             return Err(Refusal::new(message));
         }
         let report = FileReport::new(path, text);
-        let found = self.read_entries(&report, path, text)?;
-        if !report.has_errors() {
-            self.size += text.len();
-            for entry in found.entries {
-                self.known.insert(entry.key.clone(), self.lists.entries.len());
-                self.lists.entries.push(entry);
+        let first = self.lists.entries.len();
+        let read = self.read_entries(&report, path, text);
+        if read.is_err() || report.has_errors() {
+            for entry in self.lists.entries.drain(first..) {
+                self.known.remove(&entry.key);
             }
+        } else {
+            self.size += text.len();
         }
-        Ok(report.into_problems())
+        read.map(|()| report.into_problems())
     }
 
-    fn read_entries(
-        &self,
-        report: &FileReport<'_>,
-        path: &Arc<Path>,
-        text: &str,
-    ) -> Result<FileEntries, Refusal> {
+    fn read_entries(&mut self, report: &FileReport<'_>, path: &Arc<Path>, text: &str) -> Result<(), Refusal> {
         let reader = EntryReader { apps: self.apps, source: Arc::clone(path), now: self.now };
-        let mut found = FileEntries::default();
         let mut is_closed = false;
         for (offset, part) in parts(text, self.part) {
             if is_closed {
@@ -201,10 +189,10 @@ impl<'t> ListReader<'t> {
             }
             is_closed = read_part(report, offset, part, |section| {
                 if let Some(entry) = reader.read(&section) {
-                    self.add_entry(report, section.offset(), entry, &mut found);
+                    self.add_entry(report, section.offset(), entry);
                 }
             });
-            if self.lists.entries.len() + found.entries.len() > self.tickets_max {
+            if self.lists.entries.len() > self.tickets_max {
                 let message = format!("all watch lists together list more than {} tickets", self.tickets_max);
                 return Err(Refusal::new(message));
             }
@@ -212,26 +200,25 @@ impl<'t> ListReader<'t> {
                 break;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// A ticket is listed twice: the same is a slip, with another token one of them is wrong.
-    fn add_entry(&self, report: &FileReport<'_>, offset: usize, entry: WatchEntry, found: &mut FileEntries) {
-        let (earlier, place) = if let Some(number) = self.known.get(&entry.key) {
-            let earlier = &self.lists.entries[*number];
-            (earlier, shown_path(&earlier.source))
-        } else {
-            match found.places.entry(entry.key.clone()) {
-                Entry::Vacant(vacant) => {
-                    vacant.insert((found.entries.len(), offset));
-                    found.entries.push(entry);
-                    return;
-                }
-                Entry::Occupied(place) => {
-                    let (number, offset) = *place.get();
-                    (&found.entries[number], format!("line {}", report.position(offset).line))
-                }
+    fn add_entry(&mut self, report: &FileReport<'_>, offset: usize, entry: WatchEntry) {
+        let entries = &mut self.lists.entries;
+        let (number, earlier_offset) = match self.known.entry(entry.key.clone()) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(vacant) => {
+                vacant.insert((entries.len(), offset));
+                entries.push(entry);
+                return;
             }
+        };
+        let earlier = &entries[number];
+        let place = if Arc::ptr_eq(&earlier.source, &entry.source) {
+            format!("line {}", report.position(earlier_offset).line)
+        } else {
+            shown_path(&earlier.source)
         };
         let twice = format!("ticket {} stands already in {place}", shown(entry.key.ticket.as_str()));
         if earlier.token == entry.token {
