@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::problem::{Problem, shown_path};
 use super::secrets::find_file;
-use super::settings::{Config, StateConfig, WatchSourceKind};
+use super::settings::{Config, WatchSourceKind};
 use super::sources::{self, OPTIONS};
 use crate::domain::Credentials;
 
@@ -55,14 +55,6 @@ fn clash(config: &Config, key: &str, file: &Use, other: &Use) -> Problem {
         other_name => format!("the same file as {other_name}, which is {what}"),
     };
     Problem::error(&config.path, None, format!("{key}: {name} is {what}; give each a file of its own"))
-}
-
-impl StateConfig {
-    /// Whether a path leads to the state file, or to what belongs to it, be that there or not. Looks at the disk.
-    #[must_use]
-    pub fn is_at(&self, path: &Path) -> bool {
-        state_files(&self.path).contains(&canonical(path, LINKS_MAX))
-    }
 }
 
 /// The state file and what belongs to it; that lies beside the file itself, not beside a link to it.

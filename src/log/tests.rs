@@ -221,11 +221,8 @@ fn an_error_is_told_with_its_causes() {
 fn verdicts_are_written_even_with_the_log_off() {
     for directives in ["off", "error", "hyper=trace", "feishu_export_watcher::verdict=off"] {
         let out = Fake::default();
-        logged(setup(directives, out.clone(), None), || {
-            verdict(1);
-            debug!(target: VERDICT_TARGET, "not a verdict");
-            info!(target: OWN, "chatter");
-        });
+        let handle = logged(setup(directives, out.clone(), None), || info!(target: OWN, "chatter"));
+        hand_over(&handle, "stdout", "ready").unwrap();
         assert_eq!(messages(&out.text()), ["ready"], "{directives}");
     }
 }
