@@ -92,7 +92,7 @@ fn status_is_what_the_command_prints() {
     let app = wait_settled(&bench, address);
     let keys: Vec<_> = app.as_object().unwrap().keys().collect();
     let expected =
-        ["budget_left", "name", "pause", "pending", "rate_limit", "requests_this_month", "state", "trouble"];
+        ["name", "state", "pause", "trouble", "pending", "budget_left", "rate_limit", "requests_this_month"];
     assert_eq!(keys, expected);
     assert_eq!(
         (&app["name"], &app["state"], &app["pending"]),
