@@ -272,15 +272,27 @@ fn seeds() -> Range<u64> {
     }
 }
 
-/// All promises at once, through many histories.
+/// All promises at once, through many histories, as many at a time as there are processors.
 #[test]
 fn every_history_keeps_the_promises() {
     quiet_scripted_panics();
-    for seed in seeds() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-        let mut world = World::drawn(seed);
-        let lists = Lists::drawn(&mut world);
-        let course = Course::drawn(&mut world);
-        runtime.unwrap().block_on(play(&format!("SIMULATION_SEED={seed}"), world, lists, course));
-    }
+    let seeds = Mutex::new(seeds());
+    let next = || seeds.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(seed) = next() {
+                    play_seed(seed);
+                }
+            });
+        }
+    });
+}
+
+fn play_seed(seed: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let mut world = World::drawn(seed);
+    let lists = Lists::drawn(&mut world);
+    let course = Course::drawn(&mut world);
+    runtime.unwrap().block_on(play(&format!("SIMULATION_SEED={seed}"), world, lists, course));
 }
