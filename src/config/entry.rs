@@ -79,7 +79,7 @@ impl EntryReader<'_> {
             return field.unexpected(CREATED_AT);
         };
         if datetime.date.is_none() || datetime.time.is_none() || datetime.offset.is_none() {
-            field.error(|| format!("`created_at`: no telling when that was; expected {CREATED_AT}"));
+            field.error(|| format!("`created_at` lacks a date, a time or an offset; expected {CREATED_AT}"));
             return None;
         }
         let Ok(timestamp) = datetime.to_string().parse::<Timestamp>() else {
