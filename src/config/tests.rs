@@ -95,7 +95,7 @@ fn shipped_folders_are_there() {
     }
 }
 
-/// Promise: whoever leaves the shipped app id in place is told, but not one who tries the files at home.
+/// Promise: a shipped app id that was left in place is a warning, but not against a stand-in on this machine.
 #[test]
 fn a_shipped_app_id_is_noticed() {
     let files = [
@@ -219,7 +219,7 @@ fn no_message_holds_a_secret() {
             let reading = check_watcher(&text);
             let report = lines(&reading.problems);
             assert!(reading.config.is_none(), "{text}");
-            // Outside `apps` a key is named; nobody's secret is the name of a top-level key.
+            // Outside `apps` a key is named; the name of a top-level key is never a secret.
             let is_named = header.is_empty() && ["CANARY = 1", "'CANARY ' = 1"].contains(&body);
             assert!(!report.contains("CANARY") || is_named, "{text}\n{report}");
         }
@@ -295,7 +295,7 @@ fn what_an_export_was_created_with_is_taken() {
     assert_eq!(check_list(head).into_list().entries[0].request, None);
 }
 
-/// Promise: a moment that RFC 3339 could not name once it is told in UTC is not taken, and so nowhere shown.
+/// Promise: a moment whose form in UTC RFC 3339 does not allow is refused, and so nowhere shown.
 #[test]
 fn moments_of_another_age_are_refused() {
     for text in ["0000-01-01T00:00:00+23:59", "1969-12-31T23:59:59.999Z"] {

@@ -50,7 +50,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<String, Refusal> {
 /// The whole file, at most `limit` bytes.
 pub(super) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
-    // One byte more tells "as long as allowed" from "too long".
+    // One byte more distinguishes "as long as allowed" from "too long".
     open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(too_large(limit)) } else { Ok(bytes) }
 }

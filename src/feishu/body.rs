@@ -12,7 +12,7 @@ use crate::domain::with_causes;
 /// Bytes of a body that are read at most. A true answer has a few hundred.
 pub(super) const BODY_MAX: usize = 1024 * 1024;
 
-/// The longest wait that a header can ask for; whoever waits has a tighter limit of its own. This
+/// The longest wait that a header can ask for; the engine has tighter limits of its own. This
 /// one keeps a nonsensical number from overflowing a clock.
 const WAIT_MAX: u64 = 24 * 60 * 60;
 

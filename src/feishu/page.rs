@@ -64,7 +64,8 @@ fn after<'t>(text: &'t str, end: &str) -> &'t str {
     places.find(is_end).map_or("", |found| &found[end.len()..])
 }
 
-/// The first words between single blanks, without what deceives on a screen. No word is cut, as it may be a secret.
+/// The first words between single blanks, without characters that are unsafe for a terminal. No word is cut, as it may
+/// be a secret.
 fn on_one_line(text: &str) -> String {
     let shown = |word: &str| word.replace(unsafe_for_terminal, "");
     let words = text.split_whitespace().map(shown).filter(|word| !word.is_empty());

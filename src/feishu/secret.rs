@@ -86,7 +86,7 @@ fn credential_path(
 
 fn read_file(path: &Path, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let failed = |cause| SecretError::Read(source.clone(), cause);
-    // Looked at before it is opened: opening a pipe that nobody writes to waits for ever.
+    // Examined before it is opened: opening a pipe without a writer waits for ever.
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
         return Err(SecretError::NotAFile(source.clone()));

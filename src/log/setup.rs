@@ -29,7 +29,7 @@ pub struct LogSetup {
     pub directives: String,
     /// A file that gets JSON lines as well.
     pub file: Option<PathBuf>,
-    /// Standard output. Unbuffered, or a failed write could not be told from a good one.
+    /// Standard output. Unbuffered, or a failed write would look like a good one.
     pub stdout: Box<dyn Write + Send>,
     /// Where a log that can't be written and has no second place says so.
     pub stderr: Box<dyn Write + Send>,

@@ -247,7 +247,7 @@ mod tests {
         }
 
         #[test]
-        fn a_line_holds_no_character_that_deceives(message in any::<String>(), value in any::<String>()) {
+        fn a_line_holds_no_character_unsafe_for_a_terminal(message in any::<String>(), value in any::<String>()) {
             let line = plain().line(&record(&message, &value));
             prop_assert!(!line.strip_suffix('\n').unwrap().contains(unsafe_for_terminal));
         }

@@ -15,7 +15,7 @@ struct Bench {
     folder: TempDir,
     config: Config,
     list_watcher: ListWatcher,
-    /// Files that pending tickets come from, if that can be told.
+    /// Files that pending tickets come from; none if they are unknown.
     pending: Option<HashSet<PathBuf>>,
     /// Whether the last news kept every ticket.
     keeps_all: bool,
@@ -219,7 +219,7 @@ fn files_of_a_folder_that_cannot_be_entered_are_kept() {
     assert!(bench.scan_with(ReloadMode::AtOnce).unwrap().kept.contains(&short), "there may be something");
 }
 
-/// A way in which the folder of a pattern stops listing anything, and what is said of it.
+/// A way in which the folder of a pattern stops listing anything, and the message about it.
 type Loss = (&'static str, fn(&Path), &'static str);
 
 const LOSSES: [Loss; 4] = [
@@ -237,7 +237,7 @@ const LOSSES: [Loss; 4] = [
     ("emptied", |d| fs::remove_file(d.join("a.toml")).unwrap(), "matches no file any more"),
 ];
 
-/// A bench with ticket 1 in a list of its own and 2 in a folder, and what is said of a pattern.
+/// A bench with ticket 1 in a list of its own and 2 in a folder, and the messages about a pattern.
 fn with_a_folder() -> Bench {
     let mut bench = Bench::new(
         "['list.toml', 'd/*.toml']",
@@ -313,7 +313,7 @@ fn a_folder_without_pending_tickets_may_be_emptied() {
     bench.pending = None;
     fs::remove_file(bench.path("d/a.toml")).unwrap();
     assert_eq!(bench.scan(), None);
-    assert_eq!(bench.scan().unwrap().problems, 1, "where that can't be told, nothing is taken away");
+    assert_eq!(bench.scan().unwrap().problems, 1, "where that is unknown, nothing is taken away");
 }
 
 /// Promise 6: at a start the same is known from the tickets that are pending.
@@ -334,7 +334,7 @@ fn a_folder_that_is_not_there_at_the_start_is_recalled() {
         restore(&bench);
         assert_eq!((bench.scan(), bench.scan()), (None, news(&["1", "2", "3"])), "{how}");
     }
-    // An empty folder of which nothing is pending is in order, and the state file is not asked about a full one.
+    // An empty folder of which nothing is pending is valid, and the state file is not asked about a full one.
     let bench = with_a_folder();
     let recall = |pending: &dyn Fn() -> Option<HashSet<PathBuf>>| {
         let Loaded { config, mut list_watcher, .. } = load_all(&bench.path("watcher.toml"), NOW).unwrap();

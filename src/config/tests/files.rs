@@ -1,4 +1,4 @@
-//! Files on a disk: which are read, which are left out, and what is said of them.
+//! Files on a disk: which are read, which are left out, and the problems that are reported.
 
 use super::*;
 
@@ -199,8 +199,7 @@ fn a_secret_that_others_can_read_is_a_warning() {
     assert!(problems[0].message.contains("(mode 640)"), "{}", problems[0]);
 }
 
-/// Promise: of a folder in the place of a secret it is said that it is none, and nobody is led to take away the
-/// right to enter it.
+/// Promise: a folder in the place of a secret is an error, without advice that would take away the right to enter it.
 #[test]
 fn a_folder_is_no_secret_and_keeps_its_mode() {
     let folder = Folder::new("['list.toml']");

@@ -468,7 +468,7 @@ async fn trouble_on_the_way_to_a_token_passes() {
 }
 
 /// The environment can't be set within a process whose other threads read it, so this runs another
-/// test in a process of its own, where every proxy setting names a port that nobody listens on.
+/// test in a process of its own, where every proxy setting names a port where nothing listens.
 #[test]
 fn proxy_settings_of_the_environment_do_not_touch_loopback() {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
