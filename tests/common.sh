@@ -84,7 +84,7 @@ debian_root() {
   echo "$root"
 }
 
-# A port of the loopback address that nobody listens on.
+# A port of the loopback address where nothing listens.
 free_port() {
   local port
   while port=$((RANDOM % 10000 + 20000)) && is_open "$port"; do :; done
@@ -108,7 +108,7 @@ start_feishu() {
     -CA "$work/ca.pem" -CAkey "$work/ca.key" -addext "subjectAltName=DNS:$host" -addext basicConstraints=critical,CA:FALSE 2>/dev/null
   serve_tls 127.0.0.1
   within 10 is_open "$tls_port" || fail "TLS starts"
-  # shellcheck disable=SC2034 # for those who source this
+  # shellcheck disable=SC2034 # for scripts that source this
   base_url=https://$host:$tls_port
 }
 

@@ -144,7 +144,7 @@ impl Daemon {
         let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
         let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        kibibytes.expect("the kernel tells every process's memory") / 1024.0
+        kibibytes.expect("the kernel shows every process's memory") / 1024.0
     }
 
     /// Processor time so far, of all its threads, those that ended included. proc(5), fields 14 and 15 of `stat`, in

@@ -11,7 +11,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    pub(crate) fn of(mut runs: Vec<f64>) -> Self {
+    pub(crate) fn new(mut runs: Vec<f64>) -> Self {
         runs.sort_by(f64::total_cmp);
         Self { least: runs[0], median: runs[runs.len() / 2], most: runs[runs.len() - 1] }
     }

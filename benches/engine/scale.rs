@@ -99,19 +99,19 @@ fn find(tickets: usize, rounds: usize) -> io::Result<Found> {
     Ok(Found {
         tickets,
         list_mib: list.len() as f64 / f64::from(1 << 20),
-        parse: Spread::of(parse),
-        first_poll: Spread::of(first_poll),
-        first_poll_again: Spread::of(first_poll_again),
+        parse: Spread::new(parse),
+        first_poll: Spread::new(first_poll),
+        first_poll_again: Spread::new(first_poll_again),
         followed,
-        status_json: Spread::of(status_json),
-        status_table: Spread::of(status_table),
+        status_json: Spread::new(status_json),
+        status_table: Spread::new(status_table),
     })
 }
 
 /// What the toml crate takes at the least: the tree of the document, its texts borrowed from the list.
 fn parsing(list: &str) -> Duration {
     let began = Instant::now();
-    let document = toml::de::DeTable::parse(list).expect("the list is in order");
+    let document = toml::de::DeTable::parse(list).expect("the list is valid");
     let took = began.elapsed();
     assert_eq!(document.get_ref().len(), 1);
     took
@@ -208,7 +208,7 @@ fn print(found: &[Found]) {
     row("the toml crate parses it, ms", &|it| format!("{:.1}", it.parse));
     row("start to first poll, ms", &|it| format!("{:.0}", it.first_poll));
     row("the same with a state file that knows all, ms", &|it| format!("{:.0}", it.first_poll_again));
-    let spread = |runs: &Vec<f64>| Spread::of(runs.clone());
+    let spread = |runs: &Vec<f64>| Spread::new(runs.clone());
     row("memory while polling, MiB", &|it| format!("{:.1}", spread(&it.followed.polling)));
     row("memory after each of ten reloads, at most, MiB", &|it| {
         format!("{:.1}", spread(&it.followed.reloaded))
@@ -227,10 +227,10 @@ fn print(found: &[Found]) {
 fn judge(found: &Found) {
     let goal = |goal: &str| format!("{} tickets: {goal}", found.tickets);
     let medians =
-        [&found.followed.polling, &found.followed.reloaded].map(|runs| Spread::of(runs.clone()).median);
+        [&found.followed.polling, &found.followed.reloaded].map(|runs| Spread::new(runs.clone()).median);
     let memory = medians[0].max(medians[1]);
     let ratio = found.first_poll.median / found.parse.median;
-    let share = Spread::of(found.followed.processor.clone()).median;
+    let share = Spread::new(found.followed.processor.clone()).median;
     println!("{}", judged(&goal("memory at most 64 MiB"), &format!("{memory:.1}"), memory <= 64.0));
     println!("{}", judged(&goal("first poll within 3 × the parsing"), &format!("{ratio:.2}"), ratio <= 3.0));
     println!("{}", judged(&goal("processor under 0.5 % of a core"), &format!("{share:.2}"), share < 0.5));

@@ -15,21 +15,21 @@ const TICKETS: usize = 20_000;
 /// A ticket is said to be running so often, then it is done.
 const RUNNING: u8 = 2;
 
-/// As fast as tickets can be polled: nobody waits for an interval or a budget.
+/// As fast as tickets can be polled: no ticket waits for an interval or a budget.
 const POLL: &str = "[poll]\ninitial_interval = \"1ms\"\nmultiplier = 1\nmax_interval = \"1ms\"\njitter = 0\n";
 const APP: &str = "rate_limit = { requests = 10000, per = \"1ms\" }";
 
 /// The least share of the bare loop's polls that is wanted.
 const WANTED: f64 = 0.6;
 
-/// Runs both in turn, as often as told, and prints what came of it.
+/// Runs both in turn, `rounds` times, and prints the rates.
 pub(crate) fn measure(rounds: usize) -> io::Result<()> {
     let mut rates = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..rounds {
         let (watcher, bare) = (watcher()?, bare()?);
         rates.iter_mut().zip([watcher, bare, watcher / bare]).for_each(|(rates, rate)| rates.push(rate));
     }
-    let [watcher, bare, ratio] = rates.map(Spread::of);
+    let [watcher, bare, ratio] = rates.map(Spread::new);
     println!("\n### Polls a second\n\n| | polls a second |\n|---|---|");
     println!("| watcher | {watcher:.0} |\n| bare loop | {bare:.0} |\n| ratio, pair by pair | {ratio:.2} |");
     println!("\n{}", judged("ratio at least 0.6", &format!("{:.2}", ratio.median), ratio.median >= WANTED));

@@ -88,7 +88,7 @@ fn policies(settings: Settings) -> Vec<Policy> {
 /// `[poll]` as it is shipped, which is what runs where nothing else is said.
 fn shipped_settings() -> Settings {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/watcher.toml");
-    let (config, _) = load(&path).expect("the shipped configuration is in order, a test says so");
+    let (config, _) = load(&path).expect("the shipped configuration is valid, a test says so");
     Settings {
         backoff: config.poll.backoff,
         give_up_after: config.poll.give_up_after,

@@ -35,11 +35,11 @@ pub(crate) fn without_budget(jobs: Vec<Job>, interval: Interval, rng: Rng) -> Se
     while let Some(Reverse((at, job, polls))) = due.pop() {
         // Requests overtake each other by a fraction of a second, which makes no difference here.
         let (there, back) = server.ways();
-        let heard = at + there + back;
+        let received = at + there + back;
         match server.arrive(job, at + there) {
-            Reply::Done => server.heard(job, heard),
+            Reply::Done => server.detect(job, received),
             Reply::Running | Reply::Throttled(_) => {
-                due.push(Reverse((heard + interval.after(polls + 1), job, polls + 1)));
+                due.push(Reverse((received + interval.after(polls + 1), job, polls + 1)));
             }
         }
     }
@@ -75,14 +75,14 @@ fn paced(
             now = held.pop_front().map_or(now, |free| now.max(free));
         }
         let (there, back) = server.ways();
-        let heard = now + there + back;
-        let place = held.partition_point(|until| *until <= heard + WINDOW);
-        held.insert(place, heard + WINDOW);
+        let received = now + there + back;
+        let place = held.partition_point(|until| *until <= received + WINDOW);
+        held.insert(place, received + WINDOW);
         match (server.arrive(job, now + there), again) {
-            (Reply::Done, _) => server.heard(job, heard),
-            (_, Some(interval)) => due.push(Reverse((heard + interval, job))),
+            (Reply::Done, _) => server.detect(job, received),
+            (_, Some(interval)) => due.push(Reverse((received + interval, job))),
             // An oracle is never too early, but its request may be on the way when the job ends.
-            (_, None) => due.push(Reverse((heard, job))),
+            (_, None) => due.push(Reverse((received, job))),
         }
     }
     server

@@ -26,7 +26,7 @@ pub(crate) struct Server {
     jobs: Vec<Job>,
     rng: Rng,
     counted: VecDeque<Duration>,
-    /// When each job's end was told, as the client heard it.
+    /// When the client learned of each job's end.
     pub(crate) detected: Vec<Option<Duration>>,
     pub(crate) polls: usize,
     pub(crate) throttled: usize,
@@ -59,8 +59,8 @@ impl Server {
         if self.jobs[job].ends <= now { Reply::Done } else { Reply::Running }
     }
 
-    /// The client hears at `now` that the job has ended.
-    pub(crate) fn heard(&mut self, job: usize, now: Duration) {
+    /// The client learns at `now` that the job has ended.
+    pub(crate) fn detect(&mut self, job: usize, now: Duration) {
         self.detected[job].get_or_insert(now);
     }
 

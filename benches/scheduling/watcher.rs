@@ -61,7 +61,7 @@ impl ExportApi for Remote {
             Reply::Throttled(reset) => Verdict::Throttled { reset: Some(reset) },
             Reply::Done => {
                 let mut server = self.server();
-                server.heard(job, self.began.elapsed());
+                server.detect(job, self.began.elapsed());
                 if server.all_detected() {
                     self.all_detected.cancel();
                 }
@@ -124,7 +124,7 @@ async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
     let _ = watch(remote, Instantly, setup, controls).await;
     listing.abort();
     let _ = listing.await;
-    let server = Arc::into_inner(server).expect("nobody else has it once the engine and its polls are gone");
+    let server = Arc::into_inner(server).expect("no other owner once the engine and its polls are gone");
     server.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 

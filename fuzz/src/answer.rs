@@ -178,7 +178,7 @@ fn assert_token(answer: &TokenAnswer, input: &Input<'_>) {
             assert!(!format!("{:?}", answer.result).contains(&format!("{text:?}")));
         }
         Err(TokenTrouble::Throttled { reset }) => assert_wait(*reset),
-        // A code that nobody listed speaks against the credentials; a page says nothing about them.
+        // A code that is not listed speaks against the credentials; a page says nothing about them.
         Err(TokenTrouble::AppFault(PauseReason::CredentialsRejected)) => {
             assert!(code.is_some_and(|code| code != 0), "{answer:?}");
         }

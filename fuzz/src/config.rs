@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::folder::Folder;
 use super::report::assert_report;
 
-/// Stands in the inputs where somebody might paste a secret.
+/// Stands in the inputs where a secret may have been pasted.
 const CANARY: &str = "CANARY";
 
 const DAY: Duration = Duration::from_secs(86_400);

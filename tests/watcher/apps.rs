@@ -53,7 +53,7 @@ fn token_requests(journal: &Journal, name: &str) -> Vec<Instant> {
 }
 
 /// Waits until the others are done and the bad app's secret was refused that often; then looks whether
-/// anybody but that app noticed.
+/// only that app was affected.
 fn wait_for_refusals(bench: &Bench, run: &Running, refusals: usize) {
     run.wait_event("ticket.completed", EACH * (APPS.len() - 1));
     assert!(bench.sim.wait_until(PATIENCE, |journal| token_requests(journal, BAD).len() >= refusals));
@@ -136,7 +136,7 @@ fn finish_jobs(bench: &Bench) {
     }
 }
 
-/// A revoked access token costs exactly one more fetch, however many polls carry it, and pauses nobody.
+/// A revoked access token costs exactly one more fetch, however many polls carry it, and pauses no app.
 #[test]
 fn a_revoked_token_is_fetched_once_more() {
     let bench = Bench::new();

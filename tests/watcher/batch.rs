@@ -24,7 +24,7 @@ fn endless(ticket: &str) -> Job {
     Job::new(ticket, format!("doc{ticket}")).life(Life::Forever)
 }
 
-/// Standard output holds the log alone, and standard error exactly these lines: no bar where nobody looks.
+/// Standard output holds the log alone, and standard error exactly these lines: no bar without a terminal.
 fn assert_said(bench: &Bench, ended: &Ended, summary: &[&str]) {
     assert_eq!(json_lines(&ended.stdout).len(), ended.lines.len());
     let lines: Vec<_> = ended.stderr.lines().collect();
@@ -104,7 +104,7 @@ fn a_batch_that_is_too_slow() {
     assert!(ended.stderr.ends_with("\nthe deadline passed; run again to go on\n"), "{}", ended.stderr);
 }
 
-/// Promise: a batch that is told to stop says so in the exit code.
+/// Promise: the exit code of a batch says that a signal stopped it.
 #[test]
 fn a_batch_that_is_stopped() {
     let bench = Bench::new();

@@ -36,7 +36,7 @@ pub(crate) struct Watched {
 
 impl Call {
     /// A call of any program, by which the binary is run.
-    pub(crate) fn of(program: impl AsRef<OsStr>, watched: Watched) -> Self {
+    pub(crate) fn new(program: impl AsRef<OsStr>, watched: Watched) -> Self {
         let mut command = Command::new(program);
         command.env_remove("FEISHU_EXPORT_WATCHER_LOG").env_remove("FEISHU_EXPORT_WATCHER_CONFIG");
         if traced() {
@@ -135,7 +135,7 @@ impl Call {
 
 /// A process at work.
 pub(crate) struct Process {
-    /// Its streams, for who reads them.
+    /// Its streams, for the test to read.
     pub(crate) child: Child,
     /// The variables that the test gave it, as they stand in its environment.
     given: Vec<Vec<u8>>,
@@ -155,7 +155,7 @@ impl Process {
         for file in ["cmdline", "comm"] {
             canaries.search(file, &fs::read(proc.join(file)).unwrap());
         }
-        // It has none any more once it has ended, and shows it to nobody but root.
+        // It has none any more once it has ended, and shows it to root alone.
         for entry in fs::read(proc.join("environ")).unwrap_or_default().split(|byte| *byte == 0) {
             if !self.given.iter().any(|given| given == entry) {
                 canaries.search("environ", entry);
@@ -194,8 +194,8 @@ impl Process {
         waitid(WaitId::Pid(self.pid()), options).unwrap()
     }
 
-    /// Waits for its end; none if that does not come. Whoever said something or ended by itself had time enough to
-    /// forbid core dumps.
+    /// Waits for its end; none if that does not come. A process that wrote something or ended by itself had time
+    /// enough to forbid core dumps.
     pub(crate) fn end(&mut self, said_something: bool) -> Option<ExitStatus> {
         let until = Instant::now() + PATIENCE;
         let ended = loop {

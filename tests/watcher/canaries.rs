@@ -52,7 +52,7 @@ struct Search {
 
 impl Canaries {
     /// Those of the simulator, in processes that have all their files in this folder.
-    pub(crate) fn of(sim: &Arc<Simulator>) -> Self {
+    pub(crate) fn new(sim: &Arc<Simulator>) -> Self {
         Self {
             sim: Arc::clone(sim),
             planted: Mutex::default(),
@@ -116,18 +116,18 @@ impl Canaries {
         let mut newest = self.search.lock().unwrap();
         match &*newest {
             Some(search) if search.secrets == secrets => Arc::clone(search),
-            _ => Arc::clone(newest.insert(Arc::new(Search::of(secrets)))),
+            _ => Arc::clone(newest.insert(Arc::new(Search::new(secrets)))),
         }
     }
 }
 
 impl Search {
-    fn of(secrets: BTreeSet<String>) -> Self {
+    fn new(secrets: BTreeSet<String>) -> Self {
         let mut of_pattern = Vec::new();
         let mut patterns = Vec::new();
         for secret in &secrets {
             assert!(secret.len() >= LENGTH_MIN, "{secret:?} is too short to be looked for");
-            for (name, form) in forms::of(secret) {
+            for (name, form) in forms::all(secret) {
                 of_pattern.push((secret.clone(), name));
                 patterns.push(form);
             }

@@ -122,7 +122,7 @@ fn each_slip_in_a_watch_list_is_named() {
     assert_refused(&bench, "missing", &[("watcher.toml:1:14", "no such file")]);
 }
 
-/// Promise: one report names everything that is wrong in all files, so that nobody mends them one by one.
+/// Promise: one report names everything that is wrong in all files, so that they are fixed in one go.
 #[test]
 fn one_report_has_all_problems_of_all_files() {
     let bench = bench();
@@ -166,9 +166,9 @@ fn warnings_do_not_fail() {
     assert_eq!(ended.events("watchlist.warning").len(), 1);
 }
 
-/// Promise: a secret that can't be read is a problem, unless whoever checks may not read it anyway.
+/// Promise: a secret that can't be read is a problem, unless `--no-secrets` says that this user may not read it.
 #[test]
-fn secrets_are_looked_at_unless_told_not_to() {
+fn secrets_are_checked_unless_no_secrets() {
     let bench = bench();
     fs::remove_file(bench.path("app_secret")).unwrap();
     let check = bench.output("check", &[]);

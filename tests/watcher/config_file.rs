@@ -28,7 +28,8 @@ fn bench() -> Bench {
 fn the_configuration_may_be_left_out() {
     let bench = bench();
     let elsewhere = tempfile::tempdir().unwrap();
-    let told = format!("configuration: {}\n", bench.path("watcher.toml").canonicalize().unwrap().display());
+    let expected =
+        format!("configuration: {}\n", bench.path("watcher.toml").canonicalize().unwrap().display());
     for (arguments, code) in [
         (&["check"][..], 0),
         (&["run", "--until-done"], 0),
@@ -38,11 +39,11 @@ fn the_configuration_may_be_left_out() {
     ] {
         let here = call(&bench, bench.folder.path(), arguments).output();
         assert_eq!(here.status.code(), Some(code), "{arguments:?}: {}", stderr(&here));
-        assert!(stderr(&here).starts_with(&told), "{arguments:?}: {}", stderr(&here));
+        assert!(stderr(&here).starts_with(&expected), "{arguments:?}: {}", stderr(&here));
         let mut named = call(&bench, elsewhere.path(), arguments);
         let named = named.env("FEISHU_EXPORT_WATCHER_CONFIG", bench.path("watcher.toml")).output();
         assert_eq!(named.status.code(), Some(code), "{arguments:?}: {}", stderr(&named));
-        assert!(stderr(&named).starts_with(&told), "{arguments:?}: {}", stderr(&named));
+        assert!(stderr(&named).starts_with(&expected), "{arguments:?}: {}", stderr(&named));
     }
     let check = bench.output("check", &[]);
     assert_eq!(stderr(&check), "", "what the command line names needs no word");

@@ -20,7 +20,7 @@ fn a_crash_dumps_no_memory() {
     bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
     let mut shell = bench.shell("ulimit -c unlimited; exec \"$0\" \"$@\"", "run", &[]);
     shell.current_dir(bench.folder.path());
-    let running = Running::of(shell);
+    let running = Running::start(shell);
     running.wait_event("token.refreshed", 1);
     assert_eq!(core_limits(running.pid()), ["0", "0"]);
     running.signal(Signal::ABORT);
@@ -28,23 +28,23 @@ fn a_crash_dumps_no_memory() {
     assert_eq!((ended.code, ended.core_dumped), (None, false));
 }
 
-/// Who runs the rest of a command line as an ordinary user: nobody, if this is root; none where that can't be
-/// had.
+/// The beginning of a command line that runs the rest as an ordinary user: the user `nobody`, if this is root; none
+/// where that is impossible.
 fn as_ordinary_user(bench: &Bench) -> Option<Vec<&'static str>> {
     if !rustix::process::geteuid().is_root() {
         return Some(Vec::new());
     }
-    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-    let tried = by(bench, &nobody, &[BINARY, "--version"]).try_spawn();
+    let prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    let tried = by(bench, &prefix, &[BINARY, "--version"]).try_spawn();
     if !tried.is_ok_and(|process| process.output().status.success()) {
-        println!("left out: nobody may not run the binary, or there is no setpriv of util-linux");
+        println!("left out: the user `nobody` may not run the binary, or there is no setpriv of util-linux");
         return None;
     }
     for entry in fs::read_dir(bench.folder.path()).unwrap() {
         chown(entry.unwrap().path(), Some(65534), Some(65534)).unwrap();
     }
     chown(bench.folder.path(), Some(65534), Some(65534)).unwrap();
-    Some(nobody.to_vec())
+    Some(prefix.to_vec())
 }
 
 /// The rest of a command line as that user.
@@ -65,7 +65,7 @@ fn an_ordinary_user_runs_it_and_reads_no_memory() {
     let Some(user) = as_ordinary_user(&bench) else { return };
     let config = bench.path("watcher.toml");
     let run = [BINARY, "run", "--config", config.to_str().unwrap()];
-    let running = Running::of(by(&bench, &user, &run));
+    let running = Running::start(by(&bench, &user, &run));
     running.wait_event("ticket.completed", 1);
     bench.wait_file("events.jsonl", "ticket.completed");
     let scrape = get(address, "/metrics").body;

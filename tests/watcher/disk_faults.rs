@@ -37,7 +37,7 @@ struct FaultyDisk {
 
 impl FaultyDisk {
     /// Compiles the library. There is a C compiler, or there were no SQLite.
-    fn of(bench: &Bench) -> Self {
+    fn new(bench: &Bench) -> Self {
         let (library, switch) = (bench.path("faulty_disk.so"), bench.path("faulty"));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/watcher/faulty_disk.c");
         let mut compiler = Command::new("cc");
@@ -52,7 +52,7 @@ impl FaultyDisk {
         command.env("LD_PRELOAD", &self.library).env("FAULTY_SWITCH", &self.switch);
         command.env("FAULTY_CALLS", fault.calls).env("FAULTY_FILES", fault.files);
         command.env("FAULTY_ERRNO", fault.errno.to_string());
-        Running::of(command)
+        Running::start(command)
     }
 
     fn breaks(&self) {
@@ -108,7 +108,7 @@ fn broken(bench: &Bench, disk: &FaultyDisk, fault: Fault) -> Running {
 /// Once the disk works, all is made up for without a restart.
 fn assert_recovers(fault: Fault) {
     let bench = bench();
-    let disk = FaultyDisk::of(&bench);
+    let disk = FaultyDisk::new(&bench);
     let run = broken(&bench, &disk, fault);
     disk.works_again();
     run.wait_event("ticket.completed", 1);
@@ -126,7 +126,7 @@ fn assert_recovers(fault: Fault) {
 /// A crash while the disk fails loses nothing, and the next start says nothing that contradicts.
 fn assert_survives_a_kill(fault: Fault) {
     let bench = bench();
-    let disk = FaultyDisk::of(&bench);
+    let disk = FaultyDisk::new(&bench);
     let dead = broken(&bench, &disk, fault).kill();
     assert!(!dead.stderr.contains("panicked"), "{}", dead.stderr);
     drop(copy_of_state(&bench));
@@ -183,7 +183,7 @@ fn a_write_that_breaks_off_damages_nothing() {
 #[test]
 fn a_database_that_cannot_be_written_at_the_end_loses_nothing() {
     let bench = bench();
-    let disk = FaultyDisk::of(&bench);
+    let disk = FaultyDisk::new(&bench);
     let run = disk.start(&bench, Fault { calls: "write", files: "/state.db", errno: EIO });
     bench.sim.finish_job("71");
     run.wait_event("ticket.completed", 1);
@@ -217,7 +217,7 @@ fn is_taken(bench: &Bench) -> bool {
 #[test]
 fn a_log_that_cannot_be_synced_is_not_safe() {
     let bench = bench();
-    let disk = FaultyDisk::of(&bench);
+    let disk = FaultyDisk::new(&bench);
     unsynced(&bench, &disk).kill();
     assert!(!is_taken(&bench));
     let run = bench.start(&[]);
@@ -231,7 +231,7 @@ fn a_log_that_cannot_be_synced_is_not_safe() {
 #[test]
 fn a_log_that_can_be_synced_again_is_safe() {
     let bench = bench();
-    let disk = FaultyDisk::of(&bench);
+    let disk = FaultyDisk::new(&bench);
     let run = unsynced(&bench, &disk);
     disk.works_again();
     let ended = run.stop();

@@ -31,7 +31,7 @@ fn every_silence_means_what_the_table_says() {
     play(rows().into_iter().filter(Row::times_out).collect(), "2s");
 }
 
-/// Whoever teaches the simulator another fault has to say here what the watcher is to make of it.
+/// A new fault of the simulator needs a row here: what the watcher makes of it.
 #[test]
 fn the_table_names_everything_that_the_simulator_can_do() {
     let mut missing = BTreeSet::new();
@@ -127,13 +127,13 @@ fn play(rows: Vec<Row>, request_timeout: &str) {
 
 /// Lets every cell's fault strike as soon as its moment has come, until all were seen.
 fn strike(bench: &Bench, run: &Running, cells: &mut [Cell]) {
-    let (mut said, mut heard) = (Said::new(), 0);
+    let (mut said, mut seen) = (Said::new(), 0);
     let until = Instant::now() + PATIENCE;
     let mut left: Vec<_> = cells.iter_mut().collect();
     let mut is_hung_up = false;
     while !left.is_empty() {
-        let fresh = run.log_since(heard);
-        heard += fresh.len();
+        let fresh = run.log_since(seen);
+        seen += fresh.len();
         for (app, lines) in by_app(fresh) {
             said.entry(app).or_default().extend(lines);
         }

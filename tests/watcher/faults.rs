@@ -136,7 +136,7 @@ fn throttling_bench() -> Bench {
     bench
 }
 
-/// Promise 2: where somebody else spends from the same budget, the server's refusals in every style pause
+/// Promise 2: where another process spends from the same budget, the server's refusals in every style pause
 /// the app until the moment the server names, and no ticket fails.
 #[test]
 fn a_server_with_less_room_than_configured_is_waited_for() {

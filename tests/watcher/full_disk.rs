@@ -1,5 +1,5 @@
-//! A full disk below the state file: on a small file system of the test's own, which only root may mount (as anybody
-//! else these tests say that they are left out), and by a limit to the size of files, which anybody may set.
+//! A full disk below the state file: on a small file system of the test's own, which only root may mount (as any
+//! other user these tests report that they are left out), and by a limit to the size of files, which any user may set.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::harness::{Bench, PATIENCE, Running, events};
 use crate::outputs::reconfigure;
 
-/// Mounts a megabyte at `$DISK` where nobody else sees it, and becomes the rest of the line.
+/// Mounts a megabyte at `$DISK` where no other process sees it, and becomes the rest of the line.
 pub(crate) const MOUNT: &str = "mount -t tmpfs -o size=1m none \"$DISK\" || exit 99; ";
 
 /// A bench whose state file is to lie on a disk of its own; none where none can be mounted.
@@ -51,7 +51,7 @@ fn a_disk_that_is_full_at_the_start() {
          \"$0\" \"$@\"; code=$?; cp \"$DISK/state.db\" \"$BENCH/after.db\"; exit $code"
     );
     fs::rename(bench.path("disk/state.db"), bench.path("copy.db")).unwrap();
-    let ended = Running::of(in_own_namespace(&bench, &line, &["--until-done"])).wait();
+    let ended = Running::start(in_own_namespace(&bench, &line, &["--until-done"])).wait();
     assert_eq!(ended.code, Some(74), "{}", ended.stderr);
     assert!(ended.stderr.contains("disk/state.db; look at its disk (space"), "{}", ended.stderr);
     assert!(fs::read(bench.path("after.db")).unwrap() == fs::read(bench.path("copy.db")).unwrap());
@@ -64,7 +64,7 @@ fn a_disk_that_is_full_at_the_start() {
 fn a_disk_that_fills_up_meanwhile() {
     let Some(bench) = bench_with_disk() else { return };
     bench.jobs([Job::new("70", "doc70").life(Life::Forever), Job::new("71", "doc71").life(Life::Forever)]);
-    let running = Running::of(in_own_namespace(&bench, &format!("{MOUNT} exec \"$0\" \"$@\""), &[]));
+    let running = Running::start(in_own_namespace(&bench, &format!("{MOUNT} exec \"$0\" \"$@\""), &[]));
     running.wait_event("watcher.started", 1);
     wait_polls(&bench, "70", 2);
     let filler = seen_by(&running, &bench.path("disk/filler"));
@@ -97,8 +97,8 @@ fn limit_files(running: &Running, bytes: Option<u64>) {
     limit.unwrap();
 }
 
-/// The watcher after a line of the shell. Whoever goes beyond the limit gets a signal first, which is fatal if
-/// nobody ignores it.
+/// The watcher after a line of the shell. A process that exceeds the limit gets a signal first, which is fatal
+/// unless it is ignored.
 fn ignoring_the_signal(bench: &Bench, line: &str, arguments: &[&str]) -> Call {
     bench.shell(&format!("trap '' XFSZ; {line} exec \"$0\" \"$@\""), "run", arguments)
 }
@@ -110,7 +110,7 @@ fn files_that_may_not_grow_at_the_start() {
     bench.jobs([Job::new("70", "doc70").succeeds_after(Duration::ZERO)]);
     assert_eq!(bench.run().code, Some(0));
     let (before, sent) = (fs::read(bench.path("state.db")).unwrap(), bench.sim.requests().len());
-    let ended = Running::of(ignoring_the_signal(&bench, "ulimit -S -f 1;", &["--until-done"])).wait();
+    let ended = Running::start(ignoring_the_signal(&bench, "ulimit -S -f 1;", &["--until-done"])).wait();
     assert_eq!(ended.code, Some(74), "{}", ended.stderr);
     assert!(ended.stderr.contains("state.db; look at its disk (space"), "{}", ended.stderr);
     assert!(fs::read(bench.path("state.db")).unwrap() == before);
@@ -123,7 +123,7 @@ fn files_that_may_not_grow_at_the_start() {
 fn files_that_may_not_grow_any_more() {
     let bench = Bench::new();
     bench.jobs([Job::new("70", "doc70").life(Life::Forever), Job::new("71", "doc71").life(Life::Forever)]);
-    let running = Running::of(ignoring_the_signal(&bench, "", &[]));
+    let running = Running::start(ignoring_the_signal(&bench, "", &[]));
     running.wait_event("watcher.started", 1);
     wait_polls(&bench, "70", 2);
     // Below one page, so that there is room for none.

@@ -44,7 +44,7 @@ impl Bench {
             app.app_secret = APP_SECRET.to_owned();
         }
         let sim = Arc::new(Simulator::spawn(scenario).unwrap());
-        let canaries = Arc::new(Canaries::of(&sim));
+        let canaries = Arc::new(Canaries::new(&sim));
         let bench = Self { folder: TempDir::new().unwrap(), sim, canaries };
         bench.secret("app_secret", APP_SECRET);
         bench.configure("");
@@ -146,7 +146,7 @@ impl Bench {
     /// Another program, by which the binary is run.
     pub(crate) fn call(&self, program: &str) -> Call {
         let watched = Watched { canaries: Arc::clone(&self.canaries), folder: self.folder.path().to_owned() };
-        Call::of(program, watched)
+        Call::new(program, watched)
     }
 
     /// The same with a shell, for which `$0` and `$@` are the binary and its arguments.
@@ -164,7 +164,7 @@ impl Bench {
 
     /// Starts `run`.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        Running::of(self.command("run", arguments))
+        Running::start(self.command("run", arguments))
     }
 
     /// Runs `run --until-done` to its end.
@@ -247,7 +247,7 @@ pub(crate) struct Ended {
 
 impl Running {
     /// Starts a command whose standard output is a log.
-    pub(crate) fn of(mut command: Call) -> Self {
+    pub(crate) fn start(mut command: Call) -> Self {
         let mut process = command.spawn();
         let lines = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let child = &mut process.child;
@@ -312,9 +312,9 @@ impl Running {
         self.lines.0.lock().unwrap().clone()
     }
 
-    /// The lines of the log that follow the first `heard`.
-    pub(crate) fn log_since(&self, heard: usize) -> Vec<Value> {
-        self.lines.0.lock().unwrap()[heard..].to_vec()
+    /// The lines of the log that follow the first `seen`.
+    pub(crate) fn log_since(&self, seen: usize) -> Vec<Value> {
+        self.lines.0.lock().unwrap()[seen..].to_vec()
     }
 
     /// The process's id.

@@ -34,7 +34,7 @@ fn health_has_two_answers() {
     assert!(code == Some(1) && said.contains("gave no answer within 5 s"), "{said}");
     assert!(asked.elapsed() < 8 * SECOND, "{:?}", asked.elapsed());
     let stranger = std::thread::spawn(move || {
-        // The first is that of the one who waited in vain.
+        // The first is that of the call that waited in vain.
         for (mut socket, _) in [other.accept().unwrap(), other.accept().unwrap()] {
             let _ = socket.read(&mut [0; 1024]);
             let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");

@@ -1,4 +1,4 @@
-//! A hostile surrounding: nobody who listens, links where files should be, names that are secrets.
+//! Hostile surroundings: a standard output that is closed, links where files should be, names that are secrets.
 
 use std::fs;
 use std::process::Stdio;
@@ -29,7 +29,7 @@ fn a_full_standard_error_changes_no_exit_code() {
     }
 }
 
-/// Promise: where standard output takes nothing, that is what is said.
+/// Promise: a standard output that takes nothing is named.
 #[test]
 fn a_full_standard_output_is_named() {
     let bench = with_one_ticket();
@@ -70,7 +70,7 @@ fn a_limit_on_file_sizes_is_an_error_like_any_other() {
     assert_eq!(output.status.code(), Some(74), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Somebody pastes the secret where the name of its place belongs: it is not repeated anywhere.
+/// A secret that stands where the name of its place belongs is not repeated anywhere.
 #[test]
 fn a_secret_given_as_a_name_is_not_repeated() {
     const SECRET: &str = "Qx7yB1c2D3e4F5g6H7i8J9k0L1m2N3o4";

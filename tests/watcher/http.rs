@@ -28,7 +28,7 @@ pub(crate) fn serves(bench: &Bench, address: SocketAddr) {
     BENCHES.lock().unwrap().insert(address, Arc::downgrade(&bench.canaries));
 }
 
-/// An address on which nobody listens.
+/// An address where nothing listens.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
@@ -45,7 +45,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn of(bytes: &[u8]) -> Self {
+    fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
@@ -79,11 +79,11 @@ fn unchunked(mut text: &str) -> String {
 pub(crate) fn send(address: SocketAddr, bytes: &[u8]) -> Answer {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    // The other side may hang up before it has heard all.
+    // The other side may hang up before it has read all.
     let _ = socket.write_all(bytes);
     let is_known = BENCHES.lock().unwrap().contains_key(&address);
     assert!(is_known, "no bench serves at {address}");
-    Answer::of(&rest(&mut socket))
+    Answer::parse(&rest(&mut socket))
 }
 
 /// Whatever comes until the other side hangs up, in good order or not.

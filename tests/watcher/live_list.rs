@@ -1,4 +1,4 @@
-//! Watch lists that change while the watcher runs, without anybody telling it.
+//! Watch lists that change while the watcher runs, without a signal.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -38,8 +38,8 @@ fn count(said: &[String], file: &str) -> usize {
     said.iter().filter(|line| line.contains(file)).count()
 }
 
-/// Part 1 and "Bad input": files that are half-written, binary or unreadable at the start are said once, whatever
-/// is added, mended and swapped afterwards; that is taken without a signal; and nobody's polls suffer.
+/// Part 1 and "Bad input": files that are half-written, binary or unreadable at the start are reported once, whatever
+/// is added, fixed and swapped afterwards; that is taken without a signal; and no polls suffer.
 #[test]
 fn changes_are_taken_without_a_signal() {
     let bench = bench(4);

@@ -63,7 +63,7 @@ fn four_verdicts(arguments: &[&str]) -> (Bench, Ended) {
     (bench, ended)
 }
 
-/// Promise: whoever reads the log by machine meets one object a line, whose first five keys are always the
+/// Promise: a program that reads the log gets one object a line, whose first five keys are always the
 /// same, at the finest level too.
 #[test]
 fn every_line_is_an_object_with_five_leading_keys() {
@@ -139,7 +139,7 @@ fn label_and_download_by_are_carried() {
     assert_eq!((&line["label"], &line["download_by"]), (&"周报".into(), &"2020-01-01T19:14:05.000Z".into()));
 }
 
-/// Promise: what an export was created with is carried into log and status, for those who create it again, where the answer
+/// Promise: what an export was created with is carried into log and status, for scripts that create it again, where the answer
 /// does not say it better.
 #[test]
 fn what_an_export_was_created_with_is_carried() {
@@ -182,7 +182,7 @@ fn the_nearest_level_wins() {
         let mut command = bench.command("run", &["--until-done"]);
         command.args(flag).env_remove("FEISHU_EXPORT_WATCHER_LOG");
         command.envs(variable.map(|value| ("FEISHU_EXPORT_WATCHER_LOG", value)));
-        let ended = Running::of(command).wait();
+        let ended = Running::start(command).wait();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         (ended.events("watcher.started").len(), ended.events("ticket.completed").len())
     };
@@ -326,7 +326,7 @@ fn no_line_goes_into_the_state_file() {
     assert!(fs::read(&state).unwrap() == before);
 }
 
-/// Promise 4: a verdict that is announced stands in the log file, also if somebody removed, moved or emptied that under the
+/// Promise 4: a verdict that is announced stands in the log file, also if that was removed, moved or emptied under the
 /// running watcher.
 #[test]
 fn a_log_file_that_was_taken_away_swallows_no_verdict() {

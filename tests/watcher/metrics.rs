@@ -15,7 +15,7 @@ use crate::http::{get, served};
 const LARK: &str = "cli_lark";
 
 /// What a server or a user says, and no label may hold.
-const FOREIGN: &str = "a text of somebody else";
+const FOREIGN: &str = "a text from elsewhere";
 
 /// A watcher that met a bit of everything, and what it shows of that.
 pub(crate) struct Scripted {
@@ -238,8 +238,8 @@ fn a_bad_list_shows_until_it_is_mended() {
     assert!(errors >= 3.0, "an id that is no text, and two fields that are missing: {errors}");
     bench.write("watchlist.toml", &good);
     running.signal(Signal::HUP);
-    let mended = wait_scrape(address, &["watchlist_rejected_files 0"]);
-    assert!(value(&mended, "watchlist_entries_rejected_total") >= errors, "what was counted stays");
+    let fixed = wait_scrape(address, &["watchlist_rejected_files 0"]);
+    assert!(value(&fixed, "watchlist_entries_rejected_total") >= errors, "what was counted stays");
     assert_eq!(running.stop().code, Some(0));
 }
 

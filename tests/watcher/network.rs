@@ -7,7 +7,7 @@ use crate::harness::Bench;
 use crate::outputs::{stderr, stdout};
 
 /// Where nothing listens: no test talks to the real host.
-const NOBODY: &str = "http://127.0.0.1:9";
+const NOTHING_LISTENS: &str = "http://127.0.0.1:9";
 
 /// A bench whose one app is remote.
 fn remote_bench() -> Bench {
@@ -61,7 +61,7 @@ fn a_variable_that_names_no_proxy_is_refused() {
     let local = Bench::new();
     local.list("watchlist.toml", [("70", "doc70")]);
     assert_eq!(output(&local, "check", &[("HTTPS_PROXY", "\"")]).status.code(), Some(0));
-    let good = [("HTTPS_PROXY", NOBODY), ("ALL_PROXY", "\"")];
+    let good = [("HTTPS_PROXY", NOTHING_LISTENS), ("ALL_PROXY", "\"")];
     assert_eq!(output(&bench, "check", &good).status.code(), Some(0));
 }
 

@@ -1,4 +1,4 @@
-//! A service manager that listens, or does not: what the real binary tells it by sd_notify(3).
+//! What the real binary sends to a service manager by sd_notify(3), whether or not that listens.
 
 use std::io;
 use std::net::TcpListener;
@@ -18,16 +18,16 @@ use crate::call::Call;
 use crate::canaries::Canaries;
 use crate::harness::{Bench, PATIENCE, Running, events};
 
-/// What was told, and when it arrived.
+/// A message, and when it arrived.
 #[derive(Clone, Debug)]
-struct Told {
+struct Message {
     text: String,
     at: Timestamp,
 }
 
 /// A service manager: a socket and a thread that reads it.
 struct Manager {
-    told: Arc<(Mutex<Vec<Told>>, Condvar)>,
+    messages: Arc<(Mutex<Vec<Message>>, Condvar)>,
     name: String,
     canaries: Arc<Canaries>,
 }
@@ -36,32 +36,32 @@ impl Manager {
     /// One that listens at a path in the bench's folder.
     fn at_path(bench: &Bench) -> Self {
         let path = bench.path("notify");
-        Self::of(UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap().to_owned(), bench)
+        Self::new(UnixDatagram::bind(&path).unwrap(), path.to_str().unwrap().to_owned(), bench)
     }
 
     /// One that listens in the abstract namespace, as managers in containers do.
     fn at_abstract_name(bench: &Bench) -> Self {
         let name = format!("{}/notify", bench.folder.path().display());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
-        Self::of(UnixDatagram::bind_addr(&address).unwrap(), format!("@{name}"), bench)
+        Self::new(UnixDatagram::bind_addr(&address).unwrap(), format!("@{name}"), bench)
     }
 
-    fn of(socket: UnixDatagram, name: String, bench: &Bench) -> Self {
-        let told = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
-        let heard = Arc::downgrade(&told);
+    fn new(socket: UnixDatagram, name: String, bench: &Bench) -> Self {
+        let messages = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let shared = Arc::downgrade(&messages);
         socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         std::thread::spawn(move || {
             let mut bytes = [0; 8192];
             // Ends with the test.
-            while let Some(heard) = heard.upgrade() {
+            while let Some(shared) = shared.upgrade() {
                 if let Ok(length) = socket.recv(&mut bytes) {
                     let text = String::from_utf8(bytes[..length].to_vec()).unwrap();
-                    heard.0.lock().unwrap().push(Told { text, at: Timestamp::now() });
-                    heard.1.notify_all();
+                    shared.0.lock().unwrap().push(Message { text, at: Timestamp::now() });
+                    shared.1.notify_all();
                 }
             }
         });
-        Self { told, name, canaries: Arc::clone(&bench.canaries) }
+        Self { messages, name, canaries: Arc::clone(&bench.canaries) }
     }
 
     /// Starts `run` under this manager.
@@ -72,37 +72,37 @@ impl Manager {
     fn start_with(&self, bench: &Bench, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
         let mut command = under(bench, &self.name, arguments);
         command.envs(variables.iter().copied());
-        Running::of(command)
+        Running::start(command)
     }
 
-    /// Waits until what was told satisfies a condition; returns it.
-    fn wait(&self, what: &str, condition: impl Fn(&[Told]) -> bool) -> Vec<Told> {
+    /// Waits until the messages satisfy a condition; returns them.
+    fn wait(&self, what: &str, condition: impl Fn(&[Message]) -> bool) -> Vec<Message> {
         let until = Instant::now() + PATIENCE;
-        let mut told = self.told.0.lock().unwrap();
-        while !condition(&told) {
+        let mut messages = self.messages.0.lock().unwrap();
+        while !condition(&messages) {
             let left = until.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited in vain for {what}; what was told:\n{told:#?}");
-            told = self.told.1.wait_timeout(told, left).unwrap().0;
+            assert!(!left.is_zero(), "waited in vain for {what}; the messages:\n{messages:#?}");
+            messages = self.messages.1.wait_timeout(messages, left).unwrap().0;
         }
-        told.clone()
+        messages.clone()
     }
 
-    /// Waits until a text was told so many times.
-    fn wait_count(&self, text: &str, times: usize) -> Vec<Told> {
-        self.wait(text, |told| count(told, text) >= times)
+    /// Waits until a text was sent so many times.
+    fn wait_count(&self, text: &str, times: usize) -> Vec<Message> {
+        self.wait(text, |messages| count(messages, text) >= times)
     }
 
-    /// What was told so far.
-    fn told(&self) -> Vec<Told> {
-        self.told.0.lock().unwrap().clone()
+    /// The messages so far.
+    fn messages(&self) -> Vec<Message> {
+        self.messages.0.lock().unwrap().clone()
     }
 }
 
 impl Drop for Manager {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            for told in self.told() {
-                self.canaries.search("what a service manager is told", told.text.as_bytes());
+            for message in self.messages() {
+                self.canaries.search("what a service manager is sent", message.text.as_bytes());
             }
         }
     }
@@ -115,13 +115,13 @@ fn under(bench: &Bench, socket: &str, arguments: &[&str]) -> Call {
     command
 }
 
-fn count(told: &[Told], text: &str) -> usize {
-    told.iter().filter(|told| told.text.contains(text)).count()
+fn count(messages: &[Message], text: &str) -> usize {
+    messages.iter().filter(|message| message.text.contains(text)).count()
 }
 
-/// What was told of start, reloads and end, one word each.
-fn life(told: &[Told]) -> Vec<&str> {
-    let words = told.iter().map(|told| told.text.split('=').next().unwrap());
+/// The messages about start, reloads and end, one word each.
+fn life(messages: &[Message]) -> Vec<&str> {
+    let words = messages.iter().map(|message| message.text.split('=').next().unwrap());
     words.filter(|word| !["STATUS", "WATCHDOG"].contains(word)).collect()
 }
 
@@ -146,18 +146,21 @@ fn ready_does_not_wait_for_the_remote() {
     bench.reconfigure(&bench.sim.base_url(), &format!("http://{}", silent.local_addr().unwrap()));
     let manager = Manager::at_path(&bench);
     let run = manager.start(&bench, &[]);
-    let told = manager.wait_count("READY=1", 1);
-    assert_eq!(told[0].text, "STATUS=1 pending, 0 done, 0 failed\n", "who waited for READY looks at it");
+    let messages = manager.wait_count("READY=1", 1);
+    assert_eq!(
+        messages[0].text, "STATUS=1 pending, 0 done, 0 failed\n",
+        "a manager that waited for READY shows it"
+    );
     run.wait_event("watcher.started", 1);
     let ended = run.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let told = manager.wait_count("STOPPING=1", 1);
-    assert_eq!(life(&told), ["READY", "STOPPING"]);
-    assert_eq!(told.last().unwrap().text, "STOPPING=1\n");
-    assert_eq!(told[told.len() - 2].text, "STATUS=stopping: 1 pending, 0 done, 0 failed\n");
+    let messages = manager.wait_count("STOPPING=1", 1);
+    assert_eq!(life(&messages), ["READY", "STOPPING"]);
+    assert_eq!(messages.last().unwrap().text, "STOPPING=1\n");
+    assert_eq!(messages[messages.len() - 2].text, "STATUS=stopping: 1 pending, 0 done, 0 failed\n");
     let started = logged_at(ended.events("watcher.started")[0]);
-    let ready = told.iter().find(|told| told.text == "READY=1\n").unwrap();
-    assert!(started <= ready.at, "{told:#?}");
+    let ready = messages.iter().find(|message| message.text == "READY=1\n").unwrap();
+    assert!(started <= ready.at, "{messages:#?}");
 }
 
 /// A watcher that can't start never says that it is ready: bad configuration, or a state file that another
@@ -180,7 +183,7 @@ fn who_does_not_start_is_not_ready() {
 }
 
 /// A batch that is over at once, because nothing is pending, was ready all the same: a manager that never
-/// heard so would call it failed. In the abstract namespace, too.
+/// received that would call it failed. In the abstract namespace, too.
 #[test]
 fn a_run_that_ends_by_itself_says_so() {
     let bench = Bench::new();
@@ -190,9 +193,9 @@ fn a_run_that_ends_by_itself_says_so() {
         assert_eq!(manager.start(&bench, &["--until-done"]).wait().code, Some(0));
         manager.wait_count("STOPPING=1", run);
     }
-    let told = manager.told();
-    assert_eq!(life(&told), ["READY", "STOPPING", "READY", "STOPPING"], "{told:#?}");
-    assert_eq!(count(&told, "STATUS=stopping: 0 pending, 1 done, 0 failed\n"), 2, "{told:#?}");
+    let messages = manager.messages();
+    assert_eq!(life(&messages), ["READY", "STOPPING", "READY", "STOPPING"], "{messages:#?}");
+    assert_eq!(count(&messages, "STATUS=stopping: 0 pending, 1 done, 0 failed\n"), 2, "{messages:#?}");
 }
 
 /// The line says how many tickets stand how, and which app is paused, for how long and why.
@@ -208,15 +211,15 @@ fn the_line_says_what_there_is_to_do() {
     let run = manager.start(&bench, &[]);
     manager.wait_count("STATUS=1 pending, 1 done, 1 failed\n", 1);
     bench.sim.fault(Endpoint::Query, 1.., Fault::answer(400, 99_991_403, "quota"));
-    let paused = |told: &Told| {
-        told.text.starts_with("STATUS=1 pending, 1 done, 1 failed; app default paused ")
-            && told.text.ends_with(": monthly quota used up\n")
+    let paused = |message: &Message| {
+        message.text.starts_with("STATUS=1 pending, 1 done, 1 failed; app default paused ")
+            && message.text.ends_with(": monthly quota used up\n")
     };
-    manager.wait("the pause", |told| told.iter().any(paused));
+    manager.wait("the pause", |messages| messages.iter().any(paused));
     run.stop();
 }
 
-/// sd_notify(3): a reload is told with its moment before it is done, and READY=1 follows when it is; a list
+/// sd_notify(3): a reload is announced with its moment before it is done, and READY=1 follows when it is; a list
 /// that is refused is no exception.
 #[test]
 fn a_reload_is_told_from_beginning_to_end() {
@@ -229,20 +232,20 @@ fn a_reload_is_told_from_beginning_to_end() {
     bench.list("watchlist.toml", [("1", "doc1"), ("2", "doc2")]);
     let before = monotonic();
     run.signal(Signal::HUP);
-    let told = manager.wait_count("READY=1", 2);
-    assert_eq!(life(&told), ["READY", "RELOADING", "READY"]);
-    let reloading = told.iter().find(|told| told.text.starts_with("RELOADING")).unwrap();
+    let messages = manager.wait_count("READY=1", 2);
+    assert_eq!(life(&messages), ["READY", "RELOADING", "READY"]);
+    let reloading = messages.iter().find(|message| message.text.starts_with("RELOADING")).unwrap();
     let moment = reloading.text.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim_end();
     assert!((before..=monotonic()).contains(&moment.parse().unwrap()), "{moment}");
     run.wait_event("watchlist.loaded", 2);
     let loaded = logged_at(events(&run.log(), "watchlist.loaded").last().unwrap());
-    let ready = told.iter().rfind(|told| told.text == "READY=1\n").unwrap().at;
+    let ready = messages.iter().rfind(|message| message.text == "READY=1\n").unwrap().at;
     assert!(loaded <= ready, "READY=1 says that the new list is in force");
 
     bench.write("watchlist.toml", "[[ticket]]\nticket = 1\n");
     run.signal(Signal::HUP);
-    let told = manager.wait_count("READY=1", 3);
-    assert_eq!(life(&told), ["READY", "RELOADING", "READY", "RELOADING", "READY"]);
+    let messages = manager.wait_count("READY=1", 3);
+    assert_eq!(life(&messages), ["READY", "RELOADING", "READY", "RELOADING", "READY"]);
     run.wait_event("watchlist.rejected", 1);
     run.stop();
     assert_eq!(life(&manager.wait_count("STOPPING=1", 1)).last().unwrap(), &"STOPPING");
@@ -261,18 +264,18 @@ fn reloads_that_overlap_end_with_ready() {
         bench.list("watchlist.toml", (1..=ticket).map(|ticket| (ticket.to_string(), "doc1")));
         run.signal(Signal::HUP);
     }
-    let all_told = |told: &[Told]| {
-        let told = life(told);
-        told.len() > 2 && told.last() == Some(&"READY")
+    let all_announced = |messages: &[Message]| {
+        let messages = life(messages);
+        messages.len() > 2 && messages.last() == Some(&"READY")
     };
     run.wait_log("the newest list", |lines| {
         events(lines, "watchlist.loaded").last().is_some_and(|line| line["tickets"] == 11)
     });
-    manager.wait("READY=1 after the last reload", all_told);
+    manager.wait("READY=1 after the last reload", all_announced);
     run.stop();
-    let told = manager.wait_count("STOPPING=1", 1);
-    let told = life(&told);
-    assert!(!told.windows(2).any(|pair| pair == ["READY", "READY"]), "{told:?}");
+    let messages = manager.wait_count("STOPPING=1", 1);
+    let messages = life(&messages);
+    assert!(!messages.windows(2).any(|pair| pair == ["READY", "READY"]), "{messages:?}");
 }
 
 /// Promise 8: a healthy watcher keeps the watchdog content, and only where it is meant for this process.
@@ -281,8 +284,8 @@ fn the_watchdog_hears_of_progress() {
     let bench = endless();
     let manager = Manager::at_path(&bench);
     let run = manager.start_with(&bench, &[], &[("WATCHDOG_USEC", "3000000")]);
-    let told = manager.wait_count("WATCHDOG=1\n", 5);
-    let place = |text| told.iter().position(|told| told.text == text).unwrap();
+    let messages = manager.wait_count("WATCHDOG=1\n", 5);
+    let place = |text| messages.iter().position(|message| message.text == text).unwrap();
     assert!(place("READY=1\n") < place("WATCHDOG=1\n"));
     let ended = run.stop();
     assert_eq!(ended.events("watchdog.warning").len(), 0);
@@ -290,15 +293,15 @@ fn the_watchdog_hears_of_progress() {
     let others = Manager::at_abstract_name(&bench);
     let foreign = [("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", "1")];
     let run = others.start_with(&bench, &[], &foreign);
-    // Later than any word to a watchdog would have come: the line tells of a change after five seconds.
+    // Later than any message to a watchdog would have come: the line shows a change after five seconds.
     others.wait_count("READY=1", 1);
     bench.sim.finish_job("1");
     others.wait_count("STATUS=0 pending, 1 done, 0 failed\n", 1);
     run.stop();
-    assert_eq!(count(&others.told(), "WATCHDOG"), 0);
+    assert_eq!(count(&others.messages(), "WATCHDOG"), 0);
 }
 
-/// A watchdog that is too impatient for this program is said once; it is served as well as can be.
+/// A watchdog that is too impatient for this program is reported once; it is served as well as can be.
 #[test]
 fn a_watchdog_that_is_too_short_is_said() {
     let bench = endless();
@@ -311,8 +314,8 @@ fn a_watchdog_that_is_too_short_is_said() {
     assert_eq!((&warnings[0]["level"], &warnings[0]["limit_ms"]), (&"WARN".into(), &500.into()));
 }
 
-/// Where nobody listens, nobody is disturbed: no socket, a socket whose owner is gone, a name that is none. It is
-/// a line for who looks closely.
+/// Where nothing listens, nothing is disturbed: no socket, a socket whose owner is gone, a name that is none. It is
+/// one line at the level debug.
 #[test]
 fn a_socket_that_refuses_is_ignored() {
     let bench = Bench::new();
@@ -323,10 +326,10 @@ fn a_socket_that_refuses_is_ignored() {
         (path("absent"), 1),
         (path("refuses"), 1),
         ("relative".to_owned(), 1),
-        ("@".to_owned() + "nobody", 1),
+        ("@".to_owned() + "nothing-listens", 1),
         (String::new(), 0),
     ] {
-        let ended = Running::of(under(&bench, &socket, &["--until-done", "--log-level", "debug"])).wait();
+        let ended = Running::start(under(&bench, &socket, &["--until-done", "--log-level", "debug"])).wait();
         assert_eq!(ended.code, Some(0), "{socket}: {}", ended.stderr);
         let said = ended.events("notify.failed");
         assert_eq!(said.len(), lines, "{socket}: {said:#?}");
@@ -347,7 +350,7 @@ fn a_manager_that_hangs_holds_nobody_up() {
     fill(&path);
     let mut command = under(&bench, path.to_str().unwrap(), &[]);
     command.env("WATCHDOG_USEC", "3000000");
-    let run = Running::of(command);
+    let run = Running::start(command);
     run.wait_event("watcher.started", 1);
     run.signal(Signal::HUP);
     run.wait_event("watchlist.loaded", 2);
@@ -359,7 +362,7 @@ fn a_manager_that_hangs_holds_nobody_up() {
     assert_eq!((stopping.len(), stopped.len()), (1, 1));
 }
 
-/// Sends to a socket until it takes nothing from anybody: each sender has a bound of its own, too.
+/// Sends to a socket until it takes nothing from any sender: each has a bound of its own, too.
 fn fill(path: &Path) {
     let send_all = || {
         let sender = UnixDatagram::unbound().unwrap();
@@ -398,7 +401,7 @@ mod held_up {
         manager.start_with(bench, &[], &variables)
     }
 
-    /// READY=1 says that the loop has taken its first turn; before that the list is not taken.
+    /// READY=1 says that the loop has run once; before that the list is not taken.
     #[test]
     fn not_ready_before_the_first_turn() {
         let bench = endless();
@@ -407,10 +410,10 @@ mod held_up {
         let run = start_held(&bench, &manager);
         run.wait_event("watcher.started", 1);
         let released = Timestamp::now();
-        assert_eq!(life(&manager.told()), [""; 0]);
+        assert_eq!(life(&manager.messages()), [""; 0]);
         fs::remove_file(bench.path("hold-up")).unwrap();
-        let told = manager.wait_count("READY=1", 1);
-        assert!(told[0].at >= released);
+        let messages = manager.wait_count("READY=1", 1);
+        assert!(messages[0].at >= released);
         run.stop();
     }
 
@@ -425,7 +428,7 @@ mod held_up {
         bench.write("hold-up", "");
         let stands = "STATUS=1 pending, 0 done, 0 failed; the engine has stood still for ";
         let before = count(&manager.wait_count(stands, 1), "WATCHDOG=1");
-        // The line is told anew after five seconds, the watchdog is content with three.
+        // The line is sent anew after five seconds, the watchdog is content with three.
         assert_eq!(count(&manager.wait_count(stands, 3), "WATCHDOG=1"), before);
         fs::remove_file(bench.path("hold-up")).unwrap();
         manager.wait_count("WATCHDOG=1", before + 3);
@@ -447,11 +450,11 @@ mod held_up {
             manager.wait_count("RELOADING=1", reloads);
         }
         manager.wait_count("the engine has stood still for ", 2);
-        let told = manager.told();
-        assert_eq!(life(&told), ["READY", "RELOADING", "RELOADING", "RELOADING"]);
+        let messages = manager.messages();
+        assert_eq!(life(&messages), ["READY", "RELOADING", "RELOADING", "RELOADING"]);
         fs::remove_file(bench.path("hold-up")).unwrap();
-        let told = manager.wait_count("READY=1", 2);
-        assert_eq!(life(&told), ["READY", "RELOADING", "RELOADING", "RELOADING", "READY"]);
+        let messages = manager.wait_count("READY=1", 2);
+        assert_eq!(life(&messages), ["READY", "RELOADING", "RELOADING", "RELOADING", "READY"]);
         assert_eq!(run.stop().code, Some(0));
     }
 }

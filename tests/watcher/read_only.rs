@@ -1,5 +1,5 @@
 //! A folder of the state file that can't be written. Root may write wherever modes forbid it, so as root a file
-//! system of the test's own is made read-only; as anybody else modes do it.
+//! system of the test's own is made read-only; as any other user modes do it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,7 @@ use crate::outputs::{files, reconfigure};
 const COVER: &str = "mount --bind \"$DISK\" \"$DISK\" && mount -o remount,bind,ro \"$DISK\"";
 
 /// The same below a running watcher, once the test says so.
-const COVER_WHEN_TOLD: &str = "( while ! [ -e \"$BENCH/cover\" ]; do kill -0 $$ || exit; sleep 0.02; done; \
+const COVER_ON_REQUEST: &str = "( while ! [ -e \"$BENCH/cover\" ]; do kill -0 $$ || exit; sleep 0.02; done; \
      mount --bind \"$DISK\" \"$DISK\" && mount -o remount,bind,ro \"$DISK\" && touch \"$BENCH/covered\" \
      ) >/dev/null 2>&1 &";
 
@@ -73,7 +73,7 @@ fn a_folder_that_cannot_be_written_at_the_start() {
             assert_refused(
                 &bench,
                 sent,
-                &Running::of(in_own_namespace(&bench, &line, &["--until-done"])).wait(),
+                &Running::start(in_own_namespace(&bench, &line, &["--until-done"])).wait(),
             );
         }
     } else {
@@ -139,7 +139,8 @@ fn a_mount_that_becomes_read_only_meanwhile() {
         return;
     }
     endless(&bench);
-    let run = Running::of(in_own_namespace(&bench, &format!("{COVER_WHEN_TOLD} exec \"$0\" \"$@\""), &[]));
+    let run =
+        Running::start(in_own_namespace(&bench, &format!("{COVER_ON_REQUEST} exec \"$0\" \"$@\""), &[]));
     bench.wait_tickets("rows", |tickets| tickets.len() == 2);
     fs::write(bench.path("cover"), "").unwrap();
     bench.wait_file("covered", "");

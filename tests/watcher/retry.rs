@@ -47,7 +47,7 @@ fn a_running_watcher_takes_it_up() {
     assert_eq!(bench.sim.polls_of("6933093124755412346").len(), 1);
 }
 
-/// Promise: what is asked while nobody watches is done by the next start; a rehearsal changes nothing.
+/// Promise: a request made while no watcher runs is taken up at the next start; `--dry-run` changes nothing.
 #[test]
 fn the_next_start_takes_it_up() {
     let bench = failing();
@@ -73,7 +73,7 @@ fn the_next_start_takes_it_up() {
     assert_eq!(bench.ticket("6933093124755412345")["state"], "completed");
 }
 
-/// Promise: what can't be retried is said with what was probably meant, ends with 2 and changes nothing.
+/// Promise: what can't be retried is named with what was probably meant, ends with 2 and changes nothing.
 #[test]
 fn what_cannot_be_retried_is_said() {
     let bench = failing();

@@ -84,7 +84,7 @@ fn spoil_queries(bench: &Bench, ticket: &str, token: &str) {
         raw(200, format!("Bearer {token}")),
         raw(403, format!("<html>{token}")),
         raw(200, envelope),
-        Fault::answer(400, 12_345_678, format!("who is {token}?")),
+        Fault::answer(400, 12_345_678, format!("unknown token {token}")),
         Fault::Redirect { status: 307, location: format!("http://127.0.0.1:1/?access_token={token}") },
         Fault::WrongJson,
         Fault::Reset,
@@ -125,7 +125,7 @@ fn secrets_appear_nowhere() {
 
     let mut command = bench.command("run", &["--log-level", "trace"]);
     command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
-    let running = Running::of(command);
+    let running = Running::start(command);
     running.wait_event("ticket.failed", 2);
     running.wait_log("a refused token of each app", |lines| {
         let of = |app| events(lines, "token.rejected").any(|line| line["app"] == app);
@@ -151,7 +151,7 @@ fn secrets_appear_nowhere() {
     }
 }
 
-/// A second access token comes into use and is repeated as well; then nobody listens for a while.
+/// A second access token comes into use and is repeated as well; then nothing listens for a while.
 fn change_token_and_cut_connection(bench: &Bench, running: &Running) {
     bench.sim.revoke_tokens(DEFAULT_APP_ID);
     let second_token = bench.sim.issue_token(DEFAULT_APP_ID);

@@ -1,4 +1,4 @@
-//! Health and status over HTTP: what they say, and that nobody can misuse them.
+//! Health and status over HTTP: what they say, and that no client can misuse them.
 
 use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -135,7 +135,7 @@ fn wait_settled(bench: &Bench, address: SocketAddr) -> Value {
 }
 
 /// Promise 8: what is wrong with an app makes the watcher neither dead nor, while another app goes on, unready.
-/// `health` tells probes the same.
+/// `health` answers probes the same.
 #[test]
 fn an_app_at_fault_is_not_ready_and_lives() {
     let (bench, address) = served(Bench::new());
@@ -211,7 +211,7 @@ fn a_full_disk_is_not_ready_and_lives() {
     let Some(bench) = bench_with_disk() else { return };
     let (bench, address) = served(bench);
     bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
-    let running = Running::of(in_own_namespace(&bench, &format!("{MOUNT} exec \"$0\" \"$@\""), &[]));
+    let running = Running::start(in_own_namespace(&bench, &format!("{MOUNT} exec \"$0\" \"$@\""), &[]));
     wait_status(address, "/readyz", 200);
     wait_all_written(address, 1);
     let filler = seen_by(&running, &bench.path("disk/filler"));
@@ -267,7 +267,7 @@ fn half_a_connection_is_answered() {
     }
 }
 
-/// Promise: what is too large or makes no sense is cut off and harms nobody.
+/// Promise: what is too large or makes no sense is cut off and harms no other client.
 #[test]
 fn oversized_and_garbled_requests_are_cut_off() {
     let (_bench, address, running) = service();
@@ -325,11 +325,11 @@ fn a_status_that_nobody_takes_holds_up_nothing() {
     assert!(asked.elapsed() < 5 * SECOND, "{:?}", asked.elapsed());
     let left = std::fs::metadata(bench.path("state.db-wal")).map_or(0, |log| log.len());
     assert_eq!(left, 0, "a reader held back the log");
-    let told = rest(&mut stalled);
-    assert!(!told.ends_with(b"0\r\n\r\n"), "what was cut off must not look whole");
+    let received = rest(&mut stalled);
+    assert!(!received.ends_with(b"0\r\n\r\n"), "what was cut off must not look whole");
 }
 
-/// Promise: whoever has read a status to its end may ask for the next at once.
+/// Promise: a client that has read a status to its end may ask for the next at once.
 #[test]
 fn one_status_after_another_is_answered() {
     let (_bench, address, _running) = service();
@@ -386,7 +386,7 @@ fn the_second_of_two_hears_of_the_first() {
     assert_eq!(get(address, "/livez").status, 200);
 }
 
-/// Promise: a stop is told to whoever asks for work, while polls in flight may still end.
+/// Promise: a watcher that stops is not ready, while polls in flight may still end.
 #[test]
 fn a_stop_is_not_ready_and_lives() {
     let (bench, address) = served(Bench::new());
@@ -446,7 +446,7 @@ fn a_loop_that_stands_still_shows() {
     bench.jobs([Job::new("70", "doc70").life(Life::Forever)]);
     let mut command = bench.command("run", &[]);
     command.env("FEISHU_EXPORT_WATCHER_HOLD_UP", bench.path("hold"));
-    let running = Running::of(command);
+    let running = Running::start(command);
     wait_status(address, "/readyz", 200);
     wait_all_written(address, 1);
     bench.write("hold", "");

@@ -125,7 +125,7 @@ fn sighup_takes_a_new_list() {
 fn an_ignored_sighup_stays_ignored() {
     let bench = Bench::new();
     bench.jobs([Job::new("1", "doc1").life(Life::Forever)]);
-    let run = Running::of(bench.shell("trap '' HUP; exec \"$0\" \"$@\"", "run", &[]));
+    let run = Running::start(bench.shell("trap '' HUP; exec \"$0\" \"$@\"", "run", &[]));
     wait_for_polls(&bench, "1", 1);
     let status = fs::read_to_string(format!("/proc/{}/status", run.pid().as_raw_nonzero())).unwrap();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();

@@ -197,7 +197,7 @@ fn no_state_yet_is_an_empty_list() {
     assert_eq!(bench.status()["summary"]["pending"], 0);
 }
 
-/// Promise: `status` tells the truth while the watcher runs and after it stopped, and changes nothing.
+/// Promise: `status` shows the truth while the watcher runs and after it stopped, and changes nothing.
 #[test]
 fn status_reads_beside_a_watcher_and_after_it() {
     let bench = Bench::new();
@@ -267,7 +267,7 @@ fn files_are_private() {
         "[poll]",
         "[state]\npath = \"state/s.db\"\n[log]\nfile = \"log/events.jsonl\"\n[poll]",
     );
-    let running = Running::of(bench.shell("umask 000; exec \"$0\" \"$@\"", "run", &[]));
+    let running = Running::start(bench.shell("umask 000; exec \"$0\" \"$@\"", "run", &[]));
     running.wait_event("watcher.started", 1);
     assert!(bench.sim.wait_until(PATIENCE, |journal| journal.polls_of("70").count() > 2));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -15,8 +15,8 @@ use crate::canaries::WRONG_SECRET;
 use crate::harness::{Bench, PATIENCE};
 use crate::outputs::{json_lines, stderr, stdout};
 
-/// Two apps with labelled tickets: 70 done and 71 failed of `team-a`, 72 done and 73 pending of `team-b`; nobody
-/// watches any more.
+/// Two apps with labelled tickets: 70 done and 71 failed of `team-a`, 72 done and 73 pending of `team-b`; no
+/// watcher runs any more.
 fn two_teams() -> Bench {
     let bench = Bench::new();
     let secret = "app_secret = { file = \"app_secret\" }";
@@ -79,7 +79,7 @@ fn tickets_can_be_picked() {
     assert_eq!((&picked["summary"], picked["tickets"].as_array().unwrap().len()), (all, 1));
 }
 
-/// Promise: an app that nobody knows is a slip, and what was meant is named; one that only the configuration or
+/// Promise: an unknown app is a slip, and what was meant is named; one that only the configuration or
 /// only the state file knows is none.
 #[test]
 fn a_slip_is_not_an_empty_list() {
@@ -101,9 +101,9 @@ fn a_slip_is_not_an_empty_list() {
     assert!(table.contains("\nteam-c  no tickets\n"), "{table}");
 }
 
-/// Promise: for people what needs somebody comes first, and what a limit leaves out is counted.
+/// Promise: in the table what needs action comes first, and what a limit leaves out is counted.
 #[test]
-fn the_table_shows_what_needs_somebody_first() {
+fn the_table_shows_what_needs_action_first() {
     let bench = two_teams();
     let table = stdout(&bench.output("status", &["--limit", "2"]));
     let lines: Vec<_> = table.lines().collect();

@@ -1,4 +1,4 @@
-//! Access tokens: who holds which, until when, and what is wrong with one that is refused. Pure: `now` is an argument.
+//! Access tokens: which app holds which, until when, and what is wrong with one that is refused. Pure: `now` is an argument.
 //!
 //! Mirrors the page of `tenant_access_token` (custom app): while a token has [`Rules::renew_below`] or more left, the
 //! same one is handed out again; below that a new one is issued, and both stay valid until their own end.

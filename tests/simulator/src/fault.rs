@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_told_apart() {
+    fn targets_are_distinguished() {
         let mut book = FaultBook::default();
         let token = Target::endpoint(Endpoint::TenantToken).of_app("cli_a");
         book.add(token, (..).into(), Fault::Close);

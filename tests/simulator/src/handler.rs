@@ -26,7 +26,7 @@ use crate::{
 /// Most bytes of a request's body that are looked at; a longer one counts as empty.
 const BODY_CAP: usize = 64 << 10;
 
-/// The world and those who wait for something to happen in it.
+/// The world, and the threads and tasks that wait for a change of it.
 #[derive(Debug)]
 pub(crate) struct Shared {
     world: Mutex<World>,
@@ -52,8 +52,8 @@ impl Shared {
     }
 
     /// Keeps the request on its way for as long as a hold wants it.
-    async fn hold(&self, heard: &Heard) {
-        let leash = self.lock().hold(&heard.incoming(&heard.route()), Instant::now());
+    async fn hold(&self, request: &ReadRequest) {
+        let leash = self.lock().hold(&request.incoming(&request.route()), Instant::now());
         if let Some(leash) = leash {
             self.notify();
             hold::released(leash).await;
@@ -61,14 +61,14 @@ impl Shared {
     }
 
     /// Records the request and works out its true answer, in one step that no other request can come between.
-    fn decide(&self, heard: &Heard, body: &Bytes) -> (Arrival, Answer, LogIdPlace) {
+    fn decide(&self, request: &ReadRequest, body: &Bytes) -> (Arrival, Answer, LogIdPlace) {
         let mut world = self.lock();
         let world = &mut *world;
-        let route = heard.route();
-        let range = text_of(&heard.parts.headers, header::RANGE);
-        let arrival = world.arrive(heard.incoming(&route), Instant::now());
+        let route = request.route();
+        let range = text_of(&request.parts.headers, header::RANGE);
+        let arrival = world.arrive(request.incoming(&route), Instant::now());
         let answer = match &route {
-            Route::TenantToken => world.tenant_token(&arrival, &heard.credentials),
+            Route::TenantToken => world.tenant_token(&arrival, &request.credentials),
             Route::Create => world.create(&arrival, body),
             Route::Query { ticket, token } => world.query(&arrival, ticket, token.as_deref()),
             Route::Download { file_token } => world.download(&arrival, file_token, range.as_deref()),
@@ -83,16 +83,16 @@ impl Shared {
 }
 
 /// A request as it was read.
-struct Heard {
+struct ReadRequest {
     parts: Parts,
     credentials: Credentials,
     authorization: Option<String>,
     line: String,
 }
 
-impl Heard {
-    fn of(parts: Parts, body: &Bytes) -> Self {
-        let credentials = match Route::of(&parts.method, &parts.uri) {
+impl ReadRequest {
+    fn new(parts: Parts, body: &Bytes) -> Self {
+        let credentials = match Route::from_request(&parts.method, &parts.uri) {
             Route::TenantToken => Credentials::read(body),
             _ => Credentials::default(),
         };
@@ -102,7 +102,7 @@ impl Heard {
     }
 
     fn route(&self) -> Route<'_> {
-        Route::of(&self.parts.method, &self.parts.uri)
+        Route::from_request(&self.parts.method, &self.parts.uri)
     }
 
     fn incoming<'a>(&'a self, route: &'a Route<'_>) -> Incoming<'a> {
@@ -137,9 +137,9 @@ pub(crate) async fn handle(shared: &Shared, line: &Line, request: Request<Reques
     } else {
         Bytes::new()
     };
-    let heard = Heard::of(parts, &body);
-    shared.hold(&heard).await;
-    let (mut arrival, answer, place) = shared.decide(&heard, &body);
+    let request = ReadRequest::new(parts, &body);
+    shared.hold(&request).await;
+    let (mut arrival, answer, place) = shared.decide(&request, &body);
     shared.notify();
     let Some(fault) = arrival.fault.take() else {
         return wire::whole(answer);

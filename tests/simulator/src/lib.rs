@@ -4,7 +4,7 @@
 //! rate limit and the life of access tokens, lets jobs age, injects faults, and records every request. It shares no
 //! code with the client, so that one misreading cannot pass on both sides.
 //!
-//! [`Scenario`] says what there is at the start, [`Simulator`] runs it and changes it, [`Journal`] tells what arrived.
+//! [`Scenario`] says what there is at the start, [`Simulator`] runs it and changes it, [`Journal`] lists what arrived.
 //!
 //! ```
 //! use std::time::Duration;

@@ -26,7 +26,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
-        // A closed stdout has nobody to tell.
+        // Help that can't be written has no other place.
         let _ = writeln!(io::stdout(), "{USAGE}");
         return ExitCode::SUCCESS;
     }

@@ -59,7 +59,7 @@ impl World {
             Err(refusal) => return refusal,
         };
         let answers = &self.switches.answers;
-        let shapes = Shapes::of(answers, self.apps.get(&*app_id).map(|app| &app.settings));
+        let shapes = Shapes::new(answers, self.apps.get(&*app_id).map(|app| &app.settings));
         let Some(token) = token.filter(|token| !token.is_empty()) else {
             return self.refuse(arrival, Refusal::new(400, 1_069_904));
         };
@@ -95,7 +95,7 @@ struct Shapes {
 }
 
 impl Shapes {
-    fn of(answers: &Answers, app: Option<&App>) -> Self {
+    fn new(answers: &Answers, app: Option<&App>) -> Self {
         Self {
             running: app.and_then(|app| app.running).unwrap_or(answers.running),
             success: app.and_then(|app| app.success).unwrap_or(answers.success),

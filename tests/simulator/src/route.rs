@@ -20,7 +20,7 @@ pub(crate) enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    pub(crate) fn of(method: &Method, uri: &'a Uri) -> Self {
+    pub(crate) fn from_request(method: &Method, uri: &'a Uri) -> Self {
         let path = uri.path();
         match (method.as_str(), path.strip_prefix(EXPORT_TASKS)) {
             ("POST", _) if path.strip_suffix('/').unwrap_or(path) == TENANT_TOKEN => Self::TenantToken,
@@ -107,7 +107,7 @@ mod tests {
         ];
         for (method, uri, expected) in cases {
             let (method, parsed) = (method.parse().unwrap(), uri.parse().unwrap());
-            assert_eq!(Route::of(&method, &parsed), expected, "{method} {uri}");
+            assert_eq!(Route::from_request(&method, &parsed), expected, "{method} {uri}");
         }
     }
 }

@@ -150,7 +150,7 @@ pub enum ScenarioError {
     #[error("find an app: the scenario has none")]
     NoApp,
     /// App ids name windows and tokens, and must differ.
-    #[error("tell apps apart: {0:?} is there twice")]
+    #[error("distinguish apps: {0:?} is there twice")]
     SameApp(String),
     /// A job, batch or fault names an app that is not there.
     #[error("find the app {0:?}, which a job or fault names")]

@@ -48,7 +48,7 @@ pub enum StartError {
 pub struct Simulator {
     shared: Arc<Shared>,
     address: SocketAddr,
-    /// None while nobody listens.
+    /// None while nothing listens.
     server: Mutex<Option<Server>>,
 }
 

@@ -27,7 +27,7 @@ static FILLER: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![b'a'; 64 << 1
 /// The head of the body of [`Fault::Huge`].
 const HUGE_HEAD: &[u8] = br#"{"code":0,"msg":""#;
 
-/// What a client is told, and how far: for the journal.
+/// What a client is sent, and how far: for the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) status: Option<u16>,
@@ -113,7 +113,7 @@ pub(crate) async fn spoilt(fault: Fault, answer: Answer, line: &Line, log: (&str
         Fault::Hang => future::pending().await,
         Fault::Delay { by } => {
             tokio::time::sleep(by).await;
-            Spoilt::of(answer)
+            Spoilt::new(answer)
         }
         Fault::Slow { bytes, every } => {
             let chunk = (bytes as u64).clamp(1, CHUNK);
@@ -127,7 +127,7 @@ pub(crate) async fn spoilt(fault: Fault, answer: Answer, line: &Line, log: (&str
             let outcome = Outcome { status: Some(200), code: None };
             Spoilt { outcome, response: paced(answer, Source::Huge { bytes }, content_length, pace) }
         }
-        other => Spoilt::of(replaced(other, log)),
+        other => Spoilt::new(replaced(other, log)),
     }
 }
 
@@ -186,7 +186,7 @@ impl Spoilt {
         Self { outcome: Outcome { status: None, code: None }, response: Response::new(Body::empty()) }
     }
 
-    fn of(answer: Answer) -> Self {
+    fn new(answer: Answer) -> Self {
         Self { outcome: Outcome { status: Some(answer.status), code: answer.code }, response: whole(answer) }
     }
 

@@ -223,7 +223,7 @@ impl World {
         arrival
     }
 
-    /// Who asks: by access token, or by the body where a token is asked for.
+    /// The app that asks: by access token, or by the body where a token is asked for.
     fn identify(&self, incoming: &Incoming<'_>, now: Instant) -> Seen {
         if incoming.endpoint != Endpoint::TenantToken {
             return self.tokens.judge(incoming.authorization, now);

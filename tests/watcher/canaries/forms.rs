@@ -1,9 +1,9 @@
-//! The shapes in which a secret may turn up although nobody printed it as it is.
+//! The shapes in which a secret may turn up although it was not printed as it is.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Each shape with its name.
-pub(super) fn of(secret: &str) -> Vec<(&'static str, String)> {
+pub(super) fn all(secret: &str) -> Vec<(&'static str, String)> {
     let bytes = secret.as_bytes();
     let json = serde_json::to_string(secret).unwrap();
     let join =
@@ -45,7 +45,7 @@ mod tests {
     /// Whatever it is part of, an encoded text holds one of the forms.
     #[test]
     fn a_secret_inside_of_an_encoded_text_is_found() {
-        let forms = of(SECRET);
+        let forms = all(SECRET);
         let found = |text: &str| forms.iter().any(|(_, form)| text.contains(form));
         for before in ["", "B", "Be", "Bearer ", "{\"authorization\":\"Bearer ", "cli_a1b2:"] {
             for behind in ["", "x", "xy", "xyz", "\"}\n"] {

@@ -1,5 +1,5 @@
 //! What the state file ever held: tables beside the program's own, kept by triggers within the very transactions that
-//! write tickets and the outbox. So a test can tell what was durable at any moment, although rows are replaced and
+//! write tickets and the outbox. So a test knows what was durable at any moment, although rows are replaced and
 //! removed.
 
 use rusqlite::Connection;
@@ -28,7 +28,7 @@ const REMEMBER: &str = "
             NEW.file_token, NEW.error_kind, NEW.error_job_status, NEW.polls);
     END;";
 
-/// A verdict, as the state file has it and the log says it. The moment tells two of one ticket apart.
+/// A verdict, as the state file has it and the log says it. Its moment distinguishes two of one ticket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Verdict {
     pub(super) ticket: String,
@@ -68,7 +68,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Lets the state file remember from now on. Nobody may have it open.
+    /// Lets the state file remember from now on. No process may have it open.
     pub(super) fn begin(bench: &Bench) {
         let connection = Connection::open(bench.path("state.db")).unwrap();
         connection.execute_batch(REMEMBER).unwrap();

@@ -81,7 +81,7 @@ impl Oracle {
             judge_lives(&verdicts, &jobs[ticket], lists.drops_of(ticket));
             judge_end(self.memory.rows.iter().rfind(|row| row.ticket == ticket), ticket, lists);
         }
-        assert!(verdicts.is_empty(), "nobody listed {verdicts:?}");
+        assert!(verdicts.is_empty(), "no list names {verdicts:?}");
         self.judge_requests(bench);
         let twice = |said: &BTreeMap<_, usize>| said.values().filter(|times| **times > 1).count();
         let (stdout, file) = (twice(&self.on_stdout), twice(&self.in_file));

@@ -35,11 +35,11 @@ impl Scene {
     }
 
     /// Changes the lists and kills a watcher that takes them: a moment after its start, after one of its verdicts,
-    /// after it was told of another change, or while it stops.
+    /// after SIGHUP for another change, or while it stops.
     fn kill_at_random(&mut self) {
         self.lists.change(&self.bench, &mut self.rng);
         let run = self.bench.start(&[]);
-        // Not to wait for something: the moment of a crash is nobody's choice.
+        // Not to wait for something: a crash may come at any moment.
         let moment = match self.rng.u8(..4) {
             0 => self.rng.u64(..400_000),
             1 => {
@@ -65,7 +65,7 @@ impl Scene {
         self.oracle.judge(&self.bench, &ended);
     }
 
-    /// Tells a watcher of changed lists.
+    /// Changes the lists and sends SIGHUP.
     fn change_lists(&mut self, run: &Running) {
         self.lists.change(&self.bench, &mut self.rng);
         run.signal(Signal::HUP);
@@ -129,7 +129,7 @@ mod named {
     fn start_dying_at(bench: &Bench, point: CrashPoint, passage: u32) -> Running {
         let mut command = bench.command("run", &[]);
         command.env("FEISHU_EXPORT_WATCHER_CRASH_AT", format!("{}:{passage}", point.name()));
-        Running::of(command)
+        Running::start(command)
     }
 
     fn is_of_stop(point: CrashPoint) -> bool {
@@ -156,7 +156,7 @@ mod named {
     }
 
     impl Scene {
-        /// Changes the lists until the watcher dies at the point, or tells it to stop if that leads there.
+        /// Changes the lists until the watcher dies at the point, or stops it if that leads there.
         fn kill_at(&mut self, point: CrashPoint) {
             self.lists.change(&self.bench, &mut self.rng);
             let passage = self.rng.u32(1..=passages(point));

@@ -58,7 +58,7 @@ enum Stage {
     /// The fault strikes; so many lines were written before.
     Struck(usize),
     /// It is over.
-    Mended,
+    Fixed,
 }
 
 /// The log, by app.
@@ -184,11 +184,11 @@ impl Cell {
                 if let Some(verdict) = self.observed(since) {
                     assert_eq!(verdict, self.expected, "{}\n{since:#?}", self.name());
                     self.assert_still_throttled(since);
-                    self.mend(sim);
-                    self.stage = Stage::Mended;
+                    self.fix(sim);
+                    self.stage = Stage::Fixed;
                 }
             }
-            Stage::Mended => return true,
+            Stage::Fixed => return true,
         }
         false
     }
@@ -236,7 +236,7 @@ impl Cell {
     }
 
     /// All is well again, and the job comes to its end.
-    fn mend(&self, sim: &Simulator) {
+    fn fix(&self, sim: &Simulator) {
         let id = self.app_id();
         match &self.ill {
             Ill::Fault(_) | Ill::Success(_) => {}
@@ -295,7 +295,7 @@ impl Cell {
         }
     }
 
-    /// The pauses that the subject must have announced, in order.
+    /// The pauses that the subject must have announced, one after the other.
     pub(super) fn pauses(&self) -> Vec<(&'static str, &'static str)> {
         let endpoint = if self.endpoint == Endpoint::Query { "query" } else { "token" };
         let throttle = match self.phase {

@@ -14,7 +14,7 @@ use self::Verdict::{
 pub(super) enum Ill {
     /// That request alone.
     Fault(Fault),
-    /// The app, until it is mended.
+    /// The app, until it is fixed.
     Trouble(Trouble),
     /// The app's window is full, until it is not; at the token endpoint, which has no window, one refusal that
     /// looks the same.
@@ -80,7 +80,7 @@ impl Row {
 /// Late, but in time.
 const LITTLE: Duration = Duration::from_millis(50);
 
-/// Later than anybody waits.
+/// Later than any test waits.
 const LONG: Duration = Duration::from_secs(60);
 
 const NETWORK: Phases = [Retry("network"); 3];

@@ -22,8 +22,8 @@ fn struck(fault: Fault) -> io::Result<Reply> {
     assert_eq!(bench.query().code(), 0);
     let requests = bench.simulator.requests();
     assert_eq!(requests.iter().map(|request| request.faulty).collect::<Vec<_>>(), [true, false]);
-    let told = reply.as_ref().ok().map(|reply| reply.status);
-    assert_eq!(requests[0].status, told, "the journal knows what was told");
+    let status = reply.as_ref().ok().map(|reply| reply.status);
+    assert_eq!(requests[0].status, status, "the journal knows what was sent");
     reply
 }
 

@@ -1,4 +1,4 @@
-//! What the journal tells.
+//! What the journal lists.
 
 use std::time::Duration;
 

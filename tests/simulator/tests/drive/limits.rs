@@ -13,7 +13,7 @@ fn bench(limit: RateLimit) -> Bench {
 }
 
 #[test]
-fn the_third_of_two_is_told_to_wait() {
+fn the_third_of_two_has_to_wait() {
     let bench = bench(RateLimit::new(2, PER));
     let statuses: Vec<u16> = (0..3).map(|_| bench.query().status).collect();
     assert_eq!(statuses, [400, 400, 429]);

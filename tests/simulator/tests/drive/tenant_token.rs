@@ -88,7 +88,7 @@ fn a_revoked_token_may_come_back_by_switch() {
     assert_ne!(bench.fetch_own_token().json()["tenant_access_token"], bench.token.as_str());
 }
 
-/// Who looks for secrets where none may be gets all of them, also those that are good no more.
+/// A test that searches for secrets gets all of them, also those that are no longer valid.
 #[test]
 fn every_secret_that_was_ever_good_is_known() {
     let app = App { user_tokens: vec!["u-listed".to_owned()], ..App::default() };
