@@ -61,7 +61,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     let recalled = loaded.list_watcher.recall(&loaded.config, || Some(files));
     loaded.problems.extend(recalled.problems);
     let mut notes = slow_sweeps(&loaded.config, &loaded.watch_list, &known);
-    if loaded.watch_list.entries.is_empty() && recalled.lost == 0 {
+    if loaded.watch_list.entries.is_empty() && recalled.rejected_patterns == 0 {
         notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
     }
     notes.extend(obstacles.iter().map(|why| format!("a run would end at once: {why}")));

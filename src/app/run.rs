@@ -115,7 +115,7 @@ impl Watcher {
         let mut recalled = list_watcher.recall(&config, || files_of_pending(&*state).ok());
         problems.append(&mut recalled.problems);
         let is_listed = !list.entries.is_empty() || !recalled.files.is_empty();
-        if recalled.lost > 0 && !is_listed && (until_done || state.counts()?.is_empty()) {
+        if recalled.rejected_patterns > 0 && !is_listed && (until_done || state.counts()?.is_empty()) {
             return Err(RunError::NothingListed(ConfigError(problems)));
         }
         Ok(Self { config, list, problems, list_watcher, recalled, api, store })
@@ -134,7 +134,7 @@ impl Watcher {
     pub async fn run(self, options: RunOptions, hooks: Hooks) -> Result<Outcome, RunError> {
         let Self { config, mut list, problems, list_watcher, recalled, api, store } = self;
         let config = Arc::new(config);
-        report_found(&config, problems, &list, recalled.lost, &hooks.meters);
+        report_found(&config, problems, &list, recalled.rejected_patterns, &hooks.meters);
         list.rejected.extend(recalled.files);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let setup = Setup {
@@ -182,7 +182,7 @@ fn report_found(
     config: &Arc<Config>,
     problems: Vec<Problem>,
     list: &WatchList,
-    lost: usize,
+    rejected_patterns: usize,
     meters: &Meters,
 ) {
     // An error there of a configuration that was accepted is one of a pattern for watch lists.
@@ -192,8 +192,10 @@ fn report_found(
     let looked_at = Arc::clone(config);
     // Nobody waits for it: a secret may lie on a mount that hangs.
     drop(tokio::task::spawn_blocking(move || report_open_secrets(&looked_at)));
-    meters
-        .lists_read(list.rejected.len() + lost, of_lists.iter().filter(|problem| problem.is_error()).count());
+    meters.lists_read(
+        list.rejected.len() + rejected_patterns,
+        of_lists.iter().filter(|problem| problem.is_error()).count(),
+    );
     report_problems(&of_lists, &list.rejected.iter().cloned().collect());
 }
 

@@ -42,7 +42,7 @@ pub(super) struct AppsSection {
     pub(super) names: Option<Vec<AppName>>,
 }
 
-/// Which limit a budget has, and which app said so first.
+/// Which limit a budget has, and which app named it first.
 type Budgets = HashMap<BudgetKey, (AppName, RateLimit)>;
 
 /// Reads every app below `[apps]`.

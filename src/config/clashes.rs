@@ -189,9 +189,9 @@ mod tests {
         assert!(find(&folder, "")[0].starts_with("[state] path: state.db is the same file as secret, "));
     }
 
-    /// Promise: however often a file names what it must not, and by however many names, that is said once.
+    /// Promise: however often a file names what it must not, and by however many names, that is reported once.
     #[test]
-    fn a_flood_of_clashes_is_said_once() {
+    fn a_flood_of_clashes_is_reported_once() {
         let folder = folder();
         let text = format!(
             "watchlist = [{}]\n[log]\nfile = \"list.toml\"\n{APP}",

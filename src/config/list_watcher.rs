@@ -14,7 +14,7 @@ use glob::Pattern;
 use super::clashes::state_files;
 use super::problem::Problem;
 use super::settings::{Config, WatchSource, WatchSourceKind};
-use super::sources::{self, Absence, Absences, Lost, OPTIONS};
+use super::sources::{self, Absence, Absences, OPTIONS, PatternError};
 use super::watch_list::{self, Lists, Terms};
 use crate::domain::{Kept, WallTime};
 
@@ -53,7 +53,7 @@ pub struct Recalled {
     /// What is wrong and was not reported when the lists were read.
     pub problems: Vec<Problem>,
     /// How many patterns are rejected.
-    pub lost: usize,
+    pub rejected_patterns: usize,
 }
 
 /// Scans the watch lists of a configuration.
@@ -88,7 +88,7 @@ impl ListWatcher {
         }
     }
 
-    /// Rejects the patterns of the start that match nothing, or can't be laid out, as far as pending tickets come
+    /// Rejects the patterns of the start that match nothing, or can't be expanded, as far as pending tickets come
     /// from their files; `pending` names those files, and none means that they are unknown. Blocks as long as
     /// the files do.
     pub fn recall(
@@ -98,7 +98,7 @@ impl ListWatcher {
     ) -> Recalled {
         let mut recalled = Recalled::default();
         let is_matched =
-            |pattern| sources::lay_out(pattern, &self.absences).is_ok_and(|paths| !paths.is_empty());
+            |pattern| sources::expand_pattern(pattern, &self.absences).is_ok_and(|paths| !paths.is_empty());
         let unmatched: Vec<_> = patterns(config).filter(|(pattern, _)| !is_matched(pattern)).collect();
         if unmatched.is_empty() {
             return recalled;
@@ -109,10 +109,10 @@ impl ListWatcher {
             if !files.is_empty() {
                 self.absences.insert(pattern.to_owned(), Absence::Missed);
             }
-            let Err(message) = sources::lay_out(pattern, &self.absences) else { continue };
+            let Err(message) = sources::expand_pattern(pattern, &self.absences) else { continue };
             self.loaded.hide(&message, files.iter().cloned().chain([pattern.into()]));
             recalled.files.extend(files);
-            recalled.lost += 1;
+            recalled.rejected_patterns += 1;
             let problem = Problem::error(&config.path, Some(source.position), message);
             if self.reported.insert(problem.to_string()) {
                 recalled.problems.push(problem);
@@ -170,7 +170,7 @@ impl ListWatcher {
         for (pattern, _) in patterns(config) {
             match sources::matches(pattern) {
                 Ok(paths) if !paths.is_empty() => drop(self.absences.remove(pattern)),
-                Ok(_) | Err(Lost::Absent(_)) if mode == ReloadMode::AtOnce => {
+                Ok(_) | Err(PatternError::Absent(_)) if mode == ReloadMode::AtOnce => {
                     self.absences.insert(pattern.to_owned(), Absence::Confirmed);
                 }
                 Ok(_) if !self.absences.contains_key(pattern) => {
@@ -201,11 +201,11 @@ impl ListWatcher {
         let before = std::mem::replace(&mut self.rejected, bad);
         let rejected = self.rejected.iter().filter(|file| is_new(before.contains(*file))).cloned().collect();
         let mut files: HashSet<_> = self.rejected.iter().cloned().collect();
-        for pattern in &lists.lost {
+        for pattern in &lists.rejected_patterns {
             let listed = self.loaded.matching(pattern).filter(|path| path.as_path() != Path::new(pattern));
             files.extend(listed.cloned());
         }
-        let left_out = self.rejected.len() + lists.lost.len();
+        let left_out = self.rejected.len() + lists.rejected_patterns.len();
         ListNews { lists, kept: Kept { all: self.is_partial, files }, problems, left_out, rejected }
     }
 }
@@ -230,14 +230,14 @@ enum Mark {
 }
 
 impl Marks {
-    /// Looks at every file that the sources stand for. Where a pattern can't be laid out, the files that it
+    /// Looks at every file that the sources stand for. Where a pattern can't be expanded, the files that it
     /// matched in `known` are still there, but hidden.
     pub(super) fn take(sources: &[WatchSource], known: &Self, absences: &Absences) -> Self {
         let mut marks = Self::default();
         for source in sources {
             match &source.kind {
                 WatchSourceKind::File(path) => marks.add(path.clone()),
-                WatchSourceKind::Glob(pattern) => match sources::lay_out(pattern, absences) {
+                WatchSourceKind::Glob(pattern) => match sources::expand_pattern(pattern, absences) {
                     Ok(paths) => paths.into_iter().for_each(|path| marks.add(path)),
                     Err(message) => {
                         marks.hide(&message, known.matching(pattern).cloned().chain([pattern.into()]));

@@ -1,4 +1,4 @@
-//! From the entries of `watchlist` to the files they stand for: patterns laid out, each file once.
+//! From the entries of `watchlist` to the files they stand for: patterns expanded, each file once.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -43,13 +43,13 @@ impl ListFile {
 pub(super) struct Expanded {
     /// Every file, once each.
     pub(super) files: Vec<ListFile>,
-    /// The patterns that could not be laid out, and why.
-    pub(super) lost: Vec<(String, Problem)>,
+    /// The patterns that could not be expanded, and why.
+    pub(super) rejected: Vec<(String, Problem)>,
 }
 
-/// Why a pattern can't be laid out.
+/// Why a pattern can't be expanded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Lost {
+pub(super) enum PatternError {
     /// The folder before its first sign is not there: a mount that is late, or a folder that was moved away.
     Absent(String),
     /// There is something that can't be looked into.
@@ -70,7 +70,7 @@ pub(super) enum Absence {
 }
 
 /// The files of a pattern, or why it is rejected.
-pub(super) fn lay_out(pattern: &str, absences: &Absences) -> Result<Vec<PathBuf>, String> {
+pub(super) fn expand_pattern(pattern: &str, absences: &Absences) -> Result<Vec<PathBuf>, String> {
     const UNTIL: &str = "or SIGHUP confirms that nothing is listed there";
     let rejected = |why: &str, until: &str| {
         Err(format!(
@@ -83,16 +83,16 @@ pub(super) fn lay_out(pattern: &str, absences: &Absences) -> Result<Vec<PathBuf>
             rejected("matches no file any more", &format!("it does again, {UNTIL}"))
         }
         (Ok(paths), _) => Ok(paths),
-        (Err(Lost::Absent(_)), Some(Absence::Confirmed)) => Ok(Vec::new()),
-        (Err(Lost::Absent(why)), _) => rejected(&why, &format!("the folder is there, {UNTIL}")),
-        (Err(Lost::Unreadable(why)), _) => rejected(&why, "it can be read"),
+        (Err(PatternError::Absent(_)), Some(Absence::Confirmed)) => Ok(Vec::new()),
+        (Err(PatternError::Absent(why)), _) => rejected(&why, &format!("the folder is there, {UNTIL}")),
+        (Err(PatternError::Unreadable(why)), _) => rejected(&why, "it can be read"),
     }
 }
 
 /// Every file that the sources stand for, once each. Files named in full come first, whatever the order
 /// of the sources, so that in a conflict it is the file dropped into a folder that gives way.
 pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource], absences: &Absences) -> Expanded {
-    let (mut files, mut lost) = (Vec::new(), Vec::new());
+    let (mut files, mut rejected) = (Vec::new(), Vec::new());
     for source in sources {
         if let WatchSourceKind::File(path) = &source.kind {
             files.push(ListFile::new(path, Some(source.clone())));
@@ -100,11 +100,11 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource], absences:
     }
     for source in sources {
         if let WatchSourceKind::Glob(pattern) = &source.kind {
-            match lay_out(pattern, absences) {
+            match expand_pattern(pattern, absences) {
                 Ok(paths) => files.extend(paths.iter().map(|path| ListFile::new(path, None))),
                 Err(message) => {
                     let problem = Problem::error(config_path, Some(source.position), message);
-                    lost.push((pattern.clone(), problem));
+                    rejected.push((pattern.clone(), problem));
                 }
             }
         }
@@ -112,15 +112,15 @@ pub(super) fn expand(config_path: &Arc<Path>, sources: &[WatchSource], absences:
     // What was reached before is left out, be it through a link.
     let mut seen = HashSet::new();
     files.retain(|file| seen.insert(file.canonical.clone()));
-    Expanded { files, lost }
+    Expanded { files, rejected }
 }
 
 /// What a pattern matches, sorted. What can't be looked into is an error: to take it for empty would remove
 /// every ticket in it. Below the first sign of the pattern, what is not there matches nothing.
 ///
-/// Laid out by hand, one folder a component: the `glob` crate's own walk panics at names that are not
+/// Expanded by hand, one folder a component: the `glob` crate's own walk panics at names that are not
 /// UTF-8 and passes over folders that may not be entered.
-pub(super) fn matches(pattern: &str) -> Result<Vec<PathBuf>, Lost> {
+pub(super) fn matches(pattern: &str) -> Result<Vec<PathBuf>, PatternError> {
     let mut paths = vec![PathBuf::new()];
     let mut is_folder = true;
     for component in Path::new(pattern).components() {
@@ -128,7 +128,7 @@ pub(super) fn matches(pattern: &str) -> Result<Vec<PathBuf>, Lost> {
         for path in paths {
             next.extend(step(path, component, is_folder)?);
             if next.len() > MATCHES_MAX {
-                return Err(Lost::Unreadable(format!("matches more than {MATCHES_MAX} files")));
+                return Err(PatternError::Unreadable(format!("matches more than {MATCHES_MAX} files")));
             }
         }
         paths = next;
@@ -140,7 +140,7 @@ pub(super) fn matches(pattern: &str) -> Result<Vec<PathBuf>, Lost> {
 
 /// The paths that one more component leads to. Whether `path` is the folder that the pattern names in full, which
 /// has to be there.
-fn step(path: PathBuf, component: Component<'_>, is_folder: bool) -> Result<Vec<PathBuf>, Lost> {
+fn step(path: PathBuf, component: Component<'_>, is_folder: bool) -> Result<Vec<PathBuf>, PatternError> {
     let text = component.as_os_str().to_string_lossy();
     if !is_pattern(&text) || !matches!(component, Component::Normal(_)) {
         let next = path.join(component);
@@ -149,7 +149,7 @@ fn step(path: PathBuf, component: Component<'_>, is_folder: bool) -> Result<Vec<
             Err(error) => nothing(&next, &error, is_folder),
         };
     }
-    let pattern = Pattern::new(&text).map_err(|error| Lost::Unreadable(error.to_string()))?;
+    let pattern = Pattern::new(&text).map_err(|error| PatternError::Unreadable(error.to_string()))?;
     let names = match fs::read_dir(&path) {
         Ok(entries) => entries,
         Err(error) => return nothing(&path, &error, is_folder),
@@ -169,7 +169,7 @@ fn step(path: PathBuf, component: Component<'_>, is_folder: bool) -> Result<Vec<
 }
 
 /// What a path leads to that can't be looked at: nothing, if it is not there and does not have to be.
-fn nothing(path: &Path, error: &io::Error, is_folder: bool) -> Result<Vec<PathBuf>, Lost> {
+fn nothing(path: &Path, error: &io::Error, is_folder: bool) -> Result<Vec<PathBuf>, PatternError> {
     // A link that leads to itself leads nowhere.
     let is_endless = error.raw_os_error() == Some(TOO_MANY_LINKS);
     let is_absent = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
@@ -179,17 +179,17 @@ fn nothing(path: &Path, error: &io::Error, is_folder: bool) -> Result<Vec<PathBu
     if is_folder { Err(absent(path)) } else { Ok(Vec::new()) }
 }
 
-fn absent(path: &Path) -> Lost {
+fn absent(path: &Path) -> PatternError {
     let why = match (path.metadata(), path.symlink_metadata()) {
         (Ok(_), _) => "is not a folder",
         (Err(_), Ok(_)) => "is a link to nothing",
         (Err(_), Err(_)) => "no such folder",
     };
-    Lost::Absent(format!("{}: {why}", shown_path(path)))
+    PatternError::Absent(format!("{}: {why}", shown_path(path)))
 }
 
-fn refused(path: &Path, error: &io::Error) -> Lost {
-    Lost::Unreadable(format!("{}: {}", shown_path(path), text_file::describe(error)))
+fn refused(path: &Path, error: &io::Error) -> PatternError {
+    PatternError::Unreadable(format!("{}: {}", shown_path(path), text_file::describe(error)))
 }
 
 /// Whether a text holds any of the signs that make it a pattern.
@@ -233,7 +233,7 @@ mod tests {
         }
         assert_eq!(matches(pattern).unwrap().len(), MATCHES_MAX);
         fs::write(folder.path().join("more.toml"), "").unwrap();
-        let many = Lost::Unreadable("matches more than 10000 files".to_owned());
+        let many = PatternError::Unreadable("matches more than 10000 files".to_owned());
         assert_eq!(matches(pattern), Err(many));
     }
 
@@ -257,11 +257,13 @@ mod tests {
             ("self/*.toml", "self: is a link to nothing"),
             ("dangling/*.toml", "dangling: is a link to nothing"),
         ] {
-            let Err(Lost::Absent(why)) = matches(at(pattern).to_str().unwrap()) else { panic!("{pattern}") };
+            let Err(PatternError::Absent(why)) = matches(at(pattern).to_str().unwrap()) else {
+                panic!("{pattern}")
+            };
             assert_eq!(why, at(expected).display().to_string());
         }
         // Longer than any name may be: neither there nor absent.
         let unreadable = at(&"n".repeat(300)).join("*.toml");
-        assert!(matches!(matches(unreadable.to_str().unwrap()), Err(Lost::Unreadable(_))));
+        assert!(matches!(matches(unreadable.to_str().unwrap()), Err(PatternError::Unreadable(_))));
     }
 }

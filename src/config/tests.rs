@@ -72,7 +72,7 @@ fn bad_watch_lists_yield_their_reports() {
 }
 
 #[test]
-fn the_shipped_files_are_in_order() {
+fn the_shipped_files_are_valid() {
     let reading = check_watcher(&watcher::DEFAULTS.replace(shipped::APP_ID, "cli_1"));
     assert_eq!(lines(&reading.problems), "");
     let config = reading.config.unwrap();

@@ -48,8 +48,8 @@ pub struct Lists {
     entries: Vec<WatchEntry>,
     /// Files that could not be taken.
     pub(super) rejected: Vec<PathBuf>,
-    /// Patterns that could not be laid out.
-    pub(super) lost: Vec<String>,
+    /// Patterns that could not be expanded.
+    pub(super) rejected_patterns: Vec<String>,
     /// Everything that is wrong, and what deserves a look.
     pub(super) problems: Vec<Problem>,
     /// Whether a start has to be refused: a file named in full is bad.
@@ -90,10 +90,10 @@ pub(super) struct Terms<'a> {
 
 /// Reads and checks all watch lists.
 pub(super) fn read(terms: &Terms<'_>) -> Lists {
-    let Expanded { files, lost } = sources::expand(terms.config_path, terms.sources, terms.absences);
-    let (lost, problems) = lost.into_iter().unzip();
+    let Expanded { files, rejected } = sources::expand(terms.config_path, terms.sources, terms.absences);
+    let (rejected_patterns, problems) = rejected.into_iter().unzip();
     let mut reader = ListReader::new(terms.apps, terms.now);
-    reader.lists = Lists { problems, lost, ..Lists::default() };
+    reader.lists = Lists { problems, rejected_patterns, ..Lists::default() };
     for file in &files {
         let text = if terms.state_files.contains(&file.canonical) {
             Err(Refusal::new("is the state file, or belongs to it; give each a file of its own"))

@@ -4,15 +4,15 @@
 use crate::domain::Endpoint;
 use crate::domain::answers::{self, CodeMeaning, Wording};
 
-/// The meaning of a code in the answer of an endpoint. A code that is not listed is [`CodeMeaning::Unclear`]. `said`
+/// The meaning of a code in the answer of an endpoint. A code that is not listed is [`CodeMeaning::Unclear`]. `messages`
 /// are the answer's messages.
-pub(super) fn meaning(code: i64, said: &[&str], asked: Endpoint) -> CodeMeaning {
-    let row = answers::code_of(code).filter(|row| row.only_from.is_none_or(|endpoint| endpoint == asked));
+pub(super) fn meaning(code: i64, messages: &[&str], endpoint: Endpoint) -> CodeMeaning {
+    let row = answers::code_of(code).filter(|row| row.only_from.is_none_or(|only| only == endpoint));
     let Some(row) = row else {
         return CodeMeaning::Unclear;
     };
     match row.worded {
-        Some((wording, meaning)) if said.iter().any(|text| is_worded(text, wording)) => meaning,
+        Some((wording, meaning)) if messages.iter().any(|text| is_worded(text, wording)) => meaning,
         _ => row.meaning,
     }
 }

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_from_the_most_telling_place() {
+    fn messages_come_from_the_most_specific_place() {
         for (body, expected) in [
             (r#"{"msg":"a"}"#, Some("a")),
             (r#"{"msg":"a","error":{"message":"b"}}"#, Some("a: b")),

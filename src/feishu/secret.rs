@@ -156,7 +156,7 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn a_pipe_that_nobody_writes_to_does_not_hang() {
+    async fn a_pipe_without_a_writer_does_not_hang() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());

@@ -122,7 +122,7 @@ impl Envelope {
     }
 
     /// Its messages.
-    pub(super) fn said(&self) -> Vec<&str> {
+    pub(super) fn messages(&self) -> Vec<&str> {
         let more = self.error.as_ref().and_then(|error| error.message.as_deref());
         self.msg.as_deref().into_iter().chain(more).collect()
     }

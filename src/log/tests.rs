@@ -205,7 +205,7 @@ fn fields_keep_their_order_and_their_kind() {
 }
 
 #[test]
-fn an_error_is_told_with_its_causes() {
+fn an_error_is_logged_with_its_causes() {
     #[derive(Debug, thiserror::Error)]
     #[error("can't write the state file")]
     struct Outer(#[source] io::Error);
@@ -228,7 +228,7 @@ fn verdicts_are_written_even_with_the_log_off() {
 }
 
 #[test]
-fn other_crates_are_heard_only_when_they_warn() {
+fn other_crates_are_logged_only_when_they_warn() {
     let out = Fake::default();
     logged(setup("trace,hyper=trace", out.clone(), None), || {
         trace!(target: "hyper::proto", "authorization: Bearer t-secret");

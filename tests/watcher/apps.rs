@@ -259,7 +259,7 @@ fn in_trouble(trouble: Trouble, reason: &str, needs_signal: bool) {
 /// Promise 3, over real connections to one host: while as many polls of one app hang as may be in flight, the other
 /// app's tickets all complete, each at its first poll, and not one of the hanging ones ends before.
 #[test]
-fn a_hanging_app_holds_up_nobody() {
+fn a_hanging_app_holds_up_no_other() {
     const TICKETS: usize = 100;
     const IN_FLIGHT: usize = 32;
     let apps = ["hangs", "sound"];

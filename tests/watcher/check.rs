@@ -240,7 +240,7 @@ fn paths_are_shown_resolved_and_nothing_is_touched() {
 /// Promise: what would end a run at once although the configuration is valid is said, and nothing is made to
 /// find it out.
 #[test]
-fn what_cannot_be_written_is_said() {
+fn what_cannot_be_written_is_reported() {
     let bench = bench();
     bench.write("letter", "a letter");
     fs::create_dir(bench.path("folder")).unwrap();
@@ -275,7 +275,7 @@ fn what_cannot_be_written_is_said() {
 
 /// Promise: the same of a file system that takes no writing. (Root may write wherever that is not so.)
 #[test]
-fn what_is_read_only_is_said() {
+fn what_is_read_only_is_reported() {
     let Some(bench) = bench_with_disk() else { return };
     bench.jobs([]);
     reconfigure(&bench, "[poll]", "[log]\nfile = \"disk/logs/events.jsonl\"\n[poll]");

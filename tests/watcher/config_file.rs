@@ -51,7 +51,7 @@ fn the_configuration_may_be_left_out() {
 
 /// Promise: where there is no configuration, the places that were looked at are named.
 #[test]
-fn no_configuration_is_said() {
+fn no_configuration_is_reported() {
     if Path::new("/etc/feishu-export-watcher/watcher.toml").exists() {
         return;
     }

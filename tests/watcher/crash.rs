@@ -76,7 +76,7 @@ fn a_second_watcher_is_turned_away() {
 /// The batch says so with its exit code, the next start announces them, and the one after that has no more
 /// to say.
 #[test]
-fn verdicts_that_nobody_could_read_are_announced_later() {
+fn verdicts_that_could_not_be_written_are_announced_later() {
     let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     // Of a pipe whose reader is gone.
     let closed = || Stdio::from(std::io::pipe().unwrap().1);

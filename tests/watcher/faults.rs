@@ -220,12 +220,12 @@ fn each_final_failure_has_its_name() {
                 assert_eq!((&error["kind"], &error["code"], &error["http_status"]), expected, "{row}");
             }
         }
-        is_told(&row, line);
+        assert_logged(&row, line);
     }
 }
 
 /// Log and state file say the same of a failure, and enough to act on it.
-fn is_told(row: &Value, line: &Value) {
+fn assert_logged(row: &Value, line: &Value) {
     assert_eq!((&row["state"], &row["polls"]), (&"failed".into(), &1.into()), "{row}");
     for field in ["kind", "hint", "log_id"] {
         let text = &row["error"][field];

@@ -184,7 +184,7 @@ fn a_scrape_says_its_format() {
 /// Promise: no label holds a ticket, a document, a file token, an app id, or anything that a server or a user
 /// wrote.
 #[test]
-fn a_scrape_tells_nothing_that_is_not_its_own() {
+fn a_scrape_shows_nothing_that_is_not_its_own() {
     let Scripted { scrape, bench, running } = scripted();
     let mut foreign = vec![FOREIGN.to_owned(), DEFAULT_APP_ID.to_owned()];
     foreign.extend([LARK, "more.toml", "127.0.0.1"].map(str::to_owned));
@@ -222,7 +222,7 @@ fn many_scrapes_at_once_are_answered() {
 
 /// Promise: a list that can't be taken shows for as long as that is so, with what is wrong in it.
 #[test]
-fn a_bad_list_shows_until_it_is_mended() {
+fn a_bad_list_shows_until_it_is_fixed() {
     let (bench, address) = served(Bench::new());
     bench.jobs([Job::new("70", "doc70").succeeds_after(Duration::ZERO)]);
     let running = bench.start(&[]);

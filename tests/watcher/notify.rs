@@ -222,7 +222,7 @@ fn the_line_says_what_there_is_to_do() {
 /// sd_notify(3): a reload is announced with its moment before it is done, and READY=1 follows when it is; a list
 /// that is refused is no exception.
 #[test]
-fn a_reload_is_told_from_beginning_to_end() {
+fn a_reload_is_announced_from_beginning_to_end() {
     let bench = endless();
     bench.sim.add_job(Job::new("2", "doc2").life(Life::Forever));
     let manager = Manager::at_path(&bench);
@@ -303,7 +303,7 @@ fn the_watchdog_hears_of_progress() {
 
 /// A watchdog that is too impatient for this program is reported once; it is served as well as can be.
 #[test]
-fn a_watchdog_that_is_too_short_is_said() {
+fn a_watchdog_that_is_too_short_is_reported() {
     let bench = endless();
     let manager = Manager::at_path(&bench);
     let run = manager.start_with(&bench, &[], &[("WATCHDOG_USEC", "500000")]);
@@ -343,7 +343,7 @@ fn a_socket_that_refuses_is_ignored() {
 
 /// A manager that never reads holds up neither the polls nor a reload nor the end.
 #[test]
-fn a_manager_that_hangs_holds_nobody_up() {
+fn a_manager_that_hangs_holds_nothing_up() {
     let bench = endless();
     let path = bench.path("notify");
     let _hangs = UnixDatagram::bind(&path).unwrap();

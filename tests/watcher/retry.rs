@@ -75,7 +75,7 @@ fn the_next_start_takes_it_up() {
 
 /// Promise: what can't be retried is named with what was probably meant, ends with 2 and changes nothing.
 #[test]
-fn what_cannot_be_retried_is_said() {
+fn what_cannot_be_retried_is_named() {
     let bench = failing();
     let nothing_yet = bench.output("retry", &["--failed"]);
     assert_eq!(nothing_yet.status.code(), Some(0));

@@ -304,7 +304,7 @@ fn oversized_and_garbled_requests_are_cut_off() {
 /// Promise: one status at a time; a client that does not take it holds up neither probes nor a stop, nor does
 /// it leave anything behind.
 #[test]
-fn a_status_that_nobody_takes_holds_up_nothing() {
+fn a_status_without_a_reader_holds_up_nothing() {
     let (bench, address) = served(Bench::new());
     let label = "x".repeat(100);
     let list =
@@ -352,7 +352,7 @@ fn wait_all_written(address: SocketAddr, count: usize) {
 
 /// Promise: a port that another process has is said with 1, before anything is started; the lock is free again.
 #[test]
-fn a_port_that_is_taken_is_said() {
+fn a_port_that_is_taken_is_reported() {
     let (bench, address) = served(Bench::new());
     bench.jobs([Job::new("70", "doc70").succeeds_after(Duration::ZERO)]);
     let other = TcpListener::bind(address).unwrap();

@@ -159,7 +159,7 @@ fn a_bad_list_changes_nothing() {
 
 /// Design 4.6: a changed `watcher.toml` is said once for each change, and not applied.
 #[test]
-fn a_changed_configuration_is_said_and_not_applied() {
+fn a_changed_configuration_is_reported_and_not_applied() {
     let (bench, run) = service();
     bench.reconfigure("watchlist = [\"watchlist.toml\"]", "watchlist = [\"other.toml\"]");
     let changed = reload(&run, "config.changed");

@@ -128,7 +128,7 @@ fn a_newer_state_file_is_left_alone() {
 
 /// Promise: where no state file can be made, nothing is started. (A path below a file: not even root can.)
 #[test]
-fn a_folder_that_cannot_be_made_is_said() {
+fn a_folder_that_cannot_be_made_is_reported() {
     let bench = Bench::new();
     bench.jobs([Job::new("70", "doc70")]);
     bench.write("letter", "a letter");

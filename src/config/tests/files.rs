@@ -74,7 +74,7 @@ fn files_are_read_once_and_hidden_ones_not_at_all() {
 }
 
 #[test]
-fn a_file_named_in_full_must_be_in_order() {
+fn a_file_named_in_full_must_be_valid() {
     for (content, report) in [
         (None, "watcher.toml:1:14: error: watch list list.toml: no such file"),
         (Some(&b"a = \"\xff\""[..]), "list.toml:1:6: error: not UTF-8 from here on; save the file as UTF-8"),

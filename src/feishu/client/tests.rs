@@ -182,7 +182,7 @@ async fn a_request_ends_when_its_time_is_up() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_the_networks_trouble() {
+async fn no_server_is_the_networks_trouble() {
     let server = TestServer::start(vec![Reply::Reset]).await;
     let api = api(&server);
     drop(server);

@@ -109,7 +109,7 @@ fn classify_broken(received: &Received) -> Verdict {
 
 fn classify_code(received: &Received, envelope: Option<&Envelope>, secrets: &[&str]) -> Verdict {
     let meaning =
-        |envelope: &Envelope| Some(codes::meaning(envelope.code?, &envelope.said(), Endpoint::Query));
+        |envelope: &Envelope| Some(codes::meaning(envelope.code?, &envelope.messages(), Endpoint::Query));
     match envelope.and_then(meaning).unwrap_or(CodeMeaning::Unclear) {
         CodeMeaning::Accepted | CodeMeaning::Unclear => classify_status(received, envelope, secrets),
         CodeMeaning::Failed(ErrorKind::NoPermission) => Verdict::Refused,

@@ -100,7 +100,7 @@ fn parse_grant(received: &Received) -> Result<Grant, &'static str> {
 
 fn classify_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTrouble {
     use CodeMeaning as M;
-    match (codes::meaning(code, &envelope.said(), Endpoint::Token), received.status) {
+    match (codes::meaning(code, &envelope.messages(), Endpoint::Token), received.status) {
         (M::ServerTrouble | M::SlowDown | M::Postponed, _) => TokenTrouble::Retry(ErrorKind::ServerError),
         (M::Throttled, _) => TokenTrouble::Throttled { reset: received.headers.reset() },
         (M::App(reason), _) => TokenTrouble::AppFault(reason),

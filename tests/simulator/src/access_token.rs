@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_told_apart_by_prefix() {
+    fn strangers_are_distinguished_by_prefix() {
         let (book, now) = (TokenBook::default(), Instant::now());
         assert_eq!(book.judge(None, now).flaw, Some(Flaw::Missing));
         assert_eq!(book.judge(Some("t-abc"), now).flaw, Some(Flaw::Missing));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn fixed_user_tokens_live_until_told_otherwise() {
+    fn fixed_user_tokens_live_until_revoked() {
         let (mut book, now) = (TokenBook::default(), Instant::now());
         book.accept("u-fixed", &app());
         assert_eq!(flaw(&book, "u-fixed", now + Duration::from_secs(1 << 30)), None);

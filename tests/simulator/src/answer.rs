@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_http_cannot_carry_is_said() {
+    fn what_http_cannot_carry_is_named() {
         let odd = Answer::json(200, 0, "{}").with_header("bad name", "x").into_response(Body::empty());
         assert_eq!(odd.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let odd = Answer::json(99, 0, "{}").into_response(Body::empty());

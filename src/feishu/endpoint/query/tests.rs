@@ -231,7 +231,7 @@ fn a_result_is_taken_as_it_is_but_not_at_any_length() {
 }
 
 #[test]
-fn a_failure_keeps_all_that_was_said() {
+fn a_failure_keeps_all_details() {
     let answer = job(r#"{"job_status":109,"job_error_msg":"block not permitted"}"#);
     assert_eq!(answer.detail.message.as_deref(), Some("block not permitted"));
     assert_eq!((answer.detail.code, answer.detail.job_status), (Some(0), Some(109)));

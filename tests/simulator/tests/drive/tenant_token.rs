@@ -45,7 +45,7 @@ fn refusals_come_with_status_200_and_no_token() {
 }
 
 #[test]
-fn the_message_tells_the_two_meanings_of_10014_apart() {
+fn the_message_distinguishes_the_two_meanings_of_10014_apart() {
     let bench = Bench::new(Scenario::default());
     assert_eq!(bench.fetch_token(APP, "wrong").json()["msg"], "app secret invalid");
     assert_eq!(bench.fetch_token("cli_unknown", "x").json()["msg"], "app id not exists");
