@@ -85,7 +85,7 @@ fn read_app(
     };
     let section = field.section(table, APP_KEYS);
     let base_url = section.required("base_url", HOSTS).and_then(|field| read_base_url(&field));
-    let app_id = section.text_where("app_id", APP_ID, is_app_id);
+    let app_id = section.required("app_id", APP_ID).and_then(|field| field.text_where(APP_ID, is_app_id));
     let credentials = read_credentials(&section, folder);
     let ca_file = section.optional("ca_file", |field| ca_file::read(field, folder));
     let rate_limit = read_rate_limit(&section);

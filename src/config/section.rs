@@ -78,16 +78,6 @@ impl<'d> Section<'d> {
         bounds.parse(field.text(&expected)?).or_else(|| field.unfit(&expected))
     }
 
-    /// A required text that `accept` takes.
-    pub(super) fn text_where(
-        &self,
-        key: &'static str,
-        expected: &str,
-        accept: impl FnOnce(&str) -> bool,
-    ) -> Option<&'d str> {
-        self.required(key, expected)?.text_where(expected, accept)
-    }
-
     /// A required whole number from 1 to `most`.
     pub(super) fn count(&self, key: &'static str, most: u32) -> Option<NonZeroU32> {
         let expected = format!("a whole number from 1 to {most}");
@@ -289,14 +279,6 @@ impl<'d> Field<'d> {
     /// A text.
     pub(super) fn text(&self, expected: &str) -> Option<&'d str> {
         self.value.as_str().or_else(|| self.unexpected(expected))
-    }
-
-    /// True or false.
-    pub(super) fn truth(&self, expected: &str) -> Option<bool> {
-        match self.value {
-            DeValue::Boolean(value) => Some(*value),
-            _ => self.unexpected(expected),
-        }
     }
 
     /// A text that `accept` takes.

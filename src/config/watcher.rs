@@ -153,7 +153,8 @@ fn read_state(section: &Section<'_>, folder: &Path) -> Option<StateConfig> {
 
 fn read_log(section: &Section<'_>, folder: &Path) -> Option<LogConfig> {
     let format = section.required("format", FORMATS).and_then(|field| read_format(&field));
-    let level = section.text_where("level", LEVELS, |text| parse_directives(text).is_ok());
+    let is_level = |text: &str| parse_directives(text).is_ok();
+    let level = section.required("level", LEVELS).and_then(|field| field.text_where(LEVELS, is_level));
     let file = section.optional("file", |field| field.path(folder));
     Some(LogConfig { format: format?, level: level?.to_owned(), file: file? })
 }
