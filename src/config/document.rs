@@ -1,8 +1,6 @@
 //! Text to TOML tables, with every syntax error reported in this program's own words: the library's
 //! errors quote the line they are about, and that line may hold a secret.
 
-use std::borrow::Cow;
-
 use toml::Spanned;
 use toml::de::DeTable;
 use toml_parser::Source;
@@ -41,31 +39,22 @@ pub(super) fn parse<'t>(
 
 /// Reports lines with a key and no `=`, and takes them out of the text. At such a line the parser drops all that
 /// follows, and with it every other problem of the file. Whatever remains keeps its place.
-pub(super) fn without_keyless_lines<'t>(report: &FileReport<'_>, text: &'t str) -> Cow<'t, str> {
+pub(super) fn without_keyless_lines(report: &FileReport<'_>, text: &str) -> String {
+    let mut repaired = text.to_owned();
     if find_deep_nesting(text).is_some() {
-        return Cow::Borrowed(text);
+        return repaired;
     }
     let (_, errors) = DeTable::parse_recoverable(text);
-    let keyless = errors.iter().filter(|error| error.message().starts_with(KEYLESS));
-    let offsets: Vec<_> = keyless.filter_map(|error| error.span()).map(|span| span.start).collect();
-    if offsets.is_empty() {
-        return Cow::Borrowed(text);
+    for error in errors.iter().filter(|error| error.message().starts_with(KEYLESS)) {
+        let Some(at) = error.span().map(|span| span.start).filter(|at| repaired.is_char_boundary(*at)) else {
+            continue;
+        };
+        report.syntax_error(at, in_own_words(KEYLESS));
+        let start = repaired[..at].rfind('\n').map_or(0, |end| end + 1);
+        let end = repaired[at..].find('\n').map_or(repaired.len(), |length| at + length);
+        repaired.replace_range(start..end, &" ".repeat(end - start));
     }
-    let lines = offsets.iter().filter_map(|at| {
-        report.syntax_error(*at, in_own_words(KEYLESS));
-        let start = text.get(..*at)?.rfind('\n').map_or(0, |end| end + 1);
-        Some((start, text[*at..].find('\n').map_or(text.len(), |length| at + length)))
-    });
-    let mut repaired = String::with_capacity(text.len());
-    for (start, end) in lines {
-        // Two mistakes in one line need one repair.
-        if start >= repaired.len() {
-            repaired.push_str(&text[repaired.len()..start]);
-            repaired.extend(std::iter::repeat_n(' ', end - start));
-        }
-    }
-    repaired.push_str(&text[repaired.len()..]);
-    Cow::Owned(repaired)
+    repaired
 }
 
 fn find_deep_nesting(text: &str) -> Option<usize> {

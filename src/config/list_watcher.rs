@@ -214,20 +214,9 @@ impl ListWatcher {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks(BTreeMap<PathBuf, Mark>);
 
-/// What one file looks like from outside; links are followed, so that one that is swapped shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Mark {
-    File {
-        device: u64,
-        inode: u64,
-        size: u64,
-        modified: (i64, i64),
-        /// Shows a change of permissions.
-        changed: (i64, i64),
-    },
-    /// It can't be looked at, for this reason.
-    Hidden(String),
-}
+/// What one file looks like from outside, or why that is unknown: device, inode, size, and the times of its last
+/// modification and of its last change, which permissions count as. Links are followed, so that one that is swapped shows.
+type Mark = Result<(u64, u64, u64, [i64; 4]), String>;
 
 impl Marks {
     /// Looks at every file that the sources stand for. Where a pattern can't be expanded, the files that it
@@ -249,21 +238,15 @@ impl Marks {
     }
 
     fn add(&mut self, path: PathBuf) {
-        let mark = match fs::metadata(&path) {
-            Ok(found) => Mark::File {
-                device: found.dev(),
-                inode: found.ino(),
-                size: found.size(),
-                modified: (found.mtime(), found.mtime_nsec()),
-                changed: (found.ctime(), found.ctime_nsec()),
-            },
-            Err(error) => Mark::Hidden(error.to_string()),
-        };
-        self.0.insert(path, mark);
+        let mark = fs::metadata(&path).map(|found| {
+            let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
+            (found.dev(), found.ino(), found.size(), times)
+        });
+        self.0.insert(path, mark.map_err(|error| error.to_string()));
     }
 
     fn hide(&mut self, reason: &str, paths: impl Iterator<Item = PathBuf>) {
-        self.0.extend(paths.map(|path| (path, Mark::Hidden(reason.to_owned()))));
+        self.0.extend(paths.map(|path| (path, Err(reason.to_owned()))));
     }
 
     fn matching(&self, pattern: &str) -> impl Iterator<Item = &PathBuf> {
