@@ -43,10 +43,7 @@ impl Remote {
 
 impl ExportApi for Remote {
     async fn access_token(&self, _: &AppName) -> TokenAnswer {
-        let grant = Grant {
-            token: AccessToken::new("t-bench".to_owned()),
-            expires_in: Some(Duration::from_secs(7200)),
-        };
+        let grant = Grant { token: AccessToken::new("t-bench"), expires_in: Some(Duration::from_secs(7200)) };
         TokenAnswer { result: Ok(grant), detail: Detail::default() }
     }
 

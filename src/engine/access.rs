@@ -159,7 +159,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn grant(text: &str, life: Option<u64>) -> Grant {
-        Grant { token: AccessToken::new(text.into()), expires_in: life.map(Duration::from_secs) }
+        Grant { token: AccessToken::new(text), expires_in: life.map(Duration::from_secs) }
     }
 
     #[test]

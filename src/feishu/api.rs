@@ -41,7 +41,7 @@ pub struct AccessToken(Arc<SecretString>);
 impl AccessToken {
     /// Takes the token's text.
     #[must_use]
-    pub fn new(token: String) -> Self {
+    pub fn new(token: impl Into<SecretString>) -> Self {
         Self(Arc::new(token.into()))
     }
 
@@ -55,12 +55,6 @@ impl AccessToken {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.expose() == other.expose()
-    }
-}
-
-impl From<SecretString> for AccessToken {
-    fn from(token: SecretString) -> Self {
-        Self(Arc::new(token))
     }
 }
 

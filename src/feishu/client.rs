@@ -11,7 +11,7 @@ use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, redirect, retry};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
-use super::api::{Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
+use super::api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
 use super::body::Received;
 use super::endpoint::query::{self, classify_query, classify_send_error, unsent};
 use super::endpoint::token::{self, classify_token, trouble};
@@ -136,7 +136,7 @@ impl ExportApi for HttpExportApi {
             (Ok(app_secret), SecretPurpose::AppSecret) => site.fetch_token(&app_secret).await,
             // A token that lies ready costs no request.
             (Ok(token), SecretPurpose::AccessToken) => TokenAnswer {
-                result: Ok(Grant { token: token.into(), expires_in: None }),
+                result: Ok(Grant { token: AccessToken::new(token), expires_in: None }),
                 detail: Detail::default(),
             },
         }

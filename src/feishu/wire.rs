@@ -62,45 +62,32 @@ pub(super) struct ErrorPart {
     #[serde(deserialize_with = "lenient::string")]
     pub(super) troubleshooter: Option<Box<str>>,
     #[serde(deserialize_with = "lenient::list")]
-    pub(super) permission_violations: Vec<PermissionViolation>,
+    pub(super) permission_violations: Vec<Entry>,
     #[serde(deserialize_with = "lenient::list")]
-    pub(super) field_violations: Vec<FieldViolation>,
+    pub(super) field_violations: Vec<Entry>,
     #[serde(deserialize_with = "lenient::list")]
-    pub(super) helps: Vec<Help>,
+    pub(super) helps: Vec<Entry>,
     #[serde(deserialize_with = "lenient::string")]
     log_id: Option<Box<str>>,
     #[serde(deserialize_with = "lenient::string")]
     logid: Option<Box<str>>,
 }
 
-/// A missing scope. Documented as `scope` and `url`, seen as `type` and `subject`.
+/// What one of the lists of `error` has: a missing scope (documented as `scope` and `url`, seen as `type` and
+/// `subject`), a parameter that the server refuses (the value that it repeats is not read), or a page that may help.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct PermissionViolation {
+pub(super) struct Entry {
     #[serde(deserialize_with = "lenient::string")]
     pub(super) scope: Option<Box<str>>,
     #[serde(deserialize_with = "lenient::string")]
     pub(super) subject: Option<Box<str>>,
     #[serde(deserialize_with = "lenient::string")]
     pub(super) url: Option<Box<str>>,
-}
-
-/// A parameter that the server refuses. The value that it repeats is not read.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct FieldViolation {
     #[serde(deserialize_with = "lenient::string")]
     pub(super) field: Option<Box<str>>,
     #[serde(deserialize_with = "lenient::string")]
     pub(super) description: Option<Box<str>>,
-}
-
-/// A page that may help.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Help {
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) url: Option<Box<str>>,
 }
 
 /// What the token endpoint adds at top level (tenant access token of a custom app, response body).

@@ -52,7 +52,7 @@ fn poll(ticket: &str) -> Query {
         app: AppName::new("default"),
         ticket: TicketId::new(ticket),
         token: DocumentToken::parse("docx&1=ü").unwrap(),
-        access_token: AccessToken::new("t-hunter2".into()),
+        access_token: AccessToken::new("t-hunter2"),
     }
 }
 
@@ -351,7 +351,7 @@ async fn what_no_request_can_carry_is_not_sent() {
     let answer = api.query(poll(&"9".repeat(70_000))).await;
     assert_eq!(answer.verdict, Verdict::Unclear(ErrorKind::InvalidParam));
     assert!(!answer.detail.message.unwrap().contains("9999"));
-    let odd = Query { access_token: AccessToken::new("t-a\r\nX: y".into()), ..poll("1") };
+    let odd = Query { access_token: AccessToken::new("t-a\r\nX: y"), ..poll("1") };
     assert_eq!(api.query(odd).await.verdict, Verdict::TokenRejected);
     let stranger = Query { app: AppName::new("stranger"), ..poll("1") };
     assert!(matches!(api.query(stranger).await.verdict, Verdict::AppFault(_)));

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::domain::answers::CodeMeaning;
 use crate::domain::{App, Endpoint, ErrorKind, PauseReason};
 use crate::feishu::address::endpoint_url;
-use crate::feishu::api::{Detail, Grant, TokenAnswer, TokenTrouble};
+use crate::feishu::api::{AccessToken, Detail, Grant, TokenAnswer, TokenTrouble};
 use crate::feishu::body::{Body, Received};
 use crate::feishu::codes;
 use crate::feishu::detail;
@@ -57,7 +57,7 @@ pub fn classify_token(received: &Received, secrets: &[&str]) -> TokenAnswer {
         detail = page::quote(detail, received, secrets);
     }
     let result = match envelope.as_ref().and_then(|envelope| Some((envelope, envelope.code?))) {
-        Some((_, 0)) if is_success(received.status) => parse_grant(received).map_err(|message| {
+        Some((_, 0)) if matches!(received.status, 200..=299) => parse_grant(received).map_err(|message| {
             detail.message = Some(message.into());
             TokenTrouble::Retry(ErrorKind::ServerError)
         }),
@@ -79,10 +79,6 @@ fn is_sure_to_hold_no_token(received: &Received) -> bool {
     body.trim_ascii_start().starts_with(b"<") || !body.contains(&b'{')
 }
 
-const fn is_success(status: u16) -> bool {
-    matches!(status, 200..=299)
-}
-
 fn parse_grant(received: &Received) -> Result<Grant, &'static str> {
     let part: TokenPart = received.whole().and_then(lenient::parse).unwrap_or_default();
     let token = part.tenant_access_token.ok_or("answer names no token")?;
@@ -95,7 +91,7 @@ fn parse_grant(received: &Received) -> Result<Grant, &'static str> {
     }
     let seconds = part.expire.and_then(|expire| u64::try_from(expire).ok()).filter(|expire| *expire > 0);
     let life = seconds.map(Duration::from_secs).ok_or("answer does not say how long its token lives")?;
-    Ok(Grant { token: token.into(), expires_in: Some(life.min(LIFE_MAX)) })
+    Ok(Grant { token: AccessToken::new(token), expires_in: Some(life.min(LIFE_MAX)) })
 }
 
 fn classify_code(received: &Received, code: i64, envelope: &Envelope) -> TokenTrouble {
