@@ -68,7 +68,7 @@ impl SinkHandle {
         self.name
     }
 
-    /// Writes the lines in order, after all that were logged before, and syncs. No lines at all wait for those before.
+    /// Writes the lines after all that were logged before, one after the other, and syncs. No lines at all wait for those before.
     ///
     /// # Errors
     /// None of the lines counts as written: hand them over again.
@@ -140,7 +140,7 @@ mod tests {
         sink.push(&record);
     }
 
-    /// What waits, in order.
+    /// What waits, the oldest first.
     fn drain(sink: &SinkHandle, items: &mpsc::Receiver<Item>) -> Vec<String> {
         let taken = items.try_iter().map(|item| match item {
             Item::Write(job) => {

@@ -166,7 +166,7 @@ fn ready_does_not_wait_for_the_remote() {
 /// A watcher that can't start never says that it is ready: bad configuration, or a state file that another
 /// one holds.
 #[test]
-fn who_does_not_start_is_not_ready() {
+fn a_failed_start_is_not_ready() {
     let bench = endless();
     let holder = bench.start(&[]);
     holder.wait_event("watcher.started", 1);
@@ -280,7 +280,7 @@ fn reloads_that_overlap_end_with_ready() {
 
 /// Promise 8: a healthy watcher keeps the watchdog content, and only where it is meant for this process.
 #[test]
-fn the_watchdog_hears_of_progress() {
+fn the_watchdog_gets_signs_of_progress() {
     let bench = endless();
     let manager = Manager::at_path(&bench);
     let run = manager.start_with(&bench, &[], &[("WATCHDOG_USEC", "3000000")]);

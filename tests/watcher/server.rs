@@ -377,9 +377,9 @@ fn a_port_that_is_taken_is_reported() {
     );
 }
 
-/// Promise: of two watchers on one state file and one port, the second hears of the first.
+/// Promise: of two watchers on one state file and one port, the second reports the first.
 #[test]
-fn the_second_of_two_hears_of_the_first() {
+fn the_second_of_two_reports_the_first() {
     let (bench, address, _running) = service();
     let second = bench.run();
     assert_eq!((second.code, second.stdout.as_str()), (Some(12), ""), "{}", second.stderr);

@@ -1,4 +1,4 @@
-//! The journal: every request that arrived, in order, with what became of it. Append-only.
+//! The journal: every request that arrived, the oldest first, with what became of it. Append-only.
 //!
 //! What it computes (windows, requests in flight) is worked out from arrival times alone, not taken from the windows
 //! that answered, so that a test can hold the one against the other.
