@@ -32,8 +32,11 @@ pub mod service;
 pub mod store;
 
 pub use app::check::{CheckReport, check};
-pub use app::known_app::UnknownApp;
-pub use app::retry::{RetryError, RetryOutcome, RetryPlan, RetrySelection, plan_retry};
-pub use app::run::{Hooks, ReloadRequest, RunError, RunOptions, Watcher};
-pub use app::state_file::{StateFile, StateFileError};
-pub use app::status::{AppReport, StatusQuery, StatusReport, WatcherPresence, status};
+pub use app::error::{CommandError, ErrorClass};
+pub use app::live_list::ReloadRequest;
+pub use app::retry::{RetryOutcome, RetryPlan, RetrySelection, plan_retry};
+pub use app::run::{Hooks, RunOptions, Watcher, load, set_up_log};
+pub use app::state_file::StateFile;
+pub use app::status::{AppReport, StatusQuery, StatusReport, status};
+pub use config::{ConfigError, parse_duration, read_server_address};
+pub use engine::{AppView, End, Outcome, Snapshot};

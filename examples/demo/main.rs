@@ -20,17 +20,18 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use export_simulator::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, Endpoint, RateLimit, Scenario, Simulator};
-use feishu_export_watcher::config::{Loaded, load_all};
+use feishu_export_watcher::config::Loaded;
 use feishu_export_watcher::domain::{TicketRecord, WallTime};
-use feishu_export_watcher::engine::{Meters, Snapshot};
-use feishu_export_watcher::{Hooks, RunOptions, StateFile, StatusQuery, Watcher, WatcherPresence, status};
+use feishu_export_watcher::log::{LogHandle, TextForm};
+use feishu_export_watcher::{
+    Hooks, RunOptions, Snapshot, StateFile, StatusQuery, Watcher, load, set_up_log, status,
+};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::fates::Fate;
 use crate::terminal::Screen;
-use feishu_export_watcher::log::{Format, LogHandle, LogSetup, TextForm};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -62,8 +63,10 @@ async fn demonstrate() -> Outcome<bool> {
     let sim = Simulator::start(Scenario::with_apps([App::default().rate_limit(limit)])).await?;
     let fates = fates::all();
     let folder = write_files(&sim, &fates)?;
-    let loaded = load_all(&folder.join("watcher.toml"), WallTime::now())?;
-    let log = set_up_log(&loaded)?;
+    let loaded = load(folder.join("watcher.toml")).await?;
+    let Screen { colour, width: columns, .. } = Screen::from_stdout();
+    let text = || TextForm { colour, columns, zone: TimeZone::system() };
+    let log = set_up_log(&loaded.config, None, true, text)?;
 
     println!("{} tickets against {}, each labelled with what happens to it\n", fates.len(), sim.base_url());
     let revoking = async {
@@ -88,7 +91,7 @@ async fn demonstrate() -> Outcome<bool> {
         omitted: 0,
         summary: report.summary(),
         apps: &report.apps,
-        is_watched: !matches!(report.watcher, WatcherPresence::Absent),
+        is_watched: report.is_watched(),
         now,
         zone: TimeZone::system(),
         screen: Screen::from_stdout(),
@@ -150,21 +153,13 @@ fn write_secret(path: &Path) -> io::Result<()> {
     io::Write::write_all(&mut file, DEFAULT_APP_SECRET.as_bytes())
 }
 
-fn set_up_log(loaded: &Loaded) -> Outcome<LogHandle> {
-    let Screen { colour, width: columns, .. } = Screen::from_stdout();
-    let config = &loaded.config.log;
-    let format = Format::Text(TextForm { colour, columns, zone: TimeZone::system() });
-    let setup = LogSetup::new(format, config.level.clone(), config.file.clone())?;
-    Ok(feishu_export_watcher::log::init(setup)?)
-}
-
 async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {
     let stop = CancellationToken::new();
     let (_reload, requests) = mpsc::channel(1);
     let (view, _watcher) = watch::channel(Snapshot::default());
     let options = RunOptions { until_done: true, deadline: Some(Duration::from_secs(60)) };
-    let hooks = Hooks { stop, reload: requests, view, log: log.clone(), meters: Meters::new()? };
-    Watcher::open(loaded, options.until_done).await?.run(options, hooks).await?;
+    let hooks = Hooks { stop, reload: requests, view, log: log.clone() };
+    Watcher::open(loaded, options).await?.run(hooks).await?;
     Ok(())
 }
 

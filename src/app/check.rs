@@ -6,67 +6,97 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::writable::{trouble_with_log, trouble_with_state};
-use crate::config::{Config, Problem, check_secrets, load_all};
-use crate::domain::{ARTEFACT_LIFE, App, BudgetKey, TicketRecord, TicketState, WallTime, WatchList};
+use crate::config::{Config, Loaded, Problem, WatchSourceKind, check_secrets, load_all};
+use crate::domain::{
+    ARTEFACT_LIFE, App, BudgetKey, Credentials, TicketRecord, TicketState, WallTime, WatchList,
+};
 use crate::feishu::{Connection, NetworkSettings};
 use crate::store::{StoreError, StoreReader as _, store_at};
 
 /// What a check found.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
-    /// Everything that is wrong or deserves a look, in the order of the files.
+    /// All errors and warnings, in the order of the files.
     pub problems: Vec<Problem>,
-    /// More that deserves a look, of no one place.
+    /// More warnings, of no one place.
     pub notes: Vec<String>,
-    /// The configuration and its tickets, if they can be taken.
-    pub accepted: Option<(Config, WatchList)>,
-    /// How the host of each app is reached, in the order of the configuration; empty if the environment does not allow
-    /// it.
-    pub connections: Vec<Connection>,
+    /// The paths as they are understood, then each app with how its host is reached, as far as the environment allows
+    /// it; empty where the configuration is invalid.
+    pub rows: Vec<String>,
 }
 
 impl CheckReport {
-    /// Whether nothing is wrong. A run could begin with a bad file that only a pattern matched, or without the folder of a
+    /// Whether there is no error. A run could begin with a bad file that only a pattern matched, or without the folder of a
     /// pattern, and go on without it; `check` reports it.
     #[must_use]
     pub fn is_fine(&self) -> bool {
-        self.accepted.is_some() && !self.problems.iter().any(Problem::is_error)
+        !self.problems.iter().any(Problem::is_error)
     }
 }
 
 /// Checks everything that the configuration at `path` leads to; its secrets only if `secrets`.
 #[must_use]
 pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
-    let mut loaded = match load_all(path, now) {
+    let Loaded { config, watch_list, mut problems, mut list_watcher } = match load_all(path, now) {
         Ok(loaded) => loaded,
         Err(error) => return CheckReport { problems: error.0, ..CheckReport::default() },
     };
     if secrets {
-        loaded.problems.extend(check_secrets(&loaded.config));
+        problems.extend(check_secrets(&config));
     }
-    let apps = &loaded.config.apps;
-    let connections = match NetworkSettings::from_env(apps) {
-        Ok(network) => apps.iter().map(|app| network.connection(app)).collect(),
-        Err(error) => {
-            let place = Path::new("environment").into();
-            loaded.problems.push(Problem::error(&place, None, error.to_string()));
-            Vec::new()
-        }
-    };
-    let known = store_at(&loaded.config.state.path).known();
-    let obstacles = obstacles(&loaded.config, known.as_ref().err());
+    let network = NetworkSettings::from_env(&config.apps).map_err(|error| {
+        problems.push(Problem::error(&Path::new("environment").into(), None, error.to_string()));
+    });
+    let known = store_at(&config.state.path).known();
+    let obstacles = obstacles(&config, known.as_ref().err());
     let known = known.ok().flatten().unwrap_or_default().tickets;
     let pending = known.iter().filter(|ticket| ticket.state == TicketState::Pending);
     let files = pending.map(|ticket| ticket.source.to_path_buf()).collect();
-    let recalled = loaded.list_watcher.recall(&loaded.config, || Some(files));
-    loaded.problems.extend(recalled.problems);
-    let mut notes = slow_sweeps(&loaded.config, &loaded.watch_list, &known);
-    if loaded.watch_list.entries.is_empty() && recalled.rejected_patterns == 0 {
+    let recalled = list_watcher.recall(&config, || Some(files));
+    problems.extend(recalled.problems);
+    let mut notes = slow_sweeps(&config, &watch_list, &known);
+    if watch_list.entries.is_empty() && recalled.rejected_patterns == 0 {
         notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
     }
     notes.extend(obstacles.iter().map(|why| format!("a run would end at once: {why}")));
-    let accepted = Some((loaded.config, loaded.watch_list));
-    CheckReport { problems: loaded.problems, notes, accepted, connections }
+    let apps = config.apps.iter().flat_map(|app| app_rows(app, &watch_list, network.as_ref().ok()));
+    CheckReport { problems, notes, rows: paths(&config).into_iter().chain(apps).collect() }
+}
+
+/// The paths as they are understood.
+fn paths(config: &Config) -> Vec<String> {
+    let mut rows = vec![
+        format!("configuration  {}", config.path.display()),
+        format!("state file     {}", with_folder(&config.state.path)),
+    ];
+    rows.extend(config.log.file.as_deref().map(|file| format!("log file       {}", with_folder(file))));
+    rows.extend(config.server.map(|server| format!("server         {}", server.listen)));
+    rows.extend(config.watchlist.iter().map(|source| match &source.kind {
+        WatchSourceKind::File(path) => format!("watch list     {}", path.display()),
+        WatchSourceKind::Glob(pattern) => format!("watch list     {pattern}"),
+    }));
+    rows
+}
+
+/// The path of a file that a run makes, with its folder if need be.
+fn with_folder(path: &Path) -> String {
+    let absent = path.parent().filter(|folder| folder.symlink_metadata().is_err());
+    let note = absent.map(|folder| format!(" ({} does not exist yet; it will be created)", folder.display()));
+    format!("{}{}", path.display(), note.unwrap_or_default())
+}
+
+/// An app, and how its host is reached.
+fn app_rows(app: &App, list: &WatchList, network: Option<&NetworkSettings>) -> Vec<String> {
+    let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;
+    let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).count();
+    let plural = if tickets == 1 { "" } else { "s" };
+    let (name, url, id) = (app.name.as_str(), &app.base_url, &app.app_id);
+    let mut rows = vec![format!("app {name:<10} {url} as {id}, {source}, {tickets} ticket{plural}")];
+    if let Some(Connection { proxy, trust_store }) = network.map(|network| network.connection(app)) {
+        rows.push(format!("  proxy        {proxy}"));
+        rows.push(format!("  trust store  {trust_store}"));
+    }
+    rows
 }
 
 /// What would end a run before it begins.

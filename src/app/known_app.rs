@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use thiserror::Error;
-
+use super::error::CommandError;
 use crate::domain::{AppName, near_miss};
 
 /// Apps that an error names at most.
@@ -13,21 +12,11 @@ const NAMED_MAX: usize = 10;
 /// Characters of an unknown app's name that are repeated at most.
 const NAME_MAX: usize = 60;
 
-/// An app that is not known.
-#[derive(Debug, Error)]
-#[error("unknown app `{name}`; {advice}")]
-pub struct UnknownApp {
-    /// As it was given, cut to a sane length.
-    name: String,
-    /// The one that was probably meant, or all there are.
-    advice: String,
-}
-
-/// Finds the name among those that are known.
+/// Finds the name among those that are known; the error names the one that was probably meant, or all there are.
 pub(super) fn check_app<'n>(
     name: &str,
     known: impl IntoIterator<Item = &'n AppName>,
-) -> Result<(), UnknownApp> {
+) -> Result<(), CommandError> {
     let known: BTreeSet<_> = known.into_iter().map(AppName::as_str).collect();
     if known.contains(name) {
         return Ok(());
@@ -41,7 +30,8 @@ pub(super) fn check_app<'n>(
             format!("watcher.toml and the state file know {}{more}", names.join(", "))
         }
     };
-    Err(UnknownApp { name: name.chars().take(NAME_MAX).collect(), advice })
+    let name: String = name.chars().take(NAME_MAX).collect();
+    Err(CommandError::Usage(format!("unknown app `{name}`; {advice}")))
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::list_report::{
     report_broken_off, report_config, report_config_changed, report_problems, report_slow_scan,
 };
-use super::run::ReloadRequest;
 use crate::config::{Config, ListNews, ListWatcher, ReloadMode, check_secrets, read_again};
 use crate::domain::{Kept, TicketState, WallTime};
 use crate::engine::{Command, Meters};
@@ -24,6 +23,9 @@ const SCAN_EVERY: Duration = Duration::from_secs(5);
 
 /// A scan that takes longer is reported: a mount may hang, and changes are not seen meanwhile.
 const SLOW_AFTER: Duration = Duration::from_secs(30);
+
+/// A request for a reload, answered when that is done.
+pub type ReloadRequest = oneshot::Sender<()>;
 
 /// Follows the watch lists of one configuration.
 pub(super) struct LiveList {

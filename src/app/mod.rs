@@ -1,9 +1,10 @@
 //! The front doors: what wires the rooms together, one file a door.
 
 pub(crate) mod check;
-pub(crate) mod known_app;
+pub(crate) mod error;
+mod known_app;
 mod list_report;
-mod live_list;
+pub(crate) mod live_list;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod state_file;

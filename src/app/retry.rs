@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
-
+use super::error::CommandError;
 use super::known_app::check_app;
-use super::state_file::{Found, StateFile, StateFileError};
+use super::state_file::{Found, StateFile};
 use crate::domain::{AppName, ErrorKind, TicketId, TicketRecord, TicketState, near_miss};
-use crate::store::{Holder, StoreError, StoreReader as _, StoreRequests as _, store_at};
+use crate::store::{Holder, StoreReader as _, StoreRequests as _, store_at};
 
 /// A watcher takes requests up within a second; a slow disk, or a hundred thousand of them, may need more.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
@@ -27,17 +26,6 @@ pub struct RetrySelection {
     pub kind: Option<ErrorKind>,
     /// Only this app's.
     pub app: Option<String>,
-}
-
-/// Why no request was made.
-#[derive(Debug, Error)]
-pub enum RetryError {
-    /// The state file can't be read, or does not know the app.
-    #[error(transparent)]
-    StateFile(#[from] StateFileError),
-    /// A ticket that was named is unknown, ambiguous or not watched: which, why, and what to do.
-    #[error("{0}")]
-    Ticket(String),
 }
 
 /// The tickets that a selection chooses.
@@ -71,13 +59,13 @@ pub enum RetryOutcome {
 /// # Errors
 /// The `watcher.toml` that names the file is invalid, or the file can't be read; a ticket or an app is unknown, or
 /// can't be retried.
-pub fn plan_retry(file: &StateFile, selection: &RetrySelection) -> Result<RetryPlan, RetryError> {
+pub fn plan_retry(file: &StateFile, selection: &RetrySelection) -> Result<RetryPlan, CommandError> {
     let Found { path, configured, known } = file.read()?;
     let (exists, configured) = (known.is_some(), configured.as_deref());
     let known = known.unwrap_or_default().tickets;
     if let Some(app) = &selection.app {
         let names = known.iter().map(|ticket| &ticket.key.app).chain(configured.into_iter().flatten());
-        check_app(app, names).map_err(StateFileError::from)?;
+        check_app(app, names)?;
     }
     let mut plan = RetryPlan { tickets: Vec::new(), pending: Vec::new(), unlisted: 0, exists, path };
     for id in &selection.tickets {
@@ -85,7 +73,7 @@ pub fn plan_retry(file: &StateFile, selection: &RetrySelection) -> Result<RetryP
         if ticket.state == TicketState::Pending {
             plan.pending.push(ticket.key.ticket.clone());
         } else if let Some(obstacle) = obstacle(ticket, configured) {
-            return Err(RetryError::Ticket(obstacle));
+            return Err(CommandError::Usage(obstacle));
         } else if !plan.tickets.iter().any(|chosen| chosen.key == ticket.key) {
             plan.tickets.push(ticket.clone());
         }
@@ -120,7 +108,11 @@ fn obstacle(ticket: &TicketRecord, configured: Option<&[AppName]>) -> Option<Str
 }
 
 /// The one ticket of that id, of that app.
-fn find<'t>(id: &str, app: Option<&str>, known: &'t [TicketRecord]) -> Result<&'t TicketRecord, RetryError> {
+fn find<'t>(
+    id: &str,
+    app: Option<&str>,
+    known: &'t [TicketRecord],
+) -> Result<&'t TicketRecord, CommandError> {
     let same: Vec<_> = known.iter().filter(|ticket| ticket.key.ticket.as_str() == id).collect();
     let apps = || same.iter().map(|ticket| ticket.key.app.as_str()).collect::<Vec<_>>().join(", ");
     let found: Vec<_> = same.iter().filter(|ticket| is_of(ticket, app)).collect();
@@ -136,7 +128,7 @@ fn find<'t>(id: &str, app: Option<&str>, known: &'t [TicketRecord]) -> Result<&'
         }
         _ => format!("ticket {id} is known of the apps {}; say which with --app", apps()),
     };
-    Err(RetryError::Ticket(message))
+    Err(CommandError::Usage(message))
 }
 
 impl RetryPlan {
@@ -144,7 +136,7 @@ impl RetryPlan {
     ///
     /// # Errors
     /// The state file can't be written.
-    pub fn submit(&self) -> Result<RetryOutcome, StoreError> {
+    pub fn submit(&self) -> Result<RetryOutcome, CommandError> {
         let keys: Vec<_> = self.tickets.iter().map(|ticket| ticket.key.clone()).collect();
         let store = store_at(&self.path);
         let last = store.ask_to_retry(&keys)?;

@@ -1,25 +1,30 @@
 //! `run`: watch, as a service or until done.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch as watched};
+use tokio::sync::{mpsc, watch as watched};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::error::CommandError;
 use super::list_report::{report_config, report_problems};
-use super::live_list::{LiveList, files_of_pending};
-use crate::config::{Config, ConfigError, ListWatcher, Loaded, PollConfig, Problem, Recalled, check_secrets};
+use super::live_list::{LiveList, ReloadRequest, files_of_pending};
+use crate::config::{
+    Config, ConfigError, ListWatcher, Loaded, LogFormat, PollConfig, Problem, Recalled, check_secrets,
+    load_all,
+};
 use crate::deliver;
-use crate::domain::WatchList;
+use crate::domain::{WallTime, WatchList};
 use crate::engine::{
     Clock, Controls, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot, WatchError, watch,
     watcher_stopped,
 };
-use crate::feishu::{ClientError, HttpExportApi};
-use crate::log::LogHandle;
-use crate::store::{EventId, LOG, Outbox as _, SqliteStore, StoreError, StoreReader};
+use crate::feishu::HttpExportApi;
+use crate::http::Server;
+use crate::log::{self, Format, LogError, LogHandle, LogSetup, TextForm};
+use crate::store::{EventId, LOG, Outbox as _, SqliteStore};
 
 /// Commands to the engine that may wait: a list and a word to try again for each reload.
 const COMMANDS: usize = 4;
@@ -39,9 +44,6 @@ pub struct RunOptions {
     pub deadline: Option<Duration>,
 }
 
-/// Somebody wants a reload, and hears when it is done.
-pub type ReloadRequest = oneshot::Sender<()>;
-
 /// What connects a run with the process around it.
 pub struct Hooks {
     /// Cancelled to stop.
@@ -52,98 +54,103 @@ pub struct Hooks {
     pub view: watched::Sender<Snapshot>,
     /// The log, which announces the verdicts.
     pub log: LogHandle,
-    /// Where the watcher notes what it does.
-    pub meters: Meters,
 }
 
-/// Why a run could not begin.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// The state file can't be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// No watch list could be read, and the state file knows nothing to go on with either.
-    #[error(transparent)]
-    NothingListed(ConfigError),
-    /// There is no way to send requests.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The task that opens the state file broke off.
-    #[error("the state file could not be opened: its task broke off")]
-    Opening(#[source] tokio::task::JoinError),
+/// Reads and checks the configuration at `path` and its watch lists, on a thread of its own: they may lie on a mount that
+/// hangs.
+///
+/// # Errors
+/// The configuration or a watch list is invalid.
+pub async fn load(path: PathBuf) -> Result<Loaded, CommandError> {
+    Ok(tokio::task::spawn_blocking(move || load_all(&path, WallTime::now())).await??)
 }
 
-impl From<WatchError> for RunError {
-    fn from(error: WatchError) -> Self {
-        match error {
-            WatchError::Store(error) => Self::Store(error),
-        }
-    }
+/// Sets up the log of the process as the configuration has it, with another level if one is given. Standard output gets
+/// text of the form of `terminal`, if it is one, unless the configuration names a format.
+///
+/// # Errors
+/// The level can't be understood, the log file can't be opened, or a log was set up before.
+pub fn set_up_log(
+    config: &Config,
+    level: Option<String>,
+    is_terminal: bool,
+    text: impl FnOnce() -> TextForm,
+) -> Result<LogHandle, CommandError> {
+    let is_text = match config.log.format {
+        LogFormat::Auto => is_terminal,
+        format => format == LogFormat::Text,
+    };
+    let format = if is_text { Format::Text(text()) } else { Format::Json };
+    let level = level.unwrap_or_else(|| config.log.level.clone());
+    let setup = LogSetup::new(format, level, config.log.file.clone()).map_err(LogError::Thread)?;
+    Ok(log::init(setup)?)
 }
 
-/// A watcher whose configuration is checked, whose lock is held and whose state file is open. It has sent
-/// nothing yet.
-#[derive(Debug)]
+/// A watcher whose configuration is checked, whose lock is held, whose state file is open and whose server has its port.
+/// It has sent nothing yet.
 pub struct Watcher {
-    config: Config,
+    options: RunOptions,
+    config: Arc<Config>,
     list: WatchList,
     problems: Vec<Problem>,
     list_watcher: ListWatcher,
     recalled: Recalled,
     api: HttpExportApi,
     store: SqliteStore,
+    meters: Meters,
+    server: Option<Server>,
 }
 
 impl Watcher {
     /// Opens the state file of a loaded configuration. Where a pattern for watch lists matches nothing, it goes on with
-    /// what the state file knows of it: a mount that is late must not end a service for good. A batch
-    /// (`until_done`) goes on with pending tickets only.
+    /// what the state file knows of it: a mount that is late must not end a service for good. A batch goes on with
+    /// pending tickets only.
     ///
     /// # Errors
-    /// The state file or the client can't be set up, or there is [nothing to go on with](RunError::NothingListed).
-    pub async fn open(loaded: Loaded, until_done: bool) -> Result<Self, RunError> {
-        let api = HttpExportApi::new(&loaded.config.apps, loaded.config.poll.request_timeout)?;
-        let open = tokio::task::spawn_blocking(move || Self::open_with(api, loaded, until_done));
-        open.await.map_err(RunError::Opening)?
+    /// The state file, the client or the server can't be set up, or nothing is listed to go on with.
+    pub async fn open(loaded: Loaded, options: RunOptions) -> Result<Self, CommandError> {
+        let mut watcher = tokio::task::spawn_blocking(move || Self::open_state(loaded, options)).await??;
+        // After the lock, so that of two watchers the second reports the first and not its port.
+        if let Some(wanted) = watcher.config.server {
+            watcher.server = Some(Server::bind(wanted.listen).await?);
+        }
+        Ok(watcher)
     }
 
-    fn open_with(api: HttpExportApi, loaded: Loaded, until_done: bool) -> Result<Self, RunError> {
+    fn open_state(loaded: Loaded, options: RunOptions) -> Result<Self, CommandError> {
         let Loaded { config, watch_list: list, mut problems, mut list_watcher } = loaded;
-        // The lock first: a second watcher must not get as far as to say anything about tickets.
+        let api = HttpExportApi::new(&config.apps, config.poll.request_timeout)?;
+        // The lock first: a second watcher must not get as far as to report anything about tickets.
         let store = SqliteStore::open(&config.state.path)?;
         let state = store.reader();
         let mut recalled = list_watcher.recall(&config, || files_of_pending(&*state).ok());
         problems.append(&mut recalled.problems);
         let is_listed = !list.entries.is_empty() || !recalled.files.is_empty();
-        if recalled.rejected_patterns > 0 && !is_listed && (until_done || state.counts()?.is_empty()) {
-            return Err(RunError::NothingListed(ConfigError(problems)));
+        if recalled.rejected_patterns > 0 && !is_listed && (options.until_done || state.counts()?.is_empty())
+        {
+            return Err(ConfigError(problems).into());
         }
-        Ok(Self { config, list, problems, list_watcher, recalled, api, store })
-    }
-
-    /// What the state file says, for others in this process; also while it runs.
-    #[must_use]
-    pub fn reader(&self) -> Arc<dyn StoreReader> {
-        self.store.reader()
+        let (config, meters, server) = (Arc::new(config), Meters::new()?, None);
+        Ok(Self { options, config, list, problems, list_watcher, recalled, api, store, meters, server })
     }
 
     /// Watches the tickets until stopped, or as the options say.
     ///
     /// # Errors
     /// The state file can't be read. Nothing has been sent then.
-    pub async fn run(self, options: RunOptions, hooks: Hooks) -> Result<Outcome, RunError> {
-        let Self { config, mut list, problems, list_watcher, recalled, api, store } = self;
-        let config = Arc::new(config);
-        report_found(&config, problems, &list, recalled.rejected_patterns, &hooks.meters);
+    pub async fn run(self, hooks: Hooks) -> Result<Outcome, CommandError> {
+        let Self { options, config, mut list, problems, list_watcher, recalled, api, store, meters, server } =
+            self;
+        let _serving = server.map(|server| {
+            let (log, view, stop) = (hooks.log.clone(), hooks.view.subscribe(), hooks.stop.clone());
+            server.start(view, store.reader(), stop, meters.clone(), move || log.waiting())
+        });
+        report_found(&config, problems, &list, recalled.rejected_patterns, &meters);
         list.rejected.extend(recalled.files);
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let setup = Setup {
-            apps: config.apps.clone(),
-            list,
-            settings: settings(&config, options),
-            clock: Clock::system(),
-        };
-        let live = LiveList::new(config, list_watcher, store.reader(), commands, hooks.meters.clone());
+        let settings = settings(&config, options);
+        let setup = Setup { apps: config.apps.clone(), list, settings, clock: Clock::system() };
+        let live = LiveList::new(config, list_watcher, store.reader(), commands, meters.clone());
         let reloads = tokio::spawn(live.follow(hooks.reload));
         let (durable, woken) = watched::channel(EventId::default());
         let (progress, announced) = watched::channel(EventId::default());
@@ -154,7 +161,7 @@ impl Watcher {
             commands: receiver,
             view: hooks.view,
             outbox: OutboxLink { durable, announced },
-            meters: hooks.meters,
+            meters,
         };
         let mut outcome = watch(api, store.clone(), setup, controls).await;
         reloads.abort();
@@ -163,7 +170,7 @@ impl Watcher {
         }
         // What had to be written is written; a disk that hangs must not hold up the end.
         let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
-        Ok(outcome?)
+        outcome.map_err(|WatchError::Store(error)| error.into())
     }
 }
 
@@ -190,7 +197,7 @@ fn report_found(
         problems.into_iter().partition(|problem| *problem.path == *config.path && !problem.is_error());
     report_config(&of_config);
     let looked_at = Arc::clone(config);
-    // Nobody waits for it: a secret may lie on a mount that hangs.
+    // Not waited for: a secret may lie on a mount that hangs.
     drop(tokio::task::spawn_blocking(move || report_open_secrets(&looked_at)));
     meters.lists_read(
         list.rejected.len() + rejected_patterns,

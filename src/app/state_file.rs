@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use thiserror::Error;
-
-use super::known_app::UnknownApp;
-use crate::config::{ConfigError, load};
+use super::error::CommandError;
+use crate::config::load;
 use crate::domain::AppName;
-use crate::store::{Known, StoreError, StoreReader as _, store_at};
+use crate::store::{Known, StoreReader as _, store_at};
 
 /// A way to name a state file.
 #[derive(Clone, Debug)]
@@ -16,20 +14,6 @@ pub enum StateFile {
     FromConfig(PathBuf),
     /// The one at this path; no configuration is read.
     At(PathBuf),
-}
-
-/// Why a state file can't be read.
-#[derive(Debug, Error)]
-pub enum StateFileError {
-    /// `watcher.toml` is invalid, or can't be read.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The file can't be read, is no state file, or is a newer version's.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Neither `watcher.toml` nor the state file has an app that was asked for.
-    #[error(transparent)]
-    UnknownApp(#[from] UnknownApp),
 }
 
 /// What a state file knows.
@@ -42,7 +26,7 @@ pub(super) struct Found {
 }
 
 impl StateFile {
-    pub(super) fn read(&self) -> Result<Found, StateFileError> {
+    pub(super) fn read(&self) -> Result<Found, CommandError> {
         let (path, configured) = match self {
             Self::At(path) => (path.clone(), None),
             Self::FromConfig(path) => {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::error::CommandError;
 use super::known_app::check_app;
-use super::state_file::{Found, StateFile, StateFileError};
+use super::state_file::{Found, StateFile};
 use crate::domain::{AppName, Counts, TicketRecord, TicketState, Trouble};
 use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, store_at};
 
@@ -26,8 +27,9 @@ pub struct StatusReport {
     pub path: PathBuf,
     /// Whether there is one at all.
     pub exists: bool,
-    /// Whether a watcher writes the state file.
-    pub watcher: WatcherPresence,
+    /// The watcher that writes the state file, as far as the lock can be asked. Without one no ticket is polled, and
+    /// moments to come that the file names are outdated.
+    pub watcher: Result<Option<Holder>, StoreError>,
     /// Every app that is known, by name, whatever was asked for.
     pub apps: Vec<AppReport>,
     /// The tickets asked for, in the order of app and ticket.
@@ -40,17 +42,12 @@ impl StatusReport {
     pub fn summary(&self) -> Counts {
         self.apps.iter().map(|app| app.counts).sum()
     }
-}
 
-/// Whether a watcher runs on the state file.
-#[derive(Debug)]
-pub enum WatcherPresence {
-    /// One does.
-    Running(Holder),
-    /// None does: no ticket is polled, and what the file says of times to come is old news.
-    Absent,
-    /// The lock can't be asked.
-    Unknown(StoreError),
+    /// Whether a watcher runs, as far as is known: one that can't be ruled out counts.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        !matches!(self.watcher, Ok(None))
+    }
 }
 
 /// What is known about an app.
@@ -62,7 +59,7 @@ pub struct AppReport {
     pub counts: Counts,
     /// Whether `watcher.toml` has it; none where that is not read.
     pub is_configured: Option<bool>,
-    /// What is wrong with it, as far as is known; none where no watcher runs.
+    /// Its trouble, as far as is known; none where no watcher runs.
     pub trouble: Option<Trouble>,
 }
 
@@ -71,17 +68,13 @@ pub struct AppReport {
 /// # Errors
 /// The `watcher.toml` that names the file is invalid, the file can't be read, or an app that was asked for is known
 /// neither to `watcher.toml` nor to the state file.
-pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, StateFileError> {
+pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, CommandError> {
     let Found { path, configured, known } = file.read()?;
     let exists = known.is_some();
     let Known { mut tickets, troubles } = known.unwrap_or_default();
-    let watcher = match store_at(&path).holder() {
-        Ok(Some(holder)) => WatcherPresence::Running(holder),
-        Ok(None) => WatcherPresence::Absent,
-        Err(error) => WatcherPresence::Unknown(error),
-    };
+    let watcher = store_at(&path).holder();
     // What a watcher wrote that is gone is no longer in force.
-    let troubles = if matches!(watcher, WatcherPresence::Absent) { Vec::new() } else { troubles };
+    let troubles = if matches!(watcher, Ok(None)) { Vec::new() } else { troubles };
     let apps = apps(&tickets, configured.as_deref(), &troubles);
     for name in &query.apps {
         check_app(name, apps.iter().map(|app| &app.name))?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use feishu_export_watcher::config::parse_duration;
 use feishu_export_watcher::domain::{ErrorKind, TicketState, near_miss};
+use feishu_export_watcher::parse_duration;
 
 use crate::status_output::Format;
 

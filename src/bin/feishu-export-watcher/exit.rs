@@ -1,11 +1,7 @@
 //! Exit codes: what a script learns from how the program ended.
 
-use feishu_export_watcher::RunError;
 use feishu_export_watcher::domain::TicketState;
-use feishu_export_watcher::engine::{End, Outcome};
-use feishu_export_watcher::feishu::ClientError;
-use feishu_export_watcher::log::LogError;
-use feishu_export_watcher::store::{StoreError, StoreErrorKind};
+use feishu_export_watcher::{CommandError, End, ErrorClass, Outcome};
 
 /// Everything went well.
 pub(crate) const FINE: u8 = 0;
@@ -48,30 +44,14 @@ pub(crate) fn from_outcome(outcome: &Outcome, until_done: bool) -> u8 {
     }
 }
 
-/// The code for a run that could not begin.
-pub(crate) fn from_run_error(error: &RunError) -> u8 {
-    match error {
-        RunError::Store(error) => from_store_error(error),
-        RunError::Client(ClientError::Network(_)) => CONFIG,
-        _ => UNEXPECTED,
-    }
-}
-
-/// The code for a log that can't be set up.
-pub(crate) const fn from_log_error(error: &LogError) -> u8 {
-    match error {
-        // Those of the file were found good when it was loaded.
-        LogError::Directives { .. } => USAGE,
-        LogError::File { .. } => CONFIG,
-        _ => UNEXPECTED,
-    }
-}
-
-/// The code for a state file that can't be used.
-pub(crate) const fn from_store_error(error: &StoreError) -> u8 {
-    match error.kind {
-        StoreErrorKind::InUse(_) => HELD,
-        _ => STATE,
+/// The code for a command that could not do its work.
+pub(crate) const fn from_error(error: &CommandError) -> u8 {
+    match error.class() {
+        ErrorClass::Usage => USAGE,
+        ErrorClass::Config => CONFIG,
+        ErrorClass::InUse => HELD,
+        ErrorClass::StateFile => STATE,
+        ErrorClass::Unexpected => UNEXPECTED,
     }
 }
 

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use feishu_export_watcher::config::{ConfigError, read_server_address};
 use feishu_export_watcher::domain::escape_except;
 use feishu_export_watcher::http::NAME;
+use feishu_export_watcher::{ConfigError, read_server_address};
 use reqwest::header::SERVER;
 use reqwest::{Client, StatusCode, redirect};
 use thiserror::Error;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 
+use feishu_export_watcher::CommandError;
 use feishu_export_watcher::domain::{escape_except, with_causes};
 
 use crate::exit;
@@ -15,6 +16,16 @@ pub(crate) fn eprint_escaped(text: &str) {
 /// Prints an error and its causes; returns the exit code.
 pub(crate) fn fail(error: &dyn Error, code: u8) -> u8 {
     eprint_escaped(&format!("error: {}", with_causes(error)));
+    code
+}
+
+/// Prints an error, after an invalid configuration with advice; returns the exit code.
+pub(crate) fn refuse(error: &CommandError, advice: &str) -> u8 {
+    let code = exit::from_error(error);
+    if !matches!(error, CommandError::Config(_)) {
+        return fail(error, code);
+    }
+    eprint_escaped(&format!("{error}\n{advice}"));
     code
 }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use feishu_export_watcher::domain::words::{grouped, span};
 use feishu_export_watcher::domain::{TicketState, Trouble, WallTime, escape};
-use feishu_export_watcher::engine::{AppView, Snapshot};
 use feishu_export_watcher::log::Suspend;
 use feishu_export_watcher::log::columns::cut;
+use feishu_export_watcher::{AppView, Snapshot};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 

@@ -4,11 +4,11 @@ use std::io::{self, Write as _};
 
 use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{TicketRecord, escape};
-use feishu_export_watcher::{RetryError, RetryOutcome, RetryPlan, RetrySelection, plan_retry};
+use feishu_export_watcher::{RetryOutcome, RetryPlan, RetrySelection, plan_retry};
 
 use crate::args::RetryArguments;
-use crate::messages::{eprint_escaped, fail};
-use crate::status::refuse;
+use crate::messages::{eprint_escaped, refuse};
+use crate::status::OTHERWISE;
 use crate::{config_file, exit};
 
 /// Tickets that are named one by one; the rest is counted.
@@ -20,8 +20,7 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
     let Some(file) = config_file::find_state(file) else { return exit::CONFIG };
     let plan = match plan_retry(&file, &RetrySelection { tickets, failed, kind, app }) {
         Ok(plan) => plan,
-        Err(RetryError::StateFile(error)) => return refuse(&error),
-        Err(error) => return fail(&error, exit::USAGE),
+        Err(error) => return refuse(&error, OTHERWISE),
     };
     if !plan.exists {
         eprint_escaped(&format!("no state yet: {}", plan.path.display()));
@@ -42,7 +41,7 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
             eprint_escaped(&outcome_in_words(&outcome));
             exit::FINE
         }
-        Err(error) => fail(&error, exit::from_store_error(&error)),
+        Err(error) => refuse(&error, OTHERWISE),
     }
 }
 

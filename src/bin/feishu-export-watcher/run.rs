@@ -1,25 +1,23 @@
 //! `run`: the watcher at work, and the summary of a batch.
 
-use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use feishu_export_watcher::config::{Config, ConfigError, Loaded, LogFormat, ServerConfig, load_all};
 use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{TicketState, WallTime};
-use feishu_export_watcher::engine::{End, Meters, Outcome, Snapshot};
-use feishu_export_watcher::http::Server;
-use feishu_export_watcher::log::{Format, LogError, LogHandle, LogSetup, TextForm};
+use feishu_export_watcher::log::{LogHandle, TextForm};
 use feishu_export_watcher::service;
-use feishu_export_watcher::{Hooks, RunError, RunOptions, Watcher};
+use feishu_export_watcher::{
+    CommandError, End, Hooks, Outcome, RunOptions, Snapshot, Watcher, load, set_up_log,
+};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::RunArguments;
 use crate::batch::print_batch;
-use crate::messages::{eprint_escaped, fail};
+use crate::messages::{eprint_escaped, fail, refuse};
 use crate::progress::Progress;
 use crate::signals::Signals;
 use crate::status_output::Report;
@@ -33,96 +31,64 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(crate) fn run(arguments: RunArguments) -> u8 {
     let RunArguments { config, until_done, deadline, log_level } = arguments;
     let check = command("check", config.config.as_deref());
+    let advice = format!("nothing was started; correct this and check again with `{check}`");
     let Some(config) = config_file::find(config) else { return exit::CONFIG };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, exit::UNEXPECTED),
     };
     let options = RunOptions { until_done, deadline };
-    let code = runtime.block_on(watch_all(config, &check, options, log_level)).unwrap_or_else(|code| code);
+    // An empty variable counts as none.
+    let level = log_level.filter(|level| !level.is_empty());
+    let ended = runtime.block_on(watch_all(config, options, level));
+    let code = ended.unwrap_or_else(|error| refuse(&error, &advice));
     // A thread that hangs in the file system must not hold up the end.
     runtime.shutdown_timeout(LAST_WORDS);
     code
 }
 
-/// The exit code, in either case; an error was printed on stderr.
-async fn watch_all(
-    config: PathBuf,
-    check: &str,
-    options: RunOptions,
-    level: Option<String>,
-) -> Result<u8, u8> {
+/// The exit code of a run that began, or was stopped before.
+async fn watch_all(config: PathBuf, options: RunOptions, level: Option<String>) -> Result<u8, CommandError> {
     // Before anything that takes time: a reload that comes too early must not kill.
-    let mut signals = Signals::install().map_err(|error| fail(&error, exit::UNEXPECTED))?;
+    let mut signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => return Ok(fail(&error, exit::UNEXPECTED)),
+    };
     let code_of_stop = if options.until_done { exit::PENDING } else { exit::FINE };
     let loaded = tokio::select! {
-        loaded = load(config, check) => loaded?,
+        loaded = load(config) => loaded?,
         // Lists may lie on a mount that hangs.
         () = signals.stopped() => return Ok(code_of_stop),
     };
-    let log =
-        set_up_log(&loaded.config, level).map_err(|error| fail(&error, exit::from_log_error(&error)))?;
-    let config = loaded.config.clone();
+    let Screen { is_terminal, colour, width: columns } = Screen::from_stdout();
+    // The time zone may be anything that `TZ` names, so it is looked up only where it is shown.
+    let text = || TextForm { colour, columns, zone: TimeZone::system() };
+    let log = set_up_log(&loaded.config, level, is_terminal, text)?;
+    let (config, state) = (loaded.config.path.clone(), loaded.config.state.path.clone());
     let watcher = tokio::select! {
-        opened = Watcher::open(loaded, options.until_done) => opened.map_err(|error| refuse(&error, check))?,
-        // So may the state file, and a large one is looked through for damage.
+        opened = Watcher::open(loaded, options) => opened?,
+        // So may the state file, and a large one is examined for damage.
         () = signals.stopped() => return Ok(code_of_stop),
     };
-    // After the lock, so that of two watchers the second reports the first and not its port.
-    let meters = Meters::new().map_err(|error| fail(&error, exit::UNEXPECTED))?;
-    let server = listen(config.server).await?;
-    let ended = watch_with(watcher, server, options, signals, &log, meters).await;
+    let ended = watch_with(watcher, options, signals, &log).await;
     let flushed = log.flush(LAST_WORDS).await;
-    let outcome = ended.map_err(|error| refuse(&error, check))?;
+    let outcome = ended?;
     if options.until_done {
-        summarise(&outcome, &config);
+        summarise(&outcome, &config, &state);
     }
-    print_losses(&outcome, flushed.err(), &config);
+    print_losses(&outcome, flushed, &state);
     Ok(exit::from_outcome(&outcome, options.until_done))
-}
-
-async fn listen(wanted: Option<ServerConfig>) -> Result<Option<Server>, u8> {
-    let Some(wanted) = wanted else { return Ok(None) };
-    Server::bind(wanted.listen).await.map(Some).map_err(|error| fail(&error, exit::UNEXPECTED))
-}
-
-/// What is wrong with configuration or lists, so that nothing was started; returns the exit code.
-fn refuse_config(error: &ConfigError, check: &str) -> u8 {
-    eprint_escaped(&error.to_string());
-    eprint_escaped(&format!("nothing was started; correct this and check again with `{check}`"));
-    exit::CONFIG
-}
-
-/// Why nothing was started, and its exit code.
-fn refuse(error: &RunError, check: &str) -> u8 {
-    if let RunError::NothingListed(error) = error {
-        return refuse_config(error, check);
-    }
-    fail(error, exit::from_run_error(error))
-}
-
-async fn load(config: PathBuf, check: &str) -> Result<Loaded, u8> {
-    match tokio::task::spawn_blocking(move || load_all(&config, WallTime::now())).await {
-        Ok(loaded) => loaded.map_err(|error| refuse_config(&error, check)),
-        Err(error) => Err(fail(&error, exit::UNEXPECTED)),
-    }
 }
 
 async fn watch_with(
     watcher: Watcher,
-    server: Option<Server>,
     options: RunOptions,
     signals: Signals,
     log: &LogHandle,
-    meters: Meters,
-) -> Result<Outcome, RunError> {
+) -> Result<Outcome, CommandError> {
     let stop = CancellationToken::new();
     let (reload, requests) = mpsc::channel(1);
     let (view, seen) = watch::channel(Snapshot::default());
-    let _serving = server.map(|server| {
-        let log = log.clone();
-        server.start(seen.clone(), watcher.reader(), stop.clone(), meters.clone(), move || log.waiting())
-    });
     let (notices, notifying) = service::start(seen.clone(), stop.clone());
     let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone(), notices));
     let bar = (options.until_done && io::stderr().is_terminal()).then(Progress::new);
@@ -132,8 +98,7 @@ async fn watch_with(
         }
         tokio::spawn(bar.follow(seen))
     });
-    let hooks = Hooks { stop, reload: requests, view, log: log.clone(), meters };
-    let outcome = watcher.run(options, hooks).await;
+    let outcome = watcher.run(Hooks { stop, reload: requests, view, log: log.clone() }).await;
     listening.abort();
     if let Some(drawing) = drawing {
         // The engine is gone, so the bar ends by itself; its panic must not be that of the run.
@@ -145,37 +110,24 @@ async fn watch_with(
     outcome
 }
 
-fn set_up_log(config: &Config, level: Option<String>) -> Result<LogHandle, LogError> {
-    let Screen { is_terminal, colour, width: columns } = Screen::from_stdout();
-    let is_text = match config.log.format {
-        LogFormat::Auto => is_terminal,
-        format => format == LogFormat::Text,
-    };
-    // The time zone may be anything that `TZ` names, so it is looked up only where it is shown.
-    let text = || Format::Text(TextForm { colour, columns, zone: TimeZone::system() });
-    let format = if is_text { text() } else { Format::Json };
-    // An empty variable counts as none.
-    let directives = level.filter(|level| !level.is_empty()).unwrap_or_else(|| config.log.level.clone());
-    let setup = LogSetup::new(format, directives, config.log.file.clone()).map_err(LogError::Thread)?;
-    feishu_export_watcher::log::init(setup)
-}
-
 /// What could not be written at the end.
-fn print_losses(outcome: &Outcome, unflushed: Option<impl Display>, config: &Config) {
-    if !outcome.saved {
-        let state = config.state.path.display();
-        eprint_escaped(&format!("error: the state file {state} could not be written at the end"));
-    } else if outcome.unannounced > 0 {
-        let why = unflushed.map(|error| format!(" ({error})")).unwrap_or_default();
-        let verdicts = outcome.unannounced;
-        eprint_escaped(&format!(
-            "error: {verdicts} verdicts could not be logged in time{why}; the next start announces them"
-        ));
-    }
+fn print_losses(outcome: &Outcome, flushed: io::Result<()>, state: &Path) {
+    let (verdicts, state) = (outcome.unannounced, state.display());
+    let message = match flushed {
+        _ if !outcome.saved => format!("the state file {state} could not be written at the end"),
+        _ if verdicts == 0 => return,
+        Err(error) => {
+            format!(
+                "{verdicts} verdicts could not be logged in time ({error}); the next start announces them"
+            )
+        }
+        Ok(()) => format!("{verdicts} verdicts could not be logged in time; the next start announces them"),
+    };
+    eprint_escaped(&format!("error: {message}"));
 }
 
 /// The summary of a batch, for people.
-fn summarise(outcome: &Outcome, config: &Config) {
+fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
     use TicketState::{Completed, Failed, Pending, TimedOut};
     let doubtful = match outcome.doubtful {
         0 => String::new(),
@@ -184,11 +136,11 @@ fn summarise(outcome: &Outcome, config: &Config) {
     };
     let [completed, failed, timed_out, pending] =
         [Completed, Failed, TimedOut, Pending].map(|state| outcome.listed.of(state));
-    let state = config.state.path.display();
+    let state = state.display();
     eprint_escaped(&format!(
         "{completed} completed{doubtful}, {failed} failed, {timed_out} timed out, {pending} pending; state file {state}"
     ));
-    print_tickets(outcome, &config.path);
+    print_tickets(outcome, config);
     if outcome.end == End::Deadline {
         eprint_escaped("the deadline passed; run again to go on");
     }

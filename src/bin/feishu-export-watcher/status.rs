@@ -3,14 +3,17 @@
 use std::io;
 
 use feishu_export_watcher::domain::{WallTime, with_causes};
-use feishu_export_watcher::{StateFileError, StatusQuery, StatusReport, WatcherPresence};
+use feishu_export_watcher::{StatusQuery, StatusReport};
 use jiff::tz::TimeZone;
 
 use crate::args::StatusArguments;
-use crate::messages::{after_printing, eprint_escaped, fail};
+use crate::messages::{after_printing, eprint_escaped, refuse};
 use crate::status_output::{self, Format, Report, sort_by_attention};
 use crate::terminal::Screen;
 use crate::{config_file, exit};
+
+/// What to do where the configuration that names the state file is invalid.
+pub(crate) const OTHERWISE: &str = "fix this, or name the state file itself with --state-file";
 
 /// Tickets that the table shows on a terminal without --limit.
 const SHOWN: usize = 50;
@@ -25,30 +28,17 @@ pub(crate) fn status(arguments: StatusArguments) -> u8 {
     };
     let mut report = match feishu_export_watcher::status(&file, &query) {
         Ok(report) => report,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&error, OTHERWISE),
     };
     if !report.exists {
         eprint_escaped(&format!("no state yet: {}", report.path.display()));
     }
     let printed = print(&mut report, &arguments);
     // After the table, where it is seen.
-    if let WatcherPresence::Unknown(error) = &report.watcher {
+    if let Err(error) = &report.watcher {
         eprint_escaped(&format!("whether a watcher runs is unknown: {}", with_causes(error)));
     }
     after_printing(printed, exit::FINE)
-}
-
-/// Prints why the state file can't be read; returns the exit code.
-pub(crate) fn refuse(error: &StateFileError) -> u8 {
-    match error {
-        StateFileError::Config(error) => {
-            eprint_escaped(&error.to_string());
-            eprint_escaped("fix this, or name the state file itself with --state-file");
-            exit::CONFIG
-        }
-        StateFileError::Store(error) => fail(error, exit::from_store_error(error)),
-        StateFileError::UnknownApp(error) => fail(error, exit::USAGE),
-    }
 }
 
 fn print(report: &mut StatusReport, arguments: &StatusArguments) -> io::Result<()> {
@@ -65,7 +55,7 @@ fn print(report: &mut StatusReport, arguments: &StatusArguments) -> io::Result<(
         omitted: report.tickets.len() - shown.len(),
         summary,
         apps: &report.apps,
-        is_watched: !matches!(report.watcher, WatcherPresence::Absent),
+        is_watched: report.is_watched(),
         now,
         zone: TimeZone::system(),
         screen,

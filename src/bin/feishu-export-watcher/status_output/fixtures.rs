@@ -4,13 +4,12 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::{
     AppCondition, AppName, Artefact, BudgetKey, Counts, DocumentToken, Endpoint, ErrorKind, Failure,
     PauseEnd, PauseReason, RateLimit, TicketId, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
     WatchEntry,
 };
-use feishu_export_watcher::engine::AppView;
+use feishu_export_watcher::{AppReport, AppView};
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;

@@ -1,0 +1,73 @@
+//! Why a front door could not do its work, and which class of trouble that is. The exit code of a class is the binary's.
+
+use thiserror::Error;
+use tokio::task::JoinError;
+
+use crate::config::ConfigError;
+use crate::feishu::ClientError;
+use crate::http::ListenError;
+use crate::log::LogError;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Why a command could not do its work.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// An app or a ticket that was named is unknown, ambiguous or not watched: which, why, and what to do.
+    #[error("{0}")]
+    Usage(String),
+    /// Configuration or watch lists are invalid, can't be read, or leave nothing to watch.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state file can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no way to send requests.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The server's address can't be used.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The log can't be set up.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Two metrics have one name: a defect of this program.
+    #[error(transparent)]
+    Meters(#[from] prometheus::Error),
+    /// A task panicked: a defect of this program.
+    #[error("a task of the start broke off")]
+    Task(#[from] JoinError),
+}
+
+/// Errors that a script can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// What was asked for on the command line.
+    Usage,
+    /// Configuration, watch lists or environment.
+    Config,
+    /// Another watcher holds the state file.
+    InUse,
+    /// The state file can't be read or written.
+    StateFile,
+    /// Everything else.
+    Unexpected,
+}
+
+impl CommandError {
+    /// The class of the error.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            // The directives of the log in the configuration were checked when that was loaded.
+            Self::Usage(_) | Self::Log(LogError::Directives(..)) => ErrorClass::Usage,
+            Self::Config(_) | Self::Client(ClientError::Network(_)) | Self::Log(LogError::File(..)) => {
+                ErrorClass::Config
+            }
+            Self::Store(StoreError { kind: StoreErrorKind::InUse(_), .. }) => ErrorClass::InUse,
+            Self::Store(_) => ErrorClass::StateFile,
+            Self::Client(_) | Self::Listen(_) | Self::Log(_) | Self::Meters(_) | Self::Task(_) => {
+                ErrorClass::Unexpected
+            }
+        }
+    }
+}
