@@ -121,7 +121,9 @@ fn print_losses(outcome: &Outcome, flushed: io::Result<()>, state: &Path) {
                 "{verdicts} verdicts could not be logged in time ({error}); the next start announces them"
             )
         }
-        Ok(()) => format!("{verdicts} verdicts could not be logged in time; the next start announces them"),
+        Ok(()) => format!(
+            "the state file {state} could not note in time that {verdicts} verdicts are logged; the next start announces them again"
+        ),
     };
     eprint_escaped(&format!("error: {message}"));
 }
