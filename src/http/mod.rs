@@ -29,7 +29,7 @@ use tracing::info;
 
 pub use self::metrics::LinesWaiting;
 pub use self::routes::NAME;
-pub use self::status_document::{AppStatus, TicketView, write_end, write_head, write_ticket, write_tickets};
+pub use self::status_document::{TicketView, app_status, live_status, write_end, write_head, write_tickets};
 
 use self::metrics::Metrics;
 use self::routes::Shared;

@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use futures_util::{StreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::status_document::{AppStatus, write_end, write_head, write_tickets};
+use super::status_document::{live_status, write_end, write_head, write_tickets};
 use crate::domain::{TicketKey, WallTime};
 use crate::engine::AppView;
 use crate::store::StoreReader;
@@ -38,7 +38,7 @@ pub(super) async fn body(
 ) -> Result<Body, BoxError> {
     let begin = move || {
         let (mut text, summary) = (Vec::new(), state.counts()?.into_iter().collect());
-        let apps: Vec<_> = apps.iter().map(AppStatus::from).collect();
+        let apps: Vec<_> = apps.iter().map(live_status).collect();
         write_head(&mut text, WallTime::now(), summary, &apps)?;
         read(Rest { state, last: None, _turn: turn }, text)
     };

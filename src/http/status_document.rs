@@ -2,90 +2,47 @@
 //! the program keeps them. Scripts rely on the names.
 
 use std::io::{self, Write};
-use std::num::NonZeroU32;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::{
     AppCondition, AppName, Counts, Failure, RateLimit, TicketRecord, Trouble, WallTime, write_json,
 };
 use crate::engine::AppView;
 
-/// What stands before the tickets.
-#[derive(Serialize)]
-struct Head<'a> {
-    /// The number that changes if a script would have to.
-    schema: u32,
-    generated_at: Time,
-    summary: Counts,
-    apps: &'a [AppStatus<'a>],
-}
-
-/// A ticket. Absent fields are null.
+/// A ticket. Absent fields are null. A hundred thousand of them are written straight to their destination.
 pub struct TicketView<'a>(pub &'a TicketRecord);
 
 /// Why a ticket failed; while it is pending, the last trouble.
 struct ErrorView<'a>(&'a Failure);
 
-/// An app.
-pub struct AppStatus<'a> {
-    /// Its name.
-    pub name: &'a AppName,
-    /// How it does; none where no watcher runs.
-    pub condition: Option<AppCondition>,
-    /// What is wrong with it.
-    pub trouble: Option<&'a Trouble>,
-    /// Its pending tickets.
-    pub pending: usize,
-    /// The engine's view of it, whose fields are left out where the state file is all there is.
-    pub engine: Option<&'a AppView>,
-}
-
-/// What is wrong with an app. As its pause two fields are left out.
-struct TroubleStatus<'a> {
-    trouble: &'a Trouble,
-    is_pause: bool,
-}
-
-#[derive(Serialize)]
-struct LimitStatus {
-    requests: NonZeroU32,
-    per_seconds: Value,
-}
-
-/// A moment, printed as RFC 3339 in UTC with milliseconds.
-struct Time(WallTime);
-
-/// Writes what stands before the tickets.
+/// Writes what stands before the tickets, with the apps as [`app_status`] or [`live_status`] make them.
 ///
 /// # Errors
-/// Whatever `out` says.
-pub fn write_head(
-    out: &mut impl Write,
-    now: WallTime,
-    summary: Counts,
-    apps: &[AppStatus<'_>],
-) -> io::Result<()> {
+/// Those of `out`.
+pub fn write_head(out: &mut impl Write, now: WallTime, summary: Counts, apps: &[Value]) -> io::Result<()> {
     let mut text = Vec::new();
-    write_json(&mut text, &Head { schema: 1, generated_at: Time(now), summary, apps })?;
-    // The object stays open for the tickets.
-    text.pop();
-    text.extend_from_slice(b",\"tickets\":[");
+    write_json(
+        &mut text,
+        &json!({ "schema": 1, "generated_at": now, "summary": summary, "apps": apps, "tickets": [] }),
+    )?;
+    // List and object stay open for the tickets.
+    text.truncate(text.len() - 2);
     out.write_all(&text)
 }
 
 /// Writes more tickets; whether they are the first decides on the comma before them.
 ///
 /// # Errors
-/// Whatever `out` says.
+/// Those of `out`.
 pub fn write_tickets(out: &mut impl Write, tickets: &[TicketRecord], are_first: bool) -> io::Result<()> {
     for (place, ticket) in tickets.iter().enumerate() {
         if place > 0 || !are_first {
             out.write_all(b",")?;
         }
-        write_ticket(out, ticket)?;
+        write_json(out, &TicketView(ticket))?;
     }
     Ok(())
 }
@@ -93,30 +50,54 @@ pub fn write_tickets(out: &mut impl Write, tickets: &[TicketRecord], are_first: 
 /// Ends the object with a newline.
 ///
 /// # Errors
-/// Whatever `out` says.
+/// Those of `out`.
 pub fn write_end(out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"]}\n")
 }
 
-/// Writes a ticket as one object.
-///
-/// # Errors
-/// Whatever `out` says.
-pub fn write_ticket(out: &mut impl Write, ticket: &TicketRecord) -> io::Result<()> {
-    write_json(out, &TicketView(ticket))
+/// An app as the state file knows it. Where no watcher runs it has no condition.
+#[must_use]
+pub fn app_status(
+    name: &AppName,
+    condition: Option<AppCondition>,
+    trouble: Option<&Trouble>,
+    pending: usize,
+) -> Value {
+    let pause = trouble.filter(|trouble| trouble.condition == AppCondition::Paused).map(|trouble| {
+        json!({
+            "reason": trouble.cause.as_str(),
+            "since": trouble.since,
+            "until": trouble.until,
+            "next": trouble.next,
+            "hint": trouble.cause.hint(),
+        })
+    });
+    let trouble = trouble.map(|trouble| {
+        json!({
+            "endpoint": trouble.endpoint.as_str(),
+            "reason": trouble.cause.as_str(),
+            "message": trouble.message,
+            "since": trouble.since,
+            "until": trouble.until,
+            "next": trouble.next,
+            "hint": trouble.cause.hint(),
+        })
+    });
+    let state = condition.map(AppCondition::as_str);
+    json!({ "name": name.as_str(), "state": state, "pause": pause, "trouble": trouble, "pending": pending })
 }
 
-impl<'a> From<&'a AppView> for AppStatus<'a> {
-    fn from(app: &'a AppView) -> Self {
-        let (condition, trouble) = (Some(app.condition()), app.trouble.as_ref());
-        Self { name: &app.name, condition, trouble, pending: app.pending, engine: Some(app) }
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
+/// An app as the engine sees it, which knows its budget as well.
+#[must_use]
+pub fn live_status(app: &AppView) -> Value {
+    let mut status = app_status(&app.name, Some(app.condition()), app.trouble.as_ref(), app.pending);
+    let RateLimit { requests, per } = app.rate_limit;
+    // A whole number wherever it is one, as nearly all are.
+    let per_seconds = if per.subsec_nanos() == 0 { json!(per.as_secs()) } else { json!(per.as_secs_f64()) };
+    status["budget_left"] = json!(app.budget_left);
+    status["rate_limit"] = json!({ "requests": requests, "per_seconds": per_seconds });
+    status["requests_this_month"] = json!(app.requests_this_month);
+    status
 }
 
 impl Serialize for TicketView<'_> {
@@ -137,11 +118,11 @@ impl Serialize for TicketView<'_> {
         fields.serialize_entry("file_size", &file.and_then(|file| file.file_size))?;
         fields.serialize_entry("job_status", &ticket.job_status)?;
         fields.serialize_entry("polls", &ticket.polls)?;
-        fields.serialize_entry("first_seen_at", &Time(ticket.first_seen_at))?;
-        fields.serialize_entry("last_polled_at", &ticket.last_polled_at.map(Time))?;
-        fields.serialize_entry("next_poll_at", &ticket.next_poll_at.map(Time))?;
-        fields.serialize_entry("finished_at", &ticket.finished_at.map(Time))?;
-        fields.serialize_entry("download_by", &ticket.download_by.map(Time))?;
+        fields.serialize_entry("first_seen_at", &ticket.first_seen_at)?;
+        fields.serialize_entry("last_polled_at", &ticket.last_polled_at)?;
+        fields.serialize_entry("next_poll_at", &ticket.next_poll_at)?;
+        fields.serialize_entry("finished_at", &ticket.finished_at)?;
+        fields.serialize_entry("download_by", &ticket.download_by)?;
         fields.serialize_entry("error", &ticket.error.as_deref().map(ErrorView))?;
         fields.end()
     }
@@ -158,48 +139,6 @@ impl Serialize for ErrorView<'_> {
         fields.serialize_entry("message", &error.message)?;
         fields.serialize_entry("hint", error.hint())?;
         fields.serialize_entry("log_id", &error.log_id)?;
-        fields.end()
-    }
-}
-
-impl Serialize for AppStatus<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let status = |is_pause| move |trouble| TroubleStatus { trouble, is_pause };
-        let pause = self.trouble.filter(|trouble| trouble.condition == AppCondition::Paused);
-        let mut fields = serializer.serialize_map(None)?;
-        fields.serialize_entry("name", self.name.as_str())?;
-        fields.serialize_entry("state", &self.condition.map(AppCondition::as_str))?;
-        fields.serialize_entry("pause", &pause.map(status(true)))?;
-        fields.serialize_entry("trouble", &self.trouble.map(status(false)))?;
-        fields.serialize_entry("pending", &self.pending)?;
-        if let Some(engine) = self.engine {
-            fields.serialize_entry("budget_left", &engine.budget_left)?;
-            let RateLimit { requests, per } = engine.rate_limit;
-            // A whole number wherever it is one, as nearly all are.
-            let is_whole = per.subsec_nanos() == 0;
-            let per_seconds = if is_whole { per.as_secs().into() } else { per.as_secs_f64().into() };
-            fields.serialize_entry("rate_limit", &LimitStatus { requests, per_seconds })?;
-            fields.serialize_entry("requests_this_month", &engine.requests_this_month)?;
-        }
-        fields.end()
-    }
-}
-
-impl Serialize for TroubleStatus<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { trouble, is_pause } = self;
-        let mut fields = serializer.serialize_map(None)?;
-        if !is_pause {
-            fields.serialize_entry("endpoint", trouble.endpoint.as_str())?;
-        }
-        fields.serialize_entry("reason", trouble.cause.as_str())?;
-        if !is_pause {
-            fields.serialize_entry("message", &trouble.message)?;
-        }
-        fields.serialize_entry("since", &Time(trouble.since))?;
-        fields.serialize_entry("until", &trouble.until.map(Time))?;
-        fields.serialize_entry("next", &trouble.next.map(Time))?;
-        fields.serialize_entry("hint", trouble.cause.hint())?;
         fields.end()
     }
 }

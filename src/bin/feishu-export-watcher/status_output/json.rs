@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::{AppCondition, TicketState};
-use feishu_export_watcher::http::{AppStatus, write_end, write_head, write_ticket, write_tickets};
+use feishu_export_watcher::domain::{AppCondition, TicketState, write_json};
+use feishu_export_watcher::http::{TicketView, app_status, write_end, write_head, write_tickets};
+use serde_json::Value;
 
 use super::report::Report;
 
 /// Prints one object, and a newline.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    let apps: Vec<_> = report.apps.iter().map(|app| app_status(app, report.is_watched)).collect();
+    let apps: Vec<_> = report.apps.iter().map(|app| known_status(app, report.is_watched)).collect();
     write_head(out, report.now, report.summary, &apps)?;
     write_tickets(out, report.tickets, true)?;
     write_end(out)
@@ -19,17 +20,17 @@ pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()>
 /// Prints a ticket a line.
 pub(super) fn print_lines(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     report.tickets.iter().try_for_each(|ticket| {
-        write_ticket(out, ticket)?;
+        write_json(out, &TicketView(ticket))?;
         out.write_all(b"\n")
     })
 }
 
 /// What the state file says of an app.
-fn app_status(app: &AppReport, is_watched: bool) -> AppStatus<'_> {
+fn known_status(app: &AppReport, is_watched: bool) -> Value {
     let trouble = app.trouble.as_ref();
     let condition = trouble.map_or(AppCondition::Active, |trouble| trouble.condition);
     let pending = app.counts.of(TicketState::Pending);
-    AppStatus { name: &app.name, condition: is_watched.then_some(condition), trouble, pending, engine: None }
+    app_status(&app.name, is_watched.then_some(condition), trouble, pending)
 }
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ mod tests {
     use super::super::fixtures::{self, NOW};
     use super::super::{Format, print};
     use feishu_export_watcher::domain::{TicketRecord, unsafe_for_terminal};
+    use feishu_export_watcher::http::live_status;
 
     use super::*;
 
@@ -84,7 +86,7 @@ mod tests {
     #[test]
     fn apps_stand_before_the_tickets() {
         let views = fixtures::apps();
-        let apps: Vec<_> = views.iter().map(AppStatus::from).collect();
+        let apps: Vec<_> = views.iter().map(live_status).collect();
         let summary = [(TicketState::Pending, 7)].into_iter().collect();
         let mut document = Vec::new();
         write_head(&mut document, NOW, summary, &apps).unwrap();
@@ -130,7 +132,7 @@ mod tests {
         ticket.label = Some(label.into());
         let line = printed(Format::Jsonl, &[ticket]);
         assert!(!line.trim_end().contains(unsafe_for_terminal));
-        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["label"], label);
     }
 }
