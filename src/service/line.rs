@@ -47,7 +47,7 @@ fn counts(listed: &Counts) -> String {
     )
 }
 
-/// What only a restart can help, by the watchdog's hand or a person's. A loop that stands still hears no answers.
+/// A standstill that only a restart ends, by the watchdog or a person. A loop that stands still takes no answers.
 fn stillness(seen: &Snapshot, now: Now) -> Option<String> {
     let still = |since: Option<Instant>, words: &str| {
         let age = now.at.saturating_duration_since(since?);
@@ -58,12 +58,11 @@ fn stillness(seen: &Snapshot, now: Now) -> Option<String> {
 }
 
 fn state_failing(unannounced: usize) -> String {
-    let waiting = match unannounced {
-        0 => String::new(),
-        1 => ", 1 verdict waits".to_owned(),
-        more => format!(", {} verdicts wait", grouped(more)),
-    };
-    format!("the state file can't be written{waiting}")
+    match unannounced {
+        0 => "the state file can't be written".to_owned(),
+        1 => "the state file can't be written, 1 verdict waits".to_owned(),
+        more => format!("the state file can't be written, {} verdicts wait", grouped(more)),
+    }
 }
 
 fn apps(apps: &[AppView], now: WallTime) -> Vec<String> {
@@ -198,7 +197,7 @@ pub(super) mod tests {
         }
     }
 
-    /// A program that lives and does nothing is the worst of all: it says so itself.
+    /// Promise: a program that lives and does nothing shows it in its line.
     #[test]
     fn says_what_stands_still() {
         let shown = now();

@@ -17,14 +17,10 @@ pub(super) const LINE_EVERY: Duration = Duration::from_secs(5);
 /// New trouble waits for this time at most: an app may be paused, and tried again, without end.
 const TROUBLE_EVERY: Duration = Duration::from_secs(1);
 
-/// What an operator should look at.
-#[derive(PartialEq, Eq, Hash)]
-enum Trouble {
-    App(AppName, AppCondition, TroubleCause),
-    State,
-}
+/// Trouble that an operator should look at: an app's, or none for that of the state file.
+type Trouble = Option<(AppName, AppCondition, TroubleCause)>;
 
-/// What was sent.
+/// The messages so far.
 pub(super) struct Messages {
     watchdog: Option<Watchdog>,
     is_ready: bool,
@@ -57,16 +53,15 @@ impl Messages {
         let status = self.next_line(seen, now).map(|line| NotifyState::Status(&line).to_string());
         let ready = (!self.is_ready).then(|| NotifyState::Ready.to_string());
         self.is_ready = true;
-        let is_earned =
-            is_new && self.watchdog.as_mut().is_some_and(|watchdog| watchdog.is_earned(seen, now.at));
+        let watchdog = self.watchdog.as_mut().filter(|_| is_new);
+        let is_earned = watchdog.is_some_and(|watchdog| watchdog.is_earned(seen, now.at));
         let progress = is_earned.then(|| NotifyState::Watchdog.to_string());
         [status, ready, progress].into_iter().flatten().collect()
     }
 
     /// The line, if it is another one and it is time for it.
     fn next_line(&mut self, seen: &Snapshot, now: Now) -> Option<String> {
-        let troubles = troubles(seen);
-        let text = line(seen, now);
+        let (troubles, text) = (troubles(seen), line(seen, now));
         if let Some(last) = &self.line {
             let is_known = troubles.is_subset(&last.troubles);
             let every = if is_known { LINE_EVERY } else { TROUBLE_EVERY };
@@ -82,8 +77,8 @@ impl Messages {
 fn troubles(seen: &Snapshot) -> HashSet<Trouble> {
     let of_app = |app: &AppView| {
         let trouble = app.trouble.as_ref()?;
-        Some(Trouble::App(app.name.clone(), trouble.condition, trouble.cause))
+        Some(Some((app.name.clone(), trouble.condition, trouble.cause)))
     };
-    let state = seen.state_failing.then_some(Trouble::State);
+    let state = seen.state_failing.then_some(None);
     seen.apps.iter().filter_map(of_app).chain(state).collect()
 }

@@ -11,8 +11,6 @@ mod messages;
 mod socket;
 mod watchdog;
 
-use std::time::Duration;
-
 use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -21,7 +19,7 @@ use tracing::warn;
 
 use self::messages::{LINE_EVERY, Messages};
 use self::socket::NotifySocket;
-use self::watchdog::Watchdog;
+use self::watchdog::{SHORTEST, Watchdog};
 use crate::domain::event;
 use crate::engine::{Clock, Snapshot};
 
@@ -101,24 +99,21 @@ fn reload_begun() -> Option<String> {
 /// The watchdog that the service manager keeps for this process.
 fn watchdog() -> Option<Watchdog> {
     let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())?;
-    if Watchdog::is_too_short(limit) {
-        warn_of_short_watchdog(limit);
+    if limit < SHORTEST {
+        let millis = limit.as_millis();
+        warn!(
+            event = event::WATCHDOG_WARNING,
+            limit_ms = u64::try_from(millis).unwrap_or(u64::MAX),
+            "the service manager's watchdog waits only {millis} ms, but progress shows once a second; it may end a healthy watcher, set WatchdogSec to 3 s or more"
+        );
     }
     Some(Watchdog::new(limit))
-}
-
-fn warn_of_short_watchdog(limit: Duration) {
-    let millis = limit.as_millis();
-    warn!(
-        event = event::WATCHDOG_WARNING,
-        limit_ms = u64::try_from(millis).unwrap_or(u64::MAX),
-        "the service manager's watchdog waits only {millis} ms, but progress shows once a second; it may end a healthy watcher, set WatchdogSec to 3 s or more"
-    );
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use tokio::time::Instant;
 
@@ -175,7 +170,7 @@ mod tests {
         sent.iter().filter(|sent| sent.contains(text)).count()
     }
 
-    /// The start is done with the first turn of the loop, not before, and said after the first line.
+    /// The start is done with the first turn of the loop, not before, and its message follows the first line.
     #[tokio::test(start_paused = true)]
     async fn ready_with_the_first_turn() {
         let bench = Bench::new();

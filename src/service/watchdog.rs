@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// The engine shows life once a second, and on a busy machine a little later. A watchdog that waits for
 /// less ends a healthy program.
-const SHORTEST: Duration = Duration::from_millis(2500);
+pub(super) const SHORTEST: Duration = Duration::from_millis(2500);
 
 /// Sent so many times within the time that the manager grants: one may be late.
 const TIMES: u32 = 3;
@@ -25,18 +25,11 @@ impl Watchdog {
         Self { every: limit / TIMES, last: None }
     }
 
-    /// Whether a limit is too short for a program that shows life once a second.
-    pub(super) fn is_too_short(limit: Duration) -> bool {
-        limit < SHORTEST
-    }
-
-    /// Whether it is time and the engine has earned it: since the last `WATCHDOG=1` its loop has taken a turn, and
+    /// Whether it is time and the engine has earned it: since the last `WATCHDOG=1` its loop has run, and
     /// the state file's writer has answered. If so, the next one must be earned anew. No clock alone can
     /// bring this about.
     pub(super) fn is_earned(&mut self, seen: &Snapshot, now: Instant) -> bool {
-        let (Some(turned_at), Some(answered_at)) = (seen.turned_at, seen.store_answered_at) else {
-            return false;
-        };
+        let Some((turned_at, answered_at)) = seen.turned_at.zip(seen.store_answered_at) else { return false };
         let earned = self.last.is_none_or(|[at, turned_before, answered_before]| {
             now - at >= self.every && turned_at > turned_before && answered_at > answered_before
         });
