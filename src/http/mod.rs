@@ -1,7 +1,7 @@
 //! Health, status and metrics over HTTP, for probes, dashboards and people: four paths to read, nothing to change.
 //! It is no API to control the watcher by, has no TLS and knows no passwords.
 //!
-//! What it says comes from the engine's own view of itself (`vitals`), from what it counted (`metrics`), and from
+//! Its answers come from the engine's own view of itself (`vitals`), from what it counted (`metrics`), and from
 //! the state file (`status`). It runs beside the engine and can neither hold it up nor be held up by it: connections are
 //! few and short (`connections`).
 
@@ -33,7 +33,7 @@ pub use self::status_document::{TicketView, app_status, live_status, write_end, 
 
 use self::metrics::Metrics;
 use self::routes::Shared;
-use crate::domain::event;
+use crate::domain::{WallTime, event};
 use crate::engine::{Meters, Snapshot};
 use crate::store::StoreReader;
 
@@ -75,8 +75,8 @@ impl Server {
         Ok(Self { listener, address })
     }
 
-    /// Answers until what it returns is dropped; then every connection is closed. `log` says how many lines wait in the
-    /// log.
+    /// Answers until what it returns is dropped; then every connection is closed. `log` counts the lines that wait in
+    /// the log.
     pub fn start(
         self,
         view: watch::Receiver<Snapshot>,
@@ -91,7 +91,7 @@ impl Server {
             address = %address,
             "health, status and metrics are served on http://{address}"
         );
-        let metrics = Arc::new(Mutex::new(Metrics::new(meters, log)));
+        let metrics = Arc::new(Mutex::new(Metrics { meters, log: Box::new(log), began: WallTime::now() }));
         let (began, turnstile) = (Instant::now(), Arc::new(Semaphore::new(1)));
         let router = routes::router(Shared { address, began, view, state, stop, turnstile, metrics });
         AbortOnDropHandle::new(tokio::spawn(connections::accept(self.listener, router)))

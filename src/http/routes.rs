@@ -20,7 +20,7 @@ use crate::domain::with_causes;
 use crate::engine::Snapshot;
 use crate::store::StoreReader;
 
-/// What the server calls itself in every answer, by which `health` tells it from another program on its port.
+/// The server's name in every answer, by which `health` knows it from another program on its port.
 pub const NAME: &str = "feishu-export-watcher";
 
 /// What every answer is made of.

@@ -68,7 +68,7 @@ async fn health_follows_the_loop() {
     assert_eq!(bench.get("/livez").await.0, 200);
 }
 
-/// Promise: a state file that can't be read is said, with when to ask again; health does not need it.
+/// Promise: a state file that can't be read is reported, with when to ask again; health does not need it.
 #[tokio::test]
 async fn a_state_file_that_cannot_be_read_is_said() {
     let bench = Bench::new().await;

@@ -7,18 +7,17 @@ use tokio::time::Instant;
 
 use crate::engine::{AppView, Snapshot};
 
-/// The loop takes a turn every second, and at a stop waits at most 8 s for polls in flight.
+/// The loop runs every second, and at a stop waits at most 8 s for polls in flight.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The state file's writer is asked once a second. A disk that is slow to sync is not one that hangs.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// Before its first turn the engine reads the state file. A hundred thousand tickets take a second or two;
+/// Before its first run the engine reads the state file. A hundred thousand tickets take a second or two;
 /// a loading that takes this long hangs.
 const LOAD_WITHIN: Duration = Duration::from_secs(60);
 
-/// Whether the main loop moves; in either case a line that says so. Nothing that Feishu or the disk does is
-/// held against it.
+/// Whether the main loop moves; in either case with a line about it. Feishu and the disk make no difference.
 pub(super) fn live(view: &Snapshot, began: Instant, now: Instant) -> Result<String, String> {
     let age = now - view.turned_at.unwrap_or(began);
     let (line, limit) = match view.turned_at {

@@ -19,9 +19,9 @@ pub type LinesWaiting = Vec<(&'static str, usize)>;
 
 /// Everything that a scrape is made of.
 pub(super) struct Metrics {
-    meters: Meters,
-    log: Box<dyn Fn() -> LinesWaiting + Send>,
-    began: WallTime,
+    pub(super) meters: Meters,
+    pub(super) log: Box<dyn Fn() -> LinesWaiting + Send>,
+    pub(super) began: WallTime,
 }
 
 /// A scrape, made on a thread of its own, so that it holds up no poll.
@@ -30,12 +30,7 @@ pub(super) async fn text(metrics: OwnedMutexGuard<Metrics>, view: Snapshot) -> R
 }
 
 impl Metrics {
-    /// Shows the meters, and how many lines wait in the log.
-    pub(super) fn new(meters: Meters, log: impl Fn() -> LinesWaiting + Send + 'static) -> Self {
-        Self { meters, log: Box::new(log), began: WallTime::now() }
-    }
-
-    /// A registry for each scrape, so that an app that has nothing to say any more leaves nothing behind.
+    /// A registry for each scrape, so that nothing is left of an app without values.
     fn text(&self, view: &Snapshot, now: Now) -> prometheus::Result<String> {
         let registry = Registry::new();
         self.meters.register(&registry)?;

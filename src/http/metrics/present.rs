@@ -1,5 +1,5 @@
 //! How things stand right now, as gauges that are made for each scrape from the engine's view, the log's queues and
-//! the time. A gauge of an app that has nothing to say is left out.
+//! the time. A gauge without a value for an app is left out.
 
 use prometheus::{GaugeVec, Opts, Registry};
 use tokio::time::Instant;
@@ -57,7 +57,7 @@ pub(super) fn register(
     let of_engine = [
         (
             "loop_last_turn_timestamp_seconds",
-            "When the main loop last took a turn, which it does every second at least; 0 before the first one.",
+            "When the main loop last ran, which it does every second at least; 0 before the first time.",
             since_epoch(view.turned_at),
         ),
         (
@@ -166,9 +166,9 @@ mod tests {
         }
     }
 
-    /// Promise: before the first turn a heartbeat is 0, and no app is shown.
+    /// Promise: before the first run of the loop a heartbeat is 0, and no app is shown.
     #[test]
-    fn nothing_is_made_up_before_the_first_turn() {
+    fn nothing_is_made_up_before_the_first_run() {
         let text = shown(&Snapshot::default(), now());
         has(
             &text,
