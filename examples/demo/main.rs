@@ -89,9 +89,9 @@ async fn demonstrate() -> Outcome<bool> {
     let printed = status_output::Report {
         tickets: &report.tickets,
         omitted: 0,
-        summary: report.summary(),
+        summary: report.summary,
         apps: &report.apps,
-        is_watched: report.is_watched(),
+        is_watched: !matches!(report.watcher, Ok(None)),
         now,
         zone: TimeZone::system(),
         screen: Screen::from_stdout(),

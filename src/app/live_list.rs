@@ -30,15 +30,9 @@ pub type ReloadRequest = oneshot::Sender<()>;
 /// Follows the watch lists of one configuration.
 pub(super) struct LiveList {
     config: Arc<Config>,
-    /// To the thread that scans; none once it broke off.
-    orders: Option<channel::Sender<Order>>,
+    /// To the thread that scans, with where the end of a scan is reported; none once the thread broke off.
+    orders: Option<channel::Sender<(ReloadMode, oneshot::Sender<()>)>>,
     engine: mpsc::Sender<Command>,
-}
-
-/// One scan, and where its end is reported.
-struct Order {
-    mode: ReloadMode,
-    done: oneshot::Sender<()>,
 }
 
 impl LiveList {
@@ -51,7 +45,7 @@ impl LiveList {
         engine: mpsc::Sender<Command>,
         meters: Meters,
     ) -> Self {
-        let (orders, received) = channel::channel();
+        let (orders, received) = channel::channel::<(_, oneshot::Sender<()>)>();
         let config_seen = read_again(&config);
         let mut scanner = ListScanner {
             config: Arc::clone(&config),
@@ -63,7 +57,7 @@ impl LiveList {
             config_seen,
         };
         let scans = move || {
-            for Order { mode, done } in received {
+            for (mode, done) in received {
                 scanner.scan(mode);
                 let _ = done.send(());
             }
@@ -106,7 +100,7 @@ impl LiveList {
         let (done, mut over) = oneshot::channel();
         let began = Instant::now();
         // To a thread that is gone nothing is sent, and `done` with it.
-        let _ = orders.send(Order { mode, done });
+        let _ = orders.send((mode, done));
         let ended = tokio::select! {
             ended = &mut over => ended,
             () = tokio::time::sleep(SLOW_AFTER) => {

@@ -30,24 +30,12 @@ pub struct StatusReport {
     /// The watcher that writes the state file, as far as the lock can be asked. Without one no ticket is polled, and
     /// moments to come that the file names are outdated.
     pub watcher: Result<Option<Holder>, StoreError>,
-    /// Every app that is known, by name, whatever was asked for.
+    /// All tickets by state, whatever was asked for.
+    pub summary: Counts,
+    /// The apps asked for, by name; every app that is known if none was named.
     pub apps: Vec<AppReport>,
     /// The tickets asked for, in the order of app and ticket.
     pub tickets: Vec<TicketRecord>,
-}
-
-impl StatusReport {
-    /// All tickets by state, whatever was asked for.
-    #[must_use]
-    pub fn summary(&self) -> Counts {
-        self.apps.iter().map(|app| app.counts).sum()
-    }
-
-    /// Whether a watcher runs, as far as is known: one that can't be ruled out counts.
-    #[must_use]
-    pub const fn is_watched(&self) -> bool {
-        !matches!(self.watcher, Ok(None))
-    }
 }
 
 /// What is known about an app.
@@ -75,13 +63,15 @@ pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, Com
     let watcher = store_at(&path).holder();
     // What a watcher wrote that is gone is no longer in force.
     let troubles = if matches!(watcher, Ok(None)) { Vec::new() } else { troubles };
-    let apps = apps(&tickets, configured.as_deref(), &troubles);
+    let mut apps = apps(&tickets, configured.as_deref(), &troubles);
     for name in &query.apps {
         check_app(name, apps.iter().map(|app| &app.name))?;
     }
+    let summary = apps.iter().map(|app| app.counts).sum();
+    apps.retain(|app| is_of(&app.name, query));
     tickets.retain(|ticket| is_asked_for(ticket, query));
     tickets.sort_by(|one, other| one.key.cmp(&other.key));
-    Ok(StatusReport { path, exists, watcher, apps, tickets })
+    Ok(StatusReport { path, exists, watcher, summary, apps, tickets })
 }
 
 /// Every app that has a ticket, is configured or is in trouble.
@@ -105,14 +95,18 @@ fn apps(
 }
 
 fn is_asked_for(ticket: &TicketRecord, query: &StatusQuery) -> bool {
-    let StatusQuery { states, apps, labels } = query;
+    let StatusQuery { states, labels, .. } = query;
     let label_fits = |label: &str| {
         let label = in_lower_case(label);
         labels.iter().any(|text| label.contains(&in_lower_case(text)))
     };
     (states.is_empty() || states.contains(&ticket.state))
-        && (apps.is_empty() || apps.iter().any(|app| app == ticket.key.app.as_str()))
+        && is_of(&ticket.key.app, query)
         && (labels.is_empty() || ticket.label.as_deref().is_some_and(label_fits))
+}
+
+fn is_of(app: &AppName, query: &StatusQuery) -> bool {
+    query.apps.is_empty() || query.apps.iter().any(|name| name == app.as_str())
 }
 
 /// Letter by letter: the library's own way makes the same letter another one at the end of a Greek word.
@@ -139,7 +133,7 @@ mod tests {
         TicketRecord { state, ..TicketRecord::new(entry, WallTime::from_millis(1)) }
     }
 
-    /// Promise: a text is looked for anywhere in the label, in upper or lower case, and no sign has a meaning.
+    /// Promise: a string is looked for anywhere in the label, in upper or lower case, and no character has a meaning.
     #[test]
     fn labels_hold_a_text() {
         for (text, label, expected) in [

@@ -20,12 +20,9 @@ const SHOWN: usize = 50;
 
 /// Prints what is known; returns the exit code.
 pub(crate) fn status(arguments: StatusArguments) -> u8 {
-    let Some(file) = config_file::find_state(arguments.file.clone()) else { return exit::CONFIG };
-    let query = StatusQuery {
-        states: arguments.state.clone(),
-        apps: arguments.app.clone(),
-        labels: arguments.label.clone(),
-    };
+    let StatusArguments { file, format, state: states, app: apps, label: labels, limit } = arguments;
+    let Some(file) = config_file::find_state(file) else { return exit::CONFIG };
+    let query = StatusQuery { states, apps, labels };
     let mut report = match feishu_export_watcher::status(&file, &query) {
         Ok(report) => report,
         Err(error) => return refuse(&error, OTHERWISE),
@@ -33,7 +30,7 @@ pub(crate) fn status(arguments: StatusArguments) -> u8 {
     if !report.exists {
         eprint_escaped(&format!("no state yet: {}", report.path.display()));
     }
-    let printed = print(&mut report, &arguments);
+    let printed = print(&mut report, format, limit);
     // After the table, where it is seen.
     if let Err(error) = &report.watcher {
         eprint_escaped(&format!("whether a watcher runs is unknown: {}", with_causes(error)));
@@ -41,34 +38,27 @@ pub(crate) fn status(arguments: StatusArguments) -> u8 {
     after_printing(printed, exit::FINE)
 }
 
-fn print(report: &mut StatusReport, arguments: &StatusArguments) -> io::Result<()> {
-    let (now, screen, summary) = (WallTime::now(), Screen::from_stdout(), report.summary());
-    if arguments.format == Format::Table {
+fn print(report: &mut StatusReport, format: Format, limit: Option<usize>) -> io::Result<()> {
+    let (now, screen) = (WallTime::now(), Screen::from_stdout());
+    if format == Format::Table {
         sort_by_attention(&mut report.tickets, now);
     }
-    if !arguments.app.is_empty() {
-        report.apps.retain(|app| arguments.app.iter().any(|name| name == app.name.as_str()));
-    }
-    let shown = &report.tickets[..limit(arguments, screen).min(report.tickets.len())];
+    let limit = match limit {
+        None if format == Format::Table && screen.is_terminal => SHOWN,
+        // Programs and files get all.
+        None | Some(0) => usize::MAX,
+        Some(limit) => limit,
+    };
+    let shown = &report.tickets[..limit.min(report.tickets.len())];
     let printed = Report {
         tickets: shown,
         omitted: report.tickets.len() - shown.len(),
-        summary,
+        summary: report.summary,
         apps: &report.apps,
-        is_watched: report.is_watched(),
+        is_watched: !matches!(report.watcher, Ok(None)),
         now,
         zone: TimeZone::system(),
         screen,
     };
-    status_output::print(&mut io::stdout().lock(), arguments.format, &printed)
-}
-
-/// How many tickets to show. Programs and files get all.
-fn limit(arguments: &StatusArguments, screen: Screen) -> usize {
-    match arguments.limit {
-        Some(0) => usize::MAX,
-        Some(limit) => limit,
-        None if arguments.format == Format::Table && screen.is_terminal => SHOWN,
-        None => usize::MAX,
-    }
+    status_output::print(&mut io::stdout().lock(), format, &printed)
 }

@@ -7,7 +7,7 @@ mod unknown;
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde_json::json;
 
 use crate::args::{ExplainArguments, ExplainFormat};
 use crate::exit;
@@ -23,13 +23,6 @@ const WIDTH_MAX: usize = 100;
 
 /// Columns of a line at least, so that a sentence has room beside its label.
 const WIDTH_MIN: usize = 40;
-
-/// The form for scripts.
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: u32,
-    explanations: &'a [Entry],
-}
 
 /// Explains what was asked for, or lists all there is; returns the exit code.
 pub(crate) fn explain(arguments: &ExplainArguments) -> u8 {
@@ -52,7 +45,7 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> u8 {
 
 fn print(entries: &[Entry], format: ExplainFormat, as_text: fn(&[Entry], usize) -> String) -> io::Result<()> {
     let text = match format {
-        ExplainFormat::Json => json(entries)?,
+        ExplainFormat::Json => document(entries),
         ExplainFormat::Text => as_text(entries, width()),
     };
     let mut out = io::stdout().lock();
@@ -60,9 +53,8 @@ fn print(entries: &[Entry], format: ExplainFormat, as_text: fn(&[Entry], usize) 
     out.flush()
 }
 
-fn json(entries: &[Entry]) -> io::Result<String> {
-    let document = Document { schema: SCHEMA, explanations: entries };
-    Ok(serde_json::to_string(&document)? + "\n")
+fn document(entries: &[Entry]) -> String {
+    json!({ "schema": SCHEMA, "explanations": entries }).to_string() + "\n"
 }
 
 /// Columns of a line. What goes to a program is not wrapped: it looks for words that stand in one line.
@@ -87,6 +79,6 @@ mod tests {
             "}]}\n"
         );
         let entries = [entry::entries_of("111"), entry::entries_of("document_deleted")].concat();
-        assert_eq!(json(&entries).unwrap(), expected);
+        assert_eq!(document(&entries), expected);
     }
 }
