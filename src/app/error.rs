@@ -1,4 +1,4 @@
-//! Why a front door could not do its work, and which class of trouble that is. The exit code of a class is the binary's.
+//! Why a front door could not do its work, and which class of trouble that is.
 
 use thiserror::Error;
 use tokio::task::JoinError;
@@ -38,19 +38,19 @@ pub enum CommandError {
     Task(#[from] JoinError),
 }
 
-/// Errors that a script can tell apart.
+/// Errors that a script can distinguish, by these numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// What was asked for on the command line.
-    Usage,
-    /// Configuration, watch lists or environment.
-    Config,
+    /// Everything without a class of its own.
+    Unexpected = 1,
+    /// The command line asks for something that is not there.
+    Usage = 2,
     /// Another watcher holds the state file.
-    InUse,
-    /// The state file can't be read or written.
-    StateFile,
-    /// Everything else.
-    Unexpected,
+    InUse = 12,
+    /// The state file can't be read or written (EX_IOERR of sysexits.h).
+    StateFile = 74,
+    /// Configuration, watch lists or environment are invalid (EX_CONFIG).
+    Config = 78,
 }
 
 impl CommandError {

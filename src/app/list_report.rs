@@ -1,12 +1,13 @@
-//! What configuration and watch lists gave cause to say, in the log.
+//! Reports of configuration, watch lists and secrets in the log.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::config::Problem;
+use crate::config::{Config, Problem, check_secrets};
 use crate::domain::event;
 
 /// Warnings about what was taken, and errors of files that were left out: each file once, its problems
@@ -38,7 +39,7 @@ pub(super) fn report_broken_off() {
     );
 }
 
-/// The files are being looked at for suspiciously long; or that is over, after so long.
+/// A scan takes suspiciously long; or it is over, after so long.
 pub(super) fn report_slow_scan(took: Option<Duration>) {
     match took {
         None => warn!(
@@ -64,9 +65,19 @@ pub(super) fn report_config_changed(path: &Path) {
     );
 }
 
-/// `watcher.toml` deserves a look.
+/// Problems of `watcher.toml` or of secrets.
 pub(super) fn report_config(problems: &[Problem]) {
     for problem in problems {
         warn!(event = event::CONFIG_WARNING, path = %problem.path.display(), "{problem}");
     }
+}
+
+/// The problems of secrets that are `wanted`. Not waited for: a secret may lie on a mount of its own that hangs.
+pub(super) fn report_secrets(config: &Arc<Config>, wanted: fn(&Problem) -> bool) {
+    let config = Arc::clone(config);
+    drop(tokio::task::spawn_blocking(move || {
+        let mut problems = check_secrets(&config);
+        problems.retain(wanted);
+        report_config(&problems);
+    }));
 }

@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::list_report::{
-    report_broken_off, report_config, report_config_changed, report_problems, report_slow_scan,
+    report_broken_off, report_config_changed, report_problems, report_secrets, report_slow_scan,
 };
-use crate::config::{Config, ListNews, ListWatcher, ReloadMode, check_secrets, read_again};
+use crate::config::{Config, ListNews, ListWatcher, ReloadMode, read_again};
 use crate::domain::{Kept, TicketState, WallTime};
 use crate::engine::{Command, Meters};
 use crate::store::{StoreError, StoreReader};
@@ -38,24 +38,11 @@ pub(super) struct LiveList {
 impl LiveList {
     /// Sets up a thread for all scans: files may lie on a mount that is slow, or hangs, and one thread leaves
     /// one allocator's worth of memory behind.
-    pub(super) fn new(
-        config: Arc<Config>,
-        list_watcher: ListWatcher,
-        state: Arc<dyn StoreReader>,
-        engine: mpsc::Sender<Command>,
-        meters: Meters,
-    ) -> Self {
+    pub(super) fn new(mut scanner: ListScanner) -> Self {
+        let (config, engine) = (Arc::clone(&scanner.config), scanner.engine.clone());
         let (orders, received) = channel::channel::<(_, oneshot::Sender<()>)>();
-        let config_seen = read_again(&config);
-        let mut scanner = ListScanner {
-            config: Arc::clone(&config),
-            list_watcher,
-            state,
-            engine: engine.clone(),
-            meters,
-            config_reported: config_seen.clone(),
-            config_seen,
-        };
+        scanner.config_seen = read_again(&config);
+        scanner.config_reported.clone_from(&scanner.config_seen);
         let scans = move || {
             for (mode, done) in received {
                 scanner.scan(mode);
@@ -76,7 +63,8 @@ impl LiveList {
             tokio::select! {
                 request = requests.recv() => {
                     let Some(request) = request else { return };
-                    self.check_secrets();
+                    // An access token in use hides for up to two hours that the secret behind it is gone.
+                    report_secrets(&self.config, |_| true);
                     // Before the scan, which may hang.
                     let _ = self.engine.send(Command::TryAgain).await;
                     self.scan(ReloadMode::AtOnce).await;
@@ -86,13 +74,6 @@ impl LiveList {
                 () = self.engine.closed() => return,
             }
         }
-    }
-
-    /// An access token in use hides for up to two hours that the secret behind it is gone. No scan waits for
-    /// this: a secret may lie on a mount of its own that hangs.
-    fn check_secrets(&self) {
-        let config = Arc::clone(&self.config);
-        drop(tokio::task::spawn_blocking(move || report_config(&check_secrets(&config))));
     }
 
     async fn scan(&mut self, mode: ReloadMode) {
@@ -120,17 +101,17 @@ impl LiveList {
     }
 }
 
-/// What the scans remember from one time to the next.
-struct ListScanner {
-    config: Arc<Config>,
-    list_watcher: ListWatcher,
-    state: Arc<dyn StoreReader>,
-    engine: mpsc::Sender<Command>,
-    meters: Meters,
+/// Scans, and remembers from one time to the next.
+pub(super) struct ListScanner {
+    pub(super) config: Arc<Config>,
+    pub(super) list_watcher: ListWatcher,
+    pub(super) state: Arc<dyn StoreReader>,
+    pub(super) engine: mpsc::Sender<Command>,
+    pub(super) meters: Meters,
     /// What `watcher.toml` held when a change of it was last reported, or at the start.
-    config_reported: Option<Vec<u8>>,
+    pub(super) config_reported: Option<Vec<u8>>,
     /// What it held at the last scan.
-    config_seen: Option<Vec<u8>>,
+    pub(super) config_seen: Option<Vec<u8>>,
 }
 
 impl ListScanner {

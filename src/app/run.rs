@@ -9,11 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::CommandError;
-use super::list_report::{report_config, report_problems};
-use super::live_list::{LiveList, ReloadRequest, files_of_pending};
+use super::list_report::{report_config, report_problems, report_secrets};
+use super::live_list::{ListScanner, LiveList, ReloadRequest, files_of_pending};
 use crate::config::{
-    Config, ConfigError, ListWatcher, Loaded, LogFormat, PollConfig, Problem, Recalled, check_secrets,
-    load_all,
+    Config, ConfigError, ListWatcher, Loaded, LogFormat, PollConfig, Problem, Recalled, load_all,
 };
 use crate::deliver;
 use crate::domain::{WallTime, WatchList};
@@ -150,8 +149,16 @@ impl Watcher {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let settings = settings(&config, options);
         let setup = Setup { apps: config.apps.clone(), list, settings, clock: Clock::system() };
-        let live = LiveList::new(config, list_watcher, store.reader(), commands, meters.clone());
-        let reloads = tokio::spawn(live.follow(hooks.reload));
+        let scanner = ListScanner {
+            config,
+            list_watcher,
+            state: store.reader(),
+            engine: commands,
+            meters: meters.clone(),
+            config_reported: None,
+            config_seen: None,
+        };
+        let reloads = tokio::spawn(LiveList::new(scanner).follow(hooks.reload));
         let (durable, woken) = watched::channel(EventId::default());
         let (progress, announced) = watched::channel(EventId::default());
         let announcing = deliver::log::announce(store.clone(), hooks.log.sinks(), woken, progress);
@@ -184,7 +191,7 @@ async fn announce_rest(announcing: AbortOnDropHandle<()>, store: &SqliteStore, o
     watcher_stopped(outcome);
 }
 
-/// What the reading of configuration, lists and secrets gave cause to say.
+/// Reports what was found in configuration, lists and secrets.
 fn report_found(
     config: &Arc<Config>,
     problems: Vec<Problem>,
@@ -196,21 +203,13 @@ fn report_found(
     let (of_config, of_lists): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(|problem| *problem.path == *config.path && !problem.is_error());
     report_config(&of_config);
-    let looked_at = Arc::clone(config);
-    // Not waited for: a secret may lie on a mount that hangs.
-    drop(tokio::task::spawn_blocking(move || report_open_secrets(&looked_at)));
+    // Those that others can read. One that can't be read at all pauses its app, which is reported as well.
+    report_secrets(config, |problem| !problem.is_error());
     meters.lists_read(
         list.rejected.len() + rejected_patterns,
         of_lists.iter().filter(|problem| problem.is_error()).count(),
     );
     report_problems(&of_lists, &list.rejected.iter().cloned().collect());
-}
-
-/// Secrets that others can read. One that can't be read at all pauses its app, which says so itself.
-fn report_open_secrets(config: &Config) {
-    let mut problems = check_secrets(config);
-    problems.retain(|problem| !problem.is_error());
-    report_config(&problems);
 }
 
 fn settings(config: &Config, options: RunOptions) -> Settings {

@@ -55,14 +55,11 @@ pub fn write_end(out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"]}\n")
 }
 
-/// An app as the state file knows it. Where no watcher runs it has no condition.
+/// An app as the state file knows it. Where no watcher runs its state is null.
 #[must_use]
-pub fn app_status(
-    name: &AppName,
-    condition: Option<AppCondition>,
-    trouble: Option<&Trouble>,
-    pending: usize,
-) -> Value {
+pub fn app_status(name: &AppName, trouble: Option<&Trouble>, pending: usize, is_watched: bool) -> Value {
+    let condition = trouble.map_or(AppCondition::Active, |trouble| trouble.condition);
+    let state = is_watched.then_some(condition.as_str());
     let pause = trouble.filter(|trouble| trouble.condition == AppCondition::Paused).map(|trouble| {
         json!({
             "reason": trouble.cause.as_str(),
@@ -83,14 +80,13 @@ pub fn app_status(
             "hint": trouble.cause.hint(),
         })
     });
-    let state = condition.map(AppCondition::as_str);
     json!({ "name": name.as_str(), "state": state, "pause": pause, "trouble": trouble, "pending": pending })
 }
 
 /// An app as the engine sees it, which knows its budget as well.
 #[must_use]
 pub fn live_status(app: &AppView) -> Value {
-    let mut status = app_status(&app.name, Some(app.condition()), app.trouble.as_ref(), app.pending);
+    let mut status = app_status(&app.name, app.trouble.as_ref(), app.pending, true);
     let RateLimit { requests, per } = app.rate_limit;
     // A whole number wherever it is one, as nearly all are.
     let per_seconds = if per.subsec_nanos() == 0 { json!(per.as_secs()) } else { json!(per.as_secs_f64()) };

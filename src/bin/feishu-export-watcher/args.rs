@@ -275,12 +275,10 @@ fn states() -> impl TypedValueParser<Value = TicketState> {
 }
 
 fn kind(text: &str) -> Result<ErrorKind, String> {
-    ErrorKind::parse(text).ok_or_else(|| match near_miss(text, ErrorKind::all().map(ErrorKind::as_str)) {
+    let names: Vec<_> = ErrorKind::all().map(ErrorKind::as_str).collect();
+    ErrorKind::parse(text).ok_or_else(|| match near_miss(text, names.iter().copied()) {
         Some(near) => format!("no such kind; did you mean {near}?"),
-        None => {
-            let names: Vec<_> = ErrorKind::all().map(ErrorKind::as_str).collect();
-            format!("expected one of {}", names.join(", "))
-        }
+        None => format!("expected one of {}", names.join(", ")),
     })
 }
 

@@ -1,26 +1,24 @@
-//! Exit codes: what a script learns from how the program ended.
+//! Exit codes: how the program ended, for scripts. Those of errors are the numbers of their classes.
 
 use feishu_export_watcher::domain::TicketState;
-use feishu_export_watcher::{CommandError, End, ErrorClass, Outcome};
+use feishu_export_watcher::{End, ErrorClass, Outcome};
 
 /// Everything went well.
 pub(crate) const FINE: u8 = 0;
 /// Something that has no code of its own.
-pub(crate) const UNEXPECTED: u8 = 1;
+pub(crate) const UNEXPECTED: u8 = ErrorClass::Unexpected as u8;
 /// The command line can't be understood.
-pub(crate) const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = ErrorClass::Usage as u8;
 /// A batch ended, but some of its tickets failed or timed out.
 pub(crate) const UNSUCCESSFUL: u8 = 10;
 /// A batch ended with tickets pending.
 pub(crate) const PENDING: u8 = 11;
-/// Another watcher holds the state file.
-pub(crate) const HELD: u8 = 12;
 /// Only apps that need a fix had tickets left (EX_UNAVAILABLE of sysexits.h).
 pub(crate) const UNAVAILABLE: u8 = 69;
-/// The state file can't be read or written (EX_IOERR).
-pub(crate) const STATE: u8 = 74;
-/// Invalid configuration or watch list (EX_CONFIG).
-pub(crate) const CONFIG: u8 = 78;
+/// The state file can't be read or written.
+pub(crate) const STATE: u8 = ErrorClass::StateFile as u8;
+/// Invalid configuration or watch list.
+pub(crate) const CONFIG: u8 = ErrorClass::Config as u8;
 /// A second signal.
 pub(crate) const KILLED: u8 = 130;
 
@@ -44,17 +42,6 @@ pub(crate) fn from_outcome(outcome: &Outcome, until_done: bool) -> u8 {
     }
 }
 
-/// The code for a command that could not do its work.
-pub(crate) const fn from_error(error: &CommandError) -> u8 {
-    match error.class() {
-        ErrorClass::Usage => USAGE,
-        ErrorClass::Config => CONFIG,
-        ErrorClass::InUse => HELD,
-        ErrorClass::StateFile => STATE,
-        ErrorClass::Unexpected => UNEXPECTED,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use feishu_export_watcher::domain::Counts;
@@ -75,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_tells_how_it_went() {
+    fn a_batch_ends_with_its_result() {
         use TicketState::{Completed, Failed, Pending, Removed, TimedOut};
         for (end, states, code) in [
             (End::Done, &[Completed, Removed][..], FINE),

@@ -21,7 +21,7 @@ pub(crate) fn fail(error: &dyn Error, code: u8) -> u8 {
 
 /// Prints an error, after an invalid configuration with advice; returns the exit code.
 pub(crate) fn refuse(error: &CommandError, advice: &str) -> u8 {
-    let code = exit::from_error(error);
+    let code = error.class() as u8;
     if !matches!(error, CommandError::Config(_)) {
         return fail(error, code);
     }

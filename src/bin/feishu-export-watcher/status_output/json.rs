@@ -3,15 +3,18 @@
 use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::{AppCondition, TicketState, write_json};
+use feishu_export_watcher::domain::{TicketState, write_json};
 use feishu_export_watcher::http::{TicketView, app_status, write_end, write_head, write_tickets};
-use serde_json::Value;
 
 use super::report::Report;
 
 /// Prints one object, and a newline.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    let apps: Vec<_> = report.apps.iter().map(|app| known_status(app, report.is_watched)).collect();
+    let status = |app: &AppReport| {
+        let pending = app.counts.of(TicketState::Pending);
+        app_status(&app.name, app.trouble.as_ref(), pending, report.is_watched)
+    };
+    let apps: Vec<_> = report.apps.iter().map(status).collect();
     write_head(out, report.now, report.summary, &apps)?;
     write_tickets(out, report.tickets, true)?;
     write_end(out)
@@ -25,20 +28,13 @@ pub(super) fn print_lines(out: &mut impl Write, report: &Report<'_>) -> io::Resu
     })
 }
 
-/// What the state file says of an app.
-fn known_status(app: &AppReport, is_watched: bool) -> Value {
-    let trouble = app.trouble.as_ref();
-    let condition = trouble.map_or(AppCondition::Active, |trouble| trouble.condition);
-    let pending = app.counts.of(TicketState::Pending);
-    app_status(&app.name, is_watched.then_some(condition), trouble, pending)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{self, NOW};
     use super::super::{Format, print};
     use feishu_export_watcher::domain::{TicketRecord, unsafe_for_terminal};
     use feishu_export_watcher::http::live_status;
+    use serde_json::Value;
 
     use super::*;
 
