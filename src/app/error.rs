@@ -12,7 +12,7 @@ use crate::store::{StoreError, StoreErrorKind};
 /// Why a command could not do its work.
 #[derive(Debug, Error)]
 pub enum CommandError {
-    /// An app or a ticket that was named is unknown, ambiguous or not watched: which, why, and what to do.
+    /// An app or a ticket that was named is unknown, ambiguous or not watched: its name, the reason and advice.
     #[error("{0}")]
     Usage(String),
     /// Configuration or watch lists are invalid, can't be read, or leave nothing to watch.

@@ -38,7 +38,7 @@ pub(super) fn check_app<'n>(
 mod tests {
     use super::*;
 
-    /// Promise: an error is of a bearable length, however many apps there are and whatever was typed.
+    /// Promise: an error is short for any number of apps and any name.
     #[test]
     fn known_apps_are_named_but_not_at_length() {
         let names: Vec<_> = (0..1000).map(|number| AppName::new(&format!("team-{number:03}"))).collect();

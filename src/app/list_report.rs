@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, Problem, check_secrets};
 use crate::domain::event;
 
-/// Warnings about what was taken, and errors of files that were left out: each file once, its problems
+/// Warnings about accepted files, and errors of files that were left out: each file once, its problems
 /// after it.
 pub(super) fn report_problems(problems: &[Problem], rejected: &BTreeSet<PathBuf>) {
     for file in rejected {

@@ -108,9 +108,9 @@ pub(super) struct ListScanner {
     pub(super) state: Arc<dyn StoreReader>,
     pub(super) engine: mpsc::Sender<Command>,
     pub(super) meters: Meters,
-    /// What `watcher.toml` held when a change of it was last reported, or at the start.
+    /// The content of `watcher.toml` when a change of it was last reported, or at the start.
     pub(super) config_reported: Option<Vec<u8>>,
-    /// What it held at the last scan.
+    /// Its content at the last scan.
     pub(super) config_seen: Option<Vec<u8>>,
 }
 
@@ -153,7 +153,7 @@ pub(super) fn files_of_pending(state: &dyn StoreReader) -> Result<HashSet<PathBu
     Ok(files)
 }
 
-/// Reports what is wrong and hands the rest to the engine, in parts that it takes between polls.
+/// Reports the problems and hands the rest to the engine, in parts that it takes between polls.
 fn hand_over(news: ListNews, engine: &mpsc::Sender<Command>) {
     report_problems(&news.problems, &news.rejected);
     // Only an engine that is ending takes no more.

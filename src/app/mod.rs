@@ -1,4 +1,4 @@
-//! The front doors: what wires the rooms together, one file a door.
+//! The front doors, which wire the rooms together, one file a door.
 
 pub(crate) mod check;
 pub(crate) mod error;

@@ -1,4 +1,4 @@
-//! `retry`: ended tickets are polled again. Chooses them by what the state file knows, and leaves the request
+//! `retry`: ended tickets are polled again. Chooses them by the content of the state file, and leaves the request
 //! there; the watcher carries it out, now or at its next start.
 
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ pub struct RetryPlan {
     pub path: PathBuf,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RetryOutcome {
     /// The watcher that runs has taken it up.
@@ -98,7 +98,7 @@ fn is_of(ticket: &TicketRecord, app: Option<&str>) -> bool {
     app.is_none_or(|app| ticket.key.app.as_str() == app)
 }
 
-/// Why the watcher does not poll the ticket, if so.
+/// The reason for which the watcher does not poll the ticket, if there is one.
 fn obstacle(ticket: &TicketRecord, configured: Option<&[AppName]>) -> Option<String> {
     let (id, app) = (&ticket.key.ticket, &ticket.key.app);
     if configured.is_some_and(|apps| !apps.contains(app)) {

@@ -25,7 +25,7 @@ use crate::http::Server;
 use crate::log::{self, Format, LogError, LogHandle, LogSetup, TextForm};
 use crate::store::{EventId, LOG, Outbox as _, SqliteStore};
 
-/// Commands to the engine that may wait: a list and a word to try again for each reload.
+/// Commands to the engine that may wait: a list and a command to try again for each reload.
 const COMMANDS: usize = 4;
 
 /// The last verdicts may take this long to be announced; a log that stalls must not hold up a shutdown.
@@ -39,11 +39,11 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 pub struct RunOptions {
     /// End when no ticket is pending.
     pub until_done: bool,
-    /// End after this long, whatever is pending.
+    /// End after this long, with tickets pending or not.
     pub deadline: Option<Duration>,
 }
 
-/// What connects a run with the process around it.
+/// The connections of a run to the process around it.
 pub struct Hooks {
     /// Cancelled to stop.
     pub stop: CancellationToken,
@@ -102,7 +102,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// Opens the state file of a loaded configuration. Where a pattern for watch lists matches nothing, it goes on with
-    /// what the state file knows of it: a mount that is late must not end a service for good. A batch goes on with
+    /// its tickets in the state file: a mount that is late must not end a service for good. A batch goes on with
     /// pending tickets only.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Watcher {
         if let Ok(outcome) = &mut outcome {
             announce_rest(announcing, &store, outcome).await;
         }
-        // What had to be written is written; a disk that hangs must not hold up the end.
+        // Everything that had to be written is written; a disk that hangs must not hold up the end.
         let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
         outcome.map_err(|WatchError::Store(error)| error.into())
     }
@@ -183,7 +183,7 @@ impl Watcher {
 
 /// Gives the log its time for the last verdicts, and notes how many are left.
 async fn announce_rest(announcing: AbortOnDropHandle<()>, store: &SqliteStore, outcome: &mut Outcome) {
-    // Whatever is not announced by then is announced by the next start.
+    // The rest is announced by the next start.
     let _ = tokio::time::timeout(ANNOUNCE_WITHIN, announcing).await;
     if let Ok(Ok(left)) = tokio::time::timeout(CLOSE_WITHIN, store.count(LOG)).await {
         outcome.unannounced = left;

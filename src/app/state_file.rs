@@ -16,7 +16,7 @@ pub enum StateFile {
     At(PathBuf),
 }
 
-/// What a state file knows.
+/// The content of a state file.
 pub(super) struct Found {
     pub(super) path: PathBuf,
     /// The apps of `watcher.toml`; none where that is not read.

@@ -1,4 +1,4 @@
-//! `status`: what the state file knows, also while the watcher runs.
+//! `status`: the content of the state file, also while the watcher runs.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::state_file::{Found, StateFile};
 use crate::domain::{AppName, Counts, TicketRecord, TicketState, Trouble};
 use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, store_at};
 
-/// Which tickets are asked for. What is empty leaves nothing out.
+/// A selection of tickets. An empty field leaves nothing out.
 #[derive(Clone, Debug, Default)]
 pub struct StatusQuery {
     /// In one of these states.
@@ -20,7 +20,7 @@ pub struct StatusQuery {
     pub labels: Vec<String>,
 }
 
-/// What is known about every ticket and app.
+/// The known tickets and apps.
 #[derive(Debug)]
 pub struct StatusReport {
     /// The state file.
@@ -30,7 +30,7 @@ pub struct StatusReport {
     /// The watcher that writes the state file, as far as the lock can be asked. Without one no ticket is polled, and
     /// moments to come that the file names are outdated.
     pub watcher: Result<Option<Holder>, StoreError>,
-    /// All tickets by state, whatever was asked for.
+    /// All tickets by state, chosen or not.
     pub summary: Counts,
     /// The apps asked for, by name; every app that is known if none was named.
     pub apps: Vec<AppReport>,
@@ -38,7 +38,7 @@ pub struct StatusReport {
     pub tickets: Vec<TicketRecord>,
 }
 
-/// What is known about an app.
+/// A known app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppReport {
     /// Its name.
@@ -61,7 +61,7 @@ pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, Com
     let exists = known.is_some();
     let Known { mut tickets, troubles } = known.unwrap_or_default();
     let watcher = store_at(&path).holder();
-    // What a watcher wrote that is gone is no longer in force.
+    // Troubles that a former watcher wrote are outdated.
     let troubles = if matches!(watcher, Ok(None)) { Vec::new() } else { troubles };
     let mut apps = apps(&tickets, configured.as_deref(), &troubles);
     for name in &query.apps {

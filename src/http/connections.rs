@@ -19,7 +19,7 @@ const CONNECTIONS: usize = 256;
 /// A request's head has to be there within this time, which is also how long silent clients can keep a probe waiting.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
 
-/// A connection ends within this time. What takes longest is a status of a hundred thousand tickets over a network.
+/// A connection ends within this time. The longest is a status of a hundred thousand tickets over a network.
 const OVER_WITHIN: Duration = Duration::from_secs(30);
 
 /// Bytes of a request's head, and headers in it, at most.
@@ -95,7 +95,7 @@ mod tests {
         began.elapsed()
     }
 
-    /// Promise: whatever a client does or leaves undone, its connection ends.
+    /// Promise: the connection of every client ends.
     #[tokio::test(start_paused = true)]
     async fn no_connection_lasts() {
         assert_eq!(lasts("GET / HTTP/1.1\r\n\r\n").await.as_secs(), 0);

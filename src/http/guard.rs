@@ -10,7 +10,7 @@ use axum::http::{Request, Version};
 /// Whether the server at `listen` answers this request.
 pub(super) fn may_ask<B>(request: &Request<B>, listen: SocketAddr) -> bool {
     if !is_loopback(listen.ip()) {
-        // By which names it can be reached is the operator's affair; there may be many.
+        // The names by which it can be reached are the operator's choice; there may be many.
         return true;
     }
     let mut hosts = request.headers().get_all(HOST).iter();
@@ -88,7 +88,7 @@ mod tests {
         assert!(allowed(http, "http://localhost:9464/status", &["localhost"]));
     }
 
-    /// Promise: a server that was made reachable is reached by whatever name.
+    /// Promise: a server that was made reachable is reached by any name.
     #[test]
     fn a_remote_server_has_any_name() {
         let asked = request(Version::HTTP_11, "/livez", &["watcher.default.svc"]);

@@ -1,7 +1,7 @@
 //! Health, status and metrics over HTTP, for probes, dashboards and people: four paths to read, nothing to change.
 //! It is no API to control the watcher by, has no TLS and knows no passwords.
 //!
-//! Its answers come from the engine's own view of itself (`vitals`), from what it counted (`metrics`), and from
+//! Its answers come from the engine's own view of itself (`vitals`), from its counters (`metrics`), and from
 //! the state file (`status`). It runs beside the engine and can neither hold it up nor be held up by it: connections are
 //! few and short (`connections`).
 

@@ -23,7 +23,7 @@ use crate::store::StoreReader;
 /// The server's name in every answer, by which `health` knows it from another program on its port.
 pub const NAME: &str = "feishu-export-watcher";
 
-/// What every answer is made of.
+/// The sources of every answer.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) address: SocketAddr,
@@ -49,7 +49,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// Lets through what may ask and only reads, and marks every answer.
+/// Lets through requests that may be answered and only read, and marks every answer.
 async fn answer(State(address): State<SocketAddr>, request: Request, next: Next) -> Response {
     let only_reads = [Method::GET, Method::HEAD].contains(request.method());
     let mut response = if only_reads && guard::may_ask(&request, address) {

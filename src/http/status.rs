@@ -1,4 +1,4 @@
-//! `/status`: what `status --format json` prints, and the apps, read from the state file on the way to the
+//! `/status`: the document of `status --format json`, and the apps, read from the state file on the way to the
 //! socket. However many tickets there are, only a page of them is in memory.
 //!
 //! Each page is a transaction of its own, and none is open while the connection takes it, so that a client that stalls
@@ -19,7 +19,7 @@ use crate::store::StoreReader;
 /// Tickets of a page.
 const PAGE: usize = 500;
 
-/// What is still to be read.
+/// The part that is still to be read.
 struct Rest {
     state: Arc<dyn StoreReader>,
     last: Option<TicketKey>,

@@ -18,7 +18,7 @@ pub struct TicketView<'a>(pub &'a TicketRecord);
 /// Why a ticket failed; while it is pending, the last trouble.
 struct ErrorView<'a>(&'a Failure);
 
-/// Writes what stands before the tickets, with the apps as [`app_status`] or [`live_status`] make them.
+/// Writes the part before the tickets, with the apps as [`app_status`] or [`live_status`] make them.
 ///
 /// # Errors
 /// Those of `out`.

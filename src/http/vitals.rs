@@ -1,5 +1,5 @@
-//! Whether the watcher lives and is ready, judged by what the engine shows of itself. Decides nothing by a
-//! timer of its own: a loop that stands still shows nothing new, and that is what is seen here.
+//! Whether the watcher lives and is ready, judged by the engine's view of itself. Decides nothing by a
+//! timer of its own: a loop that stands still shows nothing new.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) fn ready(view: &Snapshot, stopping: bool, began: Instant, now: Instan
     if stopping {
         return Err("the watcher is stopping".to_owned());
     }
-    // What a loop that stands still showed last may no longer be true.
+    // The last view of a loop that stands still may be outdated.
     live(view, began, now)?;
     if view.turned_at.is_none() {
         return Err(loading(now - began));
@@ -52,7 +52,7 @@ fn trouble_with_state(view: &Snapshot, now: Instant) -> Option<String> {
     }
 }
 
-/// What is wrong with every app that has open tickets; nothing if one of them gets proper answers.
+/// The trouble of every app that has open tickets; none if one of them gets proper answers.
 fn unanswered(apps: &[AppView]) -> Vec<String> {
     let reason = |app: &AppView| {
         let trouble = app.trouble.as_ref().filter(|trouble| trouble.stops_answers())?;

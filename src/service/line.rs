@@ -1,5 +1,5 @@
-//! The line that `systemctl status` shows: what the engine is doing, and what an operator should look at. A
-//! pure function of what the engine showed, and the time.
+//! The line that `systemctl status` shows: counts of tickets, and trouble that an operator should look at. A
+//! pure function of the engine's view and the time.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) fn line(seen: &Snapshot, now: Now) -> String {
     escape(&parts.join("; ")).into_owned()
 }
 
-/// The last line. What still happens then takes seconds.
+/// The last line. The rest of the stop takes seconds.
 pub(super) fn last_line(listed: &Counts) -> String {
     format!("stopping: {}", counts(listed))
 }
@@ -96,7 +96,7 @@ pub(super) mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Two moments: when the engine showed itself, and when it is looked at.
+    /// The moment of the view.
     fn now() -> Now {
         Now { at: Instant::now(), wall: WallTime::from_millis(1_700_000_000_000) }
     }

@@ -1,4 +1,4 @@
-//! Which messages to the service manager are due, given what the engine shows, the time, and what was sent. Pure.
+//! The messages to the service manager that are due, by the engine's view, the time and the messages before. Pure.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -38,15 +38,15 @@ impl Messages {
         Self { watchdog, is_ready: false, line: None }
     }
 
-    /// Whether the start is done, which it is with the first turn of the loop.
+    /// Whether the start is done, which it is with the first run of the loop.
     pub(super) const fn is_ready(&self) -> bool {
         self.is_ready
     }
 
-    /// What is to be sent now. The line comes before the message that the start is done, whose reader looks at it next.
-    /// Only what the engine shows anew counts for the watchdog.
+    /// The messages to send now. The line comes before the message that the start is done, whose reader reads it next.
+    /// Only a new view counts for the watchdog.
     pub(super) fn due(&mut self, seen: &Snapshot, now: Now, is_new: bool) -> Vec<String> {
-        // Before its first turn the engine has not taken the list.
+        // Before its first run the engine has not taken the list.
         if seen.turned_at.is_none() {
             return Vec::new();
         }

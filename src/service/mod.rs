@@ -45,7 +45,7 @@ pub fn start(
     (notices, tokio::spawn(task))
 }
 
-/// Sends what is due until the stop, or until the engine is gone.
+/// Sends the messages that are due until the stop, or until the engine is gone.
 async fn follow(
     mut messages: Messages,
     mut view: watch::Receiver<Snapshot>,
@@ -170,14 +170,14 @@ mod tests {
         sent.iter().filter(|sent| sent.contains(text)).count()
     }
 
-    /// The start is done with the first turn of the loop, not before, and its message follows the first line.
+    /// The start is done with the first run of the loop, not before, and its message follows the first line.
     #[tokio::test(start_paused = true)]
-    async fn ready_with_the_first_turn() {
+    async fn ready_with_the_first_run() {
         let bench = Bench::new();
         let (_done, reload) = oneshot::channel();
         bench.reloads.try_send(reload).unwrap();
         let sent = bench.live(60, |seen, _| seen.unannounced += 1).await;
-        assert_eq!(sent, [""; 0], "no turn was taken yet, and no reload is waited for");
+        assert_eq!(sent, [""; 0], "the loop has not run yet, and no reload is waited for");
         let sent = bench.live(1, all_is_well).await;
         assert_eq!(sent, ["STATUS=0 pending, 0 done, 0 failed", "READY=1", "WATCHDOG=1"]);
     }
@@ -199,7 +199,7 @@ mod tests {
         let bench = Bench::new();
         assert!(count(&bench.live(60, all_is_well).await, "WATCHDOG=1") >= 20);
         let sent = bench.live(60, |seen, now| seen.store_answered_at = Some(now)).await;
-        assert!(count(&sent, "WATCHDOG=1") <= 1, "the last turn earned one at most: {sent:#?}");
+        assert!(count(&sent, "WATCHDOG=1") <= 1, "the last run earned one at most: {sent:#?}");
         let sent = bench.pass(60 * SECOND).await;
         assert_eq!(count(&sent, "WATCHDOG=1"), 0, "{sent:#?}");
         assert!(count(&sent, "the engine has stood still for ") >= 11, "{sent:#?}");

@@ -1,4 +1,4 @@
-//! When `WATCHDOG=1` may be sent: only what the engine showed counts.
+//! When `WATCHDOG=1` may be sent: only the engine's view counts.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ pub(super) const SHORTEST: Duration = Duration::from_millis(2500);
 /// Sent so many times within the time that the manager grants: one may be late.
 const TIMES: u32 = 3;
 
-/// What is known of the last `WATCHDOG=1`, to decide on the next.
+/// The last `WATCHDOG=1`, by which the next one is decided.
 pub(super) struct Watchdog {
     every: Duration,
-    /// When it was sent, and what the engine showed by then of loop and writer.
+    /// When it was sent, and the moments of loop and writer that the view had by then.
     last: Option<[Instant; 3]>,
 }
 

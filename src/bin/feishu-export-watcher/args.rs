@@ -17,7 +17,7 @@ use crate::status_output::Format;
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -150,7 +150,7 @@ pub(crate) struct ConfigArgument {
 /// `--config` or `--state-file`, of the commands that need a state file alone.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StateFileArgument {
-    /// Which configuration.
+    /// The configuration.
     #[command(flatten)]
     pub(crate) config: ConfigArgument,
     /// The state file itself, such as while the configuration is invalid, which is not read then
@@ -161,7 +161,7 @@ pub(crate) struct StateFileArgument {
 /// `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
-    /// Which configuration.
+    /// The configuration.
     #[command(flatten)]
     pub(crate) config: ConfigArgument,
     /// End when no ticket is pending, and say so in the exit code
@@ -179,7 +179,7 @@ pub(crate) struct RunArguments {
 /// `check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
-    /// Which configuration.
+    /// The configuration.
     #[command(flatten)]
     pub(crate) config: ConfigArgument,
     /// Do not look at secrets: for a user who may not read them
@@ -190,7 +190,7 @@ pub(crate) struct CheckArguments {
 /// `status`.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
-    /// Which state file.
+    /// The state file.
     #[command(flatten)]
     pub(crate) file: StateFileArgument,
     /// How to print
@@ -233,7 +233,7 @@ pub(crate) enum ExplainFormat {
 /// `retry`.
 #[derive(Debug, Args)]
 pub(crate) struct RetryArguments {
-    /// Which state file.
+    /// The state file.
     #[command(flatten)]
     pub(crate) file: StateFileArgument,
     /// The tickets' ids, whatever they ended as
@@ -256,7 +256,7 @@ pub(crate) struct RetryArguments {
 /// `health`.
 #[derive(Debug, Args)]
 pub(crate) struct HealthArguments {
-    /// Which configuration.
+    /// The configuration.
     #[command(flatten)]
     pub(crate) config: ConfigArgument,
     /// Ask whether it is ready (/readyz), not only whether it lives (/livez)
@@ -341,7 +341,7 @@ mod tests {
     /// Set, it has the test write the files instead of comparing them.
     const UPDATE: &str = "UPDATE_GENERATED";
 
-    /// Promise: what is installed from `deploy/` knows the same commands and options as the program.
+    /// Promise: the files in `deploy/` have the same commands and options as the program.
     #[test]
     fn generated_files_are_up_to_date() {
         let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");

@@ -1,4 +1,4 @@
-//! The tickets that a batch names at its end: those that failed, those whose files may be gone, and what to do.
+//! The tickets that a batch names at its end: those that failed, those whose files may be gone, and advice.
 
 use std::io::{self, Write};
 
@@ -15,10 +15,10 @@ const STATE: usize = 9;
 /// Columns of the screen that a name may take at most …
 const NAME_MAX: usize = 32;
 
-/// … and what it is left at least.
+/// … and at least.
 const NAME_MIN: usize = 8;
 
-/// Prints a row a ticket, how many more there are and how they are shown, then what to do.
+/// Prints a row a ticket, the number of others with the command that shows them, then advice.
 ///
 /// # Errors
 /// Those of `out`.
@@ -44,7 +44,7 @@ pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str)
     closing::print_advice(out, report)
 }
 
-/// The file token with what is known of the file, else the reason.
+/// The file token with a note on the file, else the reason.
 fn result(ticket: &TicketRecord, now: WallTime) -> String {
     let result = cells::result(ticket);
     match ticket.state {
@@ -63,7 +63,7 @@ mod tests {
     use crate::status_output::fixtures::{self, NOW, after, ended, tickets};
     use crate::terminal::Screen;
 
-    /// Promise: at its end a batch names what failed, by label, and says what to do, on eighty columns.
+    /// Promise: at its end a batch names its failures by label, with advice, on eighty columns.
     #[test]
     fn what_failed_is_named() {
         let [completed, failed, ..] = tickets();

@@ -1,4 +1,4 @@
-//! `check`: what the front door found, printed.
+//! `check`: prints the front door's report.
 
 use std::io::{self, Write};
 

@@ -22,7 +22,7 @@ pub(crate) const CONFIG: u8 = ErrorClass::Config as u8;
 /// A second signal.
 pub(crate) const KILLED: u8 = 130;
 
-/// The code for a run that ended. What could not be written comes first: the rest may be untrue on disk.
+/// The code for a run that ended. Losses come first: the rest may be untrue on disk.
 pub(crate) fn from_outcome(outcome: &Outcome, until_done: bool) -> u8 {
     if !outcome.saved {
         return STATE;

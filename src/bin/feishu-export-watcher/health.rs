@@ -1,6 +1,6 @@
 //! `health`: asks the watcher that runs by this configuration how it is, for probes that have neither a shell
-//! nor curl. Of `watcher.toml` it needs `[server] listen` alone: a mistake elsewhere in the file says nothing about the
-//! watcher that runs.
+//! nor curl. Of `watcher.toml` it needs `[server] listen` alone: a mistake elsewhere in the file does not
+//! concern the watcher that runs.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,7 +22,7 @@ use crate::{config_file, exit};
 /// Everything together may take this long.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Bytes of an answer at most, give or take what arrives at once; ours are a few lines.
+/// Bytes of an answer at most, give or take a piece that arrives at once; ours are a few lines.
 const ANSWER_MAX: usize = 64 << 10;
 
 /// Nothing was learned about the watcher's health, which a probe has to take for the worst.
@@ -55,13 +55,13 @@ enum HealthError {
     Unwell(String),
 }
 
-/// Asks; returns the exit code, which is 0 or 1 whatever is wrong: probes know nothing else.
+/// Asks; returns the exit code, which is 0 or 1: probes know nothing else.
 pub(crate) fn health(arguments: HealthArguments) -> u8 {
     let Some(config) = config_file::find(arguments.config) else { return exit::UNEXPECTED };
     let path = if arguments.ready { "/readyz" } else { "/livez" };
     match ask(&config, path) {
         Ok(text) => {
-            // The exit code says it as well.
+            // The exit code shows it as well.
             let _ = write!(io::stdout(), "{}", escape_except(&text, &['\n']));
             exit::FINE
         }
@@ -89,7 +89,7 @@ fn ask(config: &Path, path: &str) -> Result<String, HealthError> {
     })
 }
 
-/// Where a server that listens on every address is asked.
+/// The address to ask: loopback for a server that listens on every address.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let loopback: IpAddr =
         if listen.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
@@ -111,7 +111,7 @@ async fn exchange(address: SocketAddr, path: &str) -> Result<String, HealthError
         return Err(HealthError::Stranger(address));
     }
     let mut text = Vec::new();
-    // The status says it all, even if the text is too long or breaks off.
+    // The status suffices, even if the body is too long or breaks off.
     while text.len() < ANSWER_MAX
         && let Ok(Some(piece)) = response.chunk().await
     {

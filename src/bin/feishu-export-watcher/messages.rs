@@ -1,4 +1,4 @@
-//! Messages on standard error, and how a command ends after one. What is data goes to standard output, elsewhere.
+//! Messages on standard error, and how a command ends after one. Data goes to standard output, elsewhere.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use feishu_export_watcher::domain::{escape_except, with_causes};
 
 use crate::exit;
 
-/// Prints a line in which a terminal finds nothing to obey. Where stderr can't be written, the exit code still says it.
+/// Prints a line without control characters. Where stderr can't be written, the exit code still shows the result.
 pub(crate) fn eprint_escaped(text: &str) {
     let _ = writeln!(io::stderr(), "{}", escape_except(text, &['\n']));
 }

@@ -1,4 +1,4 @@
-//! The progress bar of a batch run, on a terminal only: how far it is and how long the rest takes, in trouble what is wrong.
+//! The progress bar of a batch run, on a terminal only: how far it is and how long the rest takes, or its trouble.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ impl Progress {
         self.bar.set_length(u64::try_from(listed.total()).unwrap_or(u64::MAX));
         self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
         let pace = Pace { done: done.saturating_sub(done_before), took: self.began.elapsed() };
-        // What is wrong needs the room, and nothing moves meanwhile.
+        // Trouble needs the room, and nothing moves meanwhile.
         let is_troubled = snapshot.state_failing || worst(snapshot).is_some();
         let bar = if is_troubled { 0 } else { BAR + 1 };
         self.bar.set_style(style(is_troubled));
@@ -87,7 +87,7 @@ struct Pace {
     took: Duration,
 }
 
-/// "31/1,204 done, 2 failed, about 12 min left"; in trouble the reason and when it goes on in place of what is left.
+/// "31/1,204 done, 2 failed, about 12 min left"; in trouble the reason and when it goes on in place of the time left.
 fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
     let listed = snapshot.listed;
     let pending = listed.of(TicketState::Pending);
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(message(&done, Pace { done: 31, took: EVERY }, NOW), "31/31 done");
     }
 
-    /// Promise: in trouble the bar says the reason and when it goes on, on one row of eighty columns.
+    /// Promise: in trouble the bar shows the reason and when it goes on, on one row of eighty columns.
     #[test]
     fn says_what_is_wrong() {
         let pause = |reason, until: Option<WallTime>| {

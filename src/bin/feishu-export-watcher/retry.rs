@@ -1,4 +1,4 @@
-//! `retry`: prints which tickets are to be polled again, makes the request, and prints what became of it.
+//! `retry`: prints which tickets are to be polled again, makes the request, and prints its outcome.
 
 use std::io::{self, Write as _};
 
@@ -57,7 +57,7 @@ fn print_left_out(plan: &RetryPlan) {
     }
 }
 
-/// What will be done, ticket by ticket.
+/// The effect of the request, ticket by ticket.
 fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
     let will = if dry_run { "would" } else { "will" };
     let plural = if tickets.len() == 1 { "" } else { "s" };
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::status_output::fixtures;
 
-    /// Promise: what will be done is printed before it is done, without flooding or deceiving a terminal.
+    /// Promise: the effect is printed before the request is made, within few lines and escaped.
     #[test]
     fn the_announcement_names_a_few_and_counts_the_rest() {
         let [_, failed, ..] = fixtures::tickets();

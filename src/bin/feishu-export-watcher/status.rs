@@ -1,4 +1,4 @@
-//! `status`: what the state file knows, printed.
+//! `status`: prints the content of the state file.
 
 use std::io;
 
@@ -12,13 +12,13 @@ use crate::status_output::{self, Format, Report, sort_by_attention};
 use crate::terminal::Screen;
 use crate::{config_file, exit};
 
-/// What to do where the configuration that names the state file is invalid.
+/// Advice where the configuration that names the state file is invalid.
 pub(crate) const OTHERWISE: &str = "fix this, or name the state file itself with --state-file";
 
 /// Tickets that the table shows on a terminal without --limit.
 const SHOWN: usize = 50;
 
-/// Prints what is known; returns the exit code.
+/// Prints tickets and apps; returns the exit code.
 pub(crate) fn status(arguments: StatusArguments) -> u8 {
     let StatusArguments { file, format, state: states, app: apps, label: labels, limit } = arguments;
     let Some(file) = config_file::find_state(file) else { return exit::CONFIG };

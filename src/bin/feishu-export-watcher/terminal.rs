@@ -1,4 +1,4 @@
-//! What standard output and standard error can show, as far as text for people depends on it.
+//! The abilities of standard output and standard error, as far as text for people depends on them.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -11,22 +11,22 @@ use terminal_size::{Width, terminal_size_of};
 pub(crate) struct Screen {
     /// Whether it is a terminal at all.
     pub(crate) is_terminal: bool,
-    /// Columns of that, if it says how many; elsewhere lines may have any length.
+    /// Columns of that, if they are known; elsewhere lines may have any length.
     pub(crate) width: Option<usize>,
     /// Whether it shows colours and its user wants them.
     pub(crate) colour: bool,
 }
 
 impl Screen {
-    /// A file, a pipe, or whatever else is no terminal.
+    /// A file, a pipe, or anything else that is no terminal.
     pub(crate) const NONE: Self = Self { is_terminal: false, width: None, colour: false };
 
-    /// What standard output is.
+    /// Standard output.
     pub(crate) fn from_stdout() -> Self {
         Self::new(io::stdout())
     }
 
-    /// What standard error is.
+    /// Standard error.
     pub(crate) fn from_stderr() -> Self {
         Self::new(io::stderr())
     }

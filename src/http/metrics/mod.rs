@@ -1,4 +1,4 @@
-//! `/metrics`: what the engine counted, what it shows of itself, and what the kernel knows of the process, as
+//! `/metrics`: the engine's counters, its view of itself, and the kernel's figures of the process, as
 //! Prometheus' text. Asks neither the engine nor the state file for anything.
 
 mod present;

@@ -1,4 +1,4 @@
-//! What the kernel knows of this process, under the names that every exporter uses.
+//! The kernel's figures of this process, under the names that every exporter uses.
 
 use prometheus::proto::{Counter, Gauge, MetricFamily};
 use rustix::time::{ClockId, clock_gettime};
@@ -27,7 +27,7 @@ pub(super) fn put_right(families: &mut [MetricFamily], began: WallTime) {
     }
 }
 
-/// What all threads of this process have used of the processor.
+/// Seconds of the processor that all threads of this process have used.
 fn cpu_seconds() -> f64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
@@ -48,7 +48,7 @@ mod tests {
         families
     }
 
-    /// Promise: what the program uses of the processor shows within a scrape or two, not after hours.
+    /// Promise: use of the processor shows within a scrape or two, not after hours.
     #[test]
     fn seconds_of_the_processor_have_fractions() {
         let used = || {
@@ -65,7 +65,7 @@ mod tests {
         assert!(used() - before < 1.0);
     }
 
-    /// Promise: a service whose `/proc` is cut down says when it was started all the same.
+    /// Promise: a service whose `/proc` is cut down shows when it was started all the same.
     #[test]
     fn a_start_that_the_kernel_hides_is_known() {
         let start = |families: &[MetricFamily]| {
@@ -74,7 +74,7 @@ mod tests {
         };
         let mut families = families();
         let found = start(&families);
-        assert!(found > 1.0e9 && found != 1_795_341_600.0, "what the kernel says stays: {found}");
+        assert!(found > 1.0e9 && found != 1_795_341_600.0, "the figure of the kernel stays: {found}");
         for metric in families.iter_mut().flat_map(|family| family.mut_metric()) {
             metric.set_gauge(Gauge::default());
         }

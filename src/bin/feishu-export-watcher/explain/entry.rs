@@ -1,11 +1,11 @@
-//! What can be explained: every number and every name, with all that the tables say about it. One number can be a
+//! Everything that can be explained: every number and every name, with all that the tables hold about it. One number can be a
 //! job status and a code, and a code can mean two things, so a word has any number of entries.
 
 use feishu_export_watcher::domain::answers::{CODES, Code, CodeMeaning, JOB_STATUSES, JobStatus};
 use feishu_export_watcher::domain::{Advice, Endpoint, ErrorKind, PauseReason};
 use serde::Serialize;
 
-/// What is explained.
+/// The subject of an explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Subject {
@@ -22,13 +22,13 @@ pub(super) enum Subject {
 /// One explanation, with its fields as JSON has them. Absent ones are null.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Entry {
-    /// Of what.
+    /// Its subject.
     pub(super) of: Subject,
     /// The job status or code.
     number: Option<i64>,
     /// The kind or reason.
     name: Option<&'static str>,
-    /// What the platform says with the number, or the reason in a few words.
+    /// The platform's text for the number, or the reason in a few words.
     pub(super) says: Option<&'static str>,
     /// The words that the code's message must hold for it to mean this.
     pub(super) message: Option<&'static str>,
@@ -42,7 +42,7 @@ pub(super) struct Entry {
     pub(super) job_statuses: Vec<i64>,
     /// The codes that a name stands for.
     pub(super) codes: Vec<i64>,
-    /// What it means and what helps.
+    /// Its meaning and advice.
     #[serde(flatten)]
     pub(super) advice: &'static Advice,
 }

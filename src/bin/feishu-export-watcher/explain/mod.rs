@@ -1,4 +1,4 @@
-//! `explain`: what a number or a name in the watcher's log and status means and what to do about it. Reads the
+//! `explain`: the meaning of a number or a name in the watcher's log and status, with advice. Reads the
 //! library's tables and nothing else: no configuration, no state file.
 
 mod entry;
@@ -24,7 +24,7 @@ const WIDTH_MAX: usize = 100;
 /// Columns of a line at least, so that a sentence has room beside its label.
 const WIDTH_MIN: usize = 40;
 
-/// Explains what was asked for, or lists all there is; returns the exit code.
+/// Explains the codes that were named, or lists all; returns the exit code.
 pub(crate) fn explain(arguments: &ExplainArguments) -> u8 {
     let (mut entries, mut code) = (Vec::new(), exit::FINE);
     // Blanks around a code come with pasting.
@@ -57,7 +57,7 @@ fn document(entries: &[Entry]) -> String {
     json!({ "schema": SCHEMA, "explanations": entries }).to_string() + "\n"
 }
 
-/// Columns of a line. What goes to a program is not wrapped: it looks for words that stand in one line.
+/// Columns of a line. Output to a program is not wrapped: it looks for words that stand in one line.
 fn width() -> usize {
     match Screen::from_stdout() {
         Screen { is_terminal: true, width, .. } => width.unwrap_or(WIDTH_MAX).clamp(WIDTH_MIN, WIDTH_MAX),

@@ -90,7 +90,7 @@ fn line(entry: &Entry, width: usize) -> String {
     }
 }
 
-/// The text after its label, and a newline; what does not fit goes on below the text's beginning. Words are not
+/// The text after its label, and a newline; the rest that does not fit goes on below the text's beginning. Words are not
 /// parted: they are there to be copied.
 fn wrapped(label: &str, text: &str, width: usize) -> String {
     let indent = " ".repeat(label.len());

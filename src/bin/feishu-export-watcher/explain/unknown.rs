@@ -14,7 +14,7 @@ const PROPOSED_MAX: usize = 4;
 /// Shorter numbers are near to everything.
 const DIGITS_MIN: usize = 3;
 
-/// Why a word is not explained, and what to ask for instead.
+/// The error for a word without an explanation, with advice.
 pub(super) fn message(word: &str) -> String {
     let number = word.parse::<i64>();
     let near = match number {
@@ -33,7 +33,7 @@ pub(super) fn message(word: &str) -> String {
     format!("error: nothing known is called {}; {advice}", shown(word))
 }
 
-/// The known numbers that one slip of the hand leads to: a digit wrong, missing or too many, or two swapped.
+/// The known numbers that one typing error leads to: a digit wrong, missing or too many, or two swapped.
 fn near_numbers(said: &str) -> Vec<String> {
     let known = JOB_STATUSES.iter().map(|row| row.number).chain(CODES.iter().map(|row| row.number));
     let is_near =
@@ -49,7 +49,7 @@ fn one_of(words: &[String]) -> String {
     }
 }
 
-/// The word in quotes, cut to a sane length, with nothing in it that a terminal obeys.
+/// The word in quotes, cut to a sane length, without control characters.
 fn shown(word: &str) -> String {
     let kept: String = word.chars().take(SHOWN_MAX).collect();
     let more = if kept.len() < word.len() { "…" } else { "" };
@@ -60,7 +60,7 @@ fn shown(word: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Promise: one slip of the hand in a number is found, whichever it is.
+    /// Promise: one typing error in a number is found, whichever it is.
     #[test]
     fn numbers_that_were_probably_meant() {
         for (said, near) in [

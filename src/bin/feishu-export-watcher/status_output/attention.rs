@@ -1,11 +1,11 @@
-//! The order in which people see tickets: what needs attention first. Pure.
+//! The order in which people see tickets: by the attention they need. Pure.
 
 use std::cmp::Reverse;
 
 use feishu_export_watcher::domain::{Availability, TicketRecord, TicketState, WallTime};
 
-/// Sorts: what failed or timed out, the latest first; files that can still be downloaded, the most urgent
-/// first; what is pending, the oldest first; files that are gone, then what was removed, the latest first.
+/// Sorts: failed and timed-out tickets, the latest first; files that can still be downloaded, the most urgent
+/// first; pending tickets, the oldest first; files that are gone, then removed tickets, the latest first.
 pub(crate) fn sort_by_attention(tickets: &mut [TicketRecord], now: WallTime) {
     tickets.sort_by(|one, other| (rank(one, now), &one.key).cmp(&(rank(other, now), &other.key)));
 }
@@ -35,7 +35,7 @@ mod tests {
     use super::super::fixtures::{NOW, after, ended, pending};
     use super::*;
 
-    /// Promise: what needs attention comes first.
+    /// Promise: tickets that need attention come first.
     #[test]
     fn what_needs_attention_comes_first() {
         use TicketState::{Completed, Failed, Removed, TimedOut};

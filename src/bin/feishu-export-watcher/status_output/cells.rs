@@ -1,4 +1,4 @@
-//! What people read of a ticket, in words. Pure: the report says what time it is.
+//! A ticket in words, for people. Pure: the report names the time.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use feishu_export_watcher::domain::{
 use super::attention::born_at;
 use super::report::Report;
 
-/// The user's word for it, else the file's name, else the document.
+/// The user's label for it, else the file's name, else the document.
 pub(crate) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
     let file = ticket.artefact.as_deref().and_then(|file| file.file_name.as_deref());
     escape(ticket.label.as_deref().or(file).unwrap_or(ticket.token.as_str()))
 }
 
-/// The file token, else what went wrong.
+/// The file token, else the error.
 pub(crate) fn result(ticket: &TicketRecord) -> Cow<'_, str> {
     match (&ticket.artefact, &ticket.error) {
         (Some(file), _) => escape(&file.file_token),
@@ -37,7 +37,7 @@ fn trouble(failure: &Failure) -> Cow<'static, str> {
 }
 
 impl Report<'_> {
-    /// The file token, else what went wrong; for a ticket that waits, with its app if nothing is known of its own.
+    /// The file token, else the error; for a pending ticket without one, its app's trouble.
     pub(super) fn result<'t>(&self, ticket: &'t TicketRecord) -> Cow<'t, str> {
         let is_silent = ticket.state == TicketState::Pending && ticket.error.is_none();
         match self.app(&ticket.key.app).and_then(|app| app.trouble.as_ref()) {
@@ -55,7 +55,7 @@ impl Report<'_> {
         span(self.now.since(born_at(ticket)))
     }
 
-    /// What happens next, or else happened last.
+    /// The next step, or else the last one.
     pub(super) fn when(&self, ticket: &TicketRecord) -> String {
         match (ticket.state, ticket.finished_at) {
             (TicketState::Pending, _) => self.next_poll(ticket),
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(when(&lark, &apps, true), "waits for its app");
     }
 
-    /// Promise: a ticket that has no answer yet because its app gets none says so, from the first trouble on.
+    /// Promise: a ticket that has no answer yet because its app gets none shows it, from the first trouble on.
     #[test]
     fn tickets_show_the_trouble_of_their_app() {
         use AppCondition::{Active, Degraded};

@@ -1,4 +1,4 @@
-//! What stands below the tickets that people are shown: how many more there are, what to do about failures,
+//! The part below the tickets in the form for people: how many more there are, advice about failures,
 //! and every app with its counts and its trouble.
 
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use super::columns::{GAP, width, write_padded};
 use super::report::Report;
 use super::style;
 
-/// What to do about a ticket that was given up.
+/// Advice about a ticket that was given up.
 const TIMED_OUT: (&str, &str) = ("timed_out", "export again, or split the document");
 
-/// What to do about a file that may be gone.
+/// Advice about a file that may be gone.
 const MAY_BE_GONE: (&str, &str) = ("may be gone", MAY_BE_GONE_HINT);
 
 /// Columns of indentation below a heading or an app.
@@ -34,7 +34,7 @@ pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>) -> io::Resul
     Ok(())
 }
 
-/// What to do about the failures among the tickets that are shown, and about files that may be gone, each kind once,
+/// Advice about the failures among the tickets that are shown, and about files that may be gone, each kind once,
 /// in the order in which they come up.
 pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     let mut advice: Vec<(&str, &str)> = Vec::new();
@@ -81,7 +81,7 @@ pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>) -> io::Resul
     Ok(())
 }
 
-/// The rest of an app's line, in which `taken` columns are taken, and what to do if it is in trouble.
+/// The rest of an app's line, in which `taken` columns are taken, and advice if it is in trouble.
 fn print_app(out: &mut impl Write, app: &AppReport, report: &Report<'_>, taken: usize) -> io::Result<()> {
     let counts = app.counts.to_string();
     let mut taken = taken + width(&counts);
@@ -134,7 +134,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// Promise: every app shows how many tickets it has, why it is paused, for how long, and what to do.
+    /// Promise: every app shows how many tickets it has, why it is paused, for how long, and advice.
     #[test]
     fn pauses_are_in_words() {
         let [mut default, mut lark] = app_reports();
@@ -177,7 +177,7 @@ lark  1 failed; not in watcher.toml
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
-    /// Promise: advice is given once, however many tickets want it, and only for what has failed.
+    /// Promise: advice is given once, for any number of tickets, and only for failures.
     #[test]
     fn advice_is_given_once() {
         let [completed, failed, troubled, _] = tickets();

@@ -29,7 +29,7 @@ mod tests {
         cut(text.into(), columns).into_owned()
     }
 
-    /// Promise: text is cut by what it takes on the screen, and between characters as readers know them.
+    /// Promise: text is cut by its width on the screen, and between characters as readers know them.
     #[test]
     fn text_is_cut_between_characters() {
         for (text, columns, expected) in [
@@ -56,7 +56,7 @@ mod tests {
     }
 
     proptest! {
-        /// Promise: whatever a text holds, what is left of it fits and is where it began.
+        /// Promise: of any text the part that is left fits and is its beginning.
         #[test]
         fn what_is_cut_fits(text in odd_text(), columns in 1_usize..40) {
             let text = escape(&text);

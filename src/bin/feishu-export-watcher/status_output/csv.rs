@@ -42,7 +42,7 @@ fn cell(value: &Value) -> String {
 
 /// A cell of text: no formula, no escape sequence, quoted where it must be.
 fn text(text: &str) -> String {
-    // Tabs and line ends are a matter of quoting, not of deceit.
+    // Tabs and line ends are quoted, not escaped.
     let cell = without_formulas(&escape_except(text, &['\t', '\r', '\n']));
     // `;` and tabs part cells, too, where a spreadsheet is set up so.
     if cell.contains(['"', ',', ';', '\t', '\r', '\n']) {
@@ -52,8 +52,8 @@ fn text(text: &str) -> String {
     }
 }
 
-/// The text with an apostrophe in front of whatever would begin a formula, at its own beginning or at that of a cell
-/// into which a spreadsheet may part it.
+/// The text with an apostrophe in front of each character that would begin a formula, at its own beginning or at that
+/// of a cell into which a spreadsheet may part it.
 fn without_formulas(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 8);
     if text.starts_with(['\t', '\r', '\n']) {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     proptest! {
-        /// Promise: whatever stands in a text, a ticket is one row of as many cells as the header has, nothing but
+        /// Promise: with any text, a ticket is one row of as many cells as the header has, nothing but
         /// apostrophes is added to a text, and no program, wherever it parts cells, finds one that begins a
         /// formula.
         #[test]

@@ -1,8 +1,8 @@
-//! What `status` prints: tickets and apps for people and as JSON, or tickets as JSON lines or CSV for programs.
+//! The output of `status`: tickets and apps for people and as JSON, or tickets as JSON lines or CSV for programs.
 //!
 //! Which tickets, and in which order, is the caller's choice; for people there is [`sort_by_attention`]. Rows are
 //! written as they are formed, so that a hundred thousand tickets need no second copy in memory. A reader that goes away early shows
-//! as an `io::Error` like any other; the caller knows what that means to it.
+//! as an `io::Error` like any other; the caller judges it.
 
 mod attention;
 pub(crate) mod cells;
@@ -40,7 +40,7 @@ pub(crate) enum Format {
 /// Prints the report.
 ///
 /// # Errors
-/// Whatever `out` says. What was printed until then is cut anywhere.
+/// Those of `out`. The output until then is cut anywhere.
 pub(crate) fn print(out: &mut dyn Write, format: Format, report: &Report<'_>) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {

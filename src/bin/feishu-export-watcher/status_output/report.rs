@@ -1,4 +1,4 @@
-//! What `status` prints, in whatever form.
+//! The content of what `status` prints, in every form.
 
 use anstyle::Style;
 use feishu_export_watcher::AppReport;
@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::style;
 use crate::terminal::Screen;
 
-/// What is to be printed.
+/// The content.
 pub(crate) struct Report<'a> {
     /// The tickets to show, filtered and sorted.
     pub(crate) tickets: &'a [TicketRecord],
@@ -24,7 +24,7 @@ pub(crate) struct Report<'a> {
     pub(crate) now: WallTime,
     /// The time zone of people.
     pub(crate) zone: TimeZone,
-    /// What people look at.
+    /// The screen it is printed to.
     pub(crate) screen: Screen,
 }
 

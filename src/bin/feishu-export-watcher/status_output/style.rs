@@ -1,4 +1,4 @@
-//! The few styles of what people are shown. They add to words and never stand for them.
+//! The few styles of the form for people. They add to words and never stand for them.
 
 use anstyle::{AnsiColor, Style};
 use feishu_export_watcher::domain::TicketState;

@@ -1,5 +1,5 @@
 //! The form for people: a line a ticket, or two where the screen is too narrow, aligned by columns of the screen;
-//! then what to do, and every app. Ids and tokens are never cut: they are there to be copied.
+//! then advice, and every app. Ids and tokens are never cut: they are there to be copied.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use super::{cells, closing, style};
 /// Columns of the screen that a name may take at most …
 const NAME_MAX: usize = 32;
 
-/// … and what it is left before tickets get two lines each.
+/// … and at least, before tickets get two lines each.
 const NAME_MIN: usize = 12;
 
 const CELLS: usize = 8;
@@ -27,7 +27,7 @@ const FIRST_LINE: usize = NAME + 1;
 
 type Row<'a> = [Cow<'a, str>; CELLS];
 
-/// Prints the table and what stands below it.
+/// Prints the table and the part below it.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     if report.summary.total() == 0 {
         return writeln!(out, "no tickets");
@@ -245,7 +245,7 @@ pending    7000000000000000003  default  doxcnCCCC
     }
 
     proptest! {
-        /// Promise: whatever comes from outside, it begins no line, drives no terminal and moves no column.
+        /// Promise: no text from outside begins a line, drives a terminal or moves a column.
         #[test]
         fn nothing_deceives(label in odd_text(), token in odd_text(), app in odd_text()) {
             let [mut completed, _, pending, _] = tickets();
