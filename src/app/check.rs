@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::feishu::{Connection, NetworkSettings};
 use crate::store::{StoreError, StoreReader as _, store_at};
 
-/// What a check found.
+/// The findings of a check.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
     /// All errors and warnings, in the order of the files.
@@ -48,7 +48,9 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
         problems.push(Problem::error(&Path::new("environment").into(), None, error.to_string()));
     });
     let known = store_at(&config.state.path).known();
-    let obstacles = obstacles(&config, known.as_ref().err());
+    let state = known.as_ref().err().map(StoreError::to_string);
+    let state = state.or_else(|| trouble_with_state(&config.state.path));
+    let log = config.log.file.as_deref().and_then(trouble_with_log);
     let known = known.ok().flatten().unwrap_or_default().tickets;
     let pending = known.iter().filter(|ticket| ticket.state == TicketState::Pending);
     let files = pending.map(|ticket| ticket.source.to_path_buf()).collect();
@@ -58,7 +60,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     if watch_list.entries.is_empty() && recalled.rejected_patterns == 0 {
         notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
     }
-    notes.extend(obstacles.iter().map(|why| format!("a run would end at once: {why}")));
+    notes.extend(state.into_iter().chain(log).map(|why| format!("a run would end at once: {why}")));
     let apps = config.apps.iter().flat_map(|app| app_rows(app, &watch_list, network.as_ref().ok()));
     CheckReport { problems, notes, rows: paths(&config).into_iter().chain(apps).collect() }
 }
@@ -97,15 +99,6 @@ fn app_rows(app: &App, list: &WatchList, network: Option<&NetworkSettings>) -> V
         rows.push(format!("  trust store  {trust_store}"));
     }
     rows
-}
-
-/// What would end a run before it begins.
-fn obstacles(config: &Config, unreadable: Option<&StoreError>) -> Vec<String> {
-    let state = match unreadable {
-        None => trouble_with_state(&config.state.path),
-        Some(error) => Some(error.to_string()),
-    };
-    state.into_iter().chain(config.log.file.as_deref().and_then(trouble_with_log)).collect()
 }
 
 /// Warns where asking once about every open ticket takes longer than an exported file lives: some files will be gone

@@ -20,18 +20,19 @@ const PLACES: [&str; 2] = ["watcher.toml", "/etc/feishu-export-watcher/watcher.t
 pub(crate) fn find(argument: ConfigArgument) -> Option<PathBuf> {
     let is_named = argument.config.is_some();
     let found = choose(argument.config, env::var_os(VARIABLE), is_there);
-    match &found {
-        Some(path) if !is_named => eprint_escaped(&format!("configuration: {}", path.display())),
-        Some(_) => {}
-        None => eprint_escaped(&format!(
+    let message = match &found {
+        Some(_) if is_named => return found,
+        Some(path) => format!("configuration: {}", path.display()),
+        None => format!(
             "error: no configuration: there is neither {}; name one with --config or in {VARIABLE}",
             PLACES.join(" in this folder nor ")
-        )),
-    }
+        ),
+    };
+    eprint_escaped(&message);
     found
 }
 
-/// Whether there is a file, or something that keeps it from being looked at: reading it then says what. A private
+/// Whether there is a file, or something that keeps it from being examined: reading it then shows the error. A private
 /// folder in which the program happens to be started, as by `sudo -u`, holds none.
 fn is_there(path: &Path) -> bool {
     match path.try_exists() {

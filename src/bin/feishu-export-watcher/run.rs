@@ -1,6 +1,6 @@
 //! `run`: the watcher at work, and the summary of a batch.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ async fn watch_with(
     outcome
 }
 
-/// What could not be written at the end.
+/// Prints what could not be written at the end.
 fn print_losses(outcome: &Outcome, flushed: io::Result<()>, state: &Path) {
     let (verdicts, state) = (outcome.unannounced, state.display());
     let message = match flushed {
@@ -151,7 +151,7 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
     }
 }
 
-/// Which tickets failed or may have lost their files, and what to do.
+/// Prints the tickets that failed or may have lost their files, with advice.
 fn print_tickets(outcome: &Outcome, config: &Path) {
     let report = Report {
         tickets: &outcome.named,
@@ -163,10 +163,8 @@ fn print_tickets(outcome: &Outcome, config: &Path) {
         zone: TimeZone::UTC,
         screen: Screen::from_stderr(),
     };
-    let mut text = Vec::new();
-    // Memory takes whatever is written; where stderr does not, the exit code says it as well.
-    let _ = print_batch(&mut text, &report, &command("status", Some(config)));
-    let _ = io::stderr().write_all(&text);
+    // Where stderr can't be written, the exit code shows the result as well.
+    let _ = print_batch(&mut BufWriter::new(io::stderr()), &report, &command("status", Some(config)));
 }
 
 /// A command of this program on that configuration, as a shell takes it.
