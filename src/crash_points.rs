@@ -4,60 +4,51 @@
 //! With it the process kills itself at the n-th passage of the point that the environment variable
 //! `FEISHU_EXPORT_WATCHER_CRASH_AT` names, as in `committed:3`.
 
-/// The points with their names, from one table: none can be left out of [`CrashPoint::ALL`].
-macro_rules! crash_points {
-    ($($(#[$doc:meta])* $point:ident = $name:literal,)+) => {
-        /// A moment between two steps of which a crash must leave either none, the first, or both.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum CrashPoint {
-            $($(#[$doc])* $point,)+
-        }
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
-        impl CrashPoint {
-            /// All of them.
-            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$point),+];
-
-            /// What the environment variable calls it.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$point => $name,)+
-                }
-            }
-        }
-    };
-}
-
-crash_points! {
+/// A moment between two steps of which a crash must leave either none, the first, or both. The environment variable
+/// calls `FileBuilt` `file-built`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub enum CrashPoint {
     /// A new state file is made, whole, and does not bear its name yet.
-    FileBuilt = "file-built",
+    FileBuilt,
     /// The state file was read, and marked as that of a running process.
-    StateLoaded = "state-loaded",
+    StateLoaded,
     /// A batch is about to be written.
-    BatchDue = "batch-due",
+    BatchDue,
     /// The rows of a batch are written and not committed.
-    RowsWritten = "rows-written",
-    /// A batch is committed, and nobody knows yet.
-    Committed = "committed",
+    RowsWritten,
+    /// A batch is committed, and nothing else knows yet.
+    Committed,
     /// The engine knows that verdicts are committed, and has not woken their consumers.
-    VerdictsDurable = "verdicts-durable",
+    VerdictsDurable,
     /// Verdicts are read from the outbox, and about to be handed to a sink of the log.
-    VerdictsLogged = "verdicts-logged",
+    VerdictsLogged,
     /// A sink of the log has written lines of verdicts, and not made them safe.
-    LinesWritten = "lines-written",
-    /// A sink of the log said that lines of verdicts are safe; nobody has noted it.
-    LinesSafe = "lines-safe",
+    LinesWritten,
+    /// A sink of the log said that lines of verdicts are safe; that is not noted yet.
+    LinesSafe,
     /// Verdicts that every sink has are removed from the outbox.
-    VerdictsMarked = "verdicts-marked",
+    VerdictsMarked,
     /// A part of a watch list is carried out, and the rest is still to come.
-    ListPartTaken = "list-part-taken",
+    ListPartTaken,
     /// All is written but the last batch, which says that the process ended in good order.
-    LastBatchDue = "last-batch-due",
+    LastBatchDue,
     /// The last batch is committed.
-    LastBatchDone = "last-batch-done",
+    LastBatchDone,
 }
 
 impl CrashPoint {
+    /// All of them.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// What the environment variable calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
     /// The process passes the point, or dies here.
     #[cfg(feature = "crash-points")]
     pub fn pass(self) {
@@ -103,8 +94,7 @@ mod armed {
 
     fn passage_of(text: &str) -> Option<(CrashPoint, u32)> {
         let (name, passage) = text.split_once(':')?;
-        let point = CrashPoint::ALL.into_iter().find(|point| point.name() == name)?;
-        Some((point, passage.parse().ok()?))
+        Some((name.parse().ok()?, passage.parse().ok()?))
     }
 
     #[cfg(test)]
@@ -114,29 +104,12 @@ mod armed {
         /// A test that names a point and a passage gets these: otherwise its process would live on.
         #[test]
         fn what_is_named_is_understood() {
-            for point in CrashPoint::ALL {
+            for &point in CrashPoint::ALL {
                 assert_eq!(passage_of(&format!("{}:3", point.name())), Some((point, 3)));
             }
             for text in ["", "committed", "committed:", ":3", "nowhere:3", "committed:-1"] {
                 assert_eq!(passage_of(text), None, "{text}");
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    /// A name means one point, and the number of a point is its place among all, as the count of passages takes it.
-    #[test]
-    fn names_and_numbers_are_unique() {
-        let names: HashSet<_> = CrashPoint::ALL.map(CrashPoint::name).into();
-        assert_eq!(names.len(), CrashPoint::ALL.len());
-        for (place, point) in CrashPoint::ALL.into_iter().enumerate() {
-            assert_eq!(point as usize, place, "{}", point.name());
         }
     }
 }

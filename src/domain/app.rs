@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use thiserror::Error;
 use url::{Host, Url};
 
@@ -88,7 +89,8 @@ impl From<&str> for BudgetKey {
 }
 
 /// An endpoint of the API that is counted by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Endpoint {
     /// Query export task.
     Query,
@@ -98,36 +100,18 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint, in the order of the enum.
-    pub const ALL: [Self; 2] = [Self::Query, Self::Token];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name in the state file.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Query => "query",
-            Self::Token => "token",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Whether its requests count against the platform's monthly quota.
     #[must_use]
     pub const fn counts_against_quota(self) -> bool {
-        match self {
-            Self::Query => true,
-            Self::Token => false,
-        }
-    }
-
-    /// The endpoint of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|endpoint| endpoint.as_str() == name)
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        matches!(self, Self::Query)
     }
 }
 

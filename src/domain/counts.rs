@@ -54,20 +54,22 @@ impl FromIterator<(TicketState, usize)> for Counts {
 
 impl Sum for Counts {
     fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
-        counts.flat_map(|counts| TicketState::ALL.map(|state| (state, counts.of(state)))).collect()
+        counts
+            .flat_map(|counts| TicketState::ALL.iter().map(move |state| (*state, counts.of(*state))))
+            .collect()
     }
 }
 
 impl Serialize for Counts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(TicketState::ALL.map(|state| (state.as_str(), self.of(state))))
+        serializer.collect_map(TicketState::ALL.iter().map(|state| (state.as_str(), self.of(*state))))
     }
 }
 
 /// "1,204 pending, 31 completed, 2 timed out": no zeros.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = TicketState::ALL.into_iter().filter(|state| self.of(*state) > 0);
+        let shown = TicketState::ALL.iter().copied().filter(|state| self.of(*state) > 0);
         let parts: Vec<_> = shown
             .map(|state| format!("{} {}", grouped(self.of(state)), state.as_str().replace('_', " ")))
             .collect();

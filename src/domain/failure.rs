@@ -2,13 +2,14 @@
 //! `job_status` and which code mean what stands in [`answers`](super::answers). How long to wait after a failure is
 //! not decided here.
 
-use std::fmt;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::advice::Advice;
 use super::advice::Help::{Maybe, No, OnceFixed, Yes};
 
 /// What went wrong with a ticket, or with its last poll.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ErrorKind {
     /// Job status 3.
     InternalError,
@@ -50,67 +51,65 @@ pub enum ErrorKind {
     TokenRejected,
 }
 
-type Row = (ErrorKind, &'static str, Advice);
-
-/// Kind and name; whether waiting helps, whether a new export does; what it means; what to do. Sources: query and
+/// Kind; whether waiting helps, whether a new export does; what it means; what to do. Sources: query and
 /// create export task, export guide. Whether something helps is not documented: it follows from what went wrong.
 #[rustfmt::skip]
-const TABLE: [Row; 19] = [
-    (ErrorKind::InternalError, "internal_error", Advice::new(No, Yes,
+const TABLE: [(ErrorKind, Advice); 19] = [
+    (ErrorKind::InternalError, Advice::new(No, Yes,
         "The server failed to make the file, by a fault of its own.",
         "export the document again; if that fails as well, give error.log_id to the platform's support")),
-    (ErrorKind::DocumentTooLarge, "document_too_large", Advice::new(No, OnceFixed,
+    (ErrorKind::DocumentTooLarge, Advice::new(No, OnceFixed,
         "The document, with everything embedded in it, is larger than the format may become.",
         "split the document or choose another format (PDF takes 128 MB of embedded resources, Word 1 GB)")),
-    (ErrorKind::ExportTimeout, "export_timeout", Advice::new(No, Maybe,
+    (ErrorKind::ExportTimeout, Advice::new(No, Maybe,
         "The server worked on the document for too long and gave up.",
         "export again later; if it repeats, the document is too complex and wants splitting")),
-    (ErrorKind::BlockNoPermission, "block_no_permission", Advice::new(No, OnceFixed,
+    (ErrorKind::BlockNoPermission, Advice::new(No, OnceFixed,
         "The document embeds parts of others, and the app, or the user it acts for, may not read one of these.",
         "give the app access to every document embedded in this one (there: … > More > Add document app), then export again")),
-    (ErrorKind::NoPermission, "no_permission", Advice::new(No, OnceFixed,
+    (ErrorKind::NoPermission, Advice::new(No, OnceFixed,
         "The app, or the user it acts for, may not read or export the document. Only the app that created a job may ask for it; and export may be switched off for the document, its security label or its wiki.",
         "add the app to the document (… > More > Add document app) or share it with the user; a pending ticket is asked again (SIGHUP: at once), a failed one after `feishu-export-watcher retry --failed --kind no_permission` (1069902) or a new export (110); only the app that created a job may query it")),
-    (ErrorKind::DocumentDeleted, "document_deleted", Advice::new(No, OnceFixed,
+    (ErrorKind::DocumentDeleted, Advice::new(No, OnceFixed,
         "The document was deleted.",
         "restore the document, then export again")),
-    (ErrorKind::CopyInProgress, "copy_in_progress", Advice::new(No, Yes,
+    (ErrorKind::CopyInProgress, Advice::new(No, Yes,
         "A copy of the document was being made, and it can't be exported meanwhile.",
         "export again in a few minutes, once the copy is finished")),
-    (ErrorKind::DocumentNotFound, "document_not_found", Advice::new(No, OnceFixed,
+    (ErrorKind::DocumentNotFound, Advice::new(No, OnceFixed,
         "There is no document with this token, or none of the type that was named at creation.",
         "correct the token in the watch list, which starts the ticket over, or export again with the right token and type; a wiki node's token must first be resolved to its document's (wiki/v2/spaces/get_node)")),
-    (ErrorKind::TooManyImages, "too_many_images", Advice::new(No, OnceFixed,
+    (ErrorKind::TooManyImages, Advice::new(No, OnceFixed,
         "The document holds more images than an export takes.",
         "remove images or split the document, then export again")),
-    (ErrorKind::InvalidParam, "invalid_param", Advice::new(No, OnceFixed,
+    (ErrorKind::InvalidParam, Advice::new(No, OnceFixed,
         "The server does not know the ticket, or not with this token; or the export was created without what its format needs.",
         "check that ticket and token belong together, a corrected token in the watch list starts the ticket over; a csv export needs its sub_id when it is created")),
-    (ErrorKind::TypeMismatch, "type_mismatch", Advice::new(No, OnceFixed,
+    (ErrorKind::TypeMismatch, Advice::new(No, OnceFixed,
         "The format of the export does not fit the type of the document.",
         "create the export with a format that fits: docx or pdf for a document, xlsx or csv for a sheet or a bitable")),
-    (ErrorKind::NoFileToken, "no_file_token", Advice::new(Maybe, Yes,
+    (ErrorKind::NoFileToken, Advice::new(Maybe, Yes,
         "The server calls the job done but names no file. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
         "export again; or have the server asked once more with `feishu-export-watcher retry TICKET`")),
-    (ErrorKind::MalformedAnswer, "malformed_answer", Advice::new(OnceFixed, No,
+    (ErrorKind::MalformedAnswer, Advice::new(OnceFixed, No,
         "The answer is not one of the export API: a page of a proxy, of a captive portal or of a firewall, or a result without its status. It counts against the ticket only while other tickets of the app are answered properly; ten such answers over at least five minutes fail it.",
         "if error.code is there, give error.log_id to the platform's support; else look for a proxy or a captive portal between this machine and base_url; then `feishu-export-watcher retry --failed --kind malformed_answer`")),
-    (ErrorKind::UnknownJobStatus, "unknown_job_status", Advice::new(Maybe, Maybe,
+    (ErrorKind::UnknownJobStatus, Advice::new(Maybe, Maybe,
         "The server names a job status that its documentation does not. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
         "give error.log_id to the platform's support, or export again")),
-    (ErrorKind::UnknownCode, "unknown_code", Advice::new(Maybe, Maybe,
+    (ErrorKind::UnknownCode, Advice::new(Maybe, Maybe,
         "The server refuses the request with a code that the watcher does not know. It counts against the ticket while other tickets of the app are answered properly, or where no other one is open; ten such answers over at least five minutes fail it.",
         "look error.code up at https://open.feishu.cn/document/server-docs/api-call-guide/generic-error-code or give error.log_id to the platform's support; then `feishu-export-watcher retry --failed --kind unknown_code`")),
-    (ErrorKind::Network, "network", Advice::new(Yes, No,
+    (ErrorKind::Network, Advice::new(Yes, No,
         "The server was not reached, the connection broke off, or something in between answered (a redirect, 407, 408). That says nothing about the job.",
         "polling goes on by itself; if it lasts, look at DNS, proxy and firewall between this machine and base_url")),
-    (ErrorKind::ServerError, "server_error", Advice::new(Yes, No,
+    (ErrorKind::ServerError, Advice::new(Yes, No,
         "The server is in trouble, or asks to come back later. That says nothing about the job.",
         "polling goes on by itself; if it lasts for hours, give error.log_id to the platform's support")),
-    (ErrorKind::Throttled, "throttled", Advice::new(Yes, No,
+    (ErrorKind::Throttled, Advice::new(Yes, No,
         "The server counts more requests of this app than it allows. That says nothing about the job.",
         "polling goes on by itself; if it repeats, another process spends from the same budget, or rate_limit is set too high")),
-    (ErrorKind::TokenRejected, "token_rejected", Advice::new(Yes, No,
+    (ErrorKind::TokenRejected, Advice::new(Yes, No,
         "The access token was refused. A new one is fetched or read; if that is refused as well, the app is paused (credentials_rejected).",
         "polling goes on by itself, with a new access token")),
 ];
@@ -123,43 +122,25 @@ pub(super) const NO_ANSWER: &str = "look for a proxy or a captive portal between
 
 impl ErrorKind {
     /// Every kind.
-    pub fn all() -> impl Iterator<Item = Self> {
-        TABLE.iter().map(|(kind, ..)| *kind)
-    }
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name in log, state file and status.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        self.row().1
+        self.into()
     }
 
     /// What it means and what helps.
     #[must_use]
     pub fn advice(self) -> &'static Advice {
-        &self.row().2
+        // The table lists the kinds in the order of the enum; a test holds it to that.
+        &TABLE[self as usize].1
     }
 
     /// What to do about it.
     #[must_use]
     pub fn hint(self) -> &'static str {
         self.advice().hint
-    }
-
-    /// The kind of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        TABLE.iter().find(|row| row.1 == name).map(|row| row.0)
-    }
-
-    fn row(self) -> &'static Row {
-        // The table lists the kinds in the order of the enum; a test holds it to that.
-        &TABLE[self as usize]
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -216,10 +197,9 @@ mod tests {
     /// Promise: every kind is explained, and says what to do.
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
-        for (index, (kind, name, advice)) in TABLE.iter().enumerate() {
-            assert_eq!(*kind as usize, index, "{name}");
-            assert_eq!(ErrorKind::parse(name), Some(*kind));
-            assert_well_formed(name, advice);
+        assert!(TABLE.iter().map(|(kind, _)| kind).eq(ErrorKind::ALL));
+        for (kind, advice) in &TABLE {
+            assert_well_formed(kind.as_str(), advice);
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Why an app's tickets are not polled for a while, what ends it and what a person can do.
 
-use std::fmt;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::advice::Advice;
 use super::advice::Help::{IfLost, No, OnceFixed, Yes};
 
 /// Why an app is paused. The fault is the app's, never a ticket's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum PauseReason {
     /// The server counts too many requests.
     RateLimited,
@@ -47,81 +48,67 @@ pub enum PauseEnd {
     Repair,
 }
 
-type Row = (PauseReason, &'static str, &'static str, Advice);
+type Row = (PauseReason, &'static str, Advice);
 
-/// Reason and name; a few words; whether waiting helps, whether a new export does; what it means; what to do. The names of pages are those of
+/// Reason; a few words; whether waiting helps, whether a new export does; what it means; what to do. The names of pages are those of
 /// the platform's two consoles: for developers (open.feishu.cn/app, open.larksuite.com/app) and for administrators.
 #[rustfmt::skip]
 const TABLE: [Row; 13] = [
-    (PauseReason::RateLimited, "rate_limited", "rate limit", Advice::new(Yes, No,
+    (PauseReason::RateLimited, "rate limit", Advice::new(Yes, No,
         "The server counts more requests of this app than it allows. Nothing is sent until the time that it named; without one for 60 s, then doubling up to 10 minutes.",
         "another process spends from the same budget, or rate_limit is set too high; polling goes on by itself")),
-    (PauseReason::QuotaExhausted, "quota_exhausted", "monthly quota used up", Advice::new(Yes, IfLost,
+    (PauseReason::QuotaExhausted, "monthly quota used up", Advice::new(Yes, IfLost,
         "The tenant's API calls of this month are used up. One request an hour finds out whether there are more. Files of jobs that end meanwhile are lost.",
         "the tenant's monthly API quota is used up; let its administrator buy more calls, or wait for the 1st; files that end meanwhile are lost and want a new export")),
-    (PauseReason::CredentialsRejected, "credentials_rejected", "app id, secret or token is wrong", Advice::new(OnceFixed, IfLost,
+    (PauseReason::CredentialsRejected, "app id, secret or token is wrong", Advice::new(OnceFixed, IfLost,
         "The app id, its secret or the access token is wrong.",
         "put the right app_id and secret (Developer Console > Credentials & Basic Info) or a fresh access token in place; base_url is https://open.feishu.cn for an app of Feishu, https://open.larksuite.com for one of Lark; files are read again at once after SIGHUP, all else at a restart")),
-    (PauseReason::SecretUnreadable, "secret_unreadable", "its secret can't be read", Advice::new(OnceFixed, IfLost,
+    (PauseReason::SecretUnreadable, "its secret can't be read", Advice::new(OnceFixed, IfLost,
         "The secret can't be read from where watcher.toml says it lies.",
         "put the secret where watcher.toml says it lies, readable for the user the watcher runs as; `feishu-export-watcher check`, run as that user, says what is wrong; files are read again by themselves, at once after SIGHUP, systemd's credentials at a restart")),
-    (PauseReason::TokenTypeUnsupported, "token_type_unsupported", "wrong kind of access token", Advice::new(OnceFixed, IfLost,
+    (PauseReason::TokenTypeUnsupported, "wrong kind of access token", Advice::new(OnceFixed, IfLost,
         "The export API does not take this kind of access token.",
         "give the app a token of the kind the export API takes: tenant (t-…) or user (u-…), of a custom app")),
-    (PauseReason::ScopeMissing, "scope_missing", "API scope not granted", Advice::new(OnceFixed, IfLost,
+    (PauseReason::ScopeMissing, "API scope not granted", Advice::new(OnceFixed, IfLost,
         "The app, or its access token, lacks the API scope for exports.",
         "in Developer Console > Permissions & Scopes add docs:document:export or drive:export:readonly, then publish a version under Version Management & Release; it is tried again by itself, at once after SIGHUP")),
-    (PauseReason::UserAuthorizationNeeded, "user_authorization_needed", "not authorised by its user", Advice::new(OnceFixed, IfLost,
+    (PauseReason::UserAuthorizationNeeded, "not authorised by its user", Advice::new(OnceFixed, IfLost,
         "The user for whom the app acts has not granted it the API scope for exports.",
         "let the user authorise the app again with the scope docs:document:export or drive:export:readonly, and put the new access token in place")),
-    (PauseReason::AppUnavailable, "app_unavailable", "app disabled or not installed", Advice::new(OnceFixed, IfLost,
+    (PauseReason::AppUnavailable, "app disabled or not installed", Advice::new(OnceFixed, IfLost,
         "The app is disabled, or it is not installed in the tenant.",
         "in Admin Console > Workplace > App Management enable the app; if no version of it was ever published: Developer Console > Version Management & Release; it is tried again by itself, at once after SIGHUP")),
-    (PauseReason::IpNotAllowed, "ip_not_allowed", "this machine's address is not allowed", Advice::new(OnceFixed, IfLost,
+    (PauseReason::IpNotAllowed, "this machine's address is not allowed", Advice::new(OnceFixed, IfLost,
         "The app takes requests only from the addresses on its list, and this machine's is not among them.",
         "in Developer Console > Security Settings > IP Whitelist add this machine's public IPv4 address; it is tried again by itself, at once after SIGHUP")),
-    (PauseReason::AccessPolicyDenied, "access_policy_denied", "denied by the tenant's access policy", Advice::new(OnceFixed, IfLost,
+    (PauseReason::AccessPolicyDenied, "denied by the tenant's access policy", Advice::new(OnceFixed, IfLost,
         "The tenant's access-control policy blocks the app, or the user it acts for.",
         "the tenant's access-control policy blocks this identity; ask its administrator to allow it")),
-    (PauseReason::PlanLimitReached, "plan_limit_reached", "not in the tenant's plan", Advice::new(OnceFixed, IfLost,
+    (PauseReason::PlanLimitReached, "not in the tenant's plan", Advice::new(OnceFixed, IfLost,
         "The tenant's plan or licence does not include the call, or not as often.",
         "the tenant's plan or licence does not include this call; ask its administrator for one that does")),
-    (PauseReason::WrongBaseUrl, "wrong_base_url", "no API at its base_url", Advice::new(OnceFixed, IfLost,
+    (PauseReason::WrongBaseUrl, "no API at its base_url", Advice::new(OnceFixed, IfLost,
         "The export API is not at base_url: no Feishu API answers there, or one that knows no exports, or the app belongs to the other platform.",
         "in watcher.toml set base_url to https://open.feishu.cn or https://open.larksuite.com, whichever the app belongs to, then restart")),
-    (PauseReason::WrongIdentity, "wrong_identity", "its tickets belong to another app", Advice::new(OnceFixed, IfLost,
+    (PauseReason::WrongIdentity, "its tickets belong to another app", Advice::new(OnceFixed, IfLost,
         "Every open ticket was asked about, ten or more are refused (code 1069902), and this app id never got a proper answer. Only the app or user that created a job may query it, and that seems to be another one. The tickets stay pending and are asked again every five minutes.",
         "list these tickets under the app that created them; or, if the documents are closed to this app, add it to them (… > More > Add document app), then send SIGHUP")),
 ];
 
 impl PauseReason {
     /// Every reason.
-    pub const ALL: [Self; TABLE.len()] = {
-        let mut all = [Self::RateLimited; TABLE.len()];
-        let mut index = 0;
-        while index < all.len() {
-            all[index] = TABLE[index].0;
-            index += 1;
-        }
-        all
-    };
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name in log and status.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        self.row().1
-    }
-
-    /// The reason of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The same for a line that people read, in a few words.
     #[must_use]
     pub const fn in_words(self) -> &'static str {
-        self.row().2
+        self.row().1
     }
 
     /// What ends the pause.
@@ -137,7 +124,7 @@ impl PauseReason {
     /// What it means and what helps.
     #[must_use]
     pub const fn advice(self) -> &'static Advice {
-        &self.row().3
+        &self.row().2
     }
 
     /// What to do about it.
@@ -152,12 +139,6 @@ impl PauseReason {
     }
 }
 
-impl fmt::Display for PauseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -168,12 +149,11 @@ mod tests {
     /// Promise: every reason is explained, and says what to do.
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
-        for (index, (reason, name, _, advice)) in TABLE.iter().enumerate() {
-            assert_eq!(*reason as usize, index, "{name}");
-            assert_eq!(PauseReason::parse(name), Some(*reason));
-            assert_well_formed(name, advice);
+        assert!(TABLE.iter().map(|row| &row.0).eq(PauseReason::ALL));
+        for (reason, _, advice) in &TABLE {
+            assert_well_formed(reason.as_str(), advice);
         }
-        let words: HashSet<_> = TABLE.iter().map(|row| row.2).collect();
+        let words: HashSet<_> = TABLE.iter().map(|row| row.1).collect();
         assert_eq!(words.len(), TABLE.len());
     }
 }

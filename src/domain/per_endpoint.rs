@@ -11,18 +11,18 @@ pub struct PerEndpoint<T>([T; Endpoint::ALL.len()]);
 impl<T> PerEndpoint<T> {
     /// Makes the value of each endpoint.
     #[must_use]
-    pub fn from_fn(make: impl FnMut(Endpoint) -> T) -> Self {
-        Self(Endpoint::ALL.map(make))
+    pub fn from_fn(mut make: impl FnMut(Endpoint) -> T) -> Self {
+        Self(std::array::from_fn(|place| make(Endpoint::ALL[place])))
     }
 
     /// Every endpoint with its value.
     pub fn iter(&self) -> impl Iterator<Item = (Endpoint, &T)> {
-        Endpoint::ALL.into_iter().zip(&self.0)
+        Endpoint::ALL.iter().copied().zip(&self.0)
     }
 
     /// Every endpoint with its value, to change it.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Endpoint, &mut T)> {
-        Endpoint::ALL.into_iter().zip(&mut self.0)
+        Endpoint::ALL.iter().copied().zip(&mut self.0)
     }
 }
 
@@ -49,7 +49,7 @@ mod tests {
     fn every_endpoint_has_its_own_value() {
         let mut values = PerEndpoint::from_fn(Endpoint::as_str);
         assert!(values.iter().all(|(endpoint, name)| endpoint.as_str() == *name));
-        assert!(Endpoint::ALL.into_iter().all(|endpoint| values[endpoint] == endpoint.as_str()));
+        assert!(Endpoint::ALL.iter().all(|endpoint| values[*endpoint] == endpoint.as_str()));
         values[Endpoint::Token] = "changed";
         assert_eq!(values[Endpoint::Query], "query");
         values.iter_mut().for_each(|(_, value)| *value = "all");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayString;
 use smol_str::SmolStr;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::{AppName, Failure, WallTime};
 
@@ -113,7 +114,8 @@ pub struct WatchList {
 }
 
 /// Where a ticket stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum TicketState {
     /// Still polled.
     Pending,
@@ -129,33 +131,18 @@ pub enum TicketState {
 
 impl TicketState {
     /// Every state, in the order in which people see them.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Completed, Self::Failed, Self::TimedOut, Self::Removed];
-
-    /// The names, in the order of the enum.
-    const NAMES: [&'static str; 5] = ["pending", "completed", "failed", "timed_out", "removed"];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name in log, state file and status.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        Self::NAMES[self as usize]
-    }
-
-    /// The state of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Whether nothing more will happen to the ticket by itself.
     #[must_use]
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::Pending)
-    }
-}
-
-impl fmt::Display for TicketState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 
@@ -299,7 +286,7 @@ mod tests {
         let names: Vec<_> = TicketState::ALL.iter().map(|state| state.as_str()).collect();
         assert_eq!(names, ["pending", "completed", "failed", "timed_out", "removed"]);
         for state in TicketState::ALL {
-            assert_eq!(TicketState::parse(state.as_str()), Some(state));
+            assert_eq!(state.as_str().parse(), Ok(*state));
         }
     }
 

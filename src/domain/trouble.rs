@@ -1,8 +1,11 @@
 //! How an app does, and its trouble in words: the one form in which log, status, health, progress and the service
 //! manager's line show it.
 
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use strum::{EnumString, IntoStaticStr};
 
 use super::escape::escape;
 use super::failure::NO_ANSWER;
@@ -10,7 +13,8 @@ use super::words::span;
 use super::{Endpoint, ErrorKind, PauseEnd, PauseReason, WallTime};
 
 /// How an app does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum AppCondition {
     /// Its tickets are polled. It may be in trouble that has not yet changed that.
     Active,
@@ -21,20 +25,10 @@ pub enum AppCondition {
 }
 
 impl AppCondition {
-    /// In the order of the enum.
-    const NAMES: [(Self, &'static str); 3] =
-        [(Self::Active, "active"), (Self::Degraded, "degraded"), (Self::Paused, "paused")];
-
     /// The name in status and state file.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        Self::NAMES[self as usize].1
-    }
-
-    /// The condition of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -55,13 +49,6 @@ impl TroubleCause {
             Self::App(reason) => reason.as_str(),
             Self::Calls(kind) => kind.as_str(),
         }
-    }
-
-    /// The cause of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        let kind = || ErrorKind::parse(name).map(Self::Calls);
-        PauseReason::parse(name).map(Self::App).or_else(kind)
     }
 
     /// The same for a line that people read, in a few words.
@@ -85,6 +72,15 @@ impl TroubleCause {
             Self::Calls(ErrorKind::MalformedAnswer) => NO_ANSWER,
             Self::Calls(kind) => kind.hint(),
         }
+    }
+}
+
+/// By its name, which no reason shares with a kind.
+impl FromStr for TroubleCause {
+    type Err = strum::ParseError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        name.parse().map(Self::App).or_else(|_| name.parse().map(Self::Calls))
     }
 }
 
@@ -253,9 +249,9 @@ mod tests {
     /// Promise: a cause is found by its name, so no reason and no kind may share one.
     #[test]
     fn causes_are_known_by_their_names() {
-        let reasons = PauseReason::ALL.into_iter().map(TroubleCause::App);
-        for cause in reasons.chain(ErrorKind::all().map(TroubleCause::Calls)) {
-            assert_eq!(TroubleCause::parse(cause.as_str()), Some(cause));
+        let reasons = PauseReason::ALL.iter().copied().map(TroubleCause::App);
+        for cause in reasons.chain(ErrorKind::ALL.iter().copied().map(TroubleCause::Calls)) {
+            assert_eq!(cause.as_str().parse(), Ok(cause));
         }
         let refused = "error sending request: client error (Connect): tcp connect error: refused";
         let since = WallTime::from_millis(1);
@@ -263,7 +259,7 @@ mod tests {
             .with_message(Some(refused.into()));
         assert_eq!(calls.in_words(), "server not reached: refused");
         for condition in [AppCondition::Active, AppCondition::Degraded, AppCondition::Paused] {
-            assert_eq!(AppCondition::parse(condition.as_str()), Some(condition));
+            assert_eq!(condition.as_str().parse(), Ok(condition));
         }
     }
 

@@ -270,13 +270,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// The names of states, with near misses and completions.
 fn states() -> impl TypedValueParser<Value = TicketState> {
-    PossibleValuesParser::new(TicketState::ALL.map(TicketState::as_str))
-        .try_map(|name| TicketState::parse(&name).ok_or("no such state"))
+    PossibleValuesParser::new(TicketState::ALL.iter().map(|state| state.as_str()))
+        .try_map(|name| name.parse())
 }
 
 fn kind(text: &str) -> Result<ErrorKind, String> {
-    let names: Vec<_> = ErrorKind::all().map(ErrorKind::as_str).collect();
-    ErrorKind::parse(text).ok_or_else(|| match near_miss(text, names.iter().copied()) {
+    let names: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    text.parse().map_err(|_| match near_miss(text, names.iter().copied()) {
         Some(near) => format!("no such kind; did you mean {near}?"),
         None => format!("expected one of {}", names.join(", ")),
     })
@@ -314,8 +314,8 @@ mod tests {
     /// Promise: a command that a hint names can be given as it stands.
     #[test]
     fn hints_name_commands_that_exist() {
-        let kinds = ErrorKind::all().map(ErrorKind::hint);
-        let hints: Vec<_> = kinds.chain(PauseReason::ALL.map(PauseReason::hint)).collect();
+        let kinds = ErrorKind::ALL.iter().map(|kind| kind.hint());
+        let hints: Vec<_> = kinds.chain(PauseReason::ALL.iter().map(|reason| reason.hint())).collect();
         let quoted = hints.iter().flat_map(|hint| hint.split('`').skip(1).step_by(2));
         let commands: Vec<_> = quoted.filter(|quoted| quoted.starts_with("feishu-export-watcher ")).collect();
         assert!(!commands.is_empty());

@@ -200,7 +200,7 @@ mod tests {
             message(&snapshot(vec![idle, limited.clone()]), pace, NOW),
             "0/10 done; default paused 38 s: rate limit"
         );
-        for reason in PauseReason::ALL {
+        for &reason in PauseReason::ALL {
             let app = AppView { trouble: Some(pause(reason, None)), ..app(10) };
             let row = message(&snapshot(vec![app]), pace, NOW);
             assert!(width(&row) < COLUMNS, "{row}");

@@ -59,7 +59,7 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
     /// and their slots for free.
     fn note_slots_again(&mut self, now: Now) {
         for place in 0..self.budgets.len() {
-            for endpoint in Endpoint::ALL {
+            for &endpoint in Endpoint::ALL {
                 let held: Vec<_> = self.budgets[place].endpoints[endpoint].held(now.at).collect();
                 held.into_iter().for_each(|ago| self.note_release(place, endpoint, now.wall - ago, now));
             }

@@ -118,7 +118,7 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
         for (place, queries) in queries.into_iter().enumerate() {
             let apps = self.apps.iter().filter(|app| app.budget == place).count();
             let on_their_way = in_flight.saturating_mul(apps);
-            for endpoint in Endpoint::ALL {
+            for &endpoint in Endpoint::ALL {
                 let (requests, on_their_way) = match endpoint {
                     Endpoint::Query => (queries, on_their_way),
                     Endpoint::Token => (TOKEN_REQUESTS_UNNOTED, TOKEN_REQUESTS_UNNOTED),

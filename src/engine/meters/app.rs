@@ -102,10 +102,11 @@ impl AppFamilies {
         let each = |family: &IntCounterVec, values: &[&str]| {
             values.iter().for_each(|value| drop(family.with_label_values(&[name, value])));
         };
-        each(&self.requests, &Endpoint::ALL.map(Endpoint::as_str));
-        each(&self.throttles, &Endpoint::ALL.map(Endpoint::as_str));
+        let endpoints: Vec<_> = Endpoint::ALL.iter().map(|endpoint| endpoint.as_str()).collect();
+        each(&self.requests, &endpoints);
+        each(&self.throttles, &endpoints);
         each(&self.polls, &POLL_RESULTS);
-        each(&self.pauses, &PauseReason::ALL.map(PauseReason::as_str));
+        each(&self.pauses, &PauseReason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>());
         each(&self.renewals, &RENEWALS);
         for (outcome, kind) in ends() {
             self.finished.with_label_values(&[name, outcome.as_str(), word(kind)]);
@@ -182,7 +183,7 @@ impl AppMeters {
 fn ends() -> impl Iterator<Item = (TicketState, Option<ErrorKind>)> {
     let plain =
         [TicketState::Completed, TicketState::Removed, TicketState::TimedOut].map(|state| (state, None));
-    let failed = ErrorKind::all().filter(|kind| !PASSING.contains(kind));
+    let failed = ErrorKind::ALL.iter().copied().filter(|kind| !PASSING.contains(kind));
     let timed_out = LASTING.map(|kind| (TicketState::TimedOut, Some(kind)));
     plain.into_iter().chain(failed.map(|kind| (TicketState::Failed, Some(kind)))).chain(timed_out)
 }

@@ -82,12 +82,14 @@ pub(super) fn register(
     }
     let pauses = view.apps.iter().flat_map(|app| {
         let pause = app.trouble.as_ref().and_then(Trouble::pause);
-        PauseReason::ALL.map(|reason| ([app.name.as_str(), reason.as_str()], flag(pause == Some(reason))))
+        let reasons = PauseReason::ALL.iter();
+        reasons.map(move |reason| ([app.name.as_str(), reason.as_str()], flag(pause == Some(*reason))))
     });
     let help = "1 while the app's tickets are not polled for this reason.";
     add(registry, "app_paused", help, ["app", "reason"], pauses)?;
     let tickets = view.apps.iter().flat_map(|app| {
-        TicketState::ALL.map(|state| ([app.name.as_str(), state.as_str()], app.known.of(state) as f64))
+        let states = TicketState::ALL.iter();
+        states.map(|state| ([app.name.as_str(), state.as_str()], app.known.of(*state) as f64))
     });
     let help = "Tickets in the state file, listed or not, by state.";
     add(registry, "tickets", help, ["app", "state"], tickets)?;

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, ToSqlOutput, Type, ValueRef};
@@ -70,7 +71,11 @@ impl<'row> Cells<'row> {
     }
 
     /// A value that is stored by its name.
-    pub(super) fn named<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+    pub(super) fn named<T: FromStr>(&mut self) -> Result<T> {
+        self.parsed(|name| name.parse().ok())
+    }
+
+    pub(super) fn parsed<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
         let name = self.text()?;
         parse(name).ok_or_else(|| {
             let unknown = format!("{name:?} is nothing that is ever written there").into();
@@ -78,13 +83,13 @@ impl<'row> Cells<'row> {
         })
     }
 
-    pub(super) fn named_or_null<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>> {
+    pub(super) fn named_or_null<T: FromStr>(&mut self) -> Result<Option<T>> {
         match self.row.get_ref(self.next)? {
             ValueRef::Null => {
                 self.next += 1;
                 Ok(None)
             }
-            _ => self.named(parse).map(Some),
+            _ => self.named().map(Some),
         }
     }
 }

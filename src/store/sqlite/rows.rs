@@ -9,8 +9,8 @@ use rusqlite::{Connection, Row, Statement, params};
 use super::cells::{Cells, clamped, execute, list, millis, source};
 use super::{outbox, retries, troubles};
 use crate::domain::{
-    AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, ExportRequest, Failure, Month,
-    Progress, TicketId, TicketKey, TicketRecord, TicketState, WallTime,
+    AppName, Artefact, BudgetKey, DocumentToken, ExportRequest, Failure, Month, Progress, TicketId,
+    TicketKey, TicketRecord, TicketState, WallTime,
 };
 use crate::store::{Batch, LOG, Loaded, Release, ReleaseId, RetryId, StoreErrorKind, Tally};
 
@@ -158,7 +158,7 @@ fn prepare_select(connection: &Connection) -> rusqlite::Result<Statement<'_>> {
 /// How many tickets are in which state, for the states that occur.
 pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(TicketState, usize)>> {
     list(connection, "SELECT state, count(*) FROM tickets GROUP BY state", (), |cells| {
-        Ok((cells.named(TicketState::parse)?, cells.next::<u32>()? as usize))
+        Ok((cells.named()?, cells.next::<u32>()? as usize))
     })
 }
 
@@ -167,7 +167,7 @@ fn requests(connection: &Connection) -> rusqlite::Result<Vec<Release>> {
         Ok(Release {
             id: ReleaseId(cells.next()?),
             budget: BudgetKey::from(cells.text()?),
-            endpoint: cells.named(Endpoint::parse)?,
+            endpoint: cells.named()?,
             at: WallTime::from_millis(cells.next()?),
         })
     })
@@ -205,11 +205,11 @@ fn read_ticket(
             app: app.cloned().unwrap_or_else(|| AppName::new(name)),
             ticket: TicketId::new(cells.text()?),
         },
-        token: cells.named(DocumentToken::parse)?,
+        token: cells.parsed(DocumentToken::parse)?,
         label: cells.text_or_null()?.map(Into::into),
         created_at: cells.time()?,
         source: shared(sources, cells.path()?),
-        state: cells.named(TicketState::parse)?,
+        state: cells.named()?,
         artefact: read_artefact(&mut cells)?,
         job_status: cells.next()?,
         polls: cells.next()?,
@@ -256,7 +256,7 @@ fn read_artefact(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Artefact>
 }
 
 fn read_failure(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Failure>>> {
-    let kind = cells.named_or_null(ErrorKind::parse)?;
+    let kind = cells.named_or_null()?;
     let (code, job_status, http_status) = (cells.next()?, cells.next()?, cells.next()?);
     let (message, log_id) = (cells.next()?, cells.next()?);
     Ok(kind.map(|kind| Box::new(Failure { kind, code, job_status, http_status, message, log_id })))
@@ -274,6 +274,7 @@ mod tests {
 
     use super::super::{schema, testing};
     use super::*;
+    use crate::domain::ErrorKind;
 
     fn database() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -315,12 +316,12 @@ mod tests {
     #[test]
     fn every_name_comes_back() {
         let connection = database();
-        let states = TicketState::ALL.into_iter().map(|state| {
+        let states = TicketState::ALL.iter().copied().map(|state| {
             let mut ticket = testing::fresh(state.as_str());
             ticket.state = state;
             ticket
         });
-        let kinds = ErrorKind::all().map(|kind| {
+        let kinds = ErrorKind::ALL.iter().copied().map(|kind| {
             let mut ticket = testing::fresh(&format!("error {kind}"));
             ticket.error = Some(Box::new(Failure::new(kind)));
             ticket

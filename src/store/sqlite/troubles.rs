@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Result};
 
 use super::cells::{execute, list};
-use crate::domain::{AppCondition, AppName, Endpoint, Trouble, TroubleCause, WallTime};
+use crate::domain::{AppName, Trouble, WallTime};
 use crate::store::TroubleRecord;
 
 /// Replaces all rows by these.
@@ -32,9 +32,9 @@ pub(super) fn read(connection: &Connection) -> Result<Vec<TroubleRecord>> {
     list(connection, select, (), |cells| {
         let app = AppName::new(cells.text()?);
         let trouble = Trouble {
-            condition: cells.named(AppCondition::parse)?,
-            endpoint: cells.named(Endpoint::parse)?,
-            cause: cells.named(TroubleCause::parse)?,
+            condition: cells.named()?,
+            endpoint: cells.named()?,
+            cause: cells.named()?,
             message: cells.next()?,
             since: WallTime::from_millis(cells.next()?),
             until: cells.time()?,

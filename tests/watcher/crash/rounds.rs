@@ -184,7 +184,7 @@ mod named {
 
     /// The points that a state file passes which is there already.
     fn later_points() -> impl Iterator<Item = CrashPoint> {
-        CrashPoint::ALL.into_iter().filter(|point| *point != CrashPoint::FileBuilt)
+        CrashPoint::ALL.iter().copied().filter(|point| *point != CrashPoint::FileBuilt)
     }
 
     /// The same promises, with every second kill at one of the points around commit and announcement that the program

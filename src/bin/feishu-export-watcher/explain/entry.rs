@@ -50,14 +50,15 @@ pub(super) struct Entry {
 /// Everything that can be explained: job statuses, codes, kinds, reasons.
 pub(super) fn all() -> impl Iterator<Item = Entry> {
     let codes = CODES.iter().flat_map(Entry::from_code);
-    let names =
-        ErrorKind::all().map(Entry::from_kind).chain(PauseReason::ALL.into_iter().map(Entry::from_reason));
-    JOB_STATUSES.iter().map(Entry::from_job_status).chain(codes).chain(names)
+    let kinds = ErrorKind::ALL.iter().copied().map(Entry::from_kind);
+    let reasons = PauseReason::ALL.iter().copied().map(Entry::from_reason);
+    JOB_STATUSES.iter().map(Entry::from_job_status).chain(codes).chain(kinds).chain(reasons)
 }
 
 /// Every name that can be explained.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    ErrorKind::all().map(ErrorKind::as_str).chain(PauseReason::ALL.map(PauseReason::as_str))
+    let kinds = ErrorKind::ALL.iter().map(|kind| kind.as_str());
+    kinds.chain(PauseReason::ALL.iter().map(|reason| reason.as_str()))
 }
 
 /// The explanations of a number or a name; none if nothing is called that.

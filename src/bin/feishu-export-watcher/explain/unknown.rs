@@ -22,7 +22,7 @@ pub(super) fn message(word: &str) -> String {
         Err(_) => near_miss(word, names()).map(str::to_owned).into_iter().collect(),
     };
     let advice = match number {
-        _ if TicketState::parse(word).is_some() => {
+        _ if word.parse::<TicketState>().is_ok() => {
             "that is a ticket's state; `feishu-export-watcher status` shows what went wrong"
         }
         _ if !near.is_empty() => &format!("did you mean {}?", one_of(&near)),

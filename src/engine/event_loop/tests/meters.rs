@@ -134,7 +134,8 @@ async fn ends_are_counted_by_outcome() {
         assert_eq!(finished(&bench, kind, outcome), 1.0, "{outcome} {kind}");
     }
     let known = running.view.borrow().apps[0].known;
-    assert_eq!(TicketState::ALL.map(|state| known.of(state)), [0, 1, 2, 2, 1], "left or listed");
+    let counts: Vec<_> = TicketState::ALL.iter().map(|state| known.of(*state)).collect();
+    assert_eq!(counts, [0, 1, 2, 2, 1], "left or listed");
     running.stop.cancel();
     running.outcome.await.unwrap();
 }
