@@ -15,7 +15,7 @@ pub struct JobStatus {
     pub number: i64,
     /// What the platform calls it.
     pub says: &'static str,
-    /// What it means for the ticket.
+    /// Its meaning for the ticket.
     pub meaning: JobMeaning,
 }
 
@@ -68,7 +68,7 @@ pub enum CodeMeaning {
     Unclear,
 }
 
-/// A wording of the message that tells two meanings of one code apart, in the few cases where nothing else does.
+/// A wording of the message that separates two meanings of one code, in the few cases where nothing else does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wording {
     /// "too many request", and nothing else.
@@ -203,11 +203,7 @@ pub static CODES: [Code; 75] = {
         // The same for every ticket would be the watcher's own fault; for one it is the ticket or its token.
         code(99_992_402, "field validation failed", Failed(K::InvalidParam)),
         // Seen at the endpoint of long connections.
-        code(
-            1_000_040_351,
-            "incorrect domain name: the app belongs to the other platform",
-            App(P::WrongBaseUrl),
-        ),
+        code(1_000_040_351, "incorrect domain name: an app of the other platform", App(P::WrongBaseUrl)),
     ]
 };
 
@@ -290,7 +286,7 @@ impl JobMeaning {
 }
 
 impl CodeMeaning {
-    /// As which kind of trouble it shows with a ticket. What is the app's fault does not.
+    /// The kind of trouble that a ticket shows for it; none for a fault of the app.
     #[must_use]
     pub const fn kind(self) -> Option<ErrorKind> {
         match self {
@@ -313,7 +309,7 @@ impl CodeMeaning {
         }
     }
 
-    /// What it means and what helps. Where the app is paused, that is what wants an answer.
+    /// Its meaning and remedy: those of the pause, where the app is paused.
     #[must_use]
     pub fn advice(self) -> &'static Advice {
         let of_kind = || self.kind().map(ErrorKind::advice);

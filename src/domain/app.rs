@@ -201,26 +201,33 @@ impl BaseUrl {
     /// # Errors
     /// Says which part is not acceptable. The text is not repeated: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
-        let url = Url::parse(text)?;
+        let base_url = Self(Url::parse(text)?);
+        let url = &base_url.0;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(BaseUrlError::UserInfo);
         }
         match url.scheme() {
             "https" => {}
-            "http" if is_loopback(&url) => {}
+            "http" if base_url.is_loopback() => {}
             "http" => return Err(BaseUrlError::PlainHttp),
             _ => return Err(BaseUrlError::Scheme),
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(BaseUrlError::Path);
         }
-        Ok(Self(url))
+        Ok(base_url)
     }
 
     /// Whether the host is this machine, so that no proxy may come between.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.0)
+        match self.0.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+            // RFC 6761 section 6.3: names below localhost are this machine.
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        }
     }
 
     /// The URL, ending in `/`.
@@ -240,16 +247,6 @@ impl BaseUrl {
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_str().trim_end_matches('/'))
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
-        // RFC 6761 section 6.3: names below localhost are this machine.
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

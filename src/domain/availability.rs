@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{TicketRecord, WallTime};
+use super::{TicketRecord, TicketState, WallTime};
 
 /// How long the exported file lives after the job's end (download exported file, 2024-06-14).
 pub const ARTEFACT_LIFE: Duration = Duration::from_secs(600);
@@ -36,15 +36,10 @@ impl Availability {
         }
     }
 
-    /// Whether the time is over in which it is sure to be there.
+    /// Whether the ticket is completed and the time is over in which its file is sure to be there.
     #[must_use]
-    pub const fn is_doubtful(self) -> bool {
-        matches!(self, Self::Passed(_) | Self::Over(_))
-    }
-
-    /// What was known about the file when the ticket got its verdict.
-    #[must_use]
-    pub fn at_verdict(ticket: &TicketRecord) -> Self {
-        Self::new(ticket, ticket.finished_at.unwrap_or(ticket.first_seen_at))
+    pub fn is_doubtful(ticket: &TicketRecord, now: WallTime) -> bool {
+        let file = Self::new(ticket, now);
+        ticket.state == TicketState::Completed && matches!(file, Self::Passed(_) | Self::Over(_))
     }
 }

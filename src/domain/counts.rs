@@ -36,12 +36,6 @@ impl Counts {
     }
 }
 
-impl FromIterator<TicketState> for Counts {
-    fn from_iter<I: IntoIterator<Item = TicketState>>(states: I) -> Self {
-        states.into_iter().map(|state| (state, 1)).collect()
-    }
-}
-
 impl FromIterator<(TicketState, usize)> for Counts {
     fn from_iter<I: IntoIterator<Item = (TicketState, usize)>>(counts: I) -> Self {
         let mut sum = Self::default();
@@ -88,7 +82,7 @@ mod tests {
         assert_eq!(Counts::default().to_string(), "no tickets");
         let counts: Counts = [(Pending, 1204), (Completed, 31), (Failed, 2)].into_iter().collect();
         assert_eq!(counts.to_string(), "1,204 pending, 31 completed, 2 failed");
-        let more: Counts = [TimedOut, Removed].into_iter().collect();
+        let more: Counts = [(TimedOut, 1), (Removed, 1)].into_iter().collect();
         let sum: Counts = [counts, more].into_iter().sum();
         assert_eq!(sum.to_string(), "1,204 pending, 31 completed, 2 failed, 1 timed out, 1 removed");
         assert_eq!(sum.total(), 1239);

@@ -56,7 +56,7 @@ pub fn escape_except<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
 }
 
 /// Writes the value as compact JSON. Characters that are unsafe for a terminal become `\uXXXX`, which any parser turns
-/// back, so nothing is lost and a terminal that shows the raw text is not deceived.
+/// back, so nothing is lost and a terminal that shows the raw text shows it as it is.
 ///
 /// # Errors
 /// Those of `out`.
@@ -91,7 +91,7 @@ mod tests {
 
     /// Promise: what makes a text read other than it is, is known; what people write is left alone.
     #[test]
-    fn only_what_deceives_is_unsafe() {
+    fn only_misleading_characters_are_unsafe() {
         for character in
             "\0\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{200b}\u{200e}\u{2028}\u{2029}\u{202e}\u{2060}\u{2066}\
              \u{3164}\u{feff}\u{1d173}\u{e0041}\u{e0fff}"
@@ -127,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_deceives_nobody(text in any::<String>()) {
+        fn escaped_text_is_safe(text in any::<String>()) {
             prop_assert!(!escape(&text).contains(unsafe_for_terminal));
         }
 

@@ -22,7 +22,7 @@ pub const TICKET_TIMED_OUT: &str = "ticket.timed_out";
 pub const TICKET_REMOVED: &str = "ticket.removed";
 /// An ended ticket is polled again, because `retry` asked for it.
 pub const TICKET_RETRIED: &str = "ticket.retried";
-/// Somebody asked for a ticket to be polled again, and it can't be.
+/// `retry` asked for a ticket that can't be polled again.
 pub const TICKET_RETRY_DROPPED: &str = "ticket.retry_dropped";
 /// A poll ended without a verdict on its ticket.
 pub const POLL_RETRY: &str = "poll.retry";

@@ -1,4 +1,4 @@
-//! Kinds of failure: one table with the name scripts rely on, what it means and the hint people need. Which
+//! Kinds of failure: the names that scripts rely on, and one table with their meaning and the hint people need. Which
 //! `job_status` and which code mean what stands in [`answers`](super::answers). How long to wait after a failure is
 //! not decided here.
 
@@ -89,13 +89,13 @@ const TABLE: [(ErrorKind, Advice); 19] = [
         "The format of the export does not fit the type of the document.",
         "create the export with a format that fits: docx or pdf for a document, xlsx or csv for a sheet or a bitable")),
     (ErrorKind::NoFileToken, Advice::new(Maybe, Yes,
-        "The server calls the job done but names no file. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
+        "The server calls the job done but names no file. It is asked again; the ticket fails after ten such answers in a row over at least five minutes.",
         "export again; or have the server asked once more with `feishu-export-watcher retry TICKET`")),
     (ErrorKind::MalformedAnswer, Advice::new(OnceFixed, No,
         "The answer is not one of the export API: a page of a proxy, of a captive portal or of a firewall, or a result without its status. It counts against the ticket only while other tickets of the app are answered properly; ten such answers over at least five minutes fail it.",
         "if error.code is there, give error.log_id to the platform's support; else look for a proxy or a captive portal between this machine and base_url; then `feishu-export-watcher retry --failed --kind malformed_answer`")),
     (ErrorKind::UnknownJobStatus, Advice::new(Maybe, Maybe,
-        "The server names a job status that its documentation does not. It is asked again; the ticket fails when that was said ten times in a row over at least five minutes.",
+        "The server names a job status that its documentation does not. It is asked again; the ticket fails after ten such answers in a row over at least five minutes.",
         "give error.log_id to the platform's support, or export again")),
     (ErrorKind::UnknownCode, Advice::new(Maybe, Maybe,
         "The server refuses the request with a code that the watcher does not know. It counts against the ticket while other tickets of the app are answered properly, or where no other one is open; ten such answers over at least five minutes fail it.",

@@ -5,14 +5,11 @@ mod advice;
 pub mod answers;
 mod app;
 mod availability;
-mod causes;
 mod counts;
 mod escape;
 pub mod event;
 mod failure;
-mod kept;
 mod log_directives;
-mod month;
 mod near_miss;
 mod pause;
 mod per_endpoint;
@@ -28,21 +25,19 @@ pub use app::{
     App, AppName, BaseUrl, BaseUrlError, BudgetKey, CaFile, Credentials, Endpoint, RateLimit, SecretSource,
 };
 pub use availability::{ARTEFACT_LIFE, Availability, MAY_BE_GONE_HINT};
-pub use causes::with_causes;
 pub use counts::Counts;
 pub use escape::{escape, escape_except, unsafe_for_terminal, write_json};
 pub use failure::{ErrorKind, Failure};
-pub use kept::Kept;
 pub use log_directives::parse_directives;
-pub use month::Month;
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
 pub use per_endpoint::PerEndpoint;
 pub use secret_text::{SecretFault, SecretPurpose, secret_text};
 pub use ticket::{
-    Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, ExportRequest, Progress, TicketId, TicketKey, TicketRecord,
-    TicketState, WatchEntry, WatchList,
+    Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, ExportRequest, Kept, Progress, TicketId, TicketKey,
+    TicketRecord, TicketState, WatchEntry, WatchList,
 };
 pub use trouble::{AppCondition, Trouble, TroubleCause};
 pub use verdict_event::verdict_event;
-pub use wall_time::WallTime;
+pub use wall_time::{Month, WallTime};
+pub use words::with_causes;

@@ -3,19 +3,19 @@
 /// Longer words are no typing mistake, and comparing them costs time.
 const LENGTH_MAX: usize = 40;
 
-/// The known word nearest to `said`, if it is near enough to be meant. Case and the kind of dash make no
+/// The known word nearest to `word`, if it is near enough to be meant. Case and the kind of dash make no
 /// difference; of two that are as near, the first by alphabet.
 #[must_use]
-pub fn near_miss<'k>(said: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    if said.len() > LENGTH_MAX {
+pub fn near_miss<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    if word.len() > LENGTH_MAX {
         return None;
     }
     let plain = |word: &str| word.to_lowercase().replace('-', "_");
-    let said = plain(said);
+    let word = plain(word);
     known
         .into_iter()
-        .filter(|known| known.len().abs_diff(said.len()) <= typos_in(known))
-        .map(|known| (strsim::damerau_levenshtein(&said, &plain(known)), known))
+        .filter(|known| known.len().abs_diff(word.len()) <= typos_in(known))
+        .map(|known| (strsim::damerau_levenshtein(&word, &plain(known)), known))
         .filter(|(distance, known)| *distance <= typos_in(known))
         .min()
         .map(|(_, known)| known)

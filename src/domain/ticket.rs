@@ -1,5 +1,6 @@
 //! A ticket: one export job at the remote, what the watch list says of it and what is known about it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -111,6 +112,24 @@ pub struct WatchList {
     pub entries: Vec<WatchEntry>,
     /// Files that could not be taken, or not be found: what they last listed stays as it was.
     pub rejected: Vec<PathBuf>,
+}
+
+/// Tickets that stay as they are although the watch list does not name them, because not all of it could be read. By
+/// default none.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Whatever it is: more of the list may follow in a moment.
+    pub all: bool,
+    /// Those that these files listed when they were last taken, by a process before this one maybe.
+    pub files: HashSet<PathBuf>,
+}
+
+impl Kept {
+    /// Whether the ticket stays.
+    #[must_use]
+    pub fn keeps(&self, ticket: &TicketRecord) -> bool {
+        self.all || self.files.contains(&*ticket.source)
+    }
 }
 
 /// Where a ticket stands.

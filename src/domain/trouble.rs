@@ -204,7 +204,7 @@ impl Trouble {
         }
     }
 
-    /// Less where people should look sooner: what has to be fixed comes first, what time ends comes last.
+    /// Less where people should look sooner: faults that need a fix come first, pauses that end by time come last.
     #[must_use]
     pub fn urgency(&self) -> u8 {
         match self.pause().map(PauseReason::ended_by) {

@@ -13,11 +13,10 @@ use super::{
 #[must_use]
 pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<Map<String, Value>> {
     let (event, message) = name_and_message(ticket, now)?;
-    let is_doubtful = ticket.state == TicketState::Completed && Availability::new(ticket, now).is_doubtful();
     let (file, error) = (ticket.artefact.as_deref(), ticket.error.as_deref());
     let Value::Object(mut fields) = json!({
         "timestamp": now,
-        "level": if is_doubtful { "WARN" } else { "INFO" },
+        "level": if Availability::is_doubtful(ticket, now) { "WARN" } else { "INFO" },
         "message": message,
         "event": event,
         "app": ticket.key.app.as_str(),
@@ -52,45 +51,32 @@ pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<Map<String,
 }
 
 fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static str, String)> {
+    use TicketState::{Completed, Failed, Pending, Removed, TimedOut};
     let id = &ticket.key.ticket;
-    match ticket.state {
-        TicketState::Pending => None,
-        TicketState::Completed => Some((TICKET_COMPLETED, completed_message(ticket, now))),
-        TicketState::Failed => Some((TICKET_FAILED, failed_message(ticket))),
-        TicketState::TimedOut => {
-            Some((TICKET_TIMED_OUT, format!("ticket {id} timed out: no result within give_up_after")))
+    Some(match ticket.state {
+        Pending => return None,
+        Completed => (TICKET_COMPLETED, completed_message(ticket, now)),
+        Failed => {
+            let kind = ticket.error.as_deref().map(|error| format!(": {}", error.kind)).unwrap_or_default();
+            (TICKET_FAILED, format!("ticket {id} failed{kind}"))
         }
-        TicketState::Removed => {
-            Some((TICKET_REMOVED, format!("ticket {id} left the watch list while pending")))
-        }
-    }
+        TimedOut => (TICKET_TIMED_OUT, format!("ticket {id} timed out: no result within give_up_after")),
+        Removed => (TICKET_REMOVED, format!("ticket {id} left the watch list while pending")),
+    })
 }
 
 fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
     let (id, file) = (&ticket.key.ticket, ticket.artefact.as_deref());
     let token = file.map(|file| format!(": file token {}", file.file_token)).unwrap_or_default();
-    match Availability::new(ticket, now) {
-        Availability::Sure(by) => format!("ticket {id} completed{token}, download by {by}"),
-        Availability::Passed(by) => {
-            format!("ticket {id} completed{token}, may be gone since {by}; {MAY_BE_GONE_HINT}")
-        }
-        Availability::Unknown => {
-            format!("ticket {id} completed{token}, download at once: the age of the job is not known")
-        }
+    let advice = match Availability::new(ticket, now) {
+        Availability::Sure(by) => format!("download by {by}"),
+        Availability::Passed(by) => format!("may be gone since {by}; {MAY_BE_GONE_HINT}"),
+        Availability::Unknown => "download at once: the age of the job is not known".to_owned(),
         Availability::Over(since) => {
-            format!(
-                "ticket {id} completed{token}, gone since {since} unless it was downloaded; export the document again"
-            )
+            format!("gone since {since} unless it was downloaded; export the document again")
         }
-    }
-}
-
-fn failed_message(ticket: &TicketRecord) -> String {
-    let id = &ticket.key.ticket;
-    match ticket.error.as_deref() {
-        Some(Failure { kind, .. }) => format!("ticket {id} failed: {kind}"),
-        None => format!("ticket {id} failed"),
-    }
+    };
+    format!("ticket {id} completed{token}, {advice}")
 }
 
 #[cfg(test)]

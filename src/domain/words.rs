@@ -1,4 +1,4 @@
-//! Numbers and lengths of time as people read them. What they count is the caller's.
+//! Numbers, lengths of time and errors as people read them. What they count is the caller's.
 
 use std::time::Duration;
 
@@ -19,6 +19,13 @@ pub fn span(length: Duration) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
     }
+}
+
+/// The error and its causes, the outermost first, parted by colons.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

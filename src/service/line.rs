@@ -137,8 +137,7 @@ pub(super) mod tests {
     fn says_what_the_issue_asks_for() {
         use TicketState::{Completed, Failed, Pending, Removed, TimedOut};
         let listed = [(Pending, 1204), (Completed, 31), (Failed, 1), (TimedOut, 1), (Removed, 5)];
-        let listed =
-            listed.into_iter().flat_map(|(state, count)| std::iter::repeat_n(state, count)).collect();
+        let listed = listed.into_iter().collect();
         let apps = vec![paused("default", PauseReason::RateLimited, Some(38), 38)];
         let seen = Snapshot { listed, apps, ..Snapshot::default() };
         assert_eq!(

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     fn outcome(end: End, states: &[TicketState]) -> Outcome {
-        let listed: Counts = states.iter().copied().collect();
+        let listed: Counts = states.iter().map(|state| (*state, 1)).collect();
         Outcome {
             end,
             listed,

@@ -164,8 +164,7 @@ mod tests {
 
     fn counts(pending: usize, completed: usize, failed: usize) -> Counts {
         use TicketState::{Completed, Failed, Pending};
-        let all = [(Pending, pending), (Completed, completed), (Failed, failed)];
-        all.into_iter().flat_map(|(state, count)| std::iter::repeat_n(state, count)).collect()
+        [(Pending, pending), (Completed, completed), (Failed, failed)].into_iter().collect()
     }
 
     #[test]

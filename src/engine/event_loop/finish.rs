@@ -102,5 +102,5 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
 
 /// Whether the ticket completed and its file may have been gone by then.
 fn is_doubtful(ticket: &TicketRecord) -> bool {
-    ticket.state == TicketState::Completed && Availability::at_verdict(ticket).is_doubtful()
+    Availability::is_doubtful(ticket, ticket.finished_at.unwrap_or(ticket.first_seen_at))
 }

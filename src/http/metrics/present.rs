@@ -141,7 +141,7 @@ mod tests {
         AppView {
             name: AppName::new("default"),
             pending: 2,
-            known: [TicketState::Pending, TicketState::Pending, TicketState::Removed].into_iter().collect(),
+            known: [(TicketState::Pending, 2), (TicketState::Removed, 1)].into_iter().collect(),
             next_due: Some(now.at + 3 * SECOND),
             token_ends_at: Some(now.at + 100 * SECOND),
             trouble: None,

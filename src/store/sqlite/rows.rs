@@ -40,7 +40,7 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
         execute(connection, release, (id.0, budget.as_str(), endpoint.as_str(), at.as_millis()))?;
     }
     for Tally { budget, month, requests } in &batch.tallies {
-        let tally = (budget.as_str(), month.number(), clamped(*requests));
+        let tally = (budget.as_str(), month.0, clamped(*requests));
         execute(connection, "INSERT OR REPLACE INTO tallies VALUES (?, ?, ?)", tally)?;
     }
     for budget in &batch.proven {
@@ -178,7 +178,7 @@ fn tallies(connection: &Connection) -> rusqlite::Result<Vec<Tally>> {
     list(connection, "SELECT budget, max(month), requests FROM tallies GROUP BY budget", (), |cells| {
         Ok(Tally {
             budget: BudgetKey::from(cells.text()?),
-            month: Month::from_number(cells.next()?),
+            month: Month(cells.next()?),
             requests: cells.next::<i64>()?.try_into().unwrap_or(0),
         })
     })

@@ -19,8 +19,8 @@ use crate::store::{
 
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 
-pub(in crate::store) fn tally(month: i8, requests: u64) -> Tally {
-    Tally { budget: release(1, 1).budget, month: Month::new(2026, month), requests }
+pub(in crate::store) fn tally(month: i32, requests: u64) -> Tally {
+    Tally { budget: release(1, 1).budget, month: Month(202_600 + month), requests }
 }
 
 pub(in crate::store) fn fresh(ticket: &str) -> TicketRecord {

@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn pauses_are_in_words() {
         let [mut default, mut lark] = app_reports();
-        default.counts = std::iter::repeat_n(TicketState::Pending, 1204).collect();
+        default.counts = [(TicketState::Pending, 1204)].into_iter().collect();
         default.trouble = Some(pause(PauseReason::RateLimited));
         lark.trouble = Some(pause(PauseReason::ScopeMissing));
         lark.is_configured = Some(false);

@@ -128,7 +128,7 @@ pub(super) fn apps() -> [AppView; 3] {
 pub(super) fn app_reports() -> [AppReport; 2] {
     ["default", "lark"].map(|name| AppReport {
         name: AppName::new(name),
-        counts: tickets().iter().filter(|it| it.key.app.as_str() == name).map(|it| it.state).collect(),
+        counts: tickets().iter().filter(|it| it.key.app.as_str() == name).map(|it| (it.state, 1)).collect(),
         is_configured: Some(true),
         trouble: None,
     })
@@ -168,5 +168,5 @@ pub(super) fn odd_text() -> impl Strategy<Value = String> {
 
 /// Counts over the tickets.
 pub(super) fn summary(tickets: &[TicketRecord]) -> Counts {
-    tickets.iter().map(|ticket| ticket.state).collect()
+    tickets.iter().map(|ticket| (ticket.state, 1)).collect()
 }
