@@ -1,21 +1,23 @@
 //! Follows export tickets of Feishu and Lark until each yields its file token.
 //!
-//! The program is a thin shell around four front doors: [`Watcher`] watches, [`check`] looks at the
-//! configuration, [`status`] reads the state file, [`plan_retry`] leaves requests in it. Behind them lie the
-//! rooms:
+//! The program is a thin shell around four front doors: [`Watcher`] watches, [`check`] examines the configuration,
+//! [`status`] reads the state file, [`plan_retry`] leaves requests in it. Behind them lie the rooms:
 //!
 //! | module | is for | may use |
 //! |---|---|---|
-//! | [`domain`] | the words: ticket, app, failure kinds, pause reasons, what the API's numbers mean, event names | nothing |
+//! | [`domain`] | the words as plain types: ticket, app, verdict, the one table of answers, event names | nothing |
 //! | [`schedule`] | backoff, budget, queue; pure, on the caller's clock | domain |
-//! | [`config`] | what the TOML says → what is accepted | domain, schedule |
+//! | [`config`] | `watcher.toml` and watch lists, checked, with every problem at once | domain, schedule |
 //! | [`feishu`] | the remote: client, secrets, wire format, verdicts | domain |
-//! | [`store`] | the state file | domain |
-//! | [`engine`] | the engine: one loop that owns every ticket | domain, schedule, store, feishu |
-//! | `deliver` | consumers of verdicts: the log | domain, store, log |
+//! | [`store`] | the state file behind its traits | domain |
+//! | [`log`] | `tracing` events as JSON or text lines | domain |
+//! | [`engine`] | the loop that owns every ticket, and its decisions | domain, schedule, store, feishu |
+//! | `deliver` | consumers of the outbox: the log | domain, store, log |
+//! | [`http`] | health, status and metrics over HTTP | domain, engine, store |
+//! | [`service`] | the service manager's protocol | domain, engine |
+//! | `app` | the front doors, which wire the rooms together | all |
 //!
-//! No import runs the other way. `crash_points`, which the binary and any room may pass, uses nothing and is
-//! nothing but in tests.
+//! No import runs the other way. `crash_points`, which any room may pass, does nothing but in tests.
 
 mod app;
 pub mod config;

@@ -18,7 +18,7 @@ use crate::store::{EventId, LOG, Outbox, OutboxRow};
 /// Rows that a sink is handed at once at most.
 const ROWS_AT_ONCE: usize = 500;
 
-/// What failed is tried again after this long.
+/// The pause before a step that failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Announces verdicts as their rows become `durable`, and shows up to which one all are `announced`. Ends once no more

@@ -194,7 +194,6 @@ mod tests {
 
     use super::*;
     use crate::domain::{AppName, DocumentToken, TicketId, TicketRecord, TicketState, WatchEntry};
-    use crate::store::ReleaseId;
 
     fn known() -> (Tickets, TicketIndex) {
         let mut tickets = Tickets::new(1);
@@ -330,7 +329,7 @@ mod tests {
     fn old_releases_are_not_piled_up() {
         let (start, (tickets, _)) = (Instant::now(), known());
         let release = |millis| Release {
-            id: ReleaseId(millis),
+            id: EventId(millis),
             budget: "h/a".into(),
             endpoint: crate::domain::Endpoint::Query,
             at: WallTime::from_millis(millis),

@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(budget.room(answered + PER), 1);
     }
 
-    /// Of requests that nobody noted, those that may arrive late hold their slots for longer.
+    /// Of requests without a note, those that may arrive late hold their slots for longer.
     #[test]
     fn what_may_arrive_late_is_held_for_longer() {
         let (start, late) = (Instant::now(), Duration::from_secs(15));

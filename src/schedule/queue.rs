@@ -5,8 +5,8 @@ use std::collections::BinaryHeap;
 
 use tokio::time::Instant;
 
-/// Tickets that wait, by due time. An entry can't be taken out from the middle; who changes his mind
-/// pushes again and skips the stale entry when it comes up.
+/// Tickets that wait, by due time. An entry can't be taken out from the middle: a caller that moves one
+/// pushes it again and skips the stale entry when it comes up.
 #[derive(Clone, Debug)]
 pub struct Queue<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
@@ -33,13 +33,13 @@ impl<T> Queue<T> {
         self.pushed += 1;
     }
 
-    /// Who is next, and when.
+    /// The next one, and when it is due.
     #[must_use]
     pub fn peek(&self) -> Option<(Instant, &T)> {
         self.heap.peek().map(|Reverse(entry)| (entry.due, &entry.item))
     }
 
-    /// Takes out who is next.
+    /// Takes out the next one.
     pub fn pop(&mut self) -> Option<(Instant, T)> {
         self.heap.pop().map(|Reverse(entry)| (entry.due, entry.item))
     }

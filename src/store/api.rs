@@ -1,11 +1,11 @@
 //! What is asked of the state file: by the engine, by those that only read, and by `retry`. Narrow, so that another
 //! database can stand in for SQLite and a fake for both.
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::StoreError;
+use super::{Holder, StoreError};
 use crate::domain::{
     AppName, BudgetKey, Endpoint, Month, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
 };
@@ -117,22 +117,6 @@ pub trait StoreRequests {
     fn is_waiting(&self, retry: RetryId) -> Result<bool, StoreError>;
 }
 
-/// The process that has a store in use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process id; none if it has not written that down.
-    pub process: Option<u32>,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.process {
-            Some(process) => write!(f, "process {process}"),
-            None => f.write_str("which has not written its process id"),
-        }
-    }
-}
-
 /// A batch that could not be made durable, and why.
 #[derive(Debug)]
 pub struct CommitError {
@@ -167,38 +151,18 @@ pub struct Batch {
     pub clean_stop: bool,
 }
 
-/// What a note of a request is known by: written again, after a commit of which it is not known how it went, it is the
-/// same note. No two of all that are kept at a time may share one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReleaseId(pub i64);
-
-impl ReleaseId {
-    /// The first of a process that starts at this moment. It has a million before they meet those of one that starts a
-    /// millisecond later.
-    #[must_use]
-    pub const fn first(start: WallTime) -> Self {
-        Self(start.as_millis() << 20)
-    }
-
-    /// Takes this one and leaves the next.
-    pub const fn take(&mut self) -> Self {
-        let taken = *self;
-        self.0 += 1;
-        taken
-    }
-}
-
-/// What a row of the outbox is known by, over all tries to deliver it. Later ones are greater, so that verdicts are
-/// delivered in the order in which they came.
+/// The id of an event that the engine writes: a verdict in the outbox, or the end of a request. It stays the same over
+/// all tries to write or deliver it, so that a row which is written again, after a commit that may have failed, is the
+/// same row. Later ones are greater, and no two that are kept at a time share one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventId(pub i64);
 
 impl EventId {
-    /// The first of a process that starts at this moment and finds rows up to `last`. As with [`ReleaseId::first`], it
-    /// has a million before they meet those of one that starts a millisecond later.
+    /// The first of a process that starts at this moment and finds rows up to `last`. It has a million before they meet
+    /// those of one that starts a millisecond later.
     #[must_use]
     pub fn first(start: WallTime, last: Self) -> Self {
-        Self(ReleaseId::first(start).0.max(last.0 + 1))
+        Self((start.as_millis() << 20).max(last.0 + 1))
     }
 
     /// Takes this one and leaves the next.
@@ -212,17 +176,17 @@ impl EventId {
 /// A verdict on its way to a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// What it is known by.
+    /// The id, the same for every consumer.
     pub id: EventId,
-    /// The [verdict](crate::domain::VerdictEvent) as JSON.
+    /// The [verdict](crate::domain::verdict_event) as JSON.
     pub payload: Arc<str>,
 }
 
 /// A request that was answered, or given up: its slot in the budget is held for one more window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
-    /// What this note is known by.
-    pub id: ReleaseId,
+    /// The id of the note.
+    pub id: EventId,
     /// The budget it was paid from.
     pub budget: BudgetKey,
     /// What was asked: the server counts each endpoint by itself.

@@ -6,8 +6,6 @@ use std::{fmt, io};
 
 use thiserror::Error;
 
-use super::Holder;
-
 /// The store can't be used as it should.
 #[derive(Debug)]
 pub struct StoreError {
@@ -19,7 +17,7 @@ pub struct StoreError {
     place: Box<str>,
 }
 
-/// What went wrong with a store, as said of it.
+/// What went wrong with a store; reads on from its place.
 #[derive(Debug, Error)]
 pub enum StoreErrorKind {
     /// Another watcher has it in use.
@@ -62,6 +60,22 @@ pub enum StoreErrorKind {
         /// What the database or the system said.
         source: Box<dyn error::Error + Send + Sync>,
     },
+}
+
+/// The process that has a store in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id; none if it has not written that down.
+    pub process: Option<u32>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some(process) => write!(f, "process {process}"),
+            None => f.write_str("which has not written its process id"),
+        }
+    }
 }
 
 /// Why a database or a file system refuses, as far as an operator can do something about it.

@@ -1,8 +1,8 @@
-//! The state file: what is known about every ticket, kept through crashes and restarts.
+//! The state file: everything that is known about every ticket, kept through crashes and restarts.
 //!
-//! Four traits say what is asked of it: [`Store`] by the engine, [`Outbox`] by consumers of verdicts, [`StoreReader`] by
-//! those that show it, and
-//! [`StoreRequests`] by another process that wants something of the watcher. `sqlite` carries them out.
+//! It is used through four traits: the engine writes through [`Store`], consumers take verdicts from the [`Outbox`],
+//! `status` and `/status` read through [`StoreReader`], and `retry` leaves requests by [`StoreRequests`]. `sqlite`
+//! implements all four.
 
 mod api;
 mod error;
@@ -11,8 +11,8 @@ mod sqlite;
 pub(crate) mod tests;
 
 pub use api::{
-    Batch, CONSUMERS, CommitError, EventId, Holder, Known, LOG, Loaded, Outbox, OutboxRow, RETRIES_AT_ONCE,
-    Release, ReleaseId, Retry, RetryId, Store, StoreReader, StoreRequests, Tally, TroubleRecord,
+    Batch, CONSUMERS, CommitError, EventId, Known, LOG, Loaded, Outbox, OutboxRow, RETRIES_AT_ONCE, Release,
+    Retry, RetryId, Store, StoreReader, StoreRequests, Tally, TroubleRecord,
 };
-pub use error::{FailureCause, StoreError, StoreErrorKind};
+pub use error::{FailureCause, Holder, StoreError, StoreErrorKind};
 pub use sqlite::{SqliteStore, store_at};

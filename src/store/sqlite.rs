@@ -13,6 +13,7 @@ mod cells;
 mod connect;
 mod file;
 mod lock;
+mod migrate;
 mod outbox;
 mod reader;
 mod retries;
@@ -30,19 +31,12 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use self::lock::Lock;
-use self::reader::SqliteReader;
-use self::writer::Writer;
+use self::reader::{READ, SqliteReader, WRITE};
+use self::writer::{Job, Writer};
 use super::{
     Batch, CommitError, EventId, Loaded, Outbox, OutboxRow, Retry, RetryId, Store, StoreError,
     StoreErrorKind, StoreReader, StoreRequests,
 };
-
-/// What is done to the state file, for errors.
-const READ: &str = "read the state file";
-const WRITE: &str = "write the state file";
-
-/// What the writer's thread is asked to do.
-type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 
 /// The state file, a SQLite database.
 ///

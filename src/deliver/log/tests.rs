@@ -165,7 +165,7 @@ async fn a_removal_that_fails_is_tried_again() {
     assert_eq!((sink.lines(), scene.table.left(), *scene.announced.borrow()), (2, 0, EventId(2)));
 }
 
-/// Rows that a batch put back, because nobody knew that it was durable, are gone at the end; and one that is damaged
+/// Rows that a batch put back, because its commit was reported as failed, are gone at the end; and one that is damaged
 /// holds up nothing.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_left_at_the_end() {

@@ -43,7 +43,7 @@ use super::verdicts::{OutboxLink, Verdicts};
 use crate::domain::{App, Kept, WatchEntry, WatchList};
 use crate::feishu::ExportApi;
 use crate::schedule::Backoff;
-use crate::store::{CommitError, ReleaseId, Retry, RetryId, Store, StoreError, TroubleRecord};
+use crate::store::{CommitError, EventId, Retry, RetryId, Store, StoreError, TroubleRecord};
 
 /// After a stop, requests in flight may still end within this time.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -171,7 +171,7 @@ struct Engine<A, S> {
     ping: Option<JoinHandle<Result<(), StoreError>>>,
     asking: Option<JoinHandle<Result<Vec<Retry>, StoreError>>>,
     /// What the next note of a request is known by.
-    releases: ReleaseId,
+    releases: EventId,
     /// The last request that was taken up.
     retried: RetryId,
     /// Apps in trouble as the state file has them, if that is known.
@@ -228,7 +228,7 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
             commit: None,
             ping: None,
             asking: None,
-            releases: ReleaseId::first(now.wall),
+            releases: EventId::first(now.wall, EventId::default()),
             retried: RetryId::default(),
             noted_troubles: Some(Vec::new()),
             pulse_at: now.at,

@@ -1,7 +1,7 @@
 //! Opening the state file: for writing, for reading, and as a new one.
 
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use url::Url;
 
 use super::file::{self, FILE_MODE};
-use super::schema;
+use super::migrate;
 use crate::crash_points::CrashPoint;
 use crate::store::StoreErrorKind;
 
@@ -47,7 +47,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreErrorKind> {
     }
     let mut connection = open_for_writing(path)?;
     configure(&connection)?;
-    schema::migrate(&mut connection)?;
+    migrate::migrate(&mut connection)?;
     Ok(connection)
 }
 
@@ -70,7 +70,7 @@ fn immutable_uri(path: &Path) -> String {
     uri.unwrap_or_default()
 }
 
-/// Puts a new database in place, whole: it is made under another name and then renamed, so that no
+/// Puts a new database in place, whole: it is made in memory, written under another name and then renamed, so that no
 /// crash leaves half of one.
 fn create(path: &Path) -> Result<(), StoreErrorKind> {
     if file::length(&file::beside(path, "-wal"))? > 0 {
@@ -78,37 +78,27 @@ fn create(path: &Path) -> Result<(), StoreErrorKind> {
         let reason = "it is missing or empty, yet its -wal file is not";
         return Err(StoreErrorKind::NotAStateFile(reason.to_owned()));
     }
+    let mut database = Connection::open_in_memory()?;
+    migrate::migrate(&mut database)?;
     let new = file::beside(path, ".new");
     // What a crash of an earlier attempt left. No other process uses this name: the lock is held.
-    remove_database(&new);
-    let made = build(&new).and_then(|()| {
+    let _ = fs::remove_file(&new);
+    let made = write_synced(&new, &database.serialize("main")?).and_then(|()| {
         CrashPoint::FileBuilt.pass();
-        fs::rename(&new, path).and_then(|()| file::sync_folder(path)).map_err(StoreErrorKind::io("create"))
+        fs::rename(&new, path).and_then(|()| file::sync_folder(path))
     });
-    if made.is_err() {
-        remove_database(&new);
-    }
-    made
+    made.map_err(|error| {
+        let _ = fs::remove_file(&new);
+        StoreErrorKind::io("create")(error)
+    })
 }
 
-fn build(new: &Path) -> Result<(), StoreErrorKind> {
-    // Created here, because SQLite would create it readable for all; -wal and -shm take its mode
-    // (sqlite.org/src/file/src/os_unix.c, findCreateFileMode).
-    let create = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(new);
-    create.map_err(StoreErrorKind::io("create"))?;
-    let mut connection = open_for_writing(new)?;
-    // The steps go through a rollback journal, so that they are in the file itself and not in a log
-    // that the renaming would leave behind. Only then the file is marked as one with a log.
-    schema::migrate(&mut connection)?;
-    configure(&connection)?;
-    connection.close().map_err(|(_, error)| error.into())
-}
-
-/// What can't be removed is an error where it is created next.
-fn remove_database(path: &Path) {
-    for suffix in ["", "-journal", "-wal", "-shm"] {
-        let _ = fs::remove_file(file::beside(path, suffix));
-    }
+/// SQLite would create the file readable for all; -wal and -shm take its mode (sqlite.org/src/file/src/os_unix.c,
+/// findCreateFileMode).
+fn write_synced(new: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(new)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Never creates the file.

@@ -46,8 +46,8 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(StoreErrorKind::io("lock")(error)),
             }
         }
-        // The lock holds without the process id, so a full disk is no reason to stop here; what it does to the state
-        // file is said later and better.
+        // The lock holds without the process id, so a full disk is no reason to stop here: the first commit reports
+        // it.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }

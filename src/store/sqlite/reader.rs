@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::connect::{self, ReadOnly};
 use super::schema;
-use super::{READ, WRITE, file, lock, retries, rows, troubles};
+use super::{file, lock, retries, rows, troubles};
 use crate::domain::{TicketKey, TicketRecord, TicketState};
 use crate::store::{Holder, Known, RetryId, StoreError, StoreErrorKind, StoreReader, StoreRequests};
+
+/// The action that failed, for errors.
+pub(super) const READ: &str = "read the state file";
+pub(super) const WRITE: &str = "write the state file";
 
 /// How long a reading is tried that collides with a watcher's start or stop; each takes milliseconds.
 const TRY_FOR: Duration = Duration::from_secs(1);
@@ -75,13 +79,30 @@ impl StoreReader for SqliteReader {
 
 impl StoreRequests for SqliteReader {
     fn ask_to_retry(&self, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
-        retries::ask(&self.path, keys).map_err(|kind| kind.at(WRITE, &self.path))
+        ask(&self.path, keys).map_err(|kind| kind.at(WRITE, &self.path))
     }
 
     fn is_waiting(&self, retry: RetryId) -> Result<bool, StoreError> {
         let waiting = self.read(&|connection, _| Ok(retries::is_waiting(connection, retry)?))?;
         Ok(waiting.unwrap_or(false))
     }
+}
+
+/// Leaves requests for these tickets, and returns the last of them.
+///
+/// # Errors
+/// [`StoreErrorKind::NotOpened`] if no watcher of this version has used the file; or it can't be written.
+pub(super) fn ask(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreErrorKind> {
+    let path = file::find(path)?.ok_or(StoreErrorKind::NotOpened)?;
+    let mut connection = connect::open_for_writing(&path)?;
+    // To upgrade a file of an earlier version is the watcher's affair.
+    if schema::recognise(&connection)? != schema::VERSION {
+        return Err(StoreErrorKind::NotOpened);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let last = retries::write(&transaction, keys)?;
+    transaction.commit()?;
+    Ok(last)
 }
 
 /// Reads something from one snapshot of the file, given its schema version; none where there is no state yet: no
@@ -236,11 +257,7 @@ mod tests {
         let readings = Cell::new(0);
         let read = read(&path, &|_, _| {
             readings.set(readings.get() + 1);
-            if readings.get() == 1 {
-                retries::ask(&path, &[testing::fresh("a").key]).map(drop)
-            } else {
-                Ok(())
-            }
+            if readings.get() == 1 { ask(&path, &[testing::fresh("a").key]).map(drop) } else { Ok(()) }
         });
         assert!(read.unwrap().is_some() && readings.get() == 2, "{readings:?}");
     }

@@ -1,34 +1,19 @@
 //! What `retry` asks for: rows that another process writes beside the watcher, and the watcher's way to read
 //! and remove them.
 
-use std::path::Path;
-
-use rusqlite::{Connection, Result, TransactionBehavior};
+use rusqlite::{Connection, Result};
 
 use super::cells::{clamped, execute, list};
-use super::{connect, file, schema};
 use crate::domain::{AppName, TicketId, TicketKey};
-use crate::store::{Retry, RetryId, StoreErrorKind};
+use crate::store::{Retry, RetryId};
 
-/// Leaves requests for these tickets, and returns the last of them.
-///
-/// # Errors
-/// [`StoreErrorKind::NotOpened`] if no watcher of this version has used the file; or it can't be written.
-pub(super) fn ask(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreErrorKind> {
-    let path = file::find(path)?.ok_or(StoreErrorKind::NotOpened)?;
-    let mut connection = connect::open_for_writing(&path)?;
-    // To upgrade a file of an earlier version is the watcher's affair.
-    if schema::recognise(&connection)? != schema::VERSION {
-        return Err(StoreErrorKind::NotOpened);
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+/// Adds requests for these tickets, and returns the last of them.
+pub(super) fn write(connection: &Connection, keys: &[TicketKey]) -> Result<RetryId> {
     for TicketKey { app, ticket } in keys {
         let row = (app.as_str(), ticket.as_str());
-        execute(&transaction, "INSERT INTO retries (app, ticket) VALUES (?, ?)", row)?;
+        execute(connection, "INSERT INTO retries (app, ticket) VALUES (?, ?)", row)?;
     }
-    let last = RetryId(transaction.last_insert_rowid());
-    transaction.commit()?;
-    Ok(last)
+    Ok(RetryId(connection.last_insert_rowid()))
 }
 
 /// Whether requests up to this one are still there.
@@ -55,13 +40,15 @@ pub(super) fn remove(connection: &Connection, last: RetryId) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
     use std::process::Child;
     use std::thread;
     use std::time::Duration;
 
+    use super::super::reader::ask;
     use super::super::{lock, testing};
     use super::*;
-    use crate::store::{Batch, SqliteStore, Store as _, StoreRequests as _, store_at};
+    use crate::store::{Batch, SqliteStore, Store as _, StoreErrorKind, StoreRequests as _, store_at};
 
     fn keys(retries: &[Retry]) -> Vec<&str> {
         retries.iter().map(|retry| retry.key.ticket.as_str()).collect()

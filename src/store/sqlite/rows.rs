@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, Statement, params};
+use rusqlite::{Connection, Params, Row, Statement, params};
 
 use super::cells::{Cells, clamped, execute, list, millis, source};
 use super::{outbox, retries, troubles};
@@ -12,7 +12,7 @@ use crate::domain::{
     AppName, Artefact, BudgetKey, DocumentToken, ExportRequest, Failure, Month, Progress, TicketId,
     TicketKey, TicketRecord, TicketState, WallTime,
 };
-use crate::store::{Batch, LOG, Loaded, Release, ReleaseId, RetryId, StoreErrorKind, Tally};
+use crate::store::{Batch, EventId, LOG, Loaded, Release, RetryId, StoreErrorKind, Tally};
 
 /// The columns of a ticket, in the order in which they are written and read.
 const COLUMNS: &str = "app, ticket, token, label, created_at, source, state,
@@ -52,9 +52,9 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     batch.retried.map_or(Ok(()), |last| retries::remove(connection, last))
 }
 
-/// Notes whether the process that uses the file has ended in good order.
+/// Notes whether the process that uses the file has ended in good order; writes nothing where that is noted already.
 pub(super) fn set_clean(connection: &Connection, clean: bool) -> rusqlite::Result<()> {
-    execute(connection, "UPDATE run SET clean = ?", [clean])
+    execute(connection, "UPDATE run SET clean = ?1 WHERE clean <> ?1", [clean])
 }
 
 fn write_tickets(connection: &Connection, tickets: &[TicketRecord]) -> rusqlite::Result<()> {
@@ -133,8 +133,21 @@ pub(super) fn tickets(
     limit: usize,
 ) -> Result<Vec<TicketRecord>, StoreErrorKind> {
     let (app, ticket) = after.map_or(("", ""), |key| (key.app.as_str(), key.ticket.as_str()));
-    let mut statement = prepare_select(connection)?;
-    let mut rows = statement.query((app, ticket, clamped(limit)))?;
+    let which = "WHERE (app, ticket) > (?, ?) ORDER BY app, ticket LIMIT ?";
+    select(connection, which, (app, ticket, clamped(limit)))
+}
+
+/// Reads the tickets that the end of a query names.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn select(
+    connection: &Connection,
+    which: &str,
+    parameters: impl Params,
+) -> Result<Vec<TicketRecord>, StoreErrorKind> {
+    let mut statement = prepare_select(connection, which)?;
+    let mut rows = statement.query(parameters)?;
     let mut tickets = Vec::new();
     let mut sources = HashSet::new();
     while let Some(row) = rows.next()? {
@@ -148,8 +161,7 @@ pub(super) fn tickets(
 }
 
 /// Readers look at files of earlier versions as they are: those before 4 say nothing of what an export was created with.
-fn prepare_select(connection: &Connection) -> rusqlite::Result<Statement<'_>> {
-    let which = "WHERE (app, ticket) > (?, ?) ORDER BY app, ticket LIMIT ?";
+fn prepare_select<'c>(connection: &'c Connection, which: &str) -> rusqlite::Result<Statement<'c>> {
     let select = format!("SELECT {COLUMNS} FROM tickets {which}");
     let of_earlier = || select.replace("listed_type, listed_extension, sub_id", "NULL, NULL, NULL");
     connection.prepare(&select).or_else(|_| connection.prepare(&of_earlier()))
@@ -165,7 +177,7 @@ pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(TicketSta
 fn requests(connection: &Connection) -> rusqlite::Result<Vec<Release>> {
     list(connection, "SELECT rowid, budget, endpoint, released_at FROM requests", (), |cells| {
         Ok(Release {
-            id: ReleaseId(cells.next()?),
+            id: EventId(cells.next()?),
             budget: BudgetKey::from(cells.text()?),
             endpoint: cells.named()?,
             at: WallTime::from_millis(cells.next()?),
@@ -272,13 +284,13 @@ mod tests {
     use proptest::sample::Index;
     use rusqlite::types::Value;
 
-    use super::super::{schema, testing};
+    use super::super::{migrate, testing};
     use super::*;
     use crate::domain::ErrorKind;
 
     fn database() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut connection).unwrap();
+        migrate::migrate(&mut connection).unwrap();
         connection
     }
 

@@ -1,25 +1,24 @@
 //! What the database looks like inside: its mark, its version and the steps from one to the next.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
 use crate::store::StoreErrorKind;
 
 /// Marks a SQLite file as ours (sqlite.org/pragma.html#pragma_application_id): "FxWs".
-const APPLICATION_ID: i32 = 0x4678_5773;
+pub(super) const APPLICATION_ID: i32 = 0x4678_5773;
 
 /// Step `n` leads from version `n` to `n + 1`. Released steps are never edited: files exist that went
 /// through them.
 ///
 /// 1: tickets, recent requests, how the last run ended. 2: requests a month. 3: pauses in force, and what
 /// was asked for by `retry`. 4: apps in trouble, one row each, in place of pauses; app ids that are proven; what an
-/// export was created with, as the watch list says. 5: the outbox in place of a mark on each ticket; verdicts that are
-/// not announced become rows with the usual fields.
+/// export was created with, as the watch list says. 5: the outbox in place of a mark on each ticket.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
 /// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless
 /// the path is not UTF-8, then a blob. The ids of retries are never used again (AUTOINCREMENT), so that what
 /// was done already is known by its id.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE tickets (
         app TEXT NOT NULL,
@@ -117,42 +116,6 @@ const MIGRATIONS: &[&str] = &[
         payload TEXT NOT NULL,
         PRIMARY KEY (consumer, id)
     ) STRICT, WITHOUT ROWID;
-    INSERT INTO outbox SELECT
-        'log',
-        row_number() OVER (ORDER BY finished_at, app, ticket),
-        json_patch('{}', json_object(
-            'timestamp', strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(finished_at, first_seen_at) / 1000.0, 'unixepoch'),
-            'level', 'INFO',
-            'message', 'ticket ' || ticket || CASE state
-                WHEN 'completed' THEN ' completed' || coalesce(': file token ' || file_token, '')
-                WHEN 'failed' THEN ' failed' || coalesce(': ' || error_kind, '')
-                WHEN 'timed_out' THEN ' timed out: no result within give_up_after'
-                ELSE ' left the watch list while pending' END,
-            'event', 'ticket.' || state,
-            'app', app,
-            'ticket', ticket,
-            'token', token,
-            'label', label,
-            'state', state,
-            'file_token', file_token,
-            'file_name', file_name,
-            'file_extension', coalesce(file_extension, listed_extension),
-            'doc_type', coalesce(doc_type, listed_type),
-            'sub_id', sub_id,
-            'file_size', file_size,
-            'job_status', job_status,
-            'polls', polls,
-            'first_seen_at', strftime('%Y-%m-%dT%H:%M:%fZ', first_seen_at / 1000.0, 'unixepoch'),
-            'last_polled_at', strftime('%Y-%m-%dT%H:%M:%fZ', last_polled_at / 1000.0, 'unixepoch'),
-            'finished_at', strftime('%Y-%m-%dT%H:%M:%fZ', finished_at / 1000.0, 'unixepoch'),
-            'download_by', strftime('%Y-%m-%dT%H:%M:%fZ', download_by / 1000.0, 'unixepoch'),
-            'error.kind', error_kind,
-            'error.code', error_code,
-            'error.job_status', error_job_status,
-            'error.http_status', error_http_status,
-            'error.message', error_message,
-            'error.log_id', error_log_id))
-        FROM tickets WHERE state <> 'pending' AND announced = 0;
     ALTER TABLE tickets DROP COLUMN announced;
 ",
 ];
@@ -191,62 +154,13 @@ pub(super) fn check(connection: &Connection) -> Result<(), StoreErrorKind> {
     if verdict == "ok" { Ok(()) } else { Err(StoreErrorKind::NotAStateFile(verdict)) }
 }
 
-/// Brings the database up to [`VERSION`].
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreErrorKind> {
-    migrate_by(MIGRATIONS, connection)
-}
-
-/// Each step and the new version number are one transaction, so that a crash leaves the old version or
-/// the new one, and never a step that is run twice.
-fn migrate_by(steps: &[&str], connection: &mut Connection) -> Result<(), StoreErrorKind> {
-    let version = recognise(connection)?;
-    for (step, next) in steps.iter().zip(1_i64..).filter(|(_, next)| *next > version) {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", next)?;
-        transaction.commit()?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Promise: an empty database becomes one of the newest version, and a second run changes nothing.
-    #[test]
-    fn from_nothing_to_the_newest() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        assert_eq!(recognise(&connection).unwrap(), 0);
-        for _ in 0..2 {
-            migrate(&mut connection).unwrap();
-            assert_eq!(recognise(&connection).unwrap(), VERSION);
-        }
-        check(&connection).unwrap();
-    }
-
-    /// Promise: a step that fails leaves the version it started from, whole, and what went before it.
-    #[test]
-    fn a_failing_step_leaves_the_version_before_it() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        let with = |step| [MIGRATIONS, &[step]].concat();
-        let steps = with("CREATE TABLE half (a); CREATE TABLE tickets (a);");
-        assert!(migrate_by(&steps, &mut connection).is_err());
-        assert_eq!(recognise(&connection).unwrap(), VERSION);
-        let halves: i64 = connection
-            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'half'", (), |row| row.get(0))
-            .unwrap();
-        assert_eq!(halves, 0);
-        migrate_by(&with("CREATE TABLE later (a);"), &mut connection).unwrap();
-        assert!(
-            matches!(recognise(&connection), Err(StoreErrorKind::Newer { found, .. }) if found == VERSION + 1)
-        );
-    }
-
     /// Promise: another program's database is never taken for ours.
     #[test]
-    fn others_databases_are_told_apart() {
+    fn databases_of_other_programs_are_refused() {
         for sql in [
             "CREATE TABLE notes (a)",
             "PRAGMA user_version = 1",

@@ -13,8 +13,7 @@ use crate::domain::{
     WatchEntry,
 };
 use crate::store::{
-    Batch, EventId, Known, OutboxRow, Release, ReleaseId, StoreError, StoreReader as _, Tally, TroubleRecord,
-    store_at,
+    Batch, EventId, Known, OutboxRow, Release, StoreError, StoreReader as _, Tally, TroubleRecord, store_at,
 };
 
 pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
@@ -85,7 +84,7 @@ pub(in crate::store) fn failed(ticket: &str) -> TicketRecord {
 
 pub(in crate::store) fn release(id: i64, seconds: u64) -> Release {
     Release {
-        id: ReleaseId(id),
+        id: EventId(id),
         budget: BudgetKey::from("open.feishu.cn:443/cli_a"),
         endpoint: Endpoint::Query,
         at: NOW + Duration::from_secs(seconds),

@@ -9,9 +9,12 @@ use tokio::sync::oneshot;
 
 use super::file::{self, FileId};
 use super::lock::Lock;
-use super::{Job, connect, reader, retries, rows, schema, troubles};
+use super::{connect, reader, retries, rows, schema, troubles};
 use crate::crash_points::CrashPoint;
 use crate::store::{Batch, Loaded, RETRIES_AT_ONCE, Retry, RetryId, StoreErrorKind};
+
+/// A step for the thread.
+pub(super) type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 
 /// State of the thread. The order of the fields matters: they are dropped in it, and the file has to be closed
 /// before the next daemon may lock it.
@@ -20,8 +23,6 @@ pub(super) struct Writer {
     path: PathBuf,
     /// The file that was opened. SQLite goes on with it wherever it is moved.
     file: FileId,
-    /// What the file says of a clean stop; unknown until loaded.
-    clean: Option<bool>,
     _lock: Lock,
     /// Set to end the thread; dropped after file and lock.
     closed: Option<oneshot::Sender<()>>,
@@ -33,7 +34,7 @@ impl Writer {
         reader::read(&path, &|connection, _| schema::check(connection))?;
         let connection = connect::open(&path)?;
         let file = file::id(&path)?.ok_or(StoreErrorKind::Moved)?;
-        Ok(Self { connection, path, file, clean: None, _lock: lock, closed: None })
+        Ok(Self { connection, path, file, _lock: lock, closed: None })
     }
 
     /// Works until it is [closed](Self::close), or no handle is left.
@@ -54,7 +55,6 @@ impl Writer {
         troubles::write(&transaction, &[])?;
         transaction.commit()?;
         CrashPoint::StateLoaded.pass();
-        self.clean = Some(false);
         Ok(loaded)
     }
 
@@ -72,13 +72,10 @@ impl Writer {
         CrashPoint::BatchDue.pass();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         rows::write(&transaction, &batch)?;
-        if self.clean != Some(batch.clean_stop) {
-            rows::set_clean(&transaction, batch.clean_stop)?;
-        }
+        rows::set_clean(&transaction, batch.clean_stop)?;
         CrashPoint::RowsWritten.pass();
         transaction.commit()?;
         CrashPoint::Committed.pass();
-        self.clean = Some(batch.clean_stop);
         Ok(())
     }
 

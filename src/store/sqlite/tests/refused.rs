@@ -7,13 +7,13 @@ use std::process::Command;
 
 use rusqlite::Connection;
 
-use super::super::{file, rows, schema, testing};
+use super::super::{file, migrate, rows, testing};
 use crate::store::{SqliteStore, StoreErrorKind};
 
 /// A store's file as a clean stop leaves it, with 200 tickets.
 fn sound(path: &Path) {
     let mut connection = Connection::open(path).unwrap();
-    schema::migrate(&mut connection).unwrap();
+    migrate::migrate(&mut connection).unwrap();
     let tickets = (0..200).map(|at| testing::full(&format!("t{at}")));
     let transaction = connection.transaction().unwrap();
     rows::write(&transaction, &testing::batch(tickets)).unwrap();
@@ -35,7 +35,7 @@ fn foreign_in_use(path: &Path) {
     fs::copy(file::beside(&original, "-wal"), file::beside(path, "-wal")).unwrap();
 }
 
-/// Promise: what is no sound state file of a known version is refused and left as it was, to the byte,
+/// Promise: a file that is no sound state file of a known version is refused and left as it was, to the byte,
 /// and nothing is left beside it.
 #[test]
 fn what_is_refused_is_left_untouched() {
