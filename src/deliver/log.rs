@@ -2,10 +2,10 @@
 //! up the file, and from a cursor of its own; rows that every sink has are removed. What a crash leaves in the table
 //! every sink gets once more.
 
-use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::error;
@@ -21,6 +21,9 @@ const ROWS_AT_ONCE: usize = 500;
 /// The pause before a step that failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
+/// Writes and syncs lines of verdicts to one sink.
+type Write = Box<dyn Fn(Vec<Record>) -> BoxFuture<'static, io::Result<()>> + Send + Sync>;
+
 /// Announces verdicts as their rows become `durable`, and shows up to which one all are `announced`. Ends once no more
 /// can come and none is left.
 pub(crate) async fn announce<O: Outbox>(
@@ -29,24 +32,21 @@ pub(crate) async fn announce<O: Outbox>(
     durable: watch::Receiver<EventId>,
     announced: watch::Sender<EventId>,
 ) {
-    let write = |sink: SinkHandle| move |records| write_to(sink.clone(), records);
+    let write = |sink: SinkHandle| -> Write {
+        Box::new(move |records| {
+            let sink = sink.clone();
+            async move { sink.write_synced(records).await }.boxed()
+        })
+    };
     deliver(outbox, sinks.into_iter().map(write).collect(), durable, announced).await;
 }
 
-async fn write_to(sink: SinkHandle, records: Vec<Record>) -> io::Result<()> {
-    sink.write_synced(records).await
-}
-
-async fn deliver<O, W, F>(
+async fn deliver<O: Outbox>(
     outbox: O,
-    writes: Vec<W>,
+    writes: Vec<Write>,
     durable: watch::Receiver<EventId>,
     announced: watch::Sender<EventId>,
-) where
-    O: Outbox,
-    W: Fn(Vec<Record>) -> F + Send + Sync + 'static,
-    F: Future<Output = io::Result<()>> + Send + 'static,
-{
+) {
     let (cursors, moved) = watch::channel(vec![EventId::default(); writes.len()]);
     let mut serving = JoinSet::new();
     for (place, write) in writes.into_iter().enumerate() {
@@ -59,16 +59,12 @@ async fn deliver<O, W, F>(
 }
 
 /// Hands one sink every row, from the first one in the table on, once the engine has read what is there.
-async fn serve<O, W, F>(
+async fn serve<O: Outbox>(
     outbox: O,
-    write: W,
+    write: Write,
     mut durable: watch::Receiver<EventId>,
     is_written: impl Fn(EventId) + Send,
-) where
-    O: Outbox,
-    W: Fn(Vec<Record>) -> F + Send + Sync,
-    F: Future<Output = io::Result<()>> + Send,
-{
+) {
     let mut cursor = EventId::default();
     while durable.changed().await.is_ok() {
         loop {
@@ -86,12 +82,7 @@ async fn serve<O, W, F>(
 }
 
 /// Hands a sink the next rows and says which was the last; none if there are no more.
-async fn hand_over<O, W, F>(outbox: &O, write: &W, after: EventId) -> io::Result<Option<EventId>>
-where
-    O: Outbox,
-    W: Fn(Vec<Record>) -> F + Sync,
-    F: Future<Output = io::Result<()>> + Send,
-{
+async fn hand_over<O: Outbox>(outbox: &O, write: &Write, after: EventId) -> io::Result<Option<EventId>> {
     let rows = outbox.rows(LOG, after, ROWS_AT_ONCE).await.map_err(io::Error::other)?;
     let Some(last) = rows.last() else { return Ok(None) };
     CrashPoint::VerdictsLogged.pass();

@@ -111,7 +111,7 @@ fn start(sinks: &[Sink], found: impl IntoIterator<Item = i64>) -> Scene {
     table.insert(found);
     let (durable, woken) = watch::channel(EventId::default());
     let (progress, announced) = watch::channel(EventId::default());
-    let write = |sink: Sink| move |records| sink.clone().write(records);
+    let write = |sink: Sink| -> Write { Box::new(move |records| sink.clone().write(records).boxed()) };
     let writes = sinks.iter().cloned().map(write).collect();
     let task = tokio::spawn(deliver(table.clone(), writes, woken, progress));
     durable.send_replace(EventId::default());
