@@ -50,20 +50,16 @@ impl CrashPoint {
     }
 
     /// The process passes the point, or dies here.
-    #[cfg(feature = "crash-points")]
+    #[inline]
     pub fn pass(self) {
+        #[cfg(feature = "crash-points")]
         armed::pass(self);
     }
-
-    /// The process passes the point.
-    #[cfg(not(feature = "crash-points"))]
-    #[inline]
-    pub const fn pass(self) {}
 }
 
 #[cfg(feature = "crash-points")]
 mod armed {
-    use std::sync::OnceLock;
+    use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use rustix::process::{Signal, getpid, kill_process};
@@ -73,26 +69,22 @@ mod armed {
     /// Where to die, and at which passage.
     const VARIABLE: &str = "FEISHU_EXPORT_WATCHER_CRASH_AT";
 
-    static PASSED: [AtomicU32; CrashPoint::ALL.len()] = [const { AtomicU32::new(0) }; CrashPoint::ALL.len()];
+    static WANTED: LazyLock<Option<(CrashPoint, u32)>> =
+        LazyLock::new(|| passage(&std::env::var(VARIABLE).ok()?));
 
-    static WANTED: OnceLock<Option<(CrashPoint, u32)>> = OnceLock::new();
+    /// How often the wanted point was passed.
+    static PASSED: AtomicU32 = AtomicU32::new(0);
 
     pub(super) fn pass(point: CrashPoint) {
-        let passage = PASSED[point as usize].fetch_add(1, Ordering::Relaxed) + 1;
-        if *WANTED.get_or_init(wanted) == Some((point, passage)) {
+        let Some(wanted) = WANTED.filter(|wanted| wanted.0 == point) else { return };
+        if PASSED.fetch_add(1, Ordering::Relaxed) + 1 == wanted.1 {
             // Not caught and not delayed: whatever else the process was doing ends here as well.
             let _ = kill_process(getpid(), Signal::KILL);
-            loop {
-                std::thread::park();
-            }
+            std::process::abort();
         }
     }
 
-    fn wanted() -> Option<(CrashPoint, u32)> {
-        passage_of(&std::env::var(VARIABLE).ok()?)
-    }
-
-    fn passage_of(text: &str) -> Option<(CrashPoint, u32)> {
+    fn passage(text: &str) -> Option<(CrashPoint, u32)> {
         let (name, passage) = text.split_once(':')?;
         Some((name.parse().ok()?, passage.parse().ok()?))
     }
@@ -105,10 +97,10 @@ mod armed {
         #[test]
         fn what_is_named_is_understood() {
             for &point in CrashPoint::ALL {
-                assert_eq!(passage_of(&format!("{}:3", point.name())), Some((point, 3)));
+                assert_eq!(passage(&format!("{}:3", point.name())), Some((point, 3)));
             }
             for text in ["", "committed", "committed:", ":3", "nowhere:3", "committed:-1"] {
-                assert_eq!(passage_of(text), None, "{text}");
+                assert_eq!(passage(text), None, "{text}");
             }
         }
     }
