@@ -69,22 +69,21 @@ pub enum CodeMeaning {
 }
 
 /// A wording of the message that separates two meanings of one code, in the few cases where nothing else does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum Wording {
     /// "too many request", and nothing else.
+    #[strum(serialize = "too many requests")]
     TooManyRequests,
     /// "… not support …": the API takes another kind of access token.
+    #[strum(serialize = "not support")]
     NotSupported,
 }
 
 impl Wording {
     /// The words.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TooManyRequests => "too many requests",
-            Self::NotSupported => "not support",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -268,10 +267,7 @@ impl JobMeaning {
     /// The kind of failure, if it is one.
     #[must_use]
     pub const fn kind(self) -> Option<ErrorKind> {
-        match self {
-            Self::Failed(kind) => Some(kind),
-            Self::Done | Self::Running => None,
-        }
+        if let Self::Failed(kind) = self { Some(kind) } else { None }
     }
 
     /// What it means and what helps.

@@ -75,22 +75,20 @@ impl<'row> Cells<'row> {
         self.parsed(|name| name.parse().ok())
     }
 
-    pub(super) fn parsed<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
-        let name = self.text()?;
-        parse(name).ok_or_else(|| {
-            let unknown = format!("{name:?} is nothing that is ever written there").into();
-            Error::FromSqlConversionFailure(self.next - 1, Type::Text, unknown)
-        })
+    pub(super) fn named_or_null<T: FromStr>(&mut self) -> Result<Option<T>> {
+        self.text_or_null()?.map(|name| self.known(name, name.parse().ok())).transpose()
     }
 
-    pub(super) fn named_or_null<T: FromStr>(&mut self) -> Result<Option<T>> {
-        match self.row.get_ref(self.next)? {
-            ValueRef::Null => {
-                self.next += 1;
-                Ok(None)
-            }
-            _ => self.named().map(Some),
-        }
+    pub(super) fn parsed<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
+        let text = self.text()?;
+        self.known(text, parse(text))
+    }
+
+    fn known<T>(&self, text: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| {
+            let unknown = format!("{text:?} is nothing that is ever written there").into();
+            Error::FromSqlConversionFailure(self.next - 1, Type::Text, unknown)
+        })
     }
 }
 
