@@ -1,9 +1,9 @@
-//! The engine: one loop that owns every ticket, and the pure decisions it makes.
+//! The engine: a loop, the state that it alone changes, and the pure decisions.
 //!
-//! What happens to a ticket (`step`), an app (`gate`, `access`), a watch list (`reconcile`) and
-//! to what is not yet safe (`unsaved`) is decided by plain functions that are given the time. The
-//! `event_loop` turns every wake-up into a call of one of them and carries out what they say; it alone
-//! changes state, so nothing here is locked. What it does is counted and timed in `meters`.
+//! `event_loop` waits, hands each wake-up to `state` as an event and performs the effects that come back. What happens
+//! to a ticket (`step`), an app (`gate`, `access`, `health`), a watch list (`list_update`) and to what is not yet
+//! written (`unsaved`) is decided by plain functions that take the time as an argument. What the engine does is counted
+//! and timed in `meters`, and reported to the log in `report`.
 
 mod access;
 mod active_clock;
@@ -11,28 +11,32 @@ mod app_budget;
 mod app_signal;
 mod app_state;
 mod clock_step;
+mod event;
 mod event_loop;
+mod flight;
 mod gate;
 mod health;
 #[cfg(feature = "hold-up")]
 mod hold_up;
 mod judging;
+mod list_update;
 mod meters;
 mod now;
 mod outcome;
-mod reconcile;
 mod report;
+mod setup;
 mod snapshot;
+mod state;
+mod state_file;
 mod step;
 mod tickets;
 mod unsaved;
-mod verdicts;
 mod waiting_line;
 
-pub use event_loop::{Command, Controls, Settings, Setup, watch};
+pub use event_loop::watch;
 pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
 pub use outcome::{End, NAMED_MAX, Outcome, WatchError};
 pub use report::watcher_stopped;
+pub use setup::{Command, Controls, OutboxLink, Settings, Setup};
 pub use snapshot::{AppView, Snapshot};
-pub use verdicts::OutboxLink;

@@ -20,7 +20,7 @@ pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const ROWS_MAX: usize = 4096;
 
 /// A write that failed is tried again after this long.
-pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// A verdict on its way into the state file.
 #[derive(Clone, Debug)]
@@ -96,6 +96,11 @@ impl Unsaved {
         let since = self.dirty_since?;
         let wanted = if self.decided.is_empty() { since + FLUSH_EVERY } else { since };
         Some(self.not_before.map_or(wanted, |earliest| wanted.max(earliest)))
+    }
+
+    /// Whether a batch is being written.
+    pub(super) const fn is_committing(&self) -> bool {
+        self.committing.is_some()
     }
 
     /// Puts the next batch together and counts it as being written: verdicts first, then whatever has room.

@@ -1,43 +1,41 @@
 //! The state file: one batch at a time is made durable. Then the consumers of its verdicts are woken.
 
-use tokio::task::JoinError;
-use tokio::time::Instant;
-
-use super::{CommitEnd, Engine};
+use super::State;
 use crate::crash_points::CrashPoint;
 use crate::engine::app_state::AppState;
-use crate::engine::meters::{Meters, tickets_in};
+use crate::engine::event::Effect;
 use crate::engine::now::Now;
 use crate::engine::outcome::End;
 use crate::engine::report;
 use crate::engine::tickets::TicketIndex;
-use crate::feishu::ExportApi;
-use crate::store::{Batch, Store, StoreError, TroubleRecord};
+use crate::store::{Batch, CommitError, StoreError, TroubleRecord};
 
-impl<A: ExportApi, S: Store> Engine<A, S> {
+impl State {
     /// Starts the next batch if it is due.
     pub(super) fn start_writes(&mut self, now: Now) {
-        if self.commit.is_none() && self.noted_troubles.as_ref() != Some(&self.troubles(now)) {
-            self.unsaved.touched(now.at);
+        if !self.file.unsaved.is_committing()
+            && self.file.saved_troubles.as_ref() != Some(&self.troubles(now))
+        {
+            self.file.unsaved.touched(now.at);
         }
-        if self.unsaved.commit_due().is_some_and(|due| due <= now.at) {
+        if self.file.unsaved.commit_due().is_some_and(|due| due <= now.at) {
             let batch = self.next_batch(now);
-            self.commit = Some(tokio::spawn(commit(self.store.clone(), batch, self.meters.clone())));
+            self.effects.push(Effect::Commit(batch));
         }
     }
 
     /// Whatever waits to be written, with every tally: one a budget, and the releases that changed it may have grown
     /// too old to be written while the state file failed.
     pub(super) fn next_batch(&mut self, now: Now) -> Batch {
-        let mut batch = self.unsaved.start_commit(&self.tickets, self.oldest_release(now), now.at);
+        let mut batch = self.file.unsaved.start_commit(&self.tickets, self.oldest_release(now), now.at);
         let tallies = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| tally.requests > 0);
         batch.tallies = tallies.cloned().collect();
         let proven = self.budgets.iter().filter(|budget| budget.proven);
         batch.proven = proven.map(|budget| budget.key.clone()).collect();
         let troubles = Some(self.troubles(now));
-        if troubles != self.noted_troubles {
+        if troubles != self.file.saved_troubles {
             batch.troubles.clone_from(&troubles);
-            self.noted_troubles = troubles;
+            self.file.saved_troubles = troubles;
         }
         batch
     }
@@ -50,24 +48,24 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
         self.apps.iter().filter_map(record).collect()
     }
 
-    pub(super) fn commit_ended(&mut self, ended: Result<CommitEnd, JoinError>, now: Now) {
-        match ended {
-            Ok(Ok(())) => {
-                let last_verdict = self.unsaved.committed();
-                if self.unsaved.works() {
+    pub(super) fn commit_ended(&mut self, end: Option<Result<(), Box<CommitError>>>, now: Now) {
+        match end {
+            Some(Ok(())) => {
+                let last_verdict = self.file.unsaved.committed();
+                if self.file.unsaved.works() {
                     report::state_recovered();
                 }
                 if let Some(last) = last_verdict {
                     CrashPoint::VerdictsDurable.pass();
-                    self.verdicts.durable(last);
+                    self.effects.push(Effect::WakeConsumers(last));
                 }
             }
-            Ok(Err(failed)) => {
+            Some(Err(failed)) => {
                 let error = failed.error;
                 if failed.batch.troubles.is_some() {
-                    self.noted_troubles = None;
+                    self.file.saved_troubles = None;
                 }
-                let is_news = self.unsaved.commit_failed(failed.batch, &self.tickets, now.at);
+                let is_news = self.file.unsaved.commit_failed(failed.batch, &self.tickets, now.at);
                 if error.may_pass() {
                     if is_news {
                         report::state_failed(&error);
@@ -76,9 +74,9 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
                     self.state_lost(&error, now);
                 }
             }
-            Err(_panicked) => {
-                self.noted_troubles = None;
-                self.unsaved.commit_lost(&self.tickets, now.at);
+            None => {
+                self.file.saved_troubles = None;
+                self.file.unsaved.commit_lost(&self.tickets, now.at);
             }
         }
     }
@@ -95,16 +93,8 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
         if let Some(place) = slot.app {
             self.apps[place].meters.finished(&slot.record);
         }
-        if let Some(row) = self.verdicts.row(&slot.record, now.wall) {
-            self.unsaved.decided(index, row, now.at);
+        if let Some(row) = self.file.verdicts.row(&slot.record, now.wall) {
+            self.file.unsaved.decided(index, row, now.at);
         }
     }
-}
-
-/// Writes a batch and notes how that went.
-pub(super) async fn commit<S: Store>(store: S, batch: Batch, meters: Meters) -> CommitEnd {
-    let (tickets, began) = (tickets_in(&batch), Instant::now());
-    let end = store.commit(batch).await;
-    meters.commit_ended(tickets, began.elapsed(), end.is_ok());
-    end
 }

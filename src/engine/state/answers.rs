@@ -3,26 +3,21 @@
 
 use std::time::Duration;
 
-use tokio::task::{Id, JoinError};
-
-use super::Engine;
-use super::calls::{Call, CallEnd, Flight, Poll};
+use super::State;
 use crate::domain::{Endpoint, WallTime};
 use crate::engine::app_signal::AppSignal;
+use crate::engine::event::{CallEnd, FlightId};
+use crate::engine::flight::{Call, Flight, Poll};
 use crate::engine::judging::{Evidence, REFUSED_WAIT, counts_against_ticket, is_refused};
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::step::{EndedPoll, Next, after_poll};
 use crate::engine::tickets::TicketIndex;
-use crate::feishu::{Answer, Detail, ExportApi, Grant, Pace, TokenAnswer, TokenTrouble, Verdict};
-use crate::store::{Release, Store};
+use crate::feishu::{Answer, Detail, Grant, Pace, TokenAnswer, TokenTrouble, Verdict};
+use crate::store::Release;
 
-impl<A: ExportApi, S: Store> Engine<A, S> {
-    pub(super) fn call_ended(&mut self, ended: Result<(Id, CallEnd), JoinError>, now: Now) {
-        let (id, end) = match ended {
-            Ok((id, end)) => (id, Ok(end)),
-            Err(panic) => (panic.id(), Err(panic)),
-        };
+impl State {
+    pub(super) fn call_ended(&mut self, id: FlightId, end: Result<CallEnd, String>, now: Now) {
         let Some(flight) = self.flights.remove(&id) else { return };
         self.release(&flight, now.wall, now);
         let end = end.unwrap_or_else(|panic| self.call_panicked(&flight, &panic));
@@ -34,18 +29,18 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
         self.apps[flight.app].set_clock(now.at);
     }
 
-    fn call_panicked(&self, flight: &Flight, panic: &JoinError) -> CallEnd {
+    fn call_panicked(&self, flight: &Flight, panic: &str) -> CallEnd {
         if let Call::Query(poll) = &flight.call
             && let Some(slot) = self.tickets.get(poll.index)
         {
-            report::poll_panicked(&slot.record.key, &panic.to_string());
+            report::poll_panicked(&slot.record.key, panic);
         }
-        CallEnd::lost(flight.call.endpoint(), "the request panicked")
+        CallEnd::lost(flight.endpoint(), "the request panicked")
     }
 
     /// The request's slot is held for one more window, here from now on, in the state file from `at` on.
     pub(super) fn release(&mut self, flight: &Flight, at: WallTime, now: Now) {
-        let (app, endpoint) = (&mut self.apps[flight.app], flight.call.endpoint());
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
         app.endpoints[endpoint].in_flight -= 1;
         if !app.sends_to(endpoint) {
             return;
@@ -60,8 +55,8 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
 
     /// Has the state file hold a slot for one window from `at` on.
     pub(super) fn note_release(&mut self, budget: usize, endpoint: Endpoint, at: WallTime, now: Now) {
-        let (id, budget) = (self.releases.take(), self.budgets[budget].key.clone());
-        self.unsaved.released(Release { id, budget, endpoint, at }, now.at);
+        let (id, budget) = (self.file.releases.take(), self.budgets[budget].key.clone());
+        self.file.unsaved.released(Release { id, budget, endpoint, at }, now.at);
     }
 
     fn query_ended(&mut self, flight: &Flight, mut poll: Poll, answer: &Answer, now: Now) {
@@ -134,7 +129,7 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
     fn token_granted(&mut self, flight: &Flight, grant: Grant, now: Now) {
         let app = &mut self.apps[flight.app];
         // A token that lies ready says nothing about the server.
-        if app.sends_to(flight.call.endpoint()) {
+        if app.sends_to(flight.endpoint()) {
             app.health.reached();
         }
         let life = grant.expires_in;

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use super::Engine;
-use super::calls::{Call, Flight};
+use super::State;
 use crate::domain::{Endpoint, ErrorKind, PauseReason};
 use crate::engine::access::Refusal;
 use crate::engine::app_signal::AppSignal;
 use crate::engine::app_state::AppState;
+use crate::engine::flight::{Call, Flight};
 use crate::engine::now::Now;
 use crate::engine::report;
-use crate::feishu::{Detail, ExportApi};
-use crate::store::Store;
+use crate::feishu::Detail;
 
-impl<A: ExportApi, S: Store> Engine<A, S> {
+impl State {
     /// Says whether the answer began a pause by the app's fault.
     pub(super) fn apply_to_app(
         &mut self,
@@ -41,14 +40,14 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
             AppSignal::Fault(reason) => return self.app_fault(flight, reason, detail, now),
         }
         if flight.probe {
-            self.apps[flight.app].endpoints[flight.call.endpoint()].gate.probe_lost(now);
+            self.apps[flight.app].endpoints[flight.endpoint()].gate.probe_lost(now);
         }
         false
     }
 
     /// The endpoint that was asked no longer gives the reason of its pause.
     fn accepted(&mut self, flight: &Flight, now: Now) {
-        let (app, endpoint) = (&mut self.apps[flight.app], flight.call.endpoint());
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
         if let Call::Query(poll) = &flight.call {
             app.access.accepted(poll.generation);
         }
@@ -62,7 +61,7 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
     }
 
     fn call_failed(&mut self, flight: &Flight, kind: ErrorKind, detail: &Detail, now: Now) {
-        let (app, endpoint) = (&mut self.apps[flight.app], flight.call.endpoint());
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
         if app.health.call_failed(endpoint, kind, detail, now) {
             report::app_degraded(&app.app.name, endpoint, kind, detail, now.wall);
         }
@@ -70,7 +69,7 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
 
     /// The server counts by host and app id: every app that shares the budget waits.
     fn throttled(&mut self, flight: &Flight, reset: Option<Duration>, detail: &Detail, now: Now) {
-        let (budget, endpoint) = (self.apps[flight.app].budget, flight.call.endpoint());
+        let (budget, endpoint) = (self.apps[flight.app].budget, flight.endpoint());
         self.apps[flight.app].meters.throttled(endpoint);
         for app in self.apps.iter_mut().filter(|app| app.budget == budget && app.sends_to(endpoint)) {
             if app.endpoints[endpoint].gate.throttled(reset, flight.sent.at, now) {
@@ -91,13 +90,13 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
             Refusal::Stale => {}
         }
         if flight.probe {
-            app.endpoints[flight.call.endpoint()].gate.probe_prepared();
+            app.endpoints[flight.endpoint()].gate.probe_prepared();
         }
         false
     }
 
     fn app_fault(&mut self, flight: &Flight, reason: PauseReason, detail: &Detail, now: Now) -> bool {
-        let (app, endpoint) = (&mut self.apps[flight.app], flight.call.endpoint());
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
         let is_news = app.endpoints[endpoint].gate.fault(reason, flight.sent.at, now);
         if is_news {
             paused(app, endpoint, detail);

@@ -1,20 +1,18 @@
 //! Whether an app is the one that creates its jobs, and what becomes of its refused tickets meanwhile.
 
-use super::Engine;
+use super::State;
 use crate::domain::{BudgetKey, TicketState};
 use crate::engine::judging::{Refusals, is_refused, judge_refusals};
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::step::fail_refused;
 use crate::engine::tickets::Slot;
-use crate::feishu::ExportApi;
-use crate::store::Store;
 
-impl<A: ExportApi, S: Store> Engine<A, S> {
+impl State {
     /// A proper answer came under the budget's host and app id: what is proven stays so for good.
     pub(super) fn prove_identity(&mut self, budget: usize, now: Now) {
         if !std::mem::replace(&mut self.budgets[budget].proven, true) {
-            self.unsaved.touched(now.at);
+            self.file.unsaved.touched(now.at);
         }
     }
 
@@ -42,7 +40,7 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
 
     /// Judges the refused tickets of every app, unless a list is coming in that may bring others.
     pub(super) fn judge_refused(&mut self, now: Now) {
-        if self.taking.is_some() {
+        if self.list_update.is_some() {
             return;
         }
         for place in 0..self.apps.len() {

@@ -1,5 +1,6 @@
-//! What a watch list changes about the tickets that are known: a pure comparison, applied by the engine.
+//! What a watch list changes about the tickets that are known: a pure update, applied by the engine.
 
+use super::report::ListChanges;
 use super::tickets::{Slot, TicketIndex, Tickets};
 use crate::domain::{Kept, TicketState, WatchEntry};
 
@@ -19,18 +20,22 @@ pub(super) enum Change {
     Unlist(TicketIndex),
 }
 
-/// One reading of the watch list on its way in: compared entry by entry, so that a long list can be taken in
-/// parts, and what it does not name once all of it was seen.
+/// A watch list that is coming in: compared entry by entry, so that a long one can be applied in chunks, and its
+/// removals once all of it was seen.
 #[derive(Debug, Default)]
-pub(super) struct Comparison {
+pub(super) struct ListUpdate {
     /// By place: whether the list named the ticket there.
     named: Vec<bool>,
-    /// Places before this one were asked about by [`Self::unnamed`].
+    /// Removals before this place are done.
     next: usize,
+    /// What the list changed so far.
+    pub counted: ListChanges,
+    /// Tickets that stay as they were; none until the list is complete.
+    pub kept: Option<Kept>,
 }
 
-impl Comparison {
-    /// What an entry changes, if anything. Tell [`Self::name`] where a ticket was put that this adds.
+impl ListUpdate {
+    /// What an entry changes, if anything. A ticket that this adds must be [named](Self::name) once it has its place.
     #[must_use]
     pub(super) fn entry(&mut self, known: &Tickets, entry: WatchEntry) -> Option<Change> {
         let Some(index) = known.find(&entry.key) else { return Some(Change::Add(entry)) };
@@ -46,29 +51,31 @@ impl Comparison {
         self.named[index.place()] = true;
     }
 
-    fn is_named(&self, index: TicketIndex) -> bool {
-        self.named.get(index.place()).copied().unwrap_or(false)
-    }
-
-    /// What becomes of the tickets that the list did not name, for the next `count` places; none once all were
-    /// looked at. What is `kept` stays as it was.
+    /// What becomes of the tickets that the complete list did not name, for the next `count` places; none once all
+    /// places were visited.
     #[must_use]
-    pub(super) fn unnamed(&mut self, known: &Tickets, kept: &Kept, count: usize) -> Option<Vec<Change>> {
-        if self.next >= known.places() {
+    pub(super) fn unnamed(&mut self, known: &Tickets, count: usize) -> Option<Vec<Change>> {
+        let from = self.next;
+        if from >= known.places() {
             return None;
         }
-        let from = self.next;
         self.next = from.saturating_add(count);
-        let stays = |slot: &Slot| slot.record.unlisted_since.is_some() || kept.keeps(&slot.record);
-        let gone = known.iter_from(from).take_while(|(index, _)| index.place() < self.next);
-        let gone = gone.filter(|(index, slot)| !self.is_named(*index) && !stays(slot));
-        Some(gone.map(|(index, slot)| Change::of_unnamed(index, slot.record.state)).collect())
+        let keeps = |slot: &Slot| self.kept.as_ref().is_none_or(|kept| kept.keeps(&slot.record));
+        let is_named = |index: TicketIndex| self.named.get(index.place()).copied().unwrap_or(false);
+        let here = known.iter_from(from).take_while(|(index, _)| index.place() < self.next);
+        let gone = here.filter(|(index, slot)| {
+            !is_named(*index) && slot.record.unlisted_since.is_none() && !keeps(slot)
+        });
+        let change = |(index, slot): (TicketIndex, &Slot)| match slot.record.state {
+            TicketState::Pending => Change::Remove(index),
+            _ => Change::Unlist(index),
+        };
+        Some(gone.map(change).collect())
     }
-}
 
-impl Change {
-    fn of_unnamed(index: TicketIndex, state: TicketState) -> Self {
-        if state == TicketState::Pending { Self::Remove(index) } else { Self::Unlist(index) }
+    /// Whether nothing of the list had to be left out.
+    pub(super) fn is_whole(&self) -> bool {
+        self.kept.as_ref().is_none_or(|kept| !kept.all && kept.files.is_empty())
     }
 }
 
@@ -117,11 +124,11 @@ mod tests {
 
     fn diff(known: &Tickets, entries: Vec<WatchEntry>, rejected: &[&str]) -> Vec<Change> {
         let kept = Kept { files: rejected.iter().map(PathBuf::from).collect(), ..Kept::default() };
-        let mut comparison = Comparison::default();
+        let mut update = ListUpdate { kept: Some(kept), ..ListUpdate::default() };
         let mut changes: Vec<_> =
-            entries.into_iter().filter_map(|entry| comparison.entry(known, entry)).collect();
+            entries.into_iter().filter_map(|entry| update.entry(known, entry)).collect();
         // One place at a time: how the places are cut makes no difference.
-        while let Some(more) = comparison.unnamed(known, &kept, 1) {
+        while let Some(more) = update.unnamed(known, 1) {
             changes.extend(more);
         }
         changes
@@ -177,21 +184,21 @@ mod tests {
     #[test]
     fn what_a_part_added_stays() {
         let mut known = known(&[("1", TicketState::Completed), ("2", TicketState::Pending)]);
-        let mut comparison = Comparison::default();
-        assert_eq!(comparison.entry(&known, entry("2", "doc", "a.toml")), None);
+        let mut update = ListUpdate { kept: Some(Kept::default()), ..ListUpdate::default() };
+        assert_eq!(update.entry(&known, entry("2", "doc", "a.toml")), None);
         known.forget(index(&known, "1"));
         for ticket in ["3", "4"] {
-            let Some(Change::Add(entry)) = comparison.entry(&known, entry(ticket, "doc", "a.toml")) else {
+            let Some(Change::Add(entry)) = update.entry(&known, entry(ticket, "doc", "a.toml")) else {
                 panic!("not new")
             };
-            comparison.name(known.insert(
+            update.name(known.insert(
                 TicketRecord::new(entry, WallTime::from_millis(1)),
                 Some(0),
                 Duration::ZERO,
             ));
         }
-        assert_eq!(comparison.unnamed(&known, &Kept::default(), 9), Some(Vec::new()));
-        assert_eq!(comparison.unnamed(&known, &Kept::default(), 9), None);
+        assert_eq!(update.unnamed(&known, 9), Some(Vec::new()));
+        assert_eq!(update.unnamed(&known, 9), None);
     }
 
     fn index(known: &Tickets, ticket: &str) -> TicketIndex {

@@ -1,107 +1,91 @@
-//! A watch list is taken: compared with what is known, and every difference carried out. A long one comes in
-//! parts, with turns of the loop in between, so that it holds up no poll.
+//! A watch list is compared with what is known, and every difference applied. A long one comes in chunks, with turns of
+//! the loop in between, so that it holds up no poll.
 
-use super::Engine;
+use std::time::Duration;
+
+use super::State;
 use crate::crash_points::CrashPoint;
 use crate::domain::{AppName, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
+use crate::engine::list_update::{Change, ListUpdate};
 use crate::engine::now::Now;
-use crate::engine::reconcile::{Change, Comparison};
 use crate::engine::report::{self, ListChanges};
 use crate::engine::step;
 use crate::engine::tickets::{Slot, TicketIndex};
-use crate::feishu::ExportApi;
-use crate::store::Store;
 
 /// Places that are looked through in one turn for tickets that left the list.
 const SWEEP: usize = 4096;
 
-/// A watch list on its way in.
-#[derive(Debug, Default)]
-pub(super) struct Taking {
-    comparison: Comparison,
-    counted: ListChanges,
-    /// Once the list is complete: tickets that stay as they were.
-    kept: Option<Kept>,
-}
+/// Tickets that are no longer kept are looked for this often.
+const PURGE_EVERY: Duration = Duration::from_secs(3600);
 
-impl Taking {
-    /// Whether nothing of the list had to be left out.
-    fn is_whole(&self) -> bool {
-        self.kept.as_ref().is_none_or(|kept| !kept.all && kept.files.is_empty())
-    }
-}
-
-impl<A: ExportApi, S: Store> Engine<A, S> {
+impl State {
     /// The list of the beginning, in one go: nothing is polled yet.
     pub(super) fn take_list(&mut self, list: WatchList, now: Now) {
-        self.take_part(list.entries, now);
+        self.apply_chunk(list.entries, now);
         self.end_list(Kept { files: list.rejected.into_iter().collect(), ..Kept::default() });
         while self.is_sweeping() {
             self.sweep(now);
         }
     }
 
-    /// The next entries of a list that is coming in.
-    pub(super) fn take_part(&mut self, entries: Vec<WatchEntry>, now: Now) {
-        let mut taking = self.taking.take().unwrap_or_default();
+    /// Applies the next entries of a list that is coming in.
+    pub(super) fn apply_chunk(&mut self, entries: Vec<WatchEntry>, now: Now) {
+        let mut update = self.list_update.take().unwrap_or_default();
         for entry in entries {
-            if let Some(change) = taking.comparison.entry(&self.tickets, entry) {
-                self.carry_out(change, &mut taking, now);
+            if let Some(change) = update.entry(&self.tickets, entry) {
+                self.apply_change(change, &mut update, now);
             }
         }
-        self.taking = Some(taking);
+        self.list_update = Some(update);
         CrashPoint::ListPartTaken.pass();
     }
 
-    /// The list is complete: what it did not name is looked for next.
+    /// The list is complete: what it did not name is removed next.
     pub(super) fn end_list(&mut self, kept: Kept) {
-        let taking = self.taking.get_or_insert_default();
-        taking.counted.kept_files = kept.files.len();
-        taking.kept = Some(kept);
+        let update = self.list_update.get_or_insert_default();
+        update.counted.kept_files = kept.files.len();
+        update.kept = Some(kept);
     }
 
-    /// Whether a complete list is being compared with what it does not name.
+    /// Whether a complete list has removals left.
     pub(super) fn is_sweeping(&self) -> bool {
-        self.taking.as_ref().is_some_and(|taking| taking.kept.is_some())
+        self.list_update.as_ref().is_some_and(|update| update.kept.is_some())
     }
 
     /// Looks through the next places for tickets that left the list.
     pub(super) fn sweep(&mut self, now: Now) {
-        let Some(mut taking) = self.taking.take() else { return };
-        let Some(kept) = &taking.kept else {
-            self.taking = Some(taking);
-            return;
-        };
-        match taking.comparison.unnamed(&self.tickets, kept, SWEEP) {
+        let Some(mut update) = self.list_update.take_if(|update| update.kept.is_some()) else { return };
+        match update.unnamed(&self.tickets, SWEEP) {
             Some(changes) => {
-                changes.into_iter().for_each(|change| self.carry_out(change, &mut taking, now));
-                self.taking = Some(taking);
+                changes.into_iter().for_each(|change| self.apply_change(change, &mut update, now));
+                self.list_update = Some(update);
             }
-            None => self.list_taken(&taking, now),
+            None => self.list_applied(&update, now),
         }
     }
 
-    fn list_taken(&mut self, taking: &Taking, now: Now) {
-        let mut counted = taking.counted;
+    fn list_applied(&mut self, update: &ListUpdate, now: Now) {
         let listed = self.tickets.listed();
-        counted.listed = listed.total();
-        counted.pending = listed.of(TicketState::Pending);
-        report::watchlist_loaded(&counted);
-        self.meters.list_taken(taking.is_whole(), now.wall);
+        report::watchlist_loaded(&ListChanges {
+            listed: listed.total(),
+            pending: listed.of(TicketState::Pending),
+            ..update.counted
+        });
+        self.meters.list_taken(update.is_whole(), now.wall);
     }
 
-    fn carry_out(&mut self, change: Change, taking: &mut Taking, now: Now) {
+    fn apply_change(&mut self, change: Change, update: &mut ListUpdate, now: Now) {
         match change {
             Change::Add(entry) => {
-                taking.counted.added += 1;
-                taking.comparison.name(self.add_ticket(entry, now));
+                update.counted.added += 1;
+                update.name(self.add_ticket(entry, now));
             }
             Change::Restart(index, entry) => {
-                taking.counted.restarted += 1;
+                update.counted.restarted += 1;
                 self.restart_ticket(index, entry, now);
             }
             Change::Remove(index) => {
-                taking.counted.removed += 1;
+                update.counted.removed += 1;
                 self.remove_ticket(index, now);
             }
             Change::Describe(index, entry) => self.alter(index, now, |slot| describe(slot, entry)),
@@ -122,10 +106,10 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
             self.tickets.iter().filter(|(_, slot)| over(slot)).map(|(index, _)| index).collect();
         for index in old {
             if let Some(key) = self.tickets.forget(index) {
-                self.unsaved.forgotten(index, key, now.at);
+                self.file.unsaved.forgotten(index, key, now.at);
             }
         }
-        self.purge_at = now.at + super::PURGE_EVERY;
+        self.timers.purge_at = now.at + PURGE_EVERY;
     }
 
     pub(super) fn place_of(&self, name: &AppName) -> Option<usize> {
@@ -176,7 +160,7 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
 
     pub(super) fn alter(&mut self, index: TicketIndex, now: Now, change: impl FnOnce(&mut Slot)) {
         self.tickets.change(index, change);
-        self.unsaved.changed(index, now.at);
+        self.file.unsaved.changed(index, now.at);
     }
 }
 

@@ -1,27 +1,26 @@
 //! Ended tickets are polled again, because somebody asked for it with `retry`.
 
-use super::Engine;
+use super::State;
 use crate::domain::TicketKey;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::tickets::TicketIndex;
-use crate::feishu::ExportApi;
-use crate::store::{RETRIES_AT_ONCE, Retry, Store};
+use crate::store::{RETRIES_AT_ONCE, Retry};
 
-impl<A: ExportApi, S: Store> Engine<A, S> {
+impl State {
     /// Takes up requests in their order. The state file keeps them until what they changed is written.
     pub(super) fn retry(&mut self, retries: Vec<Retry>, now: Now) {
         if retries.len() >= RETRIES_AT_ONCE {
             // There may be more: the next pulse comes at once.
-            self.pulse_at = now.at;
+            self.timers.pulse_at = now.at;
         }
         for retry in retries {
             match self.ended_ticket(&retry.key) {
                 Ok(index) => self.ask_again(index, now),
                 Err(why) => report::retry_dropped(&retry.key, why),
             }
-            self.retried = retry.id;
-            self.unsaved.retried(retry.id, now.at);
+            self.file.last_retry_id = retry.id;
+            self.file.unsaved.retried(retry.id, now.at);
         }
     }
 

@@ -4,25 +4,21 @@
 
 use std::time::Duration;
 
-use super::Engine;
+use super::State;
 use crate::domain::{Endpoint, TicketRecord, TicketState, WallTime};
 use crate::engine::clock_step::ClockStep;
 use crate::engine::now::Now;
 use crate::engine::report;
-use crate::feishu::ExportApi;
-use crate::store::Store;
 
-impl<A: ExportApi, S: Store> Engine<A, S> {
-    /// What time it is, after whatever the clock did since the last look.
-    pub(super) fn look_at_clock(&mut self) -> Now {
-        let now = self.clock.now();
-        let before = std::mem::replace(&mut self.looked_at, now);
+impl State {
+    /// Corrects what was noted by the wall clock if that was moved since it was last read.
+    pub(super) fn follow_clock(&mut self, now: Now) {
+        let before = std::mem::replace(&mut self.timers.read_at, now);
         match ClockStep::between(before, now) {
             Some(ClockStep::Back(by)) => self.set_back(by, now),
             Some(ClockStep::Ahead(by)) => self.may_have_slept(by, now),
             None => {}
         }
-        now
     }
 
     /// Moments that were read from the clock before it was set back lie as much too late.

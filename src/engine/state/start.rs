@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Engine;
+use super::State;
 use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchList};
 use crate::engine::app_budget::AppBudget;
 use crate::engine::app_state::AppState;
+use crate::engine::event::Effect;
 use crate::engine::judging::is_refused;
 use crate::engine::now::Now;
 use crate::engine::report;
+use crate::engine::state_file::Verdicts;
 use crate::engine::unsaved::FLUSH_EVERY;
-use crate::feishu::ExportApi;
-use crate::store::{Loaded, Release, Store, Tally};
+use crate::store::{Loaded, Release, Tally};
 
 /// Times are kept to the millisecond; what was cut off must not shorten a slot.
 const CUT_OFF: Duration = Duration::from_millis(1);
@@ -22,7 +23,7 @@ const CUT_OFF: Duration = Duration::from_millis(1);
 /// the one in its place.
 const TOKEN_REQUESTS_UNNOTED: usize = 2;
 
-impl<A: ExportApi, S: Store> Engine<A, S> {
+impl State {
     pub(super) fn add_app(&mut self, app: App, now: Now) {
         let key = app.budget_key();
         let shared = self.budgets.iter().position(|budget| budget.key == key);
@@ -36,9 +37,9 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
 
     /// Takes up where the last process ended, then looks at today's list. What that one did not announce is in the
     /// outbox.
-    pub(super) fn begin(&mut self, loaded: Loaded, list: WatchList) {
-        let now = self.clock.now();
-        self.verdicts.begin(loaded.unannounced, loaded.last_event, now.wall);
+    pub(in crate::engine) fn begin(&mut self, loaded: Loaded, list: WatchList, now: Now) {
+        self.file.verdicts = Verdicts::new(loaded.unannounced, loaded.last_event, now.wall);
+        self.effects.push(Effect::WakeConsumers(loaded.last_event));
         self.restore_tickets(loaded.tickets, now);
         let known = self.pending_by_budget();
         self.take_list(list, now);

@@ -1,83 +1,20 @@
 //! Requests go out: the earliest due ticket first, as far as pause, access token, budget and the number
 //! of requests in flight allow.
 
-use std::time::Duration;
-
-use tokio::task::Id;
 use tokio::time::Instant;
 
-use super::Engine;
+use super::State;
 use crate::domain::{Endpoint, TicketState};
+use crate::engine::event::{Effect, FlightId, Request};
+use crate::engine::flight::{Call, Flight, Poll};
 use crate::engine::gate::Permit;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::tickets::TicketIndex;
 use crate::engine::waiting_line::InLine;
-use crate::feishu::{Answer, ExportApi, Query, TokenAnswer};
-use crate::store::Store;
+use crate::feishu::Query;
 
-/// The message of a request that outlived every time limit of the client.
-const OVERDUE: &str = "the request was given up: it did not end in time";
-
-/// The client ends every request in time; one that is this much over is given up, so that no ticket is lost in flight.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// A request on its way.
-#[derive(Clone, Debug)]
-pub(super) struct Flight {
-    pub(super) app: usize,
-    pub(super) sent: Now,
-    pub(super) call: Call,
-    /// It is to find out whether a pause is over.
-    pub(super) probe: bool,
-}
-
-/// What a request is for: one variant for each endpoint.
-#[derive(Clone, Debug)]
-pub(super) enum Call {
-    Query(Poll),
-    Token,
-}
-
-/// A query for a ticket.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Poll {
-    pub(super) index: TicketIndex,
-    pub(super) stamp: u64,
-    /// Of the access token it carries.
-    pub(super) generation: u64,
-    /// When the ticket was due: its place in line, should it have to ask again through no fault of
-    /// its own.
-    pub(super) due: Instant,
-}
-
-/// What a request brought.
-pub(super) enum CallEnd {
-    Query(Answer),
-    Token(TokenAnswer),
-}
-
-impl Call {
-    /// The server counts, and an app may be paused for, each endpoint by itself.
-    pub(super) const fn endpoint(&self) -> Endpoint {
-        match self {
-            Self::Query(_) => Endpoint::Query,
-            Self::Token => Endpoint::Token,
-        }
-    }
-}
-
-impl CallEnd {
-    /// A request that brought nothing, for a reason on this side.
-    pub(super) fn lost(endpoint: Endpoint, why: &str) -> Self {
-        match endpoint {
-            Endpoint::Query => Self::Query(Answer::lost(why)),
-            Endpoint::Token => Self::Token(TokenAnswer::lost(why)),
-        }
-    }
-}
-
-impl<A: ExportApi, S: Store> Engine<A, S> {
+impl State {
     /// Starts every request that may be sent now.
     pub(super) fn start_calls(&mut self, now: Now) {
         for place in 0..self.apps.len() {
@@ -160,8 +97,8 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
         if self.next_fetch(place, now.at).is_none_or(|due| due > now.at) {
             return;
         }
-        let (api, name) = (self.api.clone(), self.apps[place].app.name.clone());
-        self.send(place, Call::Token, now, async move { CallEnd::Token(api.access_token(&name).await) });
+        let request = Request::Token(self.apps[place].app.name.clone());
+        self.send(place, Call::Token, request, now);
     }
 
     /// The app that may send from the budget and whose next ticket has waited longest, with that ticket's turn.
@@ -184,19 +121,12 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
         let query =
             Query { app: key.app, ticket: key.ticket, token: slot.record.token, access_token: token.clone() };
         app.meters.poll_sent(now.at.saturating_duration_since(due));
-        let api = self.api.clone();
         let call = Call::Query(Poll { index, stamp, generation, due });
-        self.send(place, call, now, async move { CallEnd::Query(api.query(query).await) });
+        self.send(place, call, Request::Query(query), now);
     }
 
-    fn send(
-        &mut self,
-        place: usize,
-        call: Call,
-        now: Now,
-        request: impl Future<Output = CallEnd> + Send + 'static,
-    ) {
-        let (app, endpoint) = (&mut self.apps[place], call.endpoint());
+    fn send(&mut self, place: usize, call: Call, request: Request, now: Now) {
+        let (app, endpoint) = (&mut self.apps[place], request.endpoint());
         if app.sends_to(endpoint) {
             self.budgets[app.budget].endpoints[endpoint].take(now.at);
             app.meters.request_sent(endpoint);
@@ -207,12 +137,9 @@ impl<A: ExportApi, S: Store> Engine<A, S> {
         if probe {
             state.gate.probe_sent();
         }
-        let limit = self.settings.request_timeout + GRACE;
-        let request = async move {
-            let end = tokio::time::timeout(limit, request).await;
-            end.unwrap_or_else(|_| CallEnd::lost(endpoint, OVERDUE))
-        };
-        let id: Id = self.calls.spawn(request).id();
+        let id = self.next_flight;
+        self.next_flight = FlightId(id.0 + 1);
         self.flights.insert(id, Flight { app: place, sent: now, call, probe });
+        self.effects.push(Effect::Send(id, request));
     }
 }

@@ -1,23 +1,23 @@
 //! What the engine shows of itself after each turn: a copy, cheap whatever the number of tickets.
 
-use super::Engine;
+use super::State;
 use crate::domain::Endpoint;
 use crate::engine::now::Now;
 use crate::engine::snapshot::{AppView, Snapshot};
-use crate::feishu::ExportApi;
-use crate::store::Store;
+use crate::store::EventId;
 
-impl<A: ExportApi, S: Store> Engine<A, S> {
-    pub(super) fn show(&mut self, now: Now) {
+impl State {
+    /// A copy of what is shown outside, with rows of the outbox up to that one announced.
+    pub(in crate::engine) fn snapshot(&mut self, announced: EventId, now: Now) -> Snapshot {
         let apps = (0..self.apps.len()).map(|place| self.view_of(place, now)).collect();
-        self.view.send_replace(Snapshot {
+        Snapshot {
             listed: self.tickets.listed(),
             apps,
-            state_failing: self.unsaved.is_failing(),
-            unannounced: self.verdicts.unannounced(),
+            state_failing: self.file.unsaved.is_failing(),
+            unannounced: self.file.verdicts.unannounced(announced),
             turned_at: Some(now.at),
-            store_answered_at: self.store_answered_at,
-        });
+            store_answered_at: self.file.answered_at,
+        }
     }
 
     fn view_of(&mut self, place: usize, now: Now) -> AppView {

@@ -1,0 +1,86 @@
+//! What passes between the loop and its [state](super::state): events go in, effects come out.
+
+use tokio::sync::oneshot;
+
+use super::setup::Command;
+use crate::domain::{AppName, Endpoint};
+use crate::feishu::{Answer, Query, TokenAnswer};
+use crate::store::{Batch, CommitError, EventId, Retry, RetryId, StoreError};
+
+/// Names a request in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FlightId(pub u64);
+
+/// Why the loop woke up.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A stop is asked for.
+    Stop,
+    /// A request ended, or its task panicked with that message.
+    CallEnded(FlightId, Result<CallEnd, String>),
+    /// A command came.
+    Command(Command),
+    /// The batch was written or not; none if its task panicked.
+    Committed(Option<Result<(), Box<CommitError>>>),
+    /// The state file's writer answered.
+    Pinged,
+    /// The requests of `retry` were read.
+    Retries(Result<Vec<Retry>, StoreError>),
+    /// A moment came at which something is due.
+    Time,
+}
+
+/// What the loop is to perform.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Send a request.
+    Send(FlightId, Request),
+    /// Write a batch.
+    Commit(Batch),
+    /// Ask the state file's writer for a sign of life, unless it is being asked.
+    Ping,
+    /// Read the requests of `retry` after that one, unless they are being read.
+    QueryRetries(RetryId),
+    /// Verdicts up to this one are durable: wake the consumers of the outbox.
+    WakeConsumers(EventId),
+    /// Answer a command.
+    Answer(oneshot::Sender<()>),
+}
+
+/// A request: one variant for each endpoint.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// How does a job stand?
+    Query(Query),
+    /// An access token for the app.
+    Token(AppName),
+}
+
+/// What a request brought.
+#[derive(Debug)]
+pub(super) enum CallEnd {
+    /// An answer about a job.
+    Query(Answer),
+    /// An access token, or none.
+    Token(TokenAnswer),
+}
+
+impl Request {
+    /// The endpoint that is asked.
+    pub(super) const fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Query(_) => Endpoint::Query,
+            Self::Token(_) => Endpoint::Token,
+        }
+    }
+}
+
+impl CallEnd {
+    /// A request that brought nothing, for a reason on this side.
+    pub(super) fn lost(endpoint: Endpoint, why: &str) -> Self {
+        match endpoint {
+            Endpoint::Query => Self::Query(Answer::lost(why)),
+            Endpoint::Token => Self::Token(TokenAnswer::lost(why)),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A request on its way.
+
+use tokio::time::Instant;
+
+use super::now::Now;
+use super::tickets::TicketIndex;
+use crate::domain::Endpoint;
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    /// The place of the app that sent it.
+    pub app: usize,
+    /// When it was sent.
+    pub sent: Now,
+    /// What it asks for.
+    pub call: Call,
+    /// Whether it is to find out if a pause is over.
+    pub probe: bool,
+}
+
+/// What a request is for: one variant for each endpoint.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    /// A query for a ticket.
+    Query(Poll),
+    /// An access token.
+    Token,
+}
+
+/// A query for a ticket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Poll {
+    /// The ticket.
+    pub index: TicketIndex,
+    /// The ticket's stamp.
+    pub stamp: u64,
+    /// The generation of the access token that it carries.
+    pub generation: u64,
+    /// When the ticket was due: its place in line, should it have to ask again through no fault of its own.
+    pub due: Instant,
+}
+
+impl Flight {
+    /// The server counts, and an app may be paused for, each endpoint by itself.
+    pub(super) const fn endpoint(&self) -> Endpoint {
+        match self.call {
+            Call::Query(_) => Endpoint::Query,
+            Call::Token => Endpoint::Token,
+        }
+    }
+}

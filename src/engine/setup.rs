@@ -1,0 +1,89 @@
+//! How the engine is set up and controlled from outside.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::meters::Meters;
+use super::now::Clock;
+use super::snapshot::Snapshot;
+use crate::domain::{App, Kept, WatchEntry, WatchList};
+use crate::schedule::Backoff;
+use crate::store::EventId;
+
+/// How the engine is to work.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Intervals between the polls of a ticket.
+    pub backoff: Backoff,
+    /// How long a running job is watched.
+    pub give_up_after: Duration,
+    /// How long one request may take; the client keeps to it, the engine makes sure.
+    pub request_timeout: Duration,
+    /// Polls in flight at most, per app.
+    pub max_in_flight: NonZeroUsize,
+    /// How long ended tickets are kept after they left the watch list.
+    pub keep: Duration,
+    /// End when no ticket is pending.
+    pub until_done: bool,
+    /// End after this long, whatever is pending.
+    pub deadline: Option<Duration>,
+    /// Where the jitter starts: one seed, one history.
+    pub seed: u64,
+}
+
+/// What the engine works on.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The apps, each name once.
+    pub apps: Vec<App>,
+    /// The first watch list.
+    pub list: WatchList,
+    /// How to work.
+    pub settings: Settings,
+    /// The clocks.
+    pub clock: Clock,
+}
+
+/// The engine's connections with the rest of the process.
+#[derive(Debug)]
+pub struct Controls {
+    /// Cancelled to stop.
+    pub stop: CancellationToken,
+    /// Commands, carried out in their order.
+    pub commands: mpsc::Receiver<Command>,
+    /// Takes a copy of the engine's state after each turn of the loop.
+    pub view: watch::Sender<Snapshot>,
+    /// Connects the engine with the consumers of its verdicts.
+    pub outbox: OutboxLink,
+    /// Counts and times for monitoring.
+    pub meters: Meters,
+}
+
+/// What connects the engine with the consumers of the outbox. They lie outside: they wake up when rows are durable,
+/// and show how far they are.
+#[derive(Debug)]
+pub struct OutboxLink {
+    /// The last row that is durable. A consumer wakes up with each change.
+    pub durable: watch::Sender<EventId>,
+    /// Rows up to this one are announced in the log.
+    pub announced: watch::Receiver<EventId>,
+}
+
+/// A command to the engine.
+#[derive(Debug)]
+pub enum Command {
+    /// The next entries of a new watch list, a thousand or so: all of them are applied in one turn of the loop.
+    ListPart(Vec<WatchEntry>),
+    /// The list is complete.
+    ListEnd {
+        /// What stays as it was although the list does not name it.
+        kept: Kept,
+    },
+    /// An app may have been fixed: paused apps are tried again, ready-made tokens read again.
+    TryAgain,
+    /// Answer once all earlier commands are carried out.
+    Answer(oneshot::Sender<()>),
+}

@@ -1,0 +1,232 @@
+//! All that the engine knows, and how an event changes it. No task, no remote and no file: what is to be done outside
+//! leaves as effects, which the loop performs.
+//!
+//! The files beside this one hold the changes by subject: `start` (what the state file knew), `list` (a watch list is
+//! applied), `retry` (ended tickets are polled again), `calls` (requests go out), `answers` and `app_answers` (answers
+//! come in), `identity` (refused tickets), `writes` (the state file), `clock`, `show` (what is shown outside), `finish`.
+
+mod answers;
+mod app_answers;
+mod calls;
+mod clock;
+mod finish;
+mod identity;
+mod list;
+mod retry;
+mod show;
+mod start;
+mod writes;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::app_budget::AppBudget;
+use super::app_state::AppState;
+use super::event::{Effect, Event, FlightId};
+use super::flight::Flight;
+use super::list_update::ListUpdate;
+use super::meters::Meters;
+use super::now::Now;
+use super::outcome::End;
+use super::report;
+use super::setup::{Command, Settings};
+use super::state_file::StateFile;
+use super::tickets::Tickets;
+use crate::domain::App;
+
+/// After a stop, requests in flight may still end within this time.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// A batch run gives up when for this long only a person could have helped.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// The loop runs and the state file's writer is asked for a sign of life this often, so that a quiet engine differs
+/// from one that stands still. As often the state file is asked for what is to be retried.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// All state. Only [`handle`](Self::handle) and [`act`](Self::act) change it, once it has begun.
+pub(super) struct State {
+    settings: Settings,
+    meters: Meters,
+    rng: fastrand::Rng,
+    tickets: Tickets,
+    apps: Vec<AppState>,
+    budgets: Vec<AppBudget>,
+    flights: BTreeMap<FlightId, Flight>,
+    next_flight: FlightId,
+    file: StateFile,
+    /// The watch list that is coming in.
+    list_update: Option<ListUpdate>,
+    timers: Timers,
+    ending: Option<Ending>,
+    effects: Vec<Effect>,
+}
+
+/// When what happens by time alone is due.
+struct Timers {
+    /// When the clocks were read last.
+    read_at: Now,
+    pulse_at: Instant,
+    purge_at: Instant,
+    deadline: Option<Instant>,
+    stuck_since: Option<Instant>,
+}
+
+/// The engine is to end, and polls in flight may end until then.
+struct Ending {
+    end: End,
+    drain_until: Instant,
+}
+
+impl State {
+    pub(super) fn new(apps: Vec<App>, settings: Settings, meters: Meters, now: Now) -> Self {
+        let mut state = Self {
+            rng: fastrand::Rng::with_seed(settings.seed),
+            tickets: Tickets::new(apps.len()),
+            apps: Vec::with_capacity(apps.len()),
+            budgets: Vec::new(),
+            flights: BTreeMap::new(),
+            next_flight: FlightId(0),
+            file: StateFile::new(now.wall),
+            list_update: None,
+            timers: Timers {
+                read_at: now,
+                pulse_at: now.at,
+                purge_at: now.at,
+                deadline: settings.deadline.map(|deadline| now.at + deadline),
+                stuck_since: None,
+            },
+            ending: None,
+            effects: Vec::new(),
+            settings,
+            meters,
+        };
+        apps.into_iter().for_each(|app| state.add_app(app, now));
+        state
+    }
+
+    /// Applies what happened.
+    pub(super) fn handle(&mut self, event: Event, now: Now) {
+        self.follow_clock(now);
+        match event {
+            Event::Stop => self.end(End::Stopped, now),
+            Event::CallEnded(flight, end) => self.call_ended(flight, end, now),
+            Event::Command(Command::ListPart(entries)) => self.apply_chunk(entries, now),
+            Event::Command(Command::ListEnd { kept }) => self.end_list(kept),
+            Event::Command(Command::TryAgain) => self.try_again(now),
+            Event::Command(Command::Answer(receiver)) => self.effects.push(Effect::Answer(receiver)),
+            Event::Committed(end) => self.commit_ended(end, now),
+            Event::Pinged => self.file.answered_at = Some(now.at),
+            Event::Retries(Ok(retries)) => self.retry(retries, now),
+            Event::Retries(Err(error)) if !error.may_pass() && self.ending.is_none() => {
+                self.state_lost(&error, now);
+            }
+            // A file that can't be read for now is asked again with the next pulse.
+            Event::Retries(Err(_)) | Event::Time => {}
+        }
+    }
+
+    /// Does all that is due.
+    pub(super) fn act(&mut self, now: Now) {
+        if self.timers.purge_at <= now.at {
+            self.purge(now);
+        }
+        if self.ending.is_none() {
+            self.sweep(now);
+            self.judge_refused(now);
+            self.start_calls(now);
+        }
+        if self.timers.pulse_at <= now.at {
+            self.pulse(now);
+        }
+        self.start_writes(now);
+    }
+
+    /// Returns what is to be done outside, in this order.
+    pub(super) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether an end is decided and nothing in flight is worth waiting for.
+    pub(super) fn is_over(&mut self, now: Now) -> bool {
+        self.follow_clock(now);
+        self.decide_end(now);
+        self.ending.as_ref().is_some_and(|ending| self.flights.is_empty() || ending.drain_until <= now.at)
+    }
+
+    /// Whether an end is decided.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Whether a command may be applied: the removals of a complete list come before anything else.
+    pub(super) fn takes_commands(&self) -> bool {
+        self.ending.is_none() && !self.is_sweeping()
+    }
+
+    /// The next moment at which there is something to do without anything having ended.
+    pub(super) fn next_moment(&mut self, now: Now) -> Option<Instant> {
+        let (write, pulse) = (self.file.unsaved.commit_due(), Some(self.timers.pulse_at));
+        if let Some(ending) = &self.ending {
+            let drained = Some(ending.drain_until).filter(|until| *until > now.at);
+            return [drained, write, pulse].into_iter().flatten().min();
+        }
+        if self.is_sweeping() {
+            return Some(now.at);
+        }
+        let Timers { deadline, purge_at, stuck_since, .. } = self.timers;
+        let stuck = stuck_since.map(|since| since + STUCK_AFTER);
+        let moments = [self.next_call(now.at), stuck, deadline, write, Some(purge_at), pulse];
+        moments.into_iter().flatten().min()
+    }
+
+    fn pulse(&mut self, now: Now) {
+        self.timers.pulse_at = now.at + PULSE;
+        self.effects.push(Effect::Ping);
+        if self.ending.is_none() {
+            self.effects.push(Effect::QueryRetries(self.file.last_retry_id));
+        }
+    }
+
+    /// Paused apps are tried again, ready-made tokens read again.
+    fn try_again(&mut self, now: Now) {
+        for app in &mut self.apps {
+            app.endpoints.iter_mut().for_each(|(_, it)| it.gate.try_again(now));
+            app.access.read_again(now.at);
+            app.line.hasten_refused(now.at);
+        }
+    }
+
+    fn decide_end(&mut self, now: Now) {
+        if self.ending.is_some() {
+            return;
+        }
+        if self.timers.deadline.is_some_and(|deadline| deadline <= now.at) {
+            return self.end(End::Deadline, now);
+        }
+        // A list that is still coming in may bring more.
+        if !self.settings.until_done || self.list_update.is_some() {
+            return;
+        }
+        let pending = |place: &usize| self.tickets.pending_of(*place) > 0;
+        let open: Vec<usize> = (0..self.apps.len()).filter(pending).collect();
+        if open.is_empty() {
+            return self.end(End::Done, now);
+        }
+        let is_stuck = |place: &usize| self.apps[*place].is_broken(now.at) || self.is_only_refused(*place);
+        if !open.iter().all(is_stuck) {
+            self.timers.stuck_since = None;
+        } else if now.at - *self.timers.stuck_since.get_or_insert(now.at) >= STUCK_AFTER {
+            self.end(End::Stuck, now);
+        }
+    }
+
+    fn end(&mut self, end: End, now: Now) {
+        let drain_until = if end == End::Done { now.at } else { now.at + DRAIN };
+        report::watcher_stopping(&end, self.flights.len());
+        self.timers.stuck_since = None;
+        self.ending = Some(Ending { end, drain_until });
+    }
+}

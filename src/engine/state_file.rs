@@ -1,0 +1,74 @@
+//! What the engine knows of its state file: what is not written yet, which ids come next, what the file holds already.
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::unsaved::Unsaved;
+use crate::domain::{TicketRecord, WallTime, verdict_event};
+use crate::store::{EventId, OutboxRow, RetryId, TroubleRecord};
+
+/// The engine's side of the state file.
+#[derive(Debug)]
+pub(super) struct StateFile {
+    /// What is to be written.
+    pub unsaved: Unsaved,
+    /// The ids of verdicts.
+    pub verdicts: Verdicts,
+    /// The id of the next release.
+    pub releases: EventId,
+    /// The last request of `retry` that was carried out.
+    pub last_retry_id: RetryId,
+    /// Apps in trouble as the file has them, if that is known.
+    pub saved_troubles: Option<Vec<TroubleRecord>>,
+    /// When the writer last showed that it does not hang.
+    pub answered_at: Option<Instant>,
+}
+
+impl StateFile {
+    /// One of which nothing was read yet.
+    pub(super) fn new(now: WallTime) -> Self {
+        Self {
+            unsaved: Unsaved::default(),
+            verdicts: Verdicts::default(),
+            releases: EventId::first(now, EventId::default()),
+            last_retry_id: RetryId::default(),
+            saved_troubles: Some(Vec::new()),
+            answered_at: None,
+        }
+    }
+}
+
+/// The verdicts of this process, and those that it found in the outbox.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts {
+    /// How many rows were there at the start.
+    found: usize,
+    /// The last of them.
+    last_found: EventId,
+    /// The first id of this process …
+    first: EventId,
+    /// … and its next one. There are no gaps in between.
+    next: EventId,
+}
+
+impl Verdicts {
+    /// The outbox was read at the start: ids go on after those that were found.
+    pub(super) fn new(found: usize, last_found: EventId, now: WallTime) -> Self {
+        let first = EventId::first(now, last_found);
+        Self { found, last_found, first, next: first }
+    }
+
+    /// The row of a ticket that just got its verdict; none for one that is pending.
+    pub(super) fn row(&mut self, ticket: &TicketRecord, now: WallTime) -> Option<OutboxRow> {
+        let payload = Value::from(verdict_event(ticket, now)?).to_string();
+        Some(OutboxRow { id: self.next.take(), payload: payload.into() })
+    }
+
+    /// How many verdicts are not safely in the log, where rows up to that one are.
+    #[must_use]
+    pub(super) fn unannounced(&self, announced: EventId) -> usize {
+        let found = if announced < self.last_found { self.found } else { 0 };
+        let left = self.next.0 - self.first.0.max(announced.0 + 1);
+        found + usize::try_from(left).unwrap_or(0)
+    }
+}
