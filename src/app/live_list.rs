@@ -123,7 +123,7 @@ impl ListScanner {
             self.meters.lists_read(news.left_out, errors);
             hand_over(news, &self.engine);
         }
-        self.meters.lists_looked_at(WallTime::now());
+        self.meters.lists_scanned(WallTime::now());
     }
 
     /// A changed `watcher.toml` is only reported, once it is at rest: to apply it takes a restart.

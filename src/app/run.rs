@@ -17,8 +17,7 @@ use crate::config::{
 use crate::deliver;
 use crate::domain::{WallTime, WatchList};
 use crate::engine::{
-    Clock, Controls, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot, WatchError, watch,
-    watcher_stopped,
+    Clock, Controls, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot, watch, watcher_stopped,
 };
 use crate::feishu::HttpExportApi;
 use crate::http::Server;
@@ -177,7 +176,7 @@ impl Watcher {
         }
         // Everything that had to be written is written; a disk that hangs must not hold up the end.
         let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
-        outcome.map_err(|WatchError::Store(error)| error.into())
+        Ok(outcome?)
     }
 }
 

@@ -149,7 +149,7 @@ mod tests {
             ca_file: None,
             rate_limit: RateLimit { requests: NonZeroU32::MIN, per: Duration::from_secs(60) },
         };
-        let meters = Meters::new().unwrap().for_app(&app.name);
+        let meters = AppMeters::new(&Meters::new().unwrap(), &app.name);
         let mut app = AppState::new(app, 0, meters, Instant::now());
         assert!(app.has_room(Endpoint::Token, 32));
         app.endpoints[Endpoint::Token].in_flight += 1;

@@ -40,31 +40,9 @@ pub(super) fn counts_against_ticket(strange: Strange, evidence: Evidence) -> boo
     others_fine || evidence.alone && strange == Strange::UnlistedCode
 }
 
-/// What is known of an open ticket's permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// The server has not said anything about it yet.
-    Unasked,
-    /// It has.
-    Asked,
-    /// It refused the ticket, and said nothing else since.
-    Refused,
-}
-
-impl Standing {
-    /// How a ticket stands; none for one that is not open.
-    #[must_use]
-    pub(super) fn from_record(ticket: &TicketRecord) -> Option<Self> {
-        if ticket.state != TicketState::Pending {
-            None
-        } else if is_refused(ticket) {
-            Some(Self::Refused)
-        } else if ticket.progress.watched.is_some() {
-            Some(Self::Asked)
-        } else {
-            Some(Self::Unasked)
-        }
-    }
+/// Whether a ticket is open and the server has not said anything about it yet.
+pub(super) fn is_unasked(ticket: &TicketRecord) -> bool {
+    ticket.state == TicketState::Pending && ticket.progress.watched.is_none()
 }
 
 /// Whether an open ticket was refused and nothing else was said of it since.

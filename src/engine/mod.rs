@@ -36,7 +36,7 @@ mod waiting_line;
 pub use event_loop::watch;
 pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
-pub use outcome::{End, NAMED_MAX, Outcome, WatchError};
+pub use outcome::{End, NAMED_MAX, Outcome};
 pub use report::watcher_stopped;
 pub use setup::{Command, Controls, OutboxLink, Settings, Setup};
 pub use snapshot::{AppView, Snapshot};

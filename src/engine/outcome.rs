@@ -1,9 +1,6 @@
 //! How a run ended.
 
-use thiserror::Error;
-
 use crate::domain::{AppName, Counts, TicketRecord, TicketState, Trouble};
-use crate::store::StoreError;
 
 /// So many tickets are named at the end of a run; the others are counted.
 pub const NAMED_MAX: usize = 10;
@@ -19,7 +16,7 @@ pub struct Outcome {
     pub saved: bool,
     /// Apps that were in trouble at the end with tickets pending, and what it was.
     pub troubled: Vec<(AppName, Trouble)>,
-    /// Tickets of the list that want a person's look, at most [`NAMED_MAX`]: those that failed or timed out, then
+    /// Tickets of the list that need a person, at most [`NAMED_MAX`]: those that failed or timed out, then
     /// completed ones whose files may have been gone when the verdict came.
     pub named: Vec<TicketRecord>,
     /// Completed tickets of the list whose files may have been gone when the verdict came.
@@ -46,16 +43,8 @@ pub enum End {
     Stopped,
     /// The deadline passed.
     Deadline,
-    /// For a minute only apps had tickets left that somebody has to mend.
+    /// For a minute only apps had tickets left that a person has to fix.
     Stuck,
     /// The state file was moved or replaced, or can't be written by this process any more.
     StateLost,
-}
-
-/// Why a run could not begin.
-#[derive(Debug, Error)]
-pub enum WatchError {
-    /// The state file can't be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }

@@ -1,47 +1,112 @@
-//! What the engine says in the log: one function per event, so that names, fields and levels are in
-//! one place.
+//! The events that the engine writes to the log: one function each, so that names, fields and levels are in one place.
 //!
 //! Never logged here or anywhere: secrets, access tokens, the `Authorization` header.
 
+use std::fmt;
 use std::time::Duration;
 
-use tracing::{debug, error, info, warn};
+use tracing::{Level, debug, error, info, warn};
 
 use super::gate::Pause;
 use super::outcome::{End, Outcome};
 use crate::domain::event;
 use crate::domain::{
-    AppCondition, AppName, Endpoint, ErrorKind, PauseEnd, PauseReason, TicketKey, TicketRecord, TicketState,
+    AppCondition, AppName, Counts, Endpoint, ErrorKind, PauseReason, TicketKey, TicketRecord, TicketState,
     Trouble, WallTime, with_causes,
 };
 use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
 
-/// An ended ticket is polled again, because somebody asked for it.
+/// An event about an app or one of its tickets. What is none is left out.
+#[derive(Default)]
+struct Report<'a> {
+    event: &'static str,
+    app: &'a str,
+    ticket: Option<&'a str>,
+    endpoint: Option<&'static str>,
+    reason: Option<&'a str>,
+    hint: Option<&'static str>,
+    until: Option<WallTime>,
+    next_probe_at: Option<WallTime>,
+    kind: Option<&'a str>,
+    detail: Detail,
+    next_poll: Option<Duration>,
+}
+
+impl<'a> Report<'a> {
+    fn new(event: &'static str, app: &'a AppName) -> Self {
+        Self { event, app: app.as_str(), ..Self::default() }
+    }
+
+    fn from_ticket(event: &'static str, key: &'a TicketKey) -> Self {
+        Self { ticket: Some(key.ticket.as_str()), ..Self::new(event, &key.app) }
+    }
+
+    fn endpoint(self, endpoint: Endpoint) -> Self {
+        Self { endpoint: Some(endpoint.as_str()), ..self }
+    }
+
+    fn reason(self, reason: PauseReason) -> Self {
+        Self { reason: Some(reason.as_str()), hint: Some(reason.hint()), ..self }
+    }
+
+    fn error(self, kind: Option<&'a str>, detail: &Detail) -> Self {
+        Self { kind, detail: detail.clone(), ..self }
+    }
+
+    fn log(self, level: Level, message: fmt::Arguments<'_>) {
+        let text = |time: Option<WallTime>| time.map(|time| time.to_string());
+        // The level of an event must be known when the program is built.
+        macro_rules! log_at {
+            ($level:ident) => {
+                $level!(
+                    event = self.event,
+                    app = self.app,
+                    ticket = self.ticket,
+                    endpoint = self.endpoint,
+                    reason = self.reason,
+                    until = text(self.until),
+                    next_probe_at = text(self.next_probe_at),
+                    error.kind = self.kind,
+                    error.code = self.detail.code,
+                    error.job_status = self.detail.job_status,
+                    error.http_status = self.detail.http_status,
+                    error.message = self.detail.message.as_deref(),
+                    error.hint = self.hint,
+                    error.remedy = self.detail.remedy.as_deref(),
+                    error.log_id = self.detail.log_id.as_deref(),
+                    next_poll_ms = self.next_poll.map(|wait| wait.as_millis() as u64),
+                    "{message}"
+                )
+            };
+        }
+        match level {
+            Level::ERROR => log_at!(error),
+            Level::WARN => log_at!(warn),
+            Level::INFO => log_at!(info),
+            _ => log_at!(debug),
+        }
+    }
+}
+
+/// An ended ticket is polled again, as `retry` asks.
 pub(super) fn ticket_retried(ticket: &TicketRecord) {
+    let (TicketKey { app, ticket: id }, state) = (&ticket.key, ticket.state.as_str());
     info!(
         event = event::TICKET_RETRIED,
-        app = ticket.key.app.as_str(),
-        ticket = ticket.key.ticket.as_str(),
+        app = app.as_str(),
+        ticket = id.as_str(),
         token = ticket.token.as_str(),
         label = ticket.label.as_deref(),
-        state = ticket.state.as_str(),
-        "ticket {} is polled again, as was asked for; it was {}",
-        ticket.key.ticket,
-        ticket.state
+        state,
+        "ticket {id} is polled again, as was asked for; it was {state}"
     );
 }
 
-/// Somebody asked for a ticket to be polled again, and it can't be.
+/// `retry` asks for a ticket that can't be polled again.
 pub(super) fn retry_dropped(key: &TicketKey, why: &str) {
-    warn!(
-        event = event::TICKET_RETRY_DROPPED,
-        app = key.app.as_str(),
-        ticket = key.ticket.as_str(),
-        reason = why,
-        "ticket {} can't be polled again: {why}",
-        key.ticket
-    );
+    let report = Report { reason: Some(why), ..Report::from_ticket(event::TICKET_RETRY_DROPPED, key) };
+    report.log(Level::WARN, format_args!("ticket {} can't be polled again: {why}", key.ticket));
 }
 
 /// A poll was answered "running".
@@ -51,7 +116,7 @@ pub(super) fn poll_pending(key: &TicketKey, answer: &Answer, wait: Duration) {
         app = key.app.as_str(),
         ticket = key.ticket.as_str(),
         job_status = answer.detail.job_status,
-        next_poll_ms = millis(wait),
+        next_poll_ms = wait.as_millis() as u64,
         "ticket {} is still running",
         key.ticket
     );
@@ -60,20 +125,9 @@ pub(super) fn poll_pending(key: &TicketKey, answer: &Answer, wait: Duration) {
 /// A poll ended without a verdict. `wait` is none where the app's pause decides.
 pub(super) fn poll_retry(key: &TicketKey, answer: &Answer, wait: Option<Duration>) {
     let kind = trouble(&answer.verdict);
-    debug!(
-        event = event::POLL_RETRY,
-        app = key.app.as_str(),
-        ticket = key.ticket.as_str(),
-        error.kind = kind,
-        error.code = answer.detail.code,
-        error.job_status = answer.detail.job_status,
-        error.http_status = answer.detail.http_status,
-        error.message = answer.detail.message.as_deref(),
-        error.log_id = answer.detail.log_id.as_deref(),
-        next_poll_ms = wait.map(millis),
-        "ticket {} is asked again: {kind}",
-        key.ticket
-    );
+    let report = Report { next_poll: wait, ..Report::from_ticket(event::POLL_RETRY, key) };
+    let report = report.error(Some(kind), &answer.detail);
+    report.log(Level::DEBUG, format_args!("ticket {} is asked again: {kind}", key.ticket));
 }
 
 /// What a poll that decided nothing ran into.
@@ -103,48 +157,24 @@ pub(super) fn poll_panicked(key: &TicketKey, cause: &str) {
 
 /// A pause began, or has a new reason.
 pub(super) fn app_paused(app: &AppName, endpoint: Endpoint, pause: &Pause, detail: &Detail) {
-    let (reason, hint) = (pause.reason, pause.reason.hint());
-    let probe = (!pause.is_timed()).then_some(pause.next.wall);
-    let message = match pause.until() {
-        Some(until) => format!("app {app} is paused until {until}: {}", reason.in_words()),
-        None => format!("app {app} is paused: {}", reason.in_words()),
-    };
-    macro_rules! paused {
-        ($level:ident) => {
-            $level!(
-                event = event::APP_PAUSED,
-                app = app.as_str(),
-                endpoint = endpoint.as_str(),
-                reason = reason.as_str(),
-                until = text(pause.until()),
-                next_probe_at = text(probe),
-                error.code = detail.code,
-                error.http_status = detail.http_status,
-                error.message = detail.message.as_deref(),
-                error.hint = hint,
-                error.remedy = detail.remedy.as_deref(),
-                error.log_id = detail.log_id.as_deref(),
-                "{message}"
-            )
-        };
-    }
-    match reason.ended_by() {
-        PauseEnd::Time => paused!(warn),
-        PauseEnd::Quota | PauseEnd::Repair => paused!(error),
-    }
+    let (reason, until) = (pause.reason, pause.until());
+    let next_probe_at = (!pause.is_timed()).then_some(pause.next.wall);
+    let report = Report { until, next_probe_at, ..Report::new(event::APP_PAUSED, app) };
+    let level = if pause.is_timed() { Level::WARN } else { Level::ERROR };
+    let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+    report
+        .endpoint(endpoint)
+        .reason(reason)
+        .error(None, detail)
+        .log(level, format_args!("app {app} is paused{until}: {}", reason.in_words()));
 }
 
 /// A pause ended.
 pub(super) fn app_resumed(app: &AppName, endpoint: Endpoint, pause: &Pause) {
-    let reason = pause.reason;
-    info!(
-        event = event::APP_RESUMED,
-        app = app.as_str(),
-        endpoint = endpoint.as_str(),
-        reason = reason.as_str(),
-        until = text(pause.until()),
-        "app {app} is polled again ({reason} is over)"
-    );
+    let reason = Some(pause.reason.as_str());
+    let report = Report { until: pause.until(), reason, ..Report::new(event::APP_RESUMED, app) };
+    let message = format_args!("app {app} is polled again ({} is over)", pause.reason);
+    report.endpoint(endpoint).log(Level::INFO, message);
 }
 
 /// All that is left of an app's tickets is refused, and it never got a proper answer.
@@ -161,7 +191,7 @@ pub(super) fn app_suspected(app: &AppName, refused: usize) {
     );
 }
 
-/// A run of failing polls begins.
+/// A run of failing requests begins.
 pub(super) fn app_degraded(
     app: &AppName,
     endpoint: Endpoint,
@@ -171,74 +201,45 @@ pub(super) fn app_degraded(
 ) {
     let trouble = Trouble::from_calls(AppCondition::Degraded, endpoint, kind, now);
     let words = trouble.with_message(detail.message.clone()).in_words();
-    warn!(
-        event = event::APP_DEGRADED,
-        app = app.as_str(),
-        endpoint = endpoint.as_str(),
-        error.kind = kind.as_str(),
-        error.code = detail.code,
-        error.http_status = detail.http_status,
-        error.message = detail.message.as_deref(),
-        error.log_id = detail.log_id.as_deref(),
-        "app {app} is degraded: {words}; requests go on, its tickets stay pending"
-    );
+    let report = Report::new(event::APP_DEGRADED, app).endpoint(endpoint).error(Some(kind.as_str()), detail);
+    let message = format_args!("app {app} is degraded: {words}; requests go on, its tickets stay pending");
+    report.log(Level::WARN, message);
 }
 
-/// A run of failing polls ended.
+/// A run of failing requests ended.
 pub(super) fn app_recovered(app: &AppName) {
     info!(event = event::APP_RECOVERED, app = app.as_str(), "requests of app {app} are answered again");
 }
 
 /// A new access token is in use.
 pub(super) fn token_refreshed(app: &AppName, expires_in: Option<Duration>) {
+    let expires_in_s = expires_in.map(|life| life.as_secs());
     info!(
         event = event::TOKEN_REFRESHED,
         app = app.as_str(),
-        expires_in_s = expires_in.map(|life| life.as_secs()),
+        expires_in_s,
         "app {app} uses a new access token"
     );
 }
 
 /// The token in use was refused.
 pub(super) fn token_rejected(app: &AppName, detail: &Detail) {
-    warn!(
-        event = event::TOKEN_REJECTED,
-        app = app.as_str(),
-        error.code = detail.code,
-        error.http_status = detail.http_status,
-        error.message = detail.message.as_deref(),
-        error.log_id = detail.log_id.as_deref(),
-        "the access token of app {app} was refused; it is fetched or read anew"
-    );
+    let message = format_args!("the access token of app {app} was refused; it is fetched or read anew");
+    Report::new(event::TOKEN_REJECTED, app).error(None, detail).log(Level::WARN, message);
 }
 
-/// The token in use still works, but no new one can be had: somebody should look before it ends.
+/// The token in use still works, but no new one can be had: a person should look into it before that token ends.
 pub(super) fn token_renewal_refused(app: &AppName, reason: PauseReason, detail: &Detail) {
-    warn!(
-        event = event::TOKEN_RETRY,
-        app = app.as_str(),
-        reason = reason.as_str(),
-        error.code = detail.code,
-        error.http_status = detail.http_status,
-        error.message = detail.message.as_deref(),
-        error.hint = reason.hint(),
-        error.log_id = detail.log_id.as_deref(),
-        "app {app} can't renew its access token: {reason}; the one in use still works"
-    );
+    let report = Report::new(event::TOKEN_RETRY, app).reason(reason).error(None, detail);
+    let message =
+        format_args!("app {app} can't renew its access token: {reason}; the one in use still works");
+    report.log(Level::WARN, message);
 }
 
 /// A token could not be fetched for now.
 pub(super) fn token_retry(app: &AppName, kind: &str, detail: &Detail) {
-    debug!(
-        event = event::TOKEN_RETRY,
-        app = app.as_str(),
-        error.kind = kind,
-        error.code = detail.code,
-        error.http_status = detail.http_status,
-        error.message = detail.message.as_deref(),
-        error.log_id = detail.log_id.as_deref(),
-        "app {app} asks again for an access token: {kind}"
-    );
+    let message = format_args!("app {app} asks again for an access token: {kind}");
+    Report::new(event::TOKEN_RETRY, app).error(Some(kind), detail).log(Level::DEBUG, message);
 }
 
 /// What a watch list changed.
@@ -250,70 +251,54 @@ pub(super) struct ListChanges {
     pub restarted: usize,
     /// Pending tickets that left the list.
     pub removed: usize,
-    /// Tickets on the list.
-    pub listed: usize,
-    /// Of these, pending.
-    pub pending: usize,
     /// Files whose tickets were left as they were.
     pub kept_files: usize,
 }
 
-/// A watch list was taken.
-pub(super) fn watchlist_loaded(changes: &ListChanges) {
+/// A watch list was applied; these tickets are listed now.
+pub(super) fn watchlist_loaded(changes: ListChanges, listed: &Counts) {
+    let ListChanges { added, restarted, removed, kept_files } = changes;
+    let (tickets, pending) = (listed.total(), listed.of(TicketState::Pending));
     info!(
         event = event::WATCHLIST_LOADED,
-        tickets = changes.listed,
-        pending = changes.pending,
-        added = changes.added,
-        restarted = changes.restarted,
-        removed = changes.removed,
-        kept_files = changes.kept_files,
-        "watch list taken: {} listed, {} pending, {} new, {} again, {} removed; files left as they were: {}",
-        changes.listed,
-        changes.pending,
-        changes.added,
-        changes.restarted,
-        changes.removed,
-        changes.kept_files
+        tickets,
+        pending,
+        added,
+        restarted,
+        removed,
+        kept_files,
+        "watch list taken: {tickets} listed, {pending} pending, {added} new, {restarted} again, {removed} removed; \
+         files left as they were: {kept_files}"
     );
 }
 
 /// The wall clock was set back.
 pub(super) fn clock_set_back(by: Duration) {
-    warn!(
-        event = event::CLOCK_STEPPED,
-        seconds = -by.as_secs_f64(),
-        "the clock was set back by {:.0} s; moments that were noted before are corrected",
-        by.as_secs_f64()
+    let (event, seconds) = (event::CLOCK_STEPPED, by.as_secs_f64());
+    let message = format_args!(
+        "the clock was set back by {seconds:.0} s; moments that were noted before are corrected"
     );
+    warn!(event, seconds = -seconds, "{message}");
 }
 
 /// The wall clock is ahead of where it should be.
 pub(super) fn clock_ahead(by: Duration) {
+    let (event, seconds) = (event::CLOCK_STEPPED, by.as_secs_f64());
     info!(
-        event = event::CLOCK_STEPPED,
-        seconds = by.as_secs_f64(),
-        "the clock is {:.0} s ahead: the machine slept or was paused, or the clock was set forward",
-        by.as_secs_f64()
+        event,
+        seconds,
+        "the clock is {seconds:.0} s ahead: the machine slept or was paused, or the clock was set forward"
     );
 }
 
-/// The state file can't be written for now.
+/// The state file can't be written: for now, or by this process any more.
 pub(super) fn state_failed(error: &StoreError) {
-    error!(
-        event = event::STATE_FAILED,
-        error.message = with_causes(error),
-        "the state file can't be written; polls go on, verdicts are held back until it can"
-    );
-}
-
-/// The state file can't be written by this process any more.
-pub(super) fn state_lost(error: &StoreError) {
-    error!(
-        event = event::STATE_FAILED,
-        error.message = with_causes(error),
-        "the state file can't be used any more; the watcher ends, the next start goes on from what the file holds"
-    );
+    let what = if error.may_pass() {
+        "can't be written; polls go on, verdicts are held back until it can"
+    } else {
+        "can't be used any more; the watcher ends, the next start goes on from what the file holds"
+    };
+    error!(event = event::STATE_FAILED, error.message = with_causes(error), "the state file {what}");
 }
 
 /// The state file is written again.
@@ -322,65 +307,48 @@ pub(super) fn state_recovered() {
 }
 
 /// The engine is up.
-pub(super) fn watcher_started(listed: usize, pending: usize) {
+pub(super) fn watcher_started(listed: &Counts) {
+    let (tickets, pending) = (listed.total(), listed.of(TicketState::Pending));
     info!(
         event = event::WATCHER_STARTED,
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
-        tickets = listed,
+        tickets,
         pending,
-        "watching {pending} pending of {listed} listed"
+        "watching {pending} pending of {tickets} listed"
     );
 }
 
 /// The engine is to end.
 pub(super) fn watcher_stopping(end: &End, in_flight: usize) {
-    info!(event = event::WATCHER_STOPPING, end = name_of(end), in_flight, "stopping: {}", words_for(end));
+    let (name, words) = describe(end);
+    info!(event = event::WATCHER_STOPPING, end = name, in_flight, "stopping: {words}");
 }
 
 /// Writes to the log how the run ended. For the caller of the engine: the verdicts of the run come before this line.
 pub fn watcher_stopped(outcome: &Outcome) {
-    let count = |state| outcome.listed.of(state);
+    use TicketState::{Completed, Failed, Pending, TimedOut};
+    let [completed, failed, timed_out, pending] =
+        [Completed, Failed, TimedOut, Pending].map(|state| outcome.listed.of(state));
     info!(
         event = event::WATCHER_STOPPED,
-        end = name_of(&outcome.end),
+        end = describe(&outcome.end).0,
         saved = outcome.saved,
-        pending = count(TicketState::Pending),
-        completed = count(TicketState::Completed),
-        failed = count(TicketState::Failed),
-        timed_out = count(TicketState::TimedOut),
-        "stopped: {} completed, {} failed, {} timed out, {} pending",
-        count(TicketState::Completed),
-        count(TicketState::Failed),
-        count(TicketState::TimedOut),
-        count(TicketState::Pending)
+        pending,
+        completed,
+        failed,
+        timed_out,
+        "stopped: {completed} completed, {failed} failed, {timed_out} timed out, {pending} pending"
     );
 }
 
-const fn name_of(end: &End) -> &'static str {
+/// An end's name in the log, and what ended the run.
+const fn describe(end: &End) -> (&'static str, &'static str) {
     match end {
-        End::Done => "done",
-        End::Stopped => "stopped",
-        End::Deadline => "deadline",
-        End::Stuck => "stuck",
-        End::StateLost => "state_lost",
+        End::Done => ("done", "no ticket is pending"),
+        End::Stopped => ("stopped", "asked to; requests in flight may still end"),
+        End::Deadline => ("deadline", "the deadline passed; requests in flight may still end"),
+        End::Stuck => ("stuck", "only paused apps have tickets left"),
+        End::StateLost => ("state_lost", "the state file can't be used any more"),
     }
-}
-
-const fn words_for(end: &End) -> &'static str {
-    match end {
-        End::Done => "no ticket is pending",
-        End::Stopped => "asked to; requests in flight may still end",
-        End::Deadline => "the deadline passed; requests in flight may still end",
-        End::Stuck => "only paused apps have tickets left",
-        End::StateLost => "the state file can't be used any more",
-    }
-}
-
-fn text(time: Option<WallTime>) -> Option<String> {
-    time.map(|time| time.to_string())
-}
-
-fn millis(wait: Duration) -> u64 {
-    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }

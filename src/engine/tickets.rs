@@ -3,13 +3,12 @@
 //! A waiting ticket is a slot here and an entry in its app's queue: a hundred thousand of them are a
 //! few dozen megabytes and no task.
 
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
 use std::time::Duration;
 
-use hashbrown::HashTable;
 use tokio::time::Instant;
 
-use super::judging::Standing;
+use super::judging::{is_refused, is_unasked};
 use crate::domain::{Counts, TicketKey, TicketRecord, TicketState};
 
 /// The place of a ticket, stable for its life.
@@ -35,13 +34,10 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
     slots: Vec<Option<Slot>>,
-    free: Vec<u32>,
-    /// Where each ticket is, by the hash of its key. The key itself stands in the slot only.
-    by_key: HashTable<TicketIndex>,
-    hasher: RandomState,
+    free: Vec<TicketIndex>,
+    by_key: HashMap<TicketKey, TicketIndex>,
     listed: Counts,
-    by_app: Vec<Counts>,
-    open_by_app: Vec<Open>,
+    by_app: Vec<AppCounts>,
     stamps: u64,
 }
 
@@ -49,24 +45,19 @@ impl Tickets {
     /// None yet, for that many apps.
     #[must_use]
     pub(super) fn new(apps: usize) -> Self {
-        Self {
-            by_app: vec![Counts::default(); apps],
-            open_by_app: vec![Open::default(); apps],
-            ..Self::default()
-        }
+        Self { by_app: vec![AppCounts::default(); apps], ..Self::default() }
     }
 
     /// The slot at `index`; none if the ticket was forgotten.
     #[must_use]
     pub(super) fn get(&self, index: TicketIndex) -> Option<&Slot> {
-        self.slots.get(index.0 as usize)?.as_ref()
+        self.slots.get(index.place())?.as_ref()
     }
 
     /// Where the ticket of that key is.
     #[must_use]
     pub(super) fn find(&self, key: &TicketKey) -> Option<TicketIndex> {
-        let is_it = |index: &TicketIndex| key_at(&self.slots, *index) == Some(key);
-        self.by_key.find(self.hasher.hash_one(key), is_it).copied()
+        self.by_key.get(key).copied()
     }
 
     /// Takes in a ticket whose key is not known yet.
@@ -78,31 +69,22 @@ impl Tickets {
     ) -> TicketIndex {
         let slot = Slot { record, app, stamp: self.next_stamp(), clock_mark, strange_at: None };
         self.count(&slot, Counts::add, 1);
-        let hash = self.hasher.hash_one(&slot.record.key);
-        let index = match self.free.pop() {
-            Some(place) => {
-                self.slots[place as usize] = Some(slot);
-                TicketIndex(place)
-            }
-            None => {
-                self.slots.push(Some(slot));
-                TicketIndex(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
-            }
-        };
-        // Every index in the table has a slot.
-        let hash_of =
-            |index: &TicketIndex| key_at(&self.slots, *index).map_or(0, |key| self.hasher.hash_one(key));
-        self.by_key.insert_unique(hash, index, hash_of);
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            TicketIndex(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+        });
+        self.by_key.insert(slot.record.key.clone(), index);
+        self.slots[index.place()] = Some(slot);
         index
     }
 
     /// Changes a ticket in place; the counts follow.
     pub(super) fn change<T>(&mut self, index: TicketIndex, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
-        let mut slot = self.slots.get_mut(index.0 as usize)?.take()?;
+        let mut slot = self.slots.get_mut(index.place())?.take()?;
         self.count(&slot, Counts::remove, -1);
         let result = change(&mut slot);
         self.count(&slot, Counts::add, 1);
-        self.slots[index.0 as usize] = Some(slot);
+        self.slots[index.place()] = Some(slot);
         Some(result)
     }
 
@@ -114,14 +96,10 @@ impl Tickets {
 
     /// Drops a ticket for good.
     pub(super) fn forget(&mut self, index: TicketIndex) -> Option<TicketKey> {
-        let slot = self.slots.get_mut(index.0 as usize)?.take()?;
+        let slot = self.slots.get_mut(index.place())?.take()?;
         self.count(&slot, Counts::remove, -1);
-        if let Ok(entry) =
-            self.by_key.find_entry(self.hasher.hash_one(&slot.record.key), |other| *other == index)
-        {
-            entry.remove();
-        }
-        self.free.push(index.0);
+        self.by_key.remove(&slot.record.key);
+        self.free.push(index);
         Some(slot.record.key)
     }
 
@@ -148,21 +126,9 @@ impl Tickets {
         self.listed
     }
 
-    /// Pending tickets of the app at that place.
-    #[must_use]
-    pub(super) fn pending_of(&self, app: usize) -> usize {
-        self.known_of(app).of(TicketState::Pending)
-    }
-
-    /// The open tickets of the app at that place that wait for a first word, or for a judgement.
-    #[must_use]
-    pub(super) fn open_of(&self, app: usize) -> Open {
-        self.open_by_app.get(app).copied().unwrap_or_default()
-    }
-
     /// Counts of all tickets of the app at that place, listed or not.
     #[must_use]
-    pub(super) fn known_of(&self, app: usize) -> Counts {
+    pub(super) fn of_app(&self, app: usize) -> AppCounts {
         self.by_app.get(app).copied().unwrap_or_default()
     }
 
@@ -170,37 +136,32 @@ impl Tickets {
         if slot.record.unlisted_since.is_none() {
             change(&mut self.listed, slot.record.state);
         }
-        if let Some(counts) = slot.app.and_then(|app| self.by_app.get_mut(app)) {
-            change(counts, slot.record.state);
-        }
-        if let Some(open) = slot.app.and_then(|app| self.open_by_app.get_mut(app)) {
-            open.change(Standing::from_record(&slot.record), by);
+        let Some(counts) = slot.app.and_then(|app| self.by_app.get_mut(app)) else { return };
+        change(&mut counts.known, slot.record.state);
+        if is_refused(&slot.record) {
+            counts.refused = counts.refused.saturating_add_signed(by);
+        } else if is_unasked(&slot.record) {
+            counts.unasked = counts.unasked.saturating_add_signed(by);
         }
     }
 }
 
-/// Open tickets of one app by what the server said of them.
+/// The tickets of one app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Open {
-    /// The server has not said anything about them yet.
+pub(super) struct AppCounts {
+    /// All, by state.
+    pub known: Counts,
+    /// Pending ones of which the server has not said anything yet.
     pub unasked: usize,
-    /// It refused them and said nothing else since.
+    /// Pending ones that it refused, and said nothing else of since.
     pub refused: usize,
 }
 
-impl Open {
-    fn change(&mut self, standing: Option<Standing>, by: isize) {
-        let count = match standing {
-            Some(Standing::Unasked) => &mut self.unasked,
-            Some(Standing::Refused) => &mut self.refused,
-            Some(Standing::Asked) | None => return,
-        };
-        *count = count.saturating_add_signed(by);
+impl AppCounts {
+    /// The pending ones.
+    pub(super) const fn pending(&self) -> usize {
+        self.known.of(TicketState::Pending)
     }
-}
-
-fn key_at(slots: &[Option<Slot>], index: TicketIndex) -> Option<&TicketKey> {
-    slots.get(index.0 as usize)?.as_ref().map(|slot| &slot.record.key)
 }
 
 impl TicketIndex {
@@ -246,6 +207,6 @@ mod tests {
             assert_eq!(tickets.find(&key(number)), known.then_some(indices[number as usize]), "{number}");
         }
         assert_eq!(tickets.places(), 5000);
-        assert_eq!(tickets.pending_of(0), tickets.iter().count());
+        assert_eq!(tickets.of_app(0).pending(), tickets.iter().count());
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::event::{CallEnd, Effect, Event, FlightId, Request};
 use super::meters::{Meters, tickets_in};
 use super::now::{Clock, Now};
-use super::outcome::{Outcome, WatchError};
+use super::outcome::Outcome;
 use super::setup::{Command, Controls, OutboxLink, Setup};
 use super::snapshot::Snapshot;
 use super::state::State;
@@ -51,7 +51,7 @@ pub async fn watch<A: ExportApi, S: Store>(
     store: S,
     setup: Setup,
     controls: Controls,
-) -> Result<Outcome, WatchError> {
+) -> Result<Outcome, StoreError> {
     let loaded = store.load().await?;
     let Setup { apps, list, settings, clock } = setup;
     let call_limit = settings.request_timeout + GRACE;

@@ -182,11 +182,11 @@ impl State {
             return false;
         };
         let itself = usize::from(is_refused(&slot.record));
-        let others_refused = self.tickets.open_of(place).refused - itself;
+        let others_refused = self.tickets.of_app(place).refused - itself;
         let evidence = Evidence {
             strange_before: slot.strange_at,
             proper_sent: self.apps[place].proper_sent,
-            alone: self.tickets.pending_of(place) == 1 + others_refused,
+            alone: self.tickets.of_app(place).pending() == 1 + others_refused,
         };
         counts_against_ticket(*strange, evidence)
     }

@@ -38,7 +38,8 @@ impl State {
 
     /// The apps in trouble that have tickets pending.
     fn troubled(&self, now: Now) -> Vec<(AppName, Trouble)> {
-        let apps = self.apps.iter().enumerate().filter(|(place, _)| self.tickets.pending_of(*place) > 0);
+        let apps =
+            self.apps.iter().enumerate().filter(|(place, _)| self.tickets.of_app(*place).pending() > 0);
         apps.filter_map(|(_, app)| Some((app.app.name.clone(), app.trouble(now.at)?))).collect()
     }
 

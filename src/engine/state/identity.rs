@@ -44,7 +44,7 @@ impl State {
             return;
         }
         for place in 0..self.apps.len() {
-            let open = self.tickets.open_of(place);
+            let open = self.tickets.of_app(place);
             let suspected = self.apps[place].suspected.is_some();
             match judge_refusals(self.is_proven(place), suspected, open.unasked, open.refused) {
                 Refusals::Fail => self.fail_refused_of(place, now),
@@ -57,7 +57,7 @@ impl State {
     /// Whether nothing of the app is left but refused tickets that wait for a person.
     pub(super) fn is_only_refused(&self, place: usize) -> bool {
         let suspected = self.apps[place].suspected.is_some();
-        suspected && self.tickets.open_of(place).refused == self.tickets.pending_of(place)
+        suspected && self.tickets.of_app(place).refused == self.tickets.of_app(place).pending()
     }
 
     fn suspect(&mut self, place: usize, refused: usize, now: Now) {

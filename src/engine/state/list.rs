@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::State;
 use crate::crash_points::CrashPoint;
-use crate::domain::{AppName, Kept, TicketRecord, TicketState, WatchEntry, WatchList};
+use crate::domain::{AppName, Kept, TicketRecord, WatchEntry, WatchList};
 use crate::engine::list_update::{Change, ListUpdate};
 use crate::engine::now::Now;
-use crate::engine::report::{self, ListChanges};
+use crate::engine::report;
 use crate::engine::step;
 use crate::engine::tickets::{Slot, TicketIndex};
 
@@ -65,12 +65,7 @@ impl State {
     }
 
     fn list_applied(&mut self, update: &ListUpdate, now: Now) {
-        let listed = self.tickets.listed();
-        report::watchlist_loaded(&ListChanges {
-            listed: listed.total(),
-            pending: listed.of(TicketState::Pending),
-            ..update.counted
-        });
+        report::watchlist_loaded(update.counted, &self.tickets.listed());
         self.meters.list_taken(update.is_whole(), now.wall);
     }
 

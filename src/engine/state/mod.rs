@@ -210,7 +210,7 @@ impl State {
         if !self.settings.until_done || self.list_update.is_some() {
             return;
         }
-        let pending = |place: &usize| self.tickets.pending_of(*place) > 0;
+        let pending = |place: &usize| self.tickets.of_app(*place).pending() > 0;
         let open: Vec<usize> = (0..self.apps.len()).filter(pending).collect();
         if open.is_empty() {
             return self.end(End::Done, now);

@@ -25,8 +25,8 @@ impl State {
         let budget = &self.budgets[app.budget];
         AppView {
             name: app.app.name.clone(),
-            pending: self.tickets.pending_of(place),
-            known: self.tickets.known_of(place),
+            pending: self.tickets.of_app(place).pending(),
+            known: self.tickets.of_app(place).known,
             next_due: app.line.next(&self.tickets, now.at).map(|next| next.due),
             token_ends_at: app.access.ends_at(),
             trouble: app.trouble(now.at),

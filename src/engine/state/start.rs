@@ -10,6 +10,7 @@ use crate::engine::app_budget::AppBudget;
 use crate::engine::app_state::AppState;
 use crate::engine::event::Effect;
 use crate::engine::judging::is_refused;
+use crate::engine::meters::AppMeters;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::state_file::Verdicts;
@@ -31,7 +32,7 @@ impl State {
             self.budgets.push(AppBudget::new(&app, now.wall.month()));
             self.budgets.len() - 1
         });
-        let meters = self.meters.for_app(&app.name);
+        let meters = AppMeters::new(&self.meters, &app.name);
         self.apps.push(AppState::new(app, budget, meters, now.at));
     }
 
@@ -50,8 +51,7 @@ impl State {
         if !loaded.clean {
             self.assume_unnoted(&known, now);
         }
-        let listed = self.tickets.listed();
-        report::watcher_started(listed.total(), listed.of(TicketState::Pending));
+        report::watcher_started(&self.tickets.listed());
     }
 
     fn restore_tickets(&mut self, records: Vec<TicketRecord>, now: Now) {
@@ -136,7 +136,7 @@ impl State {
     fn pending_by_budget(&self) -> Vec<usize> {
         let mut pending = vec![0; self.budgets.len()];
         for (place, app) in self.apps.iter().enumerate() {
-            pending[app.budget] += self.tickets.pending_of(place);
+            pending[app.budget] += self.tickets.of_app(place).pending();
         }
         pending
     }

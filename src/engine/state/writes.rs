@@ -83,7 +83,7 @@ impl State {
 
     /// The file was moved or replaced, or SQLite gave it up: only a new process can help.
     pub(super) fn state_lost(&mut self, error: &StoreError, now: Now) {
-        report::state_lost(error);
+        report::state_failed(error);
         self.end(End::StateLost, now);
     }
 

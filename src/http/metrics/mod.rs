@@ -33,7 +33,6 @@ impl Metrics {
     /// A registry for each scrape, so that nothing is left of an app without values.
     fn text(&self, view: &Snapshot, now: Now) -> prometheus::Result<String> {
         let registry = Registry::new();
-        self.meters.register(&registry)?;
         let build = present::opts("build_info", "Always 1; says which version runs.");
         let build = IntGauge::with_opts(build.const_label("version", env!("CARGO_PKG_VERSION")))?;
         build.set(1);
@@ -41,7 +40,9 @@ impl Metrics {
         present::register(&registry, view, &(self.log)(), now)?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        let mut families = registry.gather();
+        let mut families = self.meters.gather();
+        families.extend(registry.gather());
+        families.sort_by(|one, other| one.name().cmp(other.name()));
         process::put_right(&mut families, self.began);
         TextEncoder::new().encode_to_string(&families)
     }

@@ -539,9 +539,7 @@ impl Bench {
 
     /// What a meter shows, by the name and labels that Prometheus sees, without the prefix.
     pub(super) fn metric(&self, series: &str) -> f64 {
-        let registry = prometheus::Registry::new();
-        self.meters.register(&registry).unwrap();
-        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let text = prometheus::TextEncoder::new().encode_to_string(&self.meters.gather()).unwrap();
         let start = format!("{METRICS_NAMESPACE}_{series} ");
         let found = text.lines().find_map(|line| line.strip_prefix(&start));
         found.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
