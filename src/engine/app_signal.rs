@@ -1,4 +1,4 @@
-//! What an answer says of the app and the server, whatever was asked. Pure. What it says of a ticket is decided in
+//! What an answer means for the app and the server, whatever was asked. Pure. What it means for a ticket is decided in
 //! `step`.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(super) enum AppSignal {
     Unsent,
     /// The server counts too many requests.
     Throttled {
-        /// How long it wants to be left alone, if it said so.
+        /// How long it wants to be left alone, if it names a time.
         reset: Option<Duration>,
     },
     /// The access token was refused.

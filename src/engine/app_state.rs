@@ -34,7 +34,7 @@ pub(super) struct AppState {
     pub proper_sent: Option<Instant>,
     /// Whether its calls are answered.
     pub health: Health,
-    /// Where it is noted what happens to it.
+    /// Counts what happens to it.
     pub meters: AppMeters,
     clock: ActiveClock,
 }
@@ -44,7 +44,7 @@ pub(super) struct AppState {
 pub(super) struct EndpointState {
     /// Whether it may be asked.
     pub gate: Gate,
-    /// What the answer said that began the pause.
+    /// The message of the answer that began the pause.
     pub pause_message: Option<Box<str>>,
     /// Requests in flight.
     pub in_flight: usize,

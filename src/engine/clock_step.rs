@@ -39,7 +39,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn steps_are_told_from_drift() {
+    fn steps_differ_from_drift() {
         let before = Now { at: Instant::now(), wall: WallTime::from_millis(1_795_341_600_000) };
         let after =
             |ran: Duration, wall: WallTime| ClockStep::between(before, Now { at: before.at + ran, wall });

@@ -1,6 +1,6 @@
 //! Which side an answer speaks against, the ticket or the app. Pure.
 //!
-//! One strange answer says nothing: it may come from a gateway that answers every call so, for minutes. It speaks
+//! One strange answer proves nothing: it may come from a gateway that answers every call so, for minutes. It speaks
 //! against its ticket only while the same endpoint answers properly for others. A refusal (1069902) is as
 //! ambiguous: the document is closed to the app, or another app created the job, and then every ticket is refused.
 
@@ -40,12 +40,12 @@ pub(super) fn counts_against_ticket(strange: Strange, evidence: Evidence) -> boo
     others_fine || evidence.alone && strange == Strange::UnlistedCode
 }
 
-/// Whether a ticket is open and the server has not said anything about it yet.
+/// Whether a ticket is open and no answer about it has come yet.
 pub(super) fn is_unasked(ticket: &TicketRecord) -> bool {
     ticket.state == TicketState::Pending && ticket.progress.watched.is_none()
 }
 
-/// Whether an open ticket was refused and nothing else was said of it since.
+/// Whether a ticket is open and the last answer about it was a refusal.
 pub(super) fn is_refused(ticket: &TicketRecord) -> bool {
     let refused = ticket.error.as_deref().is_some_and(|error| error.kind == ErrorKind::NoPermission);
     refused && ticket.state == TicketState::Pending

@@ -12,7 +12,7 @@ pub(super) enum Change {
     /// A ticket that is to be polled from the beginning: it was removed before, or its document's token
     /// was corrected.
     Restart(TicketIndex, WatchEntry),
-    /// Words about a ticket changed, or an ended ticket is listed again; its state stays.
+    /// The description of a ticket changed, or an ended ticket is listed again; its state stays.
     Describe(TicketIndex, WatchEntry),
     /// A pending ticket left the list.
     Remove(TicketIndex),
@@ -84,11 +84,7 @@ fn change_of(known: &Tickets, index: TicketIndex, entry: WatchEntry) -> Option<C
     if record.state == TicketState::Removed || record.token != entry.token {
         return Some(Change::Restart(index, entry));
     }
-    let same = record.label == entry.label
-        && record.created_at == entry.created_at
-        && record.request == entry.request
-        && record.source == entry.source
-        && record.unlisted_since.is_none();
+    let same = record.unlisted_since.is_none() && record.entry() == entry;
     (!same).then_some(Change::Describe(index, entry))
 }
 
@@ -140,7 +136,7 @@ mod tests {
         assert_eq!(diff(&known, vec![entry("1", "doc", "a.toml"), entry("2", "doc", "a.toml")], &[]), []);
     }
 
-    /// What is said about a ticket may change without a new poll.
+    /// The description of a ticket may change without a new poll.
     #[test]
     fn words_about_a_ticket_are_taken() {
         let known = known(&[("1", TicketState::Pending)]);

@@ -228,7 +228,7 @@ pub(super) fn token_rejected(app: &AppName, detail: &Detail) {
     Report::new(event::TOKEN_REJECTED, app).error(None, detail).log(Level::WARN, message);
 }
 
-/// The token in use still works, but no new one can be had: a person should look into it before that token ends.
+/// The token in use still works, but no new one can be had: a person has to act before that token ends.
 pub(super) fn token_renewal_refused(app: &AppName, reason: PauseReason, detail: &Detail) {
     let report = Report::new(event::TOKEN_RETRY, app).reason(reason).error(None, detail);
     let message =

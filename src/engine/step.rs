@@ -94,7 +94,7 @@ pub(super) fn remove(ticket: &mut TicketRecord, now: WallTime) {
     finish(ticket, TicketState::Removed, trouble, now);
 }
 
-/// Whether the server said something about the job, as opposed to about the call or the app.
+/// Whether the answer is about the job, as opposed to the call or the app.
 const fn is_answer(poll: &EndedPoll<'_>) -> bool {
     match poll.answer.verdict {
         Verdict::Retry { .. } | Verdict::Throttled { .. } | Verdict::TokenRejected | Verdict::AppFault(_) => {

@@ -24,7 +24,7 @@ pub(super) struct Slot {
     pub app: Option<usize>,
     /// Names this turn of the ticket's life: queue entries and answers with another stamp are void.
     pub stamp: u64,
-    /// What the app's clock said when `watched` was last brought up to date.
+    /// The reading of the app's clock when `watched` was last brought up to date.
     pub clock_mark: Duration,
     /// Sending of the last request that was answered strangely, if no proper answer came since.
     pub strange_at: Option<Instant>,
@@ -151,9 +151,9 @@ impl Tickets {
 pub(super) struct AppCounts {
     /// All, by state.
     pub known: Counts,
-    /// Pending ones of which the server has not said anything yet.
+    /// Pending ones about which no answer has come yet.
     pub unasked: usize,
-    /// Pending ones that it refused, and said nothing else of since.
+    /// Pending ones whose last answer was a refusal.
     pub refused: usize,
 }
 

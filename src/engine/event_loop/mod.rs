@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{CallEnd, Effect, Event, FlightId, Request};
@@ -127,10 +127,10 @@ impl<A: ExportApi, S: Store> EventLoop<A, S> {
     }
 
     async fn wait(&mut self, now: Now) -> Event {
-        let until = self.state.next_moment(now).map(|moment| moment.max(now.at + SHORTEST_SLEEP));
+        let until = self.state.next_moment(now).max(now.at + SHORTEST_SLEEP);
         let stopping = self.state.is_ending();
         let listens = self.state.takes_commands() && !self.commands.is_closed();
-        // In this order, so that one seed replays one history, a stop is never overlooked, and a stream of
+        // In this order, so that one seed replays one history, a stop is never missed, and a stream of
         // answers can't keep verdicts from the outbox.
         tokio::select! {
             biased;
@@ -260,13 +260,6 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
             *task = None;
             result
         }
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

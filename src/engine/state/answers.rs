@@ -89,41 +89,35 @@ impl State {
 
     fn fetch_ended(&mut self, flight: &Flight, answer: TokenAnswer, now: Now) {
         let TokenAnswer { result, detail } = answer;
+        let app = &mut self.apps[flight.app];
+        if let Err(trouble) = &result {
+            app.meters.fetch_ended(Err(*trouble));
+        }
         let signal = match result {
             Ok(grant) => {
                 self.token_granted(flight, grant, now);
                 AppSignal::Answered
             }
-            Err(trouble) => {
-                if self.token_refused(flight.app, trouble, &detail, now) {
-                    return;
+            // The refusal concerns the renewal alone: the token in use still works. That is no reason to pause, and
+            // polls would end the pause at once.
+            Err(TokenTrouble::AppFault(reason)) if app.access.usable(now.at).is_some() => {
+                app.access.fetch_failed(now.at);
+                if app.access.refusal_is_news() {
+                    report::token_renewal_refused(&app.app.name, reason, &detail);
                 }
+                return;
+            }
+            Err(TokenTrouble::Retry(kind)) => {
+                report::token_retry(&app.app.name, kind.as_str(), &detail);
+                app.access.fetch_failed(now.at);
+                AppSignal::Failed(kind)
+            }
+            Err(trouble) => {
+                app.access.fetch_refused();
                 trouble.into()
             }
         };
         self.apply_to_app(flight, signal, &detail, now);
-    }
-
-    /// Says whether the refusal concerns the renewal alone: the token in use still works. That is no reason to pause,
-    /// and polls would end the pause at once.
-    fn token_refused(&mut self, place: usize, trouble: TokenTrouble, detail: &Detail, now: Now) -> bool {
-        let app = &mut self.apps[place];
-        app.meters.fetch_ended(Err(trouble));
-        match trouble {
-            TokenTrouble::Retry(kind) => {
-                report::token_retry(&app.app.name, kind.as_str(), detail);
-                app.access.fetch_failed(now.at);
-            }
-            TokenTrouble::AppFault(reason) if app.access.usable(now.at).is_some() => {
-                app.access.fetch_failed(now.at);
-                if app.access.refusal_is_news() {
-                    report::token_renewal_refused(&app.app.name, reason, detail);
-                }
-                return true;
-            }
-            TokenTrouble::Throttled { .. } | TokenTrouble::AppFault(_) => app.access.fetch_refused(),
-        }
-        false
     }
 
     fn token_granted(&mut self, flight: &Flight, grant: Grant, now: Now) {

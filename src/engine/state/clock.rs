@@ -1,5 +1,5 @@
 //! The clocks part ways: what is known in wall time is brought in line again, so that `download_by` stays
-//! honest, and what may have run out unseen is looked at anew. Waiting is not touched: it is measured with
+//! honest, and what may have run out unseen is examined again. Waiting is not touched: it is measured with
 //! the monotonic clock, so that neither a storm nor a stall comes of a step.
 
 use std::time::Duration;

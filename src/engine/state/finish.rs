@@ -43,7 +43,7 @@ impl State {
         apps.filter_map(|(_, app)| Some((app.app.name.clone(), app.trouble(now.at)?))).collect()
     }
 
-    /// The listed tickets that want a person's look, as far as they are named, and how many files may be gone.
+    /// The listed tickets that need a person, as far as they are named, and how many files may be gone.
     fn named(&self) -> (Vec<TicketRecord>, usize) {
         let listed =
             || self.tickets.iter().map(|(_, slot)| &slot.record).filter(|it| it.unlisted_since.is_none());

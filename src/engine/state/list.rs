@@ -12,10 +12,10 @@ use crate::engine::report;
 use crate::engine::step;
 use crate::engine::tickets::{Slot, TicketIndex};
 
-/// Places that are looked through in one turn for tickets that left the list.
+/// Places that one turn of the loop searches for tickets that left the list.
 const SWEEP: usize = 4096;
 
-/// Tickets that are no longer kept are looked for this often.
+/// Tickets that are no longer kept are forgotten this often.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
 
 impl State {
@@ -52,7 +52,7 @@ impl State {
         self.list_update.as_ref().is_some_and(|update| update.kept.is_some())
     }
 
-    /// Looks through the next places for tickets that left the list.
+    /// Searches the next places for tickets that left the list.
     pub(super) fn sweep(&mut self, now: Now) {
         let Some(mut update) = self.list_update.take_if(|update| update.kept.is_some()) else { return };
         match update.unnamed(&self.tickets, SWEEP) {

@@ -167,19 +167,18 @@ impl State {
     }
 
     /// The next moment at which there is something to do without anything having ended.
-    pub(super) fn next_moment(&mut self, now: Now) -> Option<Instant> {
-        let (write, pulse) = (self.file.unsaved.commit_due(), Some(self.timers.pulse_at));
-        if let Some(ending) = &self.ending {
-            let drained = Some(ending.drain_until).filter(|until| *until > now.at);
-            return [drained, write, pulse].into_iter().flatten().min();
-        }
-        if self.is_sweeping() {
-            return Some(now.at);
-        }
-        let Timers { deadline, purge_at, stuck_since, .. } = self.timers;
-        let stuck = stuck_since.map(|since| since + STUCK_AFTER);
-        let moments = [self.next_call(now.at), stuck, deadline, write, Some(purge_at), pulse];
-        moments.into_iter().flatten().min()
+    pub(super) fn next_moment(&mut self, now: Now) -> Instant {
+        let Timers { deadline, purge_at, pulse_at, stuck_since, .. } = self.timers;
+        let write = self.file.unsaved.commit_due();
+        let moments = match &self.ending {
+            Some(ending) => [write, Some(ending.drain_until).filter(|until| *until > now.at), None, None],
+            None if self.is_sweeping() => return now.at,
+            None => {
+                let stuck = stuck_since.map(|since| since + STUCK_AFTER);
+                [write, self.next_call(now.at), stuck, deadline.into_iter().chain([purge_at]).min()]
+            }
+        };
+        moments.into_iter().flatten().fold(pulse_at, Instant::min)
     }
 
     fn pulse(&mut self, now: Now) {

@@ -1,4 +1,4 @@
-//! Ended tickets are polled again, because somebody asked for it with `retry`.
+//! Ended tickets are polled again, as `retry` asks.
 
 use super::State;
 use crate::domain::TicketKey;

@@ -36,7 +36,7 @@ impl State {
         self.apps.push(AppState::new(app, budget, meters, now.at));
     }
 
-    /// Takes up where the last process ended, then looks at today's list. What that one did not announce is in the
+    /// Goes on where the last process ended, then applies today's list. What that process did not announce is in the
     /// outbox.
     pub(in crate::engine) fn begin(&mut self, loaded: Loaded, list: WatchList, now: Now) {
         self.file.verdicts = Verdicts::new(loaded.unannounced, loaded.last_event, now.wall);

@@ -100,7 +100,7 @@ async fn a_life_of_one_second_still_works() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_at_the_token_endpoint_holds_up_nobody_who_has_a_token() {
+async fn trouble_at_the_token_endpoint_holds_up_no_app_that_has_a_token() {
     let throttled = TokenTrouble::Throttled { reset: Some(10 * MINUTE) };
     for trouble in [TokenTrouble::Retry(ErrorKind::Network), throttled] {
         // Renewal is tried from minute 15 on; the token in use ends in minute 20.
@@ -198,7 +198,7 @@ async fn a_hangup_tries_a_paused_app_at_once() {
 
 /// An app whose server hangs uses its own places, not those of the others.
 #[tokio::test(start_paused = true)]
-async fn a_hanging_app_starves_nobody() {
+async fn a_hanging_app_starves_no_other() {
     let api = FakeApi::new(|ticket, _| {
         if ticket.starts_with('h') { (MINUTE * 60, completed()) } else { (SECOND, completed()) }
     });
@@ -291,7 +291,7 @@ async fn a_revoked_token_does_not_wait_for_the_renewals_turn() {
     bench.settings.until_done = false;
     let running = bench.start();
     tokio::time::sleep(18 * MINUTE).await;
-    assert_eq!(bench.log.count(TOKEN_RETRY), 1, "said once");
+    assert_eq!(bench.log.count(TOKEN_RETRY), 1, "reported once");
     bench.api.with(|remote| remote.revoked.push("t-default-1".into()));
     while bench.log.count(TOKEN_REJECTED) == 0 {
         tokio::time::sleep(SECOND).await;
@@ -302,7 +302,7 @@ async fn a_revoked_token_does_not_wait_for_the_renewals_turn() {
     running.outcome.await.unwrap();
 }
 
-/// A throttled token endpoint is left alone for as long as it named, by all who share the budget.
+/// A throttled token endpoint is left alone for as long as it named, by all apps that share the budget.
 #[tokio::test(start_paused = true)]
 async fn a_throttled_token_endpoint_is_left_alone() {
     let mut throttled = false;
@@ -375,7 +375,7 @@ async fn a_throttle_behind_a_fault_is_announced_when_the_fault_is_over() {
     running.outcome.await.unwrap();
 }
 
-/// Promise: calls that fail show from the second in a row on, before they are an outage, with what was said last and
+/// Promise: calls that fail show from the second in a row on, before they are an outage, with the last message and
 /// since when; in the state file as well. An accepted answer ends it.
 #[tokio::test(start_paused = true)]
 async fn failing_calls_show_before_they_are_an_outage() {

@@ -58,7 +58,7 @@ const WRECKS: [Wreck; 17] = [
     polls("lacks a scope", || (SOON, Verdict::AppFault(PauseReason::ScopeMissing))),
     polls("panics", || (SOON, PANIC)),
     polls("answers garbage", || (SOON, Verdict::Strange(Strange::Page))),
-    polls("answers codes that nobody knows", || (SOON, Verdict::Strange(Strange::UnlistedCode))),
+    polls("answers unlisted codes", || (SOON, Verdict::Strange(Strange::UnlistedCode))),
     polls("asks to come back later", || (SOON, Verdict::Postponed)),
     tokens("gets no token", || Err(TokenTrouble::Retry(ErrorKind::Network))),
     tokens("has a wrong secret", || Err(TokenTrouble::AppFault(PauseReason::CredentialsRejected))),

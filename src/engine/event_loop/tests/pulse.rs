@@ -15,7 +15,7 @@ fn ages(view: &Snapshot) -> (std::time::Duration, std::time::Duration) {
     (view.turned_at.unwrap().elapsed(), view.store_answered_at.unwrap().elapsed())
 }
 
-/// Promise 8: an engine that has nothing to do is told from one that stands still.
+/// Promise 8: an engine that has nothing to do differs from one that stands still.
 #[tokio::test(start_paused = true)]
 async fn an_idle_engine_shows_that_it_lives() {
     let bench = idle();
@@ -29,7 +29,7 @@ async fn an_idle_engine_shows_that_it_lives() {
 
 /// Promise 8: a refused commit is an answer; a commit without end is none.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_told_from_one_that_refuses() {
+async fn a_store_that_hangs_differs_from_one_that_refuses() {
     let bench = idle().tickets("default", ["1"]);
     bench.store.with(|kept| kept.fails = true);
     let running = bench.start();

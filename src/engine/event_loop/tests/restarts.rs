@@ -60,7 +60,7 @@ async fn a_removal_is_announced_although_its_ticket_came_back() {
     running.outcome.await.unwrap();
 }
 
-/// Promise 1: a process that died may have come further with such tickets than their rows tell.
+/// Promise 1: a process that died may have come further with such tickets than their rows show.
 #[tokio::test(start_paused = true)]
 async fn the_budget_survives_a_crash_right_after_a_restart() {
     let tickets = ["1", "2", "3"];

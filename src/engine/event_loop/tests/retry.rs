@@ -40,7 +40,7 @@ async fn a_request_is_taken_up_within_a_second() {
     running.outcome.await.unwrap();
 }
 
-/// Promise: what was asked for while nobody watched is done by the next start, even by one that ends when no
+/// Promise: what was asked for while no watcher ran is done by the next start, even by one that ends when no
 /// ticket is pending.
 #[tokio::test(start_paused = true)]
 async fn the_next_start_takes_up_what_was_asked_before_it() {
@@ -78,7 +78,7 @@ async fn a_request_outlives_a_state_file_that_fails() {
     running.outcome.await.unwrap();
 }
 
-/// Promise: what can't be polled again is said, and does not stand in the way of the next request.
+/// Promise: what can't be polled again is reported, and does not stand in the way of the next request.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_polled_again_is_said() {
     let bench = Bench::new(fails_once()).tickets("default", ["1", "2"]);
@@ -152,7 +152,7 @@ async fn pauses_are_in_the_state_file() {
     assert!(bench.store.with(|kept| kept.troubles.is_empty()));
 }
 
-/// Promise 3: one ticket that is refused for want of permission, and asked about again and again, does not speak
+/// Promise 3: one ticket that is refused because a permission is missing, and asked about again and again, does not speak
 /// against its app more than once.
 #[tokio::test(start_paused = true)]
 async fn a_ticket_that_is_refused_again_counts_once() {

@@ -215,7 +215,7 @@ async fn disturb(
     running
 }
 
-/// The requests of a process that ends without having been able to write are known to nobody: the budget's promise
+/// The requests of a process that ends without having been able to write are not known: the budget's promise
 /// does not reach that far.
 async fn let_write(bench: &Bench) {
     bench.store.with(|kept| {

@@ -152,9 +152,9 @@ async fn the_budget_survives_a_stop_with_requests_on_their_way() {
     bench.api.assert_never_more_than(20);
 }
 
-/// Promise 5: whoever waits longest is next, and nobody is forgotten while there is budget.
+/// Promise 5: the ticket that waits longest is next, and none is forgotten while there is budget.
 #[tokio::test(start_paused = true)]
-async fn nobody_goes_unpolled_while_budget_is_left() {
+async fn no_ticket_goes_unpolled_while_budget_is_left() {
     let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, Verdict::Pending)))
         .tickets("default", (0..150).map(|ticket| ticket.to_string()));
     bench.settings.deadline = Some(30 * MINUTE);
@@ -315,7 +315,7 @@ async fn the_view_moves_with_the_loop() {
 }
 
 /// A list that comes in parts is complete only at its end: until then nothing is removed for not being
-/// named, and a batch does not end for want of tickets.
+/// named, and a batch does not end because no ticket is left.
 #[tokio::test(start_paused = true)]
 async fn a_list_in_parts_counts_once_it_is_complete() {
     let bench = Bench::new(FakeApi::new(|ticket, _| {
@@ -328,9 +328,9 @@ async fn a_list_in_parts_counts_once_it_is_complete() {
     assert_eq!(bench.log.count(TICKET_REMOVED), 0);
     running.commands.send(Command::ListPart(vec![entry("default", "3")])).await.unwrap();
     running.commands.send(Command::ListEnd { kept: Kept::default() }).await.unwrap();
-    let (told, heard) = oneshot::channel();
-    running.commands.send(Command::Answer(told)).await.unwrap();
-    heard.await.unwrap();
+    let (answer, answered) = oneshot::channel();
+    running.commands.send(Command::Answer(answer)).await.unwrap();
+    answered.await.unwrap();
     assert_eq!(running.view.borrow().listed.of(TicketState::Pending), 1, "the list is carried out by then");
     let outcome = running.outcome.await.unwrap();
     assert_eq!(outcome.listed.of(TicketState::Completed), 2);

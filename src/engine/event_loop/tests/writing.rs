@@ -18,7 +18,7 @@ async fn nothing_is_announced_that_is_not_committed() {
     tokio::time::sleep(MINUTE).await;
     assert_eq!(bench.api.with(|remote| remote.polls.len()), 20, "polls go on");
     assert_eq!(bench.log.count(TICKET_COMPLETED), 0);
-    assert_eq!(bench.log.count(STATE_FAILED), 1, "said once");
+    assert_eq!(bench.log.count(STATE_FAILED), 1, "reported once");
     assert!(running.view.borrow().state_failing);
     bench.store.with(|kept| kept.fails = false);
     tokio::time::sleep(5 * SECOND).await;
@@ -30,7 +30,7 @@ async fn nothing_is_announced_that_is_not_committed() {
 }
 
 /// Promise 6: a state file that was moved away ends the service at once, be there something to write or not, and
-/// that is said once; nothing is announced.
+/// that is reported once; nothing is announced.
 #[tokio::test(start_paused = true)]
 async fn a_moved_state_file_ends_the_service() {
     for (ticket_ends, within) in [(true, 2 * SECOND), (false, 3 * SECOND)] {

@@ -22,7 +22,7 @@ pub(super) enum Disturbance {
     CommitFails(Duration),
     /// The next commit goes well, after so long.
     CommitHangs(Duration),
-    /// From now on commits that go well are said to fail, or no longer are.
+    /// From now on commits that go well are reported as failed, or no longer are.
     CommitsLieOrNot,
     /// The access token that was used last is refused from now on.
     Revoked,
@@ -34,7 +34,7 @@ pub(super) enum Disturbance {
     StopAtOnce,
     /// Death and restart, whatever the state file does.
     DeathAtOnce,
-    /// Somebody may have mended something.
+    /// An app may have been fixed.
     Hangup,
 }
 

@@ -12,7 +12,7 @@ use crate::domain::*;
 /// The document token that every job was made with.
 pub(super) const RIGHT: &str = "doc";
 
-/// A document token that somebody mistyped.
+/// A mistyped document token.
 const MISTYPED: &str = "dog";
 
 /// What becomes of a ticket's entry.
@@ -81,7 +81,7 @@ impl Lists {
         tickets.into_iter().map(|ticket| self.words[ticket].clone()).collect()
     }
 
-    /// What was said of a ticket last.
+    /// The last description of a ticket.
     pub(super) fn words_of(&self, ticket: &str) -> &WatchEntry {
         &self.words[ticket]
     }

@@ -36,7 +36,7 @@ pub(super) fn judge(world: &World, bench: &Bench, lists: &Lists, unwritten: &[In
     }
 }
 
-/// Promises 2 and 3 at every line that tells a verdict: the job had come to that end by then, or the list named another
+/// Promises 2 and 3 at every line that shows a verdict: the job had come to that end by then, or the list named another
 /// document.
 fn no_false_verdict(world: &World, bench: &Bench, lists: &Lists, began: Instant) {
     let (lines, times) = bench.log.with(|log| (log.lines.clone(), log.times.clone()));

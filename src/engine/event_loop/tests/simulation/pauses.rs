@@ -93,7 +93,7 @@ impl Hindrances {
         }
     }
 
-    fn hear(&mut self, line: &HashMap<String, String>, at: Instant) {
+    fn see(&mut self, line: &HashMap<String, String>, at: Instant) {
         let field = |name| line.get(name).map_or("", String::as_str);
         let (app, reason) = (field("app"), field("reason"));
         let at_token = reason == "rate_limited" && field("endpoint") == "token";
@@ -127,7 +127,7 @@ impl Hindrances {
 
 /// Reads the log from its beginning, restarts included.
 fn hindrances(world: &World, bench: &Bench, diary: &Diary) -> HashMap<String, Spans> {
-    let mut heard = Hindrances::default();
+    let mut seen = Hindrances::default();
     let lives = diary.lives.lock().unwrap().clone();
     let mut ends = lives.iter().peekable();
     let (lines, times) = bench.log.with(|log| (log.lines.clone(), log.times.clone()));
@@ -135,22 +135,22 @@ fn hindrances(world: &World, bench: &Bench, diary: &Diary) -> HashMap<String, Sp
         while let Some((down, _)) =
             ends.next_if(|(down, up)| down <= at && line["event"] == WATCHER_STARTED || up < at)
         {
-            heard.end_all(*down);
+            seen.end_all(*down);
         }
-        heard.hear(line, *at);
+        seen.see(line, *at);
     }
 
-    heard.end_all(Instant::now());
+    seen.end_all(Instant::now());
     for app in &world.apps {
-        let spans = heard.over.entry(app.name.to_string()).or_default();
+        let spans = seen.over.entry(app.name.to_string()).or_default();
         lives.iter().for_each(|(down, up)| spans.add(*down, *up + STARTED_AFTER));
     }
-    heard.over
+    seen.over
 }
 
 /// When there was nothing to ask of a ticket: from when it left the list until it was pending again. One that is back on
 /// the list starts over once the verdict that it was removed is announced, and state file and log may fail meanwhile. One
-/// that is done within the same batch is never written as pending: then its poll tells.
+/// that is done within the same batch is never written as pending: then its poll shows it.
 fn away(ticket: &str, bench: &Bench, diary: &Diary) -> Spans {
     let off_the_list = diary.off_the_list.lock().unwrap();
     let pending = bench.store.with(|kept| kept.pending.get(ticket).cloned().unwrap_or_default());

@@ -68,7 +68,7 @@ async fn a_line_that_could_not_be_written_begins_anew() {
     play_written(world, lists, things).await;
 }
 
-/// Promise 5 reaches as far as the budget does: polls that are throttled take their slots and tell nothing, and since they
+/// Promise 5 reaches as far as the budget does: polls that are throttled take their slots and bring nothing, and since they
 /// waited longest they are repeated first. That costs those behind them a window, which a short pause does not cover: the
 /// oracle was wrong. Seed 6851.
 #[tokio::test(start_paused = true)]

@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// The app at that place is throttled between these seconds, and told until when.
+    /// The app at that place is throttled between these seconds, and the answer names until when.
     pub(super) fn throttled(mut self, place: usize, from: u32, until: u32) -> Self {
         let verdict = |left| Verdict::Throttled { reset: Some(left) };
         self.troubles[place].push(Trouble { from: SECOND * from, until: SECOND * until, verdict });
