@@ -26,12 +26,8 @@ pub(super) enum Change {
 pub(super) struct ListUpdate {
     /// By place: whether the list named the ticket there.
     named: Vec<bool>,
-    /// Removals before this place are done.
-    next: usize,
     /// What the list changed so far.
     pub counted: ListChanges,
-    /// Tickets that stay as they were; none until the list is complete.
-    pub kept: Option<Kept>,
 }
 
 impl ListUpdate {
@@ -51,31 +47,17 @@ impl ListUpdate {
         self.named[index.place()] = true;
     }
 
-    /// What becomes of the tickets that the complete list did not name, for the next `count` places; none once all
-    /// places were visited.
+    /// What becomes of the tickets that the list, now complete, did not name. What is `kept` stays as it was.
     #[must_use]
-    pub(super) fn unnamed(&mut self, known: &Tickets, count: usize) -> Option<Vec<Change>> {
-        let from = self.next;
-        if from >= known.places() {
-            return None;
-        }
-        self.next = from.saturating_add(count);
-        let keeps = |slot: &Slot| self.kept.as_ref().is_none_or(|kept| kept.keeps(&slot.record));
+    pub(super) fn unnamed(&self, known: &Tickets, kept: &Kept) -> Vec<Change> {
         let is_named = |index: TicketIndex| self.named.get(index.place()).copied().unwrap_or(false);
-        let here = known.iter_from(from).take_while(|(index, _)| index.place() < self.next);
-        let gone = here.filter(|(index, slot)| {
-            !is_named(*index) && slot.record.unlisted_since.is_none() && !keeps(slot)
-        });
+        let stays = |slot: &Slot| slot.record.unlisted_since.is_some() || kept.keeps(&slot.record);
+        let gone = known.iter().filter(|(index, slot)| !is_named(*index) && !stays(slot));
         let change = |(index, slot): (TicketIndex, &Slot)| match slot.record.state {
             TicketState::Pending => Change::Remove(index),
             _ => Change::Unlist(index),
         };
-        Some(gone.map(change).collect())
-    }
-
-    /// Whether nothing of the list had to be left out.
-    pub(super) fn is_whole(&self) -> bool {
-        self.kept.as_ref().is_none_or(|kept| !kept.all && kept.files.is_empty())
+        gone.map(change).collect()
     }
 }
 
@@ -120,13 +102,10 @@ mod tests {
 
     fn diff(known: &Tickets, entries: Vec<WatchEntry>, rejected: &[&str]) -> Vec<Change> {
         let kept = Kept { files: rejected.iter().map(PathBuf::from).collect(), ..Kept::default() };
-        let mut update = ListUpdate { kept: Some(kept), ..ListUpdate::default() };
+        let mut update = ListUpdate::default();
         let mut changes: Vec<_> =
             entries.into_iter().filter_map(|entry| update.entry(known, entry)).collect();
-        // One place at a time: how the places are cut makes no difference.
-        while let Some(more) = update.unnamed(known, 1) {
-            changes.extend(more);
-        }
+        changes.extend(update.unnamed(known, &kept));
         changes
     }
 
@@ -180,7 +159,7 @@ mod tests {
     #[test]
     fn what_a_part_added_stays() {
         let mut known = known(&[("1", TicketState::Completed), ("2", TicketState::Pending)]);
-        let mut update = ListUpdate { kept: Some(Kept::default()), ..ListUpdate::default() };
+        let mut update = ListUpdate::default();
         assert_eq!(update.entry(&known, entry("2", "doc", "a.toml")), None);
         known.forget(index(&known, "1"));
         for ticket in ["3", "4"] {
@@ -193,8 +172,7 @@ mod tests {
                 Duration::ZERO,
             ));
         }
-        assert_eq!(update.unnamed(&known, 9), Some(Vec::new()));
-        assert_eq!(update.unnamed(&known, 9), None);
+        assert_eq!(update.unnamed(&known, &Kept::default()), []);
     }
 
     fn index(known: &Tickets, ticket: &str) -> TicketIndex {

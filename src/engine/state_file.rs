@@ -18,8 +18,8 @@ pub(super) struct StateFile {
     pub releases: EventId,
     /// The last request of `retry` that was carried out.
     pub last_retry_id: RetryId,
-    /// Apps in trouble as the file has them, if that is known.
-    pub saved_troubles: Option<Vec<TroubleRecord>>,
+    /// Apps in trouble as the last batch has them.
+    pub troubles: Vec<TroubleRecord>,
     /// When the writer last showed that it does not hang.
     pub answered_at: Option<Instant>,
 }
@@ -32,7 +32,7 @@ impl StateFile {
             verdicts: Verdicts::default(),
             releases: EventId::first(now, EventId::default()),
             last_retry_id: RetryId::default(),
-            saved_troubles: Some(Vec::new()),
+            troubles: Vec::new(),
             answered_at: None,
         }
     }

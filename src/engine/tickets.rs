@@ -103,21 +103,10 @@ impl Tickets {
         Some(slot.record.key)
     }
 
-    /// Every ticket.
+    /// Every ticket, in the order of the places.
     pub(super) fn iter(&self) -> impl Iterator<Item = (TicketIndex, &Slot)> {
-        self.iter_from(0)
-    }
-
-    /// Every ticket in that place or a later one, in the order of the places.
-    pub(super) fn iter_from(&self, place: usize) -> impl Iterator<Item = (TicketIndex, &Slot)> {
-        let slots = (0u32..).zip(&self.slots).skip(place);
+        let slots = (0u32..).zip(&self.slots);
         slots.filter_map(|(place, slot)| Some((TicketIndex(place), slot.as_ref()?)))
-    }
-
-    /// How many places there are, forgotten ones included.
-    #[must_use]
-    pub(super) fn places(&self) -> usize {
-        self.slots.len()
     }
 
     /// Counts of the tickets that a watch list names.
@@ -206,7 +195,7 @@ mod tests {
             let known = !number.is_multiple_of(3) || number.is_multiple_of(6);
             assert_eq!(tickets.find(&key(number)), known.then_some(indices[number as usize]), "{number}");
         }
-        assert_eq!(tickets.places(), 5000);
+        assert_eq!(tickets.slots.len(), 5000);
         assert_eq!(tickets.of_app(0).pending(), tickets.iter().count());
     }
 }

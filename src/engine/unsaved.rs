@@ -98,11 +98,6 @@ impl Unsaved {
         Some(self.not_before.map_or(wanted, |earliest| wanted.max(earliest)))
     }
 
-    /// Whether a batch is being written.
-    pub(super) const fn is_committing(&self) -> bool {
-        self.committing.is_some()
-    }
-
     /// Puts the next batch together and counts it as being written: verdicts first, then whatever has room.
     pub(super) fn start_commit(
         &mut self,

@@ -129,7 +129,7 @@ impl<A: ExportApi, S: Store> EventLoop<A, S> {
     async fn wait(&mut self, now: Now) -> Event {
         let until = self.state.next_moment(now).max(now.at + SHORTEST_SLEEP);
         let stopping = self.state.is_ending();
-        let listens = self.state.takes_commands() && !self.commands.is_closed();
+        let listens = !stopping && !self.commands.is_closed();
         // In this order, so that one seed replays one history, a stop is never missed, and a stream of
         // answers can't keep verdicts from the outbox.
         tokio::select! {

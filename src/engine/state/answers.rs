@@ -13,7 +13,7 @@ use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::step::{EndedPoll, Next, after_poll};
 use crate::engine::tickets::TicketIndex;
-use crate::feishu::{Answer, Detail, Grant, Pace, TokenAnswer, TokenTrouble, Verdict};
+use crate::feishu::{Answer, Grant, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::Release;
 
 impl State {

@@ -8,24 +8,18 @@ use crate::crash_points::CrashPoint;
 use crate::domain::{AppName, Kept, TicketRecord, WatchEntry, WatchList};
 use crate::engine::list_update::{Change, ListUpdate};
 use crate::engine::now::Now;
-use crate::engine::report;
+use crate::engine::report::{self, ListChanges};
 use crate::engine::step;
 use crate::engine::tickets::{Slot, TicketIndex};
-
-/// Places that one turn of the loop searches for tickets that left the list.
-const SWEEP: usize = 4096;
 
 /// Tickets that are no longer kept are forgotten this often.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
 
 impl State {
     /// The list of the beginning, in one go: nothing is polled yet.
-    pub(super) fn take_list(&mut self, list: WatchList, now: Now) {
+    pub(super) fn apply_list(&mut self, list: WatchList, now: Now) {
         self.apply_chunk(list.entries, now);
-        self.end_list(Kept { files: list.rejected.into_iter().collect(), ..Kept::default() });
-        while self.is_sweeping() {
-            self.sweep(now);
-        }
+        self.end_list(&Kept { files: list.rejected.into_iter().collect(), ..Kept::default() }, now);
     }
 
     /// Applies the next entries of a list that is coming in.
@@ -40,33 +34,16 @@ impl State {
         CrashPoint::ListPartTaken.pass();
     }
 
-    /// The list is complete: what it did not name is removed next.
-    pub(super) fn end_list(&mut self, kept: Kept) {
-        let update = self.list_update.get_or_insert_default();
-        update.counted.kept_files = kept.files.len();
-        update.kept = Some(kept);
-    }
-
-    /// Whether a complete list has removals left.
-    pub(super) fn is_sweeping(&self) -> bool {
-        self.list_update.as_ref().is_some_and(|update| update.kept.is_some())
-    }
-
-    /// Searches the next places for tickets that left the list.
-    pub(super) fn sweep(&mut self, now: Now) {
-        let Some(mut update) = self.list_update.take_if(|update| update.kept.is_some()) else { return };
-        match update.unnamed(&self.tickets, SWEEP) {
-            Some(changes) => {
-                changes.into_iter().for_each(|change| self.apply_change(change, &mut update, now));
-                self.list_update = Some(update);
-            }
-            None => self.list_applied(&update, now),
+    /// The list is complete: what it did not name leaves.
+    pub(super) fn end_list(&mut self, kept: &Kept, now: Now) {
+        let mut update = self.list_update.take().unwrap_or_default();
+        for change in update.unnamed(&self.tickets, kept) {
+            self.apply_change(change, &mut update, now);
         }
-    }
-
-    fn list_applied(&mut self, update: &ListUpdate, now: Now) {
-        report::watchlist_loaded(update.counted, &self.tickets.listed());
-        self.meters.list_taken(update.is_whole(), now.wall);
+        let counted = ListChanges { kept_files: kept.files.len(), ..update.counted };
+        report::watchlist_loaded(counted, &self.tickets.listed());
+        let is_whole = !kept.all && kept.files.is_empty();
+        self.meters.list_taken(is_whole, now.wall);
     }
 
     fn apply_change(&mut self, change: Change, update: &mut ListUpdate, now: Now) {

@@ -114,7 +114,7 @@ impl State {
             Event::Stop => self.end(End::Stopped, now),
             Event::CallEnded(flight, end) => self.call_ended(flight, end, now),
             Event::Command(Command::ListPart(entries)) => self.apply_chunk(entries, now),
-            Event::Command(Command::ListEnd { kept }) => self.end_list(kept),
+            Event::Command(Command::ListEnd { kept }) => self.end_list(&kept, now),
             Event::Command(Command::TryAgain) => self.try_again(now),
             Event::Command(Command::Answer(receiver)) => self.effects.push(Effect::Answer(receiver)),
             Event::Committed(end) => self.commit_ended(end, now),
@@ -134,7 +134,6 @@ impl State {
             self.purge(now);
         }
         if self.ending.is_none() {
-            self.sweep(now);
             self.judge_refused(now);
             self.start_calls(now);
         }
@@ -161,21 +160,18 @@ impl State {
         self.ending.is_some()
     }
 
-    /// Whether a command may be applied: the removals of a complete list come before anything else.
-    pub(super) fn takes_commands(&self) -> bool {
-        self.ending.is_none() && !self.is_sweeping()
-    }
-
     /// The next moment at which there is something to do without anything having ended.
     pub(super) fn next_moment(&mut self, now: Now) -> Instant {
         let Timers { deadline, purge_at, pulse_at, stuck_since, .. } = self.timers;
         let write = self.file.unsaved.commit_due();
         let moments = match &self.ending {
-            Some(ending) => [write, Some(ending.drain_until).filter(|until| *until > now.at), None, None],
-            None if self.is_sweeping() => return now.at,
+            Some(ending) => {
+                let drained = Some(ending.drain_until).filter(|until| *until > now.at);
+                [write, drained, None, None, None]
+            }
             None => {
                 let stuck = stuck_since.map(|since| since + STUCK_AFTER);
-                [write, self.next_call(now.at), stuck, deadline.into_iter().chain([purge_at]).min()]
+                [write, self.next_call(now.at), stuck, deadline, Some(purge_at)]
             }
         };
         moments.into_iter().flatten().fold(pulse_at, Instant::min)

@@ -43,7 +43,7 @@ impl State {
         self.effects.push(Effect::WakeConsumers(loaded.last_event));
         self.restore_tickets(loaded.tickets, now);
         let known = self.pending_by_budget();
-        self.take_list(list, now);
+        self.apply_list(list, now);
         self.retry(loaded.retries, now);
         self.restore_budgets(&loaded.released, now);
         self.restore_tallies(loaded.tallies);
@@ -143,13 +143,7 @@ impl State {
 
     /// When the requests that ended before it matter to no budget any more.
     pub(super) fn oldest_release(&self, now: Now) -> WallTime {
-        let longest = self
-            .budgets
-            .iter()
-            .map(|budget| budget.endpoints[Endpoint::Query].per())
-            .max()
-            .unwrap_or_default();
-        let millis = i64::try_from((longest + CUT_OFF).as_millis()).unwrap_or(i64::MAX);
-        WallTime::from_millis(now.wall.as_millis().saturating_sub(millis))
+        let windows = self.budgets.iter().map(|budget| budget.endpoints[Endpoint::Query].per());
+        now.wall - (windows.max().unwrap_or_default() + CUT_OFF)
     }
 }

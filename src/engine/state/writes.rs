@@ -13,9 +13,7 @@ use crate::store::{Batch, CommitError, StoreError, TroubleRecord};
 impl State {
     /// Starts the next batch if it is due.
     pub(super) fn start_writes(&mut self, now: Now) {
-        if !self.file.unsaved.is_committing()
-            && self.file.saved_troubles.as_ref() != Some(&self.troubles(now))
-        {
+        if self.file.troubles != self.troubles(now) {
             self.file.unsaved.touched(now.at);
         }
         if self.file.unsaved.commit_due().is_some_and(|due| due <= now.at) {
@@ -24,19 +22,15 @@ impl State {
         }
     }
 
-    /// Whatever waits to be written, with every tally: one a budget, and the releases that changed it may have grown
-    /// too old to be written while the state file failed.
+    /// Whatever waits to be written, with all tallies, proven apps and troubles: there are few.
     pub(super) fn next_batch(&mut self, now: Now) -> Batch {
         let mut batch = self.file.unsaved.start_commit(&self.tickets, self.oldest_release(now), now.at);
         let tallies = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| tally.requests > 0);
         batch.tallies = tallies.cloned().collect();
         let proven = self.budgets.iter().filter(|budget| budget.proven);
         batch.proven = proven.map(|budget| budget.key.clone()).collect();
-        let troubles = Some(self.troubles(now));
-        if troubles != self.file.saved_troubles {
-            batch.troubles.clone_from(&troubles);
-            self.file.saved_troubles = troubles;
-        }
+        self.file.troubles = self.troubles(now);
+        batch.troubles = Some(self.file.troubles.clone());
         batch
     }
 
@@ -62,9 +56,6 @@ impl State {
             }
             Some(Err(failed)) => {
                 let error = failed.error;
-                if failed.batch.troubles.is_some() {
-                    self.file.saved_troubles = None;
-                }
                 let is_news = self.file.unsaved.commit_failed(failed.batch, &self.tickets, now.at);
                 if error.may_pass() {
                     if is_news {
@@ -74,10 +65,7 @@ impl State {
                     self.state_lost(&error, now);
                 }
             }
-            None => {
-                self.file.saved_troubles = None;
-                self.file.unsaved.commit_lost(&self.tickets, now.at);
-            }
+            None => self.file.unsaved.commit_lost(&self.tickets, now.at),
         }
     }
 
