@@ -3,6 +3,7 @@
 mod apps;
 mod beside_a_broken_app;
 mod clock;
+mod effects;
 mod fake_log;
 mod fakes;
 mod identity;
