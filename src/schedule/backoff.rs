@@ -101,16 +101,12 @@ fn lay_out(initial: Duration, multiplier: f64, max: Duration) -> Box<[Duration]>
         .with_randomization_factor(0.0)
         .with_max_elapsed_time(None)
         .build();
-    let mut table = vec![initial];
-    while table.len() < STEPS_MAX {
+    let longer = |last: &Duration| {
         // Only moves the policy on; what it returns has a nanosecond of its own jitter in it.
         let _ = policy.next_backoff();
-        if policy.current_interval <= table[table.len() - 1] {
-            break;
-        }
-        table.push(policy.current_interval);
-    }
-    table.into()
+        Some(policy.current_interval).filter(|next| next > last)
+    };
+    std::iter::successors(Some(initial), longer).take(STEPS_MAX).collect()
 }
 
 #[cfg(test)]

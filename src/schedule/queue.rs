@@ -1,7 +1,6 @@
 //! The order of waiting tickets: earliest due first, and among equals the one that came first.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
@@ -9,59 +8,33 @@ use tokio::time::Instant;
 /// pushes it again and skips the stale entry when it comes up.
 #[derive(Clone, Debug)]
 pub struct Queue<T> {
-    heap: BinaryHeap<Reverse<Entry<T>>>,
+    /// By due time and the order of coming.
+    entries: BTreeMap<(Instant, u64), T>,
     pushed: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Entry<T> {
-    due: Instant,
-    order: u64,
-    item: T,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), pushed: 0 }
+        Self { entries: BTreeMap::new(), pushed: 0 }
     }
 }
 
 impl<T> Queue<T> {
     /// Puts `item` in line for `due`.
     pub fn push(&mut self, due: Instant, item: T) {
-        self.heap.push(Reverse(Entry { due, order: self.pushed, item }));
+        self.entries.insert((due, self.pushed), item);
         self.pushed += 1;
     }
 
     /// The next one, and when it is due.
     #[must_use]
     pub fn peek(&self) -> Option<(Instant, &T)> {
-        self.heap.peek().map(|Reverse(entry)| (entry.due, &entry.item))
+        self.entries.first_key_value().map(|((due, _), item)| (*due, item))
     }
 
     /// Takes out the next one.
     pub fn pop(&mut self) -> Option<(Instant, T)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.due, entry.item))
-    }
-}
-
-impl<T> PartialEq for Entry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<T> Eq for Entry<T> {}
-
-impl<T> PartialOrd for Entry<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Entry<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.due, self.order).cmp(&(other.due, other.order))
+        self.entries.pop_first().map(|((due, _), item)| (due, item))
     }
 }
 
