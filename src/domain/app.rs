@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enum_map::Enum;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use thiserror::Error;
 use url::{Host, Url};
@@ -89,7 +90,7 @@ impl From<&str> for BudgetKey {
 }
 
 /// An endpoint of the API that is counted by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, Enum, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Endpoint {
     /// Query export task.

@@ -12,7 +12,6 @@ mod failure;
 mod log_directives;
 mod near_miss;
 mod pause;
-mod per_endpoint;
 mod secret_text;
 mod ticket;
 mod trouble;
@@ -31,7 +30,6 @@ pub use failure::{ErrorKind, Failure};
 pub use log_directives::parse_directives;
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
-pub use per_endpoint::PerEndpoint;
 pub use secret_text::{SecretFault, SecretPurpose, secret_text};
 pub use ticket::{
     Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, ExportRequest, Kept, Progress, TicketId, TicketKey,

@@ -1,6 +1,8 @@
 //! What is sent to one server by one app id, counted as the server counts. Apps with the same key share it.
 
-use crate::domain::{App, BudgetKey, Month, PerEndpoint};
+use enum_map::EnumMap;
+
+use crate::domain::{App, BudgetKey, Endpoint, Month};
 use crate::schedule::Budget;
 use crate::store::Tally;
 
@@ -10,7 +12,7 @@ pub(super) struct AppBudget {
     /// Host and app id.
     pub key: BudgetKey,
     /// What may still be sent to each endpoint.
-    pub endpoints: PerEndpoint<Budget>,
+    pub endpoints: EnumMap<Endpoint, Budget>,
     /// Requests of this month that count against the platform's quota.
     pub tally: Tally,
     /// A proper answer came under this host and app id, now or in an earlier life: it creates its jobs itself.
@@ -22,7 +24,7 @@ impl AppBudget {
     pub(super) fn new(app: &App, month: Month) -> Self {
         let key = app.budget_key();
         let tally = Tally { budget: key.clone(), month, requests: 0 };
-        let endpoints = PerEndpoint::from_fn(|_| Budget::new(app.rate_limit));
+        let endpoints = EnumMap::from_fn(|_| Budget::new(app.rate_limit));
         Self { key, endpoints, tally, proven: false }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use enum_map::EnumMap;
 use tokio::time::Instant;
 
 use super::access::Access;
@@ -10,7 +11,7 @@ use super::gate::{Gate, Pause};
 use super::health::Health;
 use super::meters::AppMeters;
 use super::waiting_line::WaitingLine;
-use crate::domain::{App, Credentials, Endpoint, PauseEnd, PerEndpoint, Trouble, WallTime};
+use crate::domain::{App, Credentials, Endpoint, PauseEnd, Trouble, WallTime};
 
 /// Polls in flight at most during an outage: enough to notice its end, no more load than that.
 const OUTAGE_IN_FLIGHT: usize = 4;
@@ -23,7 +24,7 @@ pub(super) struct AppState {
     /// The place of its budget.
     pub budget: usize,
     /// Its endpoints.
-    pub endpoints: PerEndpoint<EndpointState>,
+    pub endpoints: EnumMap<Endpoint, EndpointState>,
     /// The access token.
     pub access: Access,
     /// Tickets that wait.
@@ -57,7 +58,7 @@ impl AppState {
         Self {
             app,
             budget,
-            endpoints: PerEndpoint::default(),
+            endpoints: EnumMap::default(),
             access: Access::default(),
             line: WaitingLine::default(),
             suspected: None,
