@@ -54,7 +54,7 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     /// They can't be read just now.
     fn rows(
         &self,
-        consumer: &str,
+        consumer: &'static str,
         after: EventId,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
@@ -63,13 +63,17 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// The store can't be written just now: the rows are still there.
-    fn remove(&self, consumer: &str, upto: EventId) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn remove(
+        &self,
+        consumer: &'static str,
+        upto: EventId,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// How many rows wait for a consumer.
     ///
     /// # Errors
     /// As [`rows`](Self::rows).
-    fn count(&self, consumer: &str) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    fn count(&self, consumer: &'static str) -> impl Future<Output = Result<usize, StoreError>> + Send;
 }
 
 /// Reads what was committed, in the watcher's process or in another. Each call sees one moment and blocks, for a few

@@ -123,19 +123,21 @@ impl Store for SqliteStore {
 }
 
 impl Outbox for SqliteStore {
-    async fn rows(&self, consumer: &str, after: EventId, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
-        let consumer = consumer.to_owned();
-        self.ask(READ, move |writer| Ok(outbox::read(&writer.connection, &consumer, after, limit)?)).await
+    async fn rows(
+        &self,
+        consumer: &'static str,
+        after: EventId,
+        limit: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.ask(READ, move |writer| Ok(outbox::read(&writer.connection, consumer, after, limit)?)).await
     }
 
-    async fn remove(&self, consumer: &str, upto: EventId) -> Result<(), StoreError> {
-        let consumer = consumer.to_owned();
-        self.ask(WRITE, move |writer| Ok(outbox::remove(&writer.connection, &consumer, upto)?)).await
+    async fn remove(&self, consumer: &'static str, upto: EventId) -> Result<(), StoreError> {
+        self.ask(WRITE, move |writer| Ok(outbox::remove(&writer.connection, consumer, upto)?)).await
     }
 
-    async fn count(&self, consumer: &str) -> Result<usize, StoreError> {
-        let consumer = consumer.to_owned();
-        self.ask(READ, move |writer| Ok(outbox::count(&writer.connection, &consumer)?)).await
+    async fn count(&self, consumer: &'static str) -> Result<usize, StoreError> {
+        self.ask(READ, move |writer| Ok(outbox::count(&writer.connection, consumer)?)).await
     }
 }
 
