@@ -166,7 +166,9 @@ async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {
 /// Tickets that met another fate than they were meant to.
 fn strays(fates: &[Fate], tickets: &[TicketRecord]) -> Vec<String> {
     let of = |number: usize| {
-        tickets.iter().find(|ticket| ticket.key.ticket.as_str() == (FIRST_TICKET + number as u64).to_string())
+        tickets
+            .iter()
+            .find(|ticket| ticket.entry.key.ticket.as_str() == (FIRST_TICKET + number as u64).to_string())
     };
     let stray = |(number, fate): (usize, &Fate)| {
         let found = of(number).map(|ticket| (ticket.state, ticket.error.as_ref().map(|error| error.kind)));

@@ -53,7 +53,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     let log = config.log.file.as_deref().and_then(trouble_with_log);
     let known = known.ok().flatten().unwrap_or_default().tickets;
     let pending = known.iter().filter(|ticket| ticket.state == TicketState::Pending);
-    let files = pending.map(|ticket| ticket.source.to_path_buf()).collect();
+    let files = pending.map(|ticket| ticket.entry.source.to_path_buf()).collect();
     let recalled = list_watcher.recall(&config, || Some(files));
     problems.extend(recalled.problems);
     let mut notes = slow_sweeps(&config, &watch_list, &known);
@@ -106,7 +106,7 @@ fn app_rows(app: &App, list: &WatchList, network: Option<&NetworkSettings>) -> V
 fn slow_sweeps(config: &Config, list: &WatchList, known: &[TicketRecord]) -> Vec<String> {
     // Tickets that need no more polls, with their documents' tokens. Those that a run would begin anew are open.
     let ended = known.iter().filter(|it| it.state.is_final() && it.state != TicketState::Removed);
-    let ended: HashMap<_, _> = ended.map(|ticket| (&ticket.key, &ticket.token)).collect();
+    let ended: HashMap<_, _> = ended.map(|ticket| (&ticket.entry.key, &ticket.entry.token)).collect();
     let mut open: BTreeMap<BudgetKey, (Vec<&App>, usize)> = BTreeMap::new();
     for app in &config.apps {
         let (apps, total) = open.entry(app.budget_key()).or_default();

@@ -147,8 +147,8 @@ pub(super) fn files_of_pending(state: &dyn StoreReader) -> Result<HashSet<PathBu
     let mut page = state.tickets_after(None, PAGE)?;
     while let Some(last) = page.last() {
         let pending = page.iter().filter(|ticket| ticket.state == TicketState::Pending);
-        files.extend(pending.map(|ticket| ticket.source.to_path_buf()));
-        page = state.tickets_after(Some(&last.key), PAGE)?;
+        files.extend(pending.map(|ticket| ticket.entry.source.to_path_buf()));
+        page = state.tickets_after(Some(&last.entry.key), PAGE)?;
     }
     Ok(files)
 }

@@ -64,17 +64,17 @@ pub fn plan_retry(file: &StateFile, selection: &RetrySelection) -> Result<RetryP
     let (exists, configured) = (known.is_some(), configured.as_deref());
     let known = known.unwrap_or_default().tickets;
     if let Some(app) = &selection.app {
-        let names = known.iter().map(|ticket| &ticket.key.app).chain(configured.into_iter().flatten());
+        let names = known.iter().map(|ticket| &ticket.entry.key.app).chain(configured.into_iter().flatten());
         check_app(app, names)?;
     }
     let mut plan = RetryPlan { tickets: Vec::new(), pending: Vec::new(), unlisted: 0, exists, path };
     for id in &selection.tickets {
         let ticket = find(id, selection.app.as_deref(), &known)?;
         if ticket.state == TicketState::Pending {
-            plan.pending.push(ticket.key.ticket.clone());
+            plan.pending.push(ticket.entry.key.ticket.clone());
         } else if let Some(obstacle) = obstacle(ticket, configured) {
             return Err(CommandError::Usage(obstacle));
-        } else if !plan.tickets.iter().any(|chosen| chosen.key == ticket.key) {
+        } else if !plan.tickets.iter().any(|chosen| chosen.entry.key == ticket.entry.key) {
             plan.tickets.push(ticket.clone());
         }
     }
@@ -95,12 +95,12 @@ fn is_failed(ticket: &TicketRecord, selection: &RetrySelection) -> bool {
 }
 
 fn is_of(ticket: &TicketRecord, app: Option<&str>) -> bool {
-    app.is_none_or(|app| ticket.key.app.as_str() == app)
+    app.is_none_or(|app| ticket.entry.key.app.as_str() == app)
 }
 
 /// The reason for which the watcher does not poll the ticket, if there is one.
 fn obstacle(ticket: &TicketRecord, configured: Option<&[AppName]>) -> Option<String> {
-    let (id, app) = (&ticket.key.ticket, &ticket.key.app);
+    let (id, app) = (&ticket.entry.key.ticket, &ticket.entry.key.app);
     if configured.is_some_and(|apps| !apps.contains(app)) {
         return Some(format!("ticket {id} is of app {app}, which is not in watcher.toml"));
     }
@@ -113,15 +113,15 @@ fn find<'t>(
     app: Option<&str>,
     known: &'t [TicketRecord],
 ) -> Result<&'t TicketRecord, CommandError> {
-    let same: Vec<_> = known.iter().filter(|ticket| ticket.key.ticket.as_str() == id).collect();
-    let apps = || same.iter().map(|ticket| ticket.key.app.as_str()).collect::<Vec<_>>().join(", ");
+    let same: Vec<_> = known.iter().filter(|ticket| ticket.entry.key.ticket.as_str() == id).collect();
+    let apps = || same.iter().map(|ticket| ticket.entry.key.app.as_str()).collect::<Vec<_>>().join(", ");
     let found: Vec<_> = same.iter().filter(|ticket| is_of(ticket, app)).collect();
     let message = match (&found[..], app) {
         ([ticket], _) => return Ok(ticket),
         ([], Some(app)) if !same.is_empty() => format!("ticket {id} is of app {}, not of {app}", apps()),
         ([], _) => {
             let of_app = known.iter().filter(|ticket| is_of(ticket, app));
-            match near_miss(id, of_app.map(|ticket| ticket.key.ticket.as_str())) {
+            match near_miss(id, of_app.map(|ticket| ticket.entry.key.ticket.as_str())) {
                 Some(near) => format!("unknown ticket {id}; did you mean {near}?"),
                 None => format!("unknown ticket {id}; `status` shows those that are known"),
             }
@@ -137,7 +137,7 @@ impl RetryPlan {
     /// # Errors
     /// The state file can't be written.
     pub fn submit(&self) -> Result<RetryOutcome, CommandError> {
-        let keys: Vec<_> = self.tickets.iter().map(|ticket| ticket.key.clone()).collect();
+        let keys: Vec<_> = self.tickets.iter().map(|ticket| ticket.entry.key.clone()).collect();
         let store = store_at(&self.path);
         let last = store.ask_to_retry(&keys)?;
         let until = Instant::now() + TAKEN_WITHIN;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn chosen(file: &StateFile, selection: &RetrySelection) -> Vec<String> {
-        let name = |ticket: &TicketRecord| format!("{}/{}", ticket.key.app, ticket.key.ticket);
+        let name = |ticket: &TicketRecord| format!("{}/{}", ticket.entry.key.app, ticket.entry.key.ticket);
         plan_retry(file, selection).unwrap().tickets.iter().map(name).collect()
     }
 

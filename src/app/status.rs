@@ -70,7 +70,7 @@ pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, Com
     let summary = apps.iter().map(|app| app.counts).sum();
     apps.retain(|app| is_of(&app.name, query));
     tickets.retain(|ticket| is_asked_for(ticket, query));
-    tickets.sort_by(|one, other| one.key.cmp(&other.key));
+    tickets.sort_by(|one, other| one.entry.key.cmp(&other.entry.key));
     Ok(StatusReport { path, exists, watcher, summary, apps, tickets })
 }
 
@@ -83,7 +83,7 @@ fn apps(
     let named = configured.into_iter().flatten().chain(troubles.iter().map(|record| &record.app));
     let mut counts: BTreeMap<_, _> = named.map(|name| (name, Counts::default())).collect();
     for ticket in tickets {
-        counts.entry(&ticket.key.app).or_default().add(ticket.state);
+        counts.entry(&ticket.entry.key.app).or_default().add(ticket.state);
     }
     let report = |(name, counts): (&AppName, Counts)| AppReport {
         name: name.clone(),
@@ -101,8 +101,8 @@ fn is_asked_for(ticket: &TicketRecord, query: &StatusQuery) -> bool {
         labels.iter().any(|text| label.contains(&in_lower_case(text)))
     };
     (states.is_empty() || states.contains(&ticket.state))
-        && is_of(&ticket.key.app, query)
-        && (labels.is_empty() || ticket.label.as_deref().is_some_and(label_fits))
+        && is_of(&ticket.entry.key.app, query)
+        && (labels.is_empty() || ticket.entry.label.as_deref().is_some_and(label_fits))
 }
 
 fn is_of(app: &AppName, query: &StatusQuery) -> bool {
@@ -146,7 +146,8 @@ mod tests {
             ("week*", "week* report", true),
         ] {
             let query = StatusQuery { labels: vec![text.to_owned()], ..StatusQuery::default() };
-            let labelled = TicketRecord { label: Some(label.into()), ..ticket("a", TicketState::Pending) };
+            let mut labelled = ticket("a", TicketState::Pending);
+            labelled.entry.label = Some(label.into());
             assert_eq!(is_asked_for(&labelled, &query), expected, "{text} {label}");
             assert!(!is_asked_for(&ticket("a", TicketState::Pending), &query));
         }

@@ -128,7 +128,7 @@ impl Kept {
     /// Whether the ticket stays.
     #[must_use]
     pub fn keeps(&self, ticket: &TicketRecord) -> bool {
-        self.all || self.files.contains(&*ticket.source)
+        self.all || self.files.contains(&*ticket.entry.source)
     }
 }
 
@@ -198,18 +198,8 @@ pub struct Progress {
 /// All that is known about a ticket: a row of the state file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TicketRecord {
-    /// App and job.
-    pub key: TicketKey,
-    /// The source document.
-    pub token: DocumentToken,
-    /// The user's word.
-    pub label: Option<SmolStr>,
-    /// When the job was created, if the watch list says so.
-    pub created_at: Option<WallTime>,
-    /// What the export was created with; none if the watch list says nothing of it.
-    pub request: Option<Box<ExportRequest>>,
-    /// The file that listed it last.
-    pub source: Arc<Path>,
+    /// The entry of the watch list that named it last.
+    pub entry: WatchEntry,
     /// Where it stands.
     pub state: TicketState,
     /// The file, once completed.
@@ -241,12 +231,7 @@ impl TicketRecord {
     #[must_use]
     pub fn new(entry: WatchEntry, now: WallTime) -> Self {
         Self {
-            key: entry.key,
-            token: entry.token,
-            label: entry.label,
-            created_at: entry.created_at,
-            request: entry.request,
-            source: entry.source,
+            entry,
             state: TicketState::Pending,
             artefact: None,
             job_status: None,
@@ -262,37 +247,24 @@ impl TicketRecord {
         }
     }
 
-    /// The entry of the watch list that named it last.
-    #[must_use]
-    pub fn entry(&self) -> WatchEntry {
-        WatchEntry {
-            key: self.key.clone(),
-            token: self.token,
-            label: self.label.clone(),
-            created_at: self.created_at,
-            request: self.request.clone(),
-            source: Arc::clone(&self.source),
-        }
-    }
-
     /// The source document's kind: as the answer says, else as the watch list does.
     #[must_use]
     pub fn doc_type(&self) -> Option<&str> {
-        let listed = || self.request.as_deref().and_then(|request| request.doc_type.as_deref());
+        let listed = || self.entry.request.as_deref().and_then(|request| request.doc_type.as_deref());
         self.artefact.as_deref().and_then(|file| file.doc_type.as_deref()).or_else(listed)
     }
 
     /// The format: as the answer says, else as the watch list does.
     #[must_use]
     pub fn file_extension(&self) -> Option<&str> {
-        let listed = || self.request.as_deref().and_then(|request| request.file_extension.as_deref());
+        let listed = || self.entry.request.as_deref().and_then(|request| request.file_extension.as_deref());
         self.artefact.as_deref().and_then(|file| file.file_extension.as_deref()).or_else(listed)
     }
 
     /// The sheet or table, if the watch list says which.
     #[must_use]
     pub fn sub_id(&self) -> Option<&str> {
-        self.request.as_deref().and_then(|request| request.sub_id.as_deref())
+        self.entry.request.as_deref().and_then(|request| request.sub_id.as_deref())
     }
 }
 

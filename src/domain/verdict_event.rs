@@ -19,10 +19,10 @@ pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<Map<String,
         "level": if Availability::is_doubtful(ticket, now) { "WARN" } else { "INFO" },
         "message": message,
         "event": event,
-        "app": ticket.key.app.as_str(),
-        "ticket": ticket.key.ticket.as_str(),
-        "token": ticket.token.as_str(),
-        "label": ticket.label.as_deref(),
+        "app": ticket.entry.key.app.as_str(),
+        "ticket": ticket.entry.key.ticket.as_str(),
+        "token": ticket.entry.token.as_str(),
+        "label": ticket.entry.label.as_deref(),
         "state": ticket.state.as_str(),
         "file_token": file.map(|file| &file.file_token),
         "file_name": file.map(|file| &file.file_name),
@@ -52,7 +52,7 @@ pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<Map<String,
 
 fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static str, String)> {
     use TicketState::{Completed, Failed, Pending, Removed, TimedOut};
-    let id = &ticket.key.ticket;
+    let id = &ticket.entry.key.ticket;
     Some(match ticket.state {
         Pending => return None,
         Completed => (TICKET_COMPLETED, completed_message(ticket, now)),
@@ -66,7 +66,7 @@ fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static st
 }
 
 fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
-    let (id, file) = (&ticket.key.ticket, ticket.artefact.as_deref());
+    let (id, file) = (&ticket.entry.key.ticket, ticket.artefact.as_deref());
     let token = file.map(|file| format!(": file token {}", file.file_token)).unwrap_or_default();
     let advice = match Availability::new(ticket, now) {
         Availability::Sure(by) => format!("download by {by}"),

@@ -63,10 +63,10 @@ impl ListUpdate {
 
 fn change_of(known: &Tickets, index: TicketIndex, entry: WatchEntry) -> Option<Change> {
     let record = &known.get(index)?.record;
-    if record.state == TicketState::Removed || record.token != entry.token {
+    if record.state == TicketState::Removed || record.entry.token != entry.token {
         return Some(Change::Restart(index, entry));
     }
-    let same = record.unlisted_since.is_none() && record.entry() == entry;
+    let same = record.unlisted_since.is_none() && record.entry == entry;
     (!same).then_some(Change::Describe(index, entry))
 }
 

@@ -91,13 +91,13 @@ impl<'a> Report<'a> {
 
 /// An ended ticket is polled again, as `retry` asks.
 pub(super) fn ticket_retried(ticket: &TicketRecord) {
-    let (TicketKey { app, ticket: id }, state) = (&ticket.key, ticket.state.as_str());
+    let (TicketKey { app, ticket: id }, state) = (&ticket.entry.key, ticket.state.as_str());
     info!(
         event = event::TICKET_RETRIED,
         app = app.as_str(),
         ticket = id.as_str(),
-        token = ticket.token.as_str(),
-        label = ticket.label.as_deref(),
+        token = ticket.entry.token.as_str(),
+        label = ticket.entry.label.as_deref(),
         state,
         "ticket {id} is polled again, as was asked for; it was {state}"
     );

@@ -180,7 +180,7 @@ fn complete(ticket: &mut TicketRecord, artefact: &Artefact, now: WallTime) -> Ne
 /// Until when the artefact is sure to live: the job can't have ended before it was last seen running,
 /// nor before it was created. A creation time later than the ticket's first sight can't be true.
 fn download_by(ticket: &TicketRecord) -> Option<WallTime> {
-    let created = ticket.created_at.map(|created| created.min(ticket.first_seen_at));
+    let created = ticket.entry.created_at.map(|created| created.min(ticket.first_seen_at));
     ticket.progress.last_running_at.or(created).map(|alive| alive + ARTEFACT_LIFE)
 }
 
@@ -425,17 +425,17 @@ mod tests {
         assert_eq!(unknown.download_by, None);
 
         let mut created = ticket();
-        created.created_at = Some(seconds(-30));
+        created.entry.created_at = Some(seconds(-30));
         poll(&mut created, completed(), Duration::ZERO);
         assert_eq!(created.download_by, Some(seconds(570)));
 
         let mut created_ahead = ticket();
-        created_ahead.created_at = Some(seconds(5));
+        created_ahead.entry.created_at = Some(seconds(5));
         poll(&mut created_ahead, completed(), Duration::ZERO);
         assert_eq!(created_ahead.download_by, Some(seconds(600)), "no later than first seen");
 
         let mut running = ticket();
-        running.created_at = Some(seconds(-30));
+        running.entry.created_at = Some(seconds(-30));
         poll(&mut running, Verdict::Pending, Duration::ZERO);
         poll(&mut running, completed(), Duration::ZERO);
         assert_eq!(

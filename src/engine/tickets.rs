@@ -73,7 +73,7 @@ impl Tickets {
             self.slots.push(None);
             TicketIndex(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
         });
-        self.by_key.insert(slot.record.key.clone(), index);
+        self.by_key.insert(slot.record.entry.key.clone(), index);
         self.slots[index.place()] = Some(slot);
         index
     }
@@ -98,9 +98,9 @@ impl Tickets {
     pub(super) fn forget(&mut self, index: TicketIndex) -> Option<TicketKey> {
         let slot = self.slots.get_mut(index.place())?.take()?;
         self.count(&slot, Counts::remove, -1);
-        self.by_key.remove(&slot.record.key);
+        self.by_key.remove(&slot.record.entry.key);
         self.free.push(index);
-        Some(slot.record.key)
+        Some(slot.record.entry.key)
     }
 
     /// Every ticket, in the order of the places.

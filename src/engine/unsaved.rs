@@ -156,7 +156,7 @@ impl Unsaved {
         // They were decided before anything that was decided meanwhile.
         self.dirty.extend(verdicts.iter().map(|verdict| verdict.index));
         self.decided.splice(..0, verdicts);
-        self.dirty.extend(batch.tickets.iter().filter_map(|record| tickets.find(&record.key)));
+        self.dirty.extend(batch.tickets.iter().filter_map(|record| tickets.find(&record.entry.key)));
         self.forgotten.extend(batch.forgotten);
         self.released.extend(batch.released);
         self.retried = self.retried.max(batch.retried);
@@ -274,7 +274,7 @@ mod tests {
         decide(&mut unsaved, &mut tickets, all[ROWS_MAX + 5], 1);
         decide(&mut unsaved, &mut tickets, all[3], 2);
         let batch = next(&mut unsaved, &tickets);
-        let first: Vec<_> = batch.tickets[..2].iter().map(|row| row.key.ticket.to_string()).collect();
+        let first: Vec<_> = batch.tickets[..2].iter().map(|row| row.entry.key.ticket.to_string()).collect();
         assert_eq!(first, [(ROWS_MAX + 5).to_string(), "3".to_owned()]);
         assert_eq!((batch.tickets.len(), batch.outbox), (ROWS_MAX, vec![row(1), row(2)]));
         assert_eq!(unsaved.committed(), Some(EventId(2)));

@@ -58,6 +58,6 @@ fn read(mut rest: Rest, mut text: Vec<u8>) -> Result<(Bytes, Option<Rest>), BoxE
         write_end(&mut text)?;
         return Ok((text.into(), None));
     }
-    rest.last = tickets.into_iter().next_back().map(|ticket| ticket.key);
+    rest.last = tickets.into_iter().next_back().map(|ticket| ticket.entry.key);
     Ok((text.into(), Some(rest)))
 }

@@ -101,10 +101,10 @@ impl Serialize for TicketView<'_> {
         let Self(ticket) = self;
         let file = ticket.artefact.as_deref();
         let mut fields = serializer.serialize_map(None)?;
-        fields.serialize_entry("app", ticket.key.app.as_str())?;
-        fields.serialize_entry("ticket", ticket.key.ticket.as_str())?;
-        fields.serialize_entry("token", ticket.token.as_str())?;
-        fields.serialize_entry("label", &ticket.label.as_deref())?;
+        fields.serialize_entry("app", ticket.entry.key.app.as_str())?;
+        fields.serialize_entry("ticket", ticket.entry.key.ticket.as_str())?;
+        fields.serialize_entry("token", ticket.entry.token.as_str())?;
+        fields.serialize_entry("label", &ticket.entry.label.as_deref())?;
         fields.serialize_entry("state", ticket.state.as_str())?;
         fields.serialize_entry("file_token", &file.map(|file| &*file.file_token))?;
         fields.serialize_entry("file_name", &file.and_then(|file| file.file_name.as_deref()))?;

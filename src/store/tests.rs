@@ -24,7 +24,7 @@ pub(crate) async fn keeps_what_it_is_given(store: &impl Store) {
 
     let later = Batch {
         tickets: vec![failed("a"), fresh("b")],
-        forgotten: vec![fresh("b").key, fresh("c").key],
+        forgotten: vec![fresh("b").entry.key, fresh("c").entry.key],
         released: vec![release(2, 2), release(3, 3)],
         released_before: Some(release(2, 2).at),
         tallies: vec![tally(12, 3)],
@@ -72,14 +72,14 @@ async fn shows_what_it_keeps(store: &impl Store, reader: &dyn StoreReader) {
     let with_trouble = Batch { troubles: Some(vec![trouble()]), ..batch(tickets.clone()) };
     store.commit(with_trouble).await.unwrap();
     store.commit(Batch::default()).await.unwrap();
-    tickets.sort_by(|one, other| one.key.cmp(&other.key));
+    tickets.sort_by(|one, other| one.entry.key.cmp(&other.entry.key));
     assert_eq!(reader.known().unwrap(), Some(Known { tickets: tickets.clone(), troubles: vec![trouble()] }));
     let counts = reader.counts().unwrap();
     assert!(counts.len() == 3 && counts.contains(&(TicketState::Completed, 2)), "{counts:?}");
 
     let mut seen: Vec<TicketRecord> = Vec::new();
     loop {
-        let page = reader.tickets_after(seen.last().map(|ticket| &ticket.key), 3).unwrap();
+        let page = reader.tickets_after(seen.last().map(|ticket| &ticket.entry.key), 3).unwrap();
         seen.extend_from_slice(&page);
         if page.len() < 3 {
             break;
@@ -95,7 +95,7 @@ async fn shows_what_it_keeps(store: &impl Store, reader: &dyn StoreReader) {
 /// Promise: a request for a retry stays until it is said to be carried out, and its id is not used twice.
 async fn passes_requests_on(store: &impl Store, requests: &impl StoreRequests) {
     store.load().await.unwrap();
-    let [a, b] = ["a", "b"].map(|ticket| fresh(ticket).key);
+    let [a, b] = ["a", "b"].map(|ticket| fresh(ticket).entry.key);
     let first = requests.ask_to_retry(std::slice::from_ref(&a)).unwrap();
     let last = requests.ask_to_retry(&[b.clone(), a.clone()]).unwrap();
     let asked = async |since| store.retries(since).await.unwrap().into_iter().map(|retry| retry.key);

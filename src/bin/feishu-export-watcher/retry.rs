@@ -63,8 +63,9 @@ fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
     let plural = if tickets.len() == 1 { "" } else { "s" };
     let mut text = format!("{} ticket{plural} {will} be polled again:\n", grouped(tickets.len()));
     for ticket in tickets.iter().take(SHOWN) {
-        let label = ticket.label.as_deref().map(|label| format!("  {}", escape(label))).unwrap_or_default();
-        let (app, id) = (escape(ticket.key.app.as_str()), escape(ticket.key.ticket.as_str()));
+        let label =
+            ticket.entry.label.as_deref().map(|label| format!("  {}", escape(label))).unwrap_or_default();
+        let (app, id) = (escape(ticket.entry.key.app.as_str()), escape(ticket.entry.key.ticket.as_str()));
         text += &format!("  {app}  {id}  {}{label}\n", in_words(ticket));
     }
     if tickets.len() > SHOWN {
@@ -107,7 +108,8 @@ mod tests {
             announcement(std::slice::from_ref(&failed), true),
             "1 ticket would be polled again:\n  lark  7000000000000000001  failed: document_deleted  =1+1\n"
         );
-        let hostile = TicketRecord { label: Some("\u{1b}[2J\u{202e}".into()), ..failed };
+        let mut hostile = failed;
+        hostile.entry.label = Some("\u{1b}[2J\u{202e}".into());
         let text = announcement(&vec![hostile; 1_234], false);
         assert!(text.starts_with("1,234 tickets will be polled again:\n"), "{text}");
         assert!(text.ends_with("\n  … and 1,214 more\n"), "{text}");

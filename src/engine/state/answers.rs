@@ -33,7 +33,7 @@ impl State {
         if let Call::Query(poll) = &flight.call
             && let Some(slot) = self.tickets.get(poll.index)
         {
-            report::poll_panicked(&slot.record.key, panic);
+            report::poll_panicked(&slot.record.entry.key, panic);
         }
         CallEnd::lost(flight.endpoint(), "the request panicked")
     }
@@ -198,7 +198,7 @@ impl State {
         self.alter(poll.index, now, |slot| slot.record.next_poll_at = Some(next));
         self.enqueue(poll.index, due);
         if let Some(slot) = self.tickets.get(poll.index) {
-            report::poll_retry(&slot.record.key, answer, None);
+            report::poll_retry(&slot.record.entry.key, answer, None);
         }
     }
 
@@ -218,9 +218,9 @@ impl State {
         self.enqueue(index, now.at + wait);
         let Some(slot) = self.tickets.get(index) else { return };
         if answer.verdict == Verdict::Pending {
-            report::poll_pending(&slot.record.key, answer, wait);
+            report::poll_pending(&slot.record.entry.key, answer, wait);
         } else {
-            report::poll_retry(&slot.record.key, answer, Some(wait));
+            report::poll_retry(&slot.record.entry.key, answer, Some(wait));
         }
     }
 

@@ -117,9 +117,13 @@ impl State {
         let Some(((token, generation), slot)) = app.access.usable(now.at).zip(self.tickets.get(index)) else {
             return;
         };
-        let key = slot.record.key.clone();
-        let query =
-            Query { app: key.app, ticket: key.ticket, token: slot.record.token, access_token: token.clone() };
+        let key = slot.record.entry.key.clone();
+        let query = Query {
+            app: key.app,
+            ticket: key.ticket,
+            token: slot.record.entry.token,
+            access_token: token.clone(),
+        };
         app.meters.poll_sent(now.at.saturating_duration_since(due));
         let call = Call::Query(Poll { index, stamp, generation, due });
         self.send(place, call, Request::Query(query), now);

@@ -60,7 +60,10 @@ impl State {
                 update.counted.removed += 1;
                 self.remove_ticket(index, now);
             }
-            Change::Describe(index, entry) => self.alter(index, now, |slot| describe(slot, entry)),
+            Change::Describe(index, entry) => self.alter(index, now, |slot| {
+                slot.record.entry = entry;
+                slot.record.unlisted_since = None;
+            }),
             Change::Unlist(index) => {
                 self.alter(index, now, |slot| slot.record.unlisted_since = Some(now.wall));
             }
@@ -100,7 +103,7 @@ impl State {
     /// fresh is first due after the initial interval.
     fn first_poll(&mut self, index: TicketIndex, now: Now) {
         let initial = self.settings.backoff.initial();
-        let created = self.tickets.get(index).and_then(|slot| slot.record.created_at);
+        let created = self.tickets.get(index).and_then(|slot| slot.record.entry.created_at);
         let age = created.map_or(initial, |created| now.wall.since(created));
         let wait = initial.saturating_sub(age);
         self.alter(index, now, |slot| slot.record.next_poll_at = Some(now.wall + wait));
@@ -134,12 +137,4 @@ impl State {
         self.tickets.change(index, change);
         self.file.unsaved.changed(index, now.at);
     }
-}
-
-fn describe(slot: &mut Slot, entry: WatchEntry) {
-    slot.record.label = entry.label;
-    slot.record.created_at = entry.created_at;
-    slot.record.request = entry.request;
-    slot.record.source = entry.source;
-    slot.record.unlisted_since = None;
 }

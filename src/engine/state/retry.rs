@@ -43,7 +43,7 @@ impl State {
         let Some(slot) = self.tickets.get(index) else { return };
         report::ticket_retried(&slot.record);
         // The job is the same, and what is known of its file's life with it.
-        let (entry, last_running_at) = (slot.record.entry(), slot.record.progress.last_running_at);
+        let (entry, last_running_at) = (slot.record.entry.clone(), slot.record.progress.last_running_at);
         self.restart_ticket(index, entry, now);
         self.alter(index, now, |slot| slot.record.progress.last_running_at = last_running_at);
     }

@@ -63,7 +63,7 @@ impl State {
                 record.error = None;
                 record.progress.watched = None;
             }
-            let app = self.place_of(&record.key.app);
+            let app = self.place_of(&record.entry.key.app);
             let due = self.due_of(&record, now);
             let pending = record.state == TicketState::Pending;
             let index = self.tickets.insert(record, app, Duration::ZERO);

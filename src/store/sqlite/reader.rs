@@ -165,7 +165,7 @@ mod tests {
 
     fn names(path: &Path) -> Vec<String> {
         let known = read_only(path).unwrap().unwrap();
-        known.tickets.iter().map(|ticket| ticket.key.ticket.as_str().to_owned()).collect()
+        known.tickets.iter().map(|ticket| ticket.entry.key.ticket.as_str().to_owned()).collect()
     }
 
     /// A store in use: one ticket in the file itself, a second one only in the log.
@@ -257,7 +257,7 @@ mod tests {
         let readings = Cell::new(0);
         let read = read(&path, &|_, _| {
             readings.set(readings.get() + 1);
-            if readings.get() == 1 { ask(&path, &[testing::fresh("a").key]).map(drop) } else { Ok(()) }
+            if readings.get() == 1 { ask(&path, &[testing::fresh("a").entry.key]).map(drop) } else { Ok(()) }
         });
         assert!(read.unwrap().is_some() && readings.get() == 2, "{readings:?}");
     }

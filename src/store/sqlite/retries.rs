@@ -55,7 +55,7 @@ mod tests {
     }
 
     fn key(ticket: &str) -> TicketKey {
-        testing::fresh(ticket).key
+        testing::fresh(ticket).entry.key
     }
 
     /// Promise: a request that was asked for while no watcher runs is there at its start, and stays until it is

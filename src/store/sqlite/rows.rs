@@ -10,17 +10,17 @@ use super::cells::{Cells, clamped, execute, list, millis, source};
 use super::{outbox, retries, troubles};
 use crate::domain::{
     AppName, Artefact, BudgetKey, DocumentToken, ExportRequest, Failure, Month, Progress, TicketId,
-    TicketKey, TicketRecord, TicketState, WallTime,
+    TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
 };
 use crate::store::{Batch, EventId, LOG, Loaded, Release, RetryId, StoreErrorKind, Tally};
 
 /// The columns of a ticket, in the order in which they are written and read.
-const COLUMNS: &str = "app, ticket, token, label, created_at, source, state,
+const COLUMNS: &str = "app, ticket, token, label, created_at, source,
+    listed_type, listed_extension, sub_id, state,
     file_token, file_name, file_extension, doc_type, file_size,
     job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
-    unlisted_since, attempt, watched, unclear, unclear_since, last_running_at,
-    listed_type, listed_extension, sub_id";
+    unlisted_since, attempt, watched, unclear, unclear_since, last_running_at";
 
 /// Writes a batch inside the caller's transaction. Rows to forget go first: a ticket that is listed again
 /// before it was forgotten for good stands in both places, and its new row must stay.
@@ -65,14 +65,17 @@ fn write_tickets(connection: &Connection, tickets: &[TicketRecord]) -> rusqlite:
         let artefact = ticket.artefact.as_deref();
         let error = ticket.error.as_deref();
         let progress = &ticket.progress;
-        let request = ticket.request.as_deref();
+        let request = ticket.entry.request.as_deref();
         upsert.execute(params![
-            ticket.key.app.as_str(),
-            ticket.key.ticket.as_str(),
-            ticket.token.as_str(),
-            ticket.label.as_deref(),
-            ticket.created_at.map(WallTime::as_millis),
-            source(&ticket.source),
+            ticket.entry.key.app.as_str(),
+            ticket.entry.key.ticket.as_str(),
+            ticket.entry.token.as_str(),
+            ticket.entry.label.as_deref(),
+            ticket.entry.created_at.map(WallTime::as_millis),
+            source(&ticket.entry.source),
+            request.and_then(|it| it.doc_type.as_deref()),
+            request.and_then(|it| it.file_extension.as_deref()),
+            request.and_then(|it| it.sub_id.as_deref()),
             ticket.state.as_str(),
             artefact.map(|it| &it.file_token),
             artefact.and_then(|it| it.file_name.as_deref()),
@@ -98,9 +101,6 @@ fn write_tickets(connection: &Connection, tickets: &[TicketRecord]) -> rusqlite:
             progress.unclear,
             millis(progress.unclear_since),
             progress.last_running_at.map(WallTime::as_millis),
-            request.and_then(|it| it.doc_type.as_deref()),
-            request.and_then(|it| it.file_extension.as_deref()),
-            request.and_then(|it| it.sub_id.as_deref()),
         ])?;
     }
     Ok(())
@@ -211,8 +211,8 @@ fn read_ticket(
 ) -> rusqlite::Result<TicketRecord> {
     let mut cells = Cells::new(row);
     let name = cells.text()?;
-    let app = last.map(|last| &last.key.app).filter(|app| app.as_str() == name);
-    Ok(TicketRecord {
+    let app = last.map(|last| &last.entry.key.app).filter(|app| app.as_str() == name);
+    let entry = WatchEntry {
         key: TicketKey {
             app: app.cloned().unwrap_or_else(|| AppName::new(name)),
             ticket: TicketId::new(cells.text()?),
@@ -221,6 +221,10 @@ fn read_ticket(
         label: cells.text_or_null()?.map(Into::into),
         created_at: cells.time()?,
         source: shared(sources, cells.path()?),
+        request: read_request(&mut cells)?,
+    };
+    Ok(TicketRecord {
+        entry,
         state: cells.named()?,
         artefact: read_artefact(&mut cells)?,
         job_status: cells.next()?,
@@ -239,7 +243,6 @@ fn read_ticket(
             unclear_since: cells.span()?.unwrap_or_default(),
             last_running_at: cells.time()?,
         },
-        request: read_request(&mut cells)?,
     })
 }
 
@@ -303,14 +306,14 @@ mod tests {
     fn every_field_comes_back() {
         let connection = database();
         let mut tickets = vec![testing::full("a"), testing::fresh("b"), testing::failed("c")];
-        tickets[1].source = Arc::from(Path::new(OsStr::from_bytes(b"/lists/\xff.toml")));
+        tickets[1].entry.source = Arc::from(Path::new(OsStr::from_bytes(b"/lists/\xff.toml")));
         let request = |doc_type: Option<&str>| ExportRequest {
             doc_type: doc_type.map(Into::into),
             file_extension: Some("csv".into()),
             sub_id: Some("0b1e2f".into()),
         };
-        tickets[0].request = Some(Box::new(request(Some("sheet"))));
-        tickets[1].request = Some(Box::new(request(None)));
+        tickets[0].entry.request = Some(Box::new(request(Some("sheet"))));
+        tickets[1].entry.request = Some(Box::new(request(None)));
         let released = vec![testing::release(1, 1), testing::release(2, 1), testing::release(3, 2)];
         let tallies = vec![testing::tally(11, 7), testing::tally(12, 3)];
         let batch =
@@ -321,7 +324,7 @@ mod tests {
         assert_eq!(loaded.released, released);
         assert_eq!(loaded.tallies, [testing::tally(12, 3)], "the newest month");
         assert!(loaded.clean);
-        assert!(Arc::ptr_eq(&loaded.tickets[0].source, &loaded.tickets[2].source));
+        assert!(Arc::ptr_eq(&loaded.tickets[0].entry.source, &loaded.tickets[2].entry.source));
     }
 
     /// Promise: every state and every kind of error has a name that is read back.
@@ -340,7 +343,7 @@ mod tests {
         });
         let mut tickets: Vec<_> = states.chain(kinds).collect();
         write(&connection, &Batch { tickets: tickets.clone(), ..Batch::default() }).unwrap();
-        tickets.sort_by(|a, b| a.key.cmp(&b.key));
+        tickets.sort_by(|a, b| a.entry.key.cmp(&b.entry.key));
         assert_eq!(all(&connection).unwrap().tickets, tickets);
     }
 
@@ -356,7 +359,7 @@ mod tests {
         write(&connection, &first).unwrap();
         let second = Batch {
             tickets: vec![testing::fresh("a")],
-            forgotten: vec![testing::fresh("b").key],
+            forgotten: vec![testing::fresh("b").entry.key],
             released_before: Some(testing::release(2, 2).at),
             released: vec![testing::release(2, 2)],
             ..Batch::default()

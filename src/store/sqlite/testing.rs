@@ -38,8 +38,11 @@ pub(in crate::store) fn fresh(ticket: &str) -> TicketRecord {
 pub(in crate::store) fn full(ticket: &str) -> TicketRecord {
     let later = |seconds| Some(NOW + Duration::from_secs(seconds));
     TicketRecord {
-        label: Some("weekly report, 周报".into()),
-        created_at: later(1),
+        entry: WatchEntry {
+            label: Some("weekly report, 周报".into()),
+            created_at: later(1),
+            ..fresh(ticket).entry
+        },
         state: TicketState::Completed,
         artefact: Some(Box::new(Artefact {
             file_token: "boxcnxe5OdjlAkNgSNdsJvabcef".into(),

@@ -375,7 +375,7 @@ async fn write_the_fixture() {
     };
     store.commit(batch).await.unwrap();
     store.close().await;
-    reader::ask(&new, &[testing::failed("6933093124755412346").key]).unwrap();
+    reader::ask(&new, &[testing::failed("6933093124755412346").entry.key]).unwrap();
     fs::copy(&new, &path).unwrap();
 }
 

@@ -7,7 +7,7 @@ use feishu_export_watcher::domain::{Availability, TicketRecord, TicketState, Wal
 /// Sorts: failed and timed-out tickets, the latest first; files that can still be downloaded, the most urgent
 /// first; pending tickets, the oldest first; files that are gone, then removed tickets, the latest first.
 pub(crate) fn sort_by_attention(tickets: &mut [TicketRecord], now: WallTime) {
-    tickets.sort_by(|one, other| (rank(one, now), &one.key).cmp(&(rank(other, now), &other.key)));
+    tickets.sort_by(|one, other| (rank(one, now), &one.entry.key).cmp(&(rank(other, now), &other.entry.key)));
 }
 
 fn rank(ticket: &TicketRecord, now: WallTime) -> (u8, Reverse<Option<WallTime>>, Option<WallTime>) {
@@ -27,7 +27,7 @@ fn rank(ticket: &TicketRecord, now: WallTime) -> (u8, Reverse<Option<WallTime>>,
 
 /// When the job began, as far as is known: else when it was first listed.
 pub(super) fn born_at(ticket: &TicketRecord) -> WallTime {
-    ticket.created_at.unwrap_or(ticket.first_seen_at)
+    ticket.entry.created_at.unwrap_or(ticket.first_seen_at)
 }
 
 #[cfg(test)]
@@ -42,7 +42,7 @@ mod tests {
         let mut fresh = pending("a", "09", "d");
         fresh.first_seen_at = after(-5.0);
         let mut created = pending("a", "10", "d");
-        created.created_at = Some(after(-9000.0));
+        created.entry.created_at = Some(after(-9000.0));
         let mut twin = pending("a", "08", "d");
         twin.first_seen_at = fresh.first_seen_at;
         let [mut short, mut long] = ["05", "06"].map(|ticket| ended(ticket, Completed, -10.0));
@@ -61,11 +61,11 @@ mod tests {
             ended("12", Completed, -9000.0),
             ended("13", Removed, -1.0),
         ];
-        let expected: Vec<_> = sorted.iter().map(|ticket| ticket.key.clone()).collect();
+        let expected: Vec<_> = sorted.iter().map(|ticket| ticket.entry.key.clone()).collect();
         for turn in 0..sorted.len() {
             sorted.rotate_left(turn);
             sort_by_attention(&mut sorted, NOW);
-            assert!(sorted.iter().map(|ticket| &ticket.key).eq(&expected));
+            assert!(sorted.iter().map(|ticket| &ticket.entry.key).eq(&expected));
         }
     }
 }

@@ -15,7 +15,7 @@ use super::report::Report;
 /// The user's label for it, else the file's name, else the document.
 pub(crate) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
     let file = ticket.artefact.as_deref().and_then(|file| file.file_name.as_deref());
-    escape(ticket.label.as_deref().or(file).unwrap_or(ticket.token.as_str()))
+    escape(ticket.entry.label.as_deref().or(file).unwrap_or(ticket.entry.token.as_str()))
 }
 
 /// The file token, else the error.
@@ -40,7 +40,7 @@ impl Report<'_> {
     /// The file token, else the error; for a pending ticket without one, its app's trouble.
     pub(super) fn result<'t>(&self, ticket: &'t TicketRecord) -> Cow<'t, str> {
         let is_silent = ticket.state == TicketState::Pending && ticket.error.is_none();
-        match self.app(&ticket.key.app).and_then(|app| app.trouble.as_ref()) {
+        match self.app(&ticket.entry.key.app).and_then(|app| app.trouble.as_ref()) {
             Some(trouble) if is_silent => trouble.cause.as_str().into(),
             _ => result(ticket),
         }
@@ -70,7 +70,7 @@ impl Report<'_> {
             return "waits for a watcher".to_owned();
         }
         match ticket.next_poll_at {
-            next if self.waits_for_app(&ticket.key.app, next) => "waits for its app".to_owned(),
+            next if self.waits_for_app(&ticket.entry.key.app, next) => "waits for its app".to_owned(),
             Some(next) if next > self.now => format!("poll in {}", span(next.since(self.now))),
             Some(next) => format!("poll due {}", ago(next, self.now)),
             None => "poll due".to_owned(),
@@ -145,7 +145,7 @@ mod tests {
         // The moment at which the pause is tried to end passed, and its end is not in the state file yet.
         apps[0].trouble.as_mut().unwrap().next = Some(after(-5.0));
         assert_eq!(when(&pending_until(Some(-1.0)), &apps, true), "waits for its app");
-        let lark = TicketRecord { key: pending("lark", "1", "d").key, ..pending_until(Some(-1.0)) };
+        let lark = TicketRecord { entry: pending("lark", "1", "d").entry, ..pending_until(Some(-1.0)) };
         assert_eq!(when(&lark, &apps, true), "poll due 1 s ago", "another app's pause");
         apps[1].is_configured = Some(false);
         assert_eq!(when(&lark, &apps, true), "waits for its app");
@@ -190,9 +190,9 @@ mod tests {
         let report = fixtures::report(&[]);
         let mut ticket = pending("default", "1", "doxcn");
         assert_eq!(report.age(&ticket), "90 s");
-        ticket.created_at = Some(after(-7200.0));
+        ticket.entry.created_at = Some(after(-7200.0));
         assert_eq!(report.age(&ticket), "2 h");
-        ticket.created_at = Some(NOW + Duration::from_secs(9));
+        ticket.entry.created_at = Some(NOW + Duration::from_secs(9));
         assert_eq!(report.age(&ticket), "0 s");
     }
 

@@ -155,7 +155,7 @@ mod tests {
         #[test]
         fn no_text_leaves_its_cell(label in odd_text(), name in odd_text()) {
             let [mut completed, ..] = fixtures::tickets();
-            completed.label = Some(label.as_str().into());
+            completed.entry.label = Some(label.as_str().into());
             completed.artefact.as_mut().unwrap().file_name = Some(name.as_str().into());
             let printed = printed(&[completed]);
             let [header, row] = <[_; 2]>::try_from(rows(&printed, b',')).unwrap();

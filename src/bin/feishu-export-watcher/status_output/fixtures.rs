@@ -28,7 +28,7 @@ pub(crate) fn after(seconds: f64) -> WallTime {
 /// One completed, one failed, one pending, one never polled.
 pub(crate) fn tickets() -> [TicketRecord; 4] {
     let mut completed = pending("default", "6933093124755412345", "docbcZVGtv1papC6jAVGiyabcef");
-    completed.label = Some("周报, \"Q4\"".into());
+    completed.entry.label = Some("周报, \"Q4\"".into());
     completed.state = TicketState::Completed;
     completed.artefact = Some(Box::new(Artefact {
         file_token: "boxcnxe5OdjlAkNgSNdsJvabcef".into(),
@@ -45,7 +45,7 @@ pub(crate) fn tickets() -> [TicketRecord; 4] {
     completed.download_by = Some(after(510.0));
 
     let mut failed = pending("lark", "7000000000000000001", "doxcnAAAA");
-    failed.label = Some("=1+1".into());
+    failed.entry.label = Some("=1+1".into());
     failed.state = TicketState::Failed;
     failed.job_status = Some(111);
     failed.polls = 12;
@@ -128,7 +128,11 @@ pub(super) fn apps() -> [AppView; 3] {
 pub(super) fn app_reports() -> [AppReport; 2] {
     ["default", "lark"].map(|name| AppReport {
         name: AppName::new(name),
-        counts: tickets().iter().filter(|it| it.key.app.as_str() == name).map(|it| (it.state, 1)).collect(),
+        counts: tickets()
+            .iter()
+            .filter(|it| it.entry.key.app.as_str() == name)
+            .map(|it| (it.state, 1))
+            .collect(),
         is_configured: Some(true),
         trouble: None,
     })

@@ -125,7 +125,7 @@ mod tests {
     fn escapes_lose_nothing() {
         let mut ticket = fixtures::tickets()[0].clone();
         let label = "\u{1b}[2J\u{7f}\u{9b}\u{2028}\u{e0041}\\ \"";
-        ticket.label = Some(label.into());
+        ticket.entry.label = Some(label.into());
         let line = printed(Format::Jsonl, &[ticket]);
         assert!(!line.trim_end().contains(unsafe_for_terminal));
         let value: Value = serde_json::from_str(&line).unwrap();

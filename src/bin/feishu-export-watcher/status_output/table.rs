@@ -70,8 +70,8 @@ fn print_tickets(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
 fn row<'t>(ticket: &'t TicketRecord, report: &Report<'_>) -> Row<'t> {
     [
         ticket.state.as_str().into(),
-        escape(ticket.key.ticket.as_str()),
-        escape(ticket.key.app.as_str()),
+        escape(ticket.entry.key.ticket.as_str()),
+        escape(ticket.entry.key.app.as_str()),
         cut(cells::name(ticket), NAME_MAX),
         report.age(ticket).into(),
         ticket.polls.to_string().into(),
@@ -166,7 +166,7 @@ lark     1 failed
     #[test]
     fn a_narrow_screen_has_two_lines_a_ticket() {
         let (mut tickets, apps) = (tickets(), app_reports());
-        tickets[0].label = Some("报".repeat(17).into());
+        tickets[0].entry.label = Some("报".repeat(17).into());
         let text = on_screen(&tickets, &apps, 80);
         let expected = "\
 STATE      TICKET               APP      NAME
@@ -190,14 +190,14 @@ pending    7000000000000000003  default  doxcnCCCC
     #[test]
     fn names_give_way_first() {
         let (mut tickets, apps) = (tickets(), app_reports());
-        tickets[0].label = Some("x".repeat(32).into());
+        tickets[0].entry.label = Some("x".repeat(32).into());
         let whole = on_screen(&tickets, &apps, 140);
         assert!(whole.contains(&format!("{}  4 min", "x".repeat(32))), "{whole}");
         let needed = width(whole.lines().nth(1).unwrap());
         let cut = on_screen(&tickets, &apps, needed - 20);
         assert!(cut.contains(&format!("{}…  4 min", "x".repeat(11))), "{cut}");
         assert!(on_screen(&tickets, &apps, needed - 21).contains("\n    boxcn"));
-        tickets[0].label = Some("short name".into());
+        tickets[0].entry.label = Some("short name".into());
         assert!(!on_screen(&tickets, &apps, needed - 32 + "short name".len()).contains("\n    boxcn"));
     }
 
@@ -251,8 +251,8 @@ pending    7000000000000000003  default  doxcnCCCC
             let [mut completed, _, pending, _] = tickets();
             let mut apps = app_reports();
             apps[0].name = AppName::new(&app);
-            completed.label = Some(label.as_str().into());
-            completed.key.app = apps[0].name.clone();
+            completed.entry.label = Some(label.as_str().into());
+            completed.entry.key.app = apps[0].name.clone();
             completed.artefact.as_mut().unwrap().file_token = token.as_str().into();
             let tickets = [completed, pending];
             let text = printed(&Report { apps: &apps, ..fixtures::report(&tickets) });

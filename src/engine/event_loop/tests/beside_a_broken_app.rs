@@ -149,7 +149,7 @@ async fn play((seed, budget): (u64, u32), wreck: Option<Wreck>, host: &str) -> L
 }
 
 fn is_sound(row: &TicketRecord) -> bool {
-    row.key.app.as_str() == "sound"
+    row.entry.key.app.as_str() == "sound"
 }
 
 /// Every ticket of the sound app has the fate of its job and was announced, and those of the other one are still

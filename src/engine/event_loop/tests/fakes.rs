@@ -286,7 +286,9 @@ impl FakeStore {
     }
 
     pub(super) fn row(&self, ticket: &str) -> TicketRecord {
-        self.with(|kept| kept.rows.values().find(|row| row.key.ticket.as_str() == ticket).cloned().unwrap())
+        self.with(|kept| {
+            kept.rows.values().find(|row| row.entry.key.ticket.as_str() == ticket).cloned().unwrap()
+        })
     }
 
     pub(super) fn state_of(&self, ticket: &str) -> TicketState {
@@ -310,7 +312,7 @@ impl Memory {
         }
         for row in batch.tickets.iter().filter(|row| row.state.is_final()) {
             let at = row.finished_at.map(|at| at.to_string()).unwrap_or_default();
-            let verdict = (row.key.ticket.to_string(), row.state.to_string(), at);
+            let verdict = (row.entry.key.ticket.to_string(), row.state.to_string(), at);
             if !self.verdicts.contains(&verdict) {
                 self.lost.push(format!("{verdict:?}"));
             }
@@ -337,7 +339,7 @@ impl Store for FakeStore {
             kept.lives += 1;
             let clean = !std::mem::replace(&mut kept.dirty, true);
             let mut tickets: Vec<_> = kept.rows.values().cloned().collect();
-            tickets.sort_by(|a, b| a.key.cmp(&b.key));
+            tickets.sort_by(|a, b| a.entry.key.cmp(&b.entry.key));
             let tallies = kept.tallies.values().cloned().collect();
             let (released, retries, proven) =
                 (kept.released.clone(), kept.retries.clone(), kept.proven.clone());
@@ -381,11 +383,11 @@ impl Store for FakeStore {
             kept.commits += 1;
             kept.unwritten_since = None;
             for row in batch.tickets.iter().filter(|row| row.state == TicketState::Pending) {
-                kept.pending.entry(row.key.ticket.to_string()).or_default().push(made);
+                kept.pending.entry(row.entry.key.ticket.to_string()).or_default().push(made);
             }
             kept.take_verdicts(&batch);
             kept.rows.retain(|key, _| !batch.forgotten.contains(key));
-            kept.rows.extend(batch.tickets.into_iter().map(|record| (record.key.clone(), record)));
+            kept.rows.extend(batch.tickets.into_iter().map(|record| (record.entry.key.clone(), record)));
             kept.released.retain(|old| batch.released_before.is_none_or(|before| old.at >= before));
             kept.released.retain(|old| batch.released.iter().all(|new| new.id != old.id));
             kept.released.extend(batch.released);

@@ -80,7 +80,7 @@ async fn the_budget_survives_a_crash_right_after_a_restart() {
     tokio::time::sleep(SECOND / 16).await;
     running.outcome.abort();
     let _ = running.outcome.await;
-    assert!(tickets.iter().all(|ticket| bench.store.row(ticket).token.as_str() == "doc"));
+    assert!(tickets.iter().all(|ticket| bench.store.row(ticket).entry.token.as_str() == "doc"));
     bench.store.with(|kept| kept.fails = false);
     let again = bench.start();
     tokio::time::sleep(5 * MINUTE).await;

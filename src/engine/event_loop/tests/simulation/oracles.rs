@@ -27,7 +27,7 @@ pub(super) fn judge(world: &World, bench: &Bench, lists: &Lists, unwritten: &[In
         // Promises 2 and 3: its own fate and nothing else's, whatever happened to polls and apps.
         let expected = if job.succeeds { TicketState::Completed } else { TicketState::Failed };
         assert_eq!(row.state, expected, "{ticket}");
-        assert_eq!(&row.entry(), lists.words_of(ticket), "not as it is listed");
+        assert_eq!(&row.entry, lists.words_of(ticket), "not as it is listed");
         assert_eq!(row.unlisted_since, None, "{ticket} is listed");
         assert!(announced[usize::from(job.succeeds)].contains(ticket), "{ticket} was never announced");
     }
