@@ -1,7 +1,6 @@
 //! An app: an identity at Feishu or Lark, and where its secret lies. The client reads the secret itself at the
 //! moment of sending; it never passes through here.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -14,7 +13,7 @@ use thiserror::Error;
 use url::{Host, Url};
 
 /// The name under which the configuration lists an app (`default` in `[apps.default]`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, derive_more::Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppName(Arc<str>);
 
 impl AppName {
@@ -28,12 +27,6 @@ impl AppName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for AppName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -126,24 +119,17 @@ pub enum Credentials {
 }
 
 /// Where a secret lies. The client reads it when it needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, derive_more::Display, PartialEq, Eq)]
 pub enum SecretSource {
     /// A file, read as text.
+    #[display("file {}", _0.display())]
     File(PathBuf),
     /// An environment variable.
+    #[display("environment variable {}", name_or_nothing(_0))]
     Env(String),
     /// A systemd credential: a file below `$CREDENTIALS_DIRECTORY` (systemd.exec(5)).
+    #[display("systemd credential {}", name_or_nothing(_0))]
     Credential(String),
-}
-
-impl fmt::Display for SecretSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file {}", path.display()),
-            Self::Env(name) => write!(f, "environment variable {}", name_or_nothing(name)),
-            Self::Credential(name) => write!(f, "systemd credential {}", name_or_nothing(name)),
-        }
-    }
 }
 
 /// A name, unless it looks like the secret itself, put in its place.
@@ -171,7 +157,8 @@ impl RateLimit {
 }
 
 /// Where an app's API answers: scheme, host and port, no path. Https, or http to this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, derive_more::Display, PartialEq, Eq)]
+#[display("{}", _0.as_str().trim_end_matches('/'))]
 pub struct BaseUrl(Url);
 
 /// Why a text is no base URL.
@@ -242,12 +229,6 @@ impl BaseUrl {
     pub fn authority(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         format!("{host}:{}", self.0.port_or_known_default().unwrap_or_default())
-    }
-}
-
-impl fmt::Display for BaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
     }
 }
 

@@ -1,7 +1,6 @@
 //! A ticket: one export job at the remote, what the watch list says of it and what is known about it.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ pub const DOCUMENT_TOKEN_MAX: usize = 64;
 ///
 /// Texts of up to 23 bytes lie in the value itself. So do those of [`DocumentToken`]: of a hundred thousand tickets,
 /// each with a few texts of its own on the heap, much of what is freed around them could not be given back.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, derive_more::Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TicketId(SmolStr);
 
 impl TicketId {
@@ -37,14 +36,8 @@ impl TicketId {
     }
 }
 
-impl fmt::Display for TicketId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The token of a source document, at most [`DOCUMENT_TOKEN_MAX`] bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, derive_more::Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocumentToken(ArrayString<DOCUMENT_TOKEN_MAX>);
 
 impl DocumentToken {
@@ -58,12 +51,6 @@ impl DocumentToken {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Display for DocumentToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

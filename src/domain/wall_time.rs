@@ -1,7 +1,6 @@
 //! A moment of the wall clock, as people and the state file see it. Waiting is never measured with
 //! it: that is the monotonic clock's work.
 
-use std::fmt;
 use std::num::NonZeroI64;
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,8 +13,10 @@ use serde::{Serialize, Serializer};
 /// Milliseconds since the Unix epoch, UTC.
 ///
 /// Eight bytes also inside an `Option`, because a hundred thousand tickets carry seven of them each.
-/// The epoch itself is stored as its first millisecond.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The epoch itself is stored as its first millisecond. Log and status print RFC 3339 in UTC with milliseconds.
+#[derive(Clone, Copy, derive_more::Debug, derive_more::Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[debug("{self}")]
+#[display("{:.3}", self.timestamp())]
 pub struct WallTime(NonZeroI64);
 
 impl WallTime {
@@ -105,13 +106,6 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// RFC 3339 in UTC with milliseconds, as log and status print it.
-impl fmt::Display for WallTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.timestamp())
-    }
-}
-
 /// RFC 3339 in UTC, as in every output.
 impl Serialize for WallTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -124,12 +118,6 @@ impl FromStr for WallTime {
 
     fn from_str(text: &str) -> Result<Self, jiff::Error> {
         text.parse::<Timestamp>().map(Self::from)
-    }
-}
-
-impl fmt::Debug for WallTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The two clocks: one that only moves forward, for waiting, and the one on the wall, for people.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +29,8 @@ impl Now {
 }
 
 /// Where the engine learns what time it is. The monotonic half is tokio's, so that a test can hold it.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Clock")]
 pub struct Clock(Arc<dyn Fn() -> WallTime + Send + Sync>);
 
 impl Clock {
@@ -52,12 +52,6 @@ impl Clock {
     pub fn now(&self) -> Now {
         let wall = (self.0)();
         Now { at: Instant::now(), wall }
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Clock")
     }
 }
 
