@@ -48,7 +48,7 @@ type Budgets = HashMap<BudgetKey, (AppName, RateLimit)>;
 /// Reads every app below `[apps]`.
 pub(super) fn read(root: &Section<'_>, folder: &Path) -> AppsSection {
     let expected = "at least one app in a section of its own, such as [apps.default]";
-    let fields = root.required("apps", expected).and_then(|field| match field.value() {
+    let fields = root.required("apps", expected).and_then(|field| match field.value {
         DeValue::Table(table) if !table.is_empty() => Some(field.section(table, &[]).discreet()),
         _ => field.unfit(expected),
     });
@@ -66,11 +66,10 @@ pub(super) fn read(root: &Section<'_>, folder: &Path) -> AppsSection {
 }
 
 fn read_name(field: &Field<'_>) -> Option<AppName> {
-    let is_name = is_word(field.key(), NAME_MAX, b"-_");
-    if !is_name {
-        field.error(|| format!("an app's name is 1 to {NAME_MAX} letters, digits, `-` and `_`"));
+    if !is_word(field.key, NAME_MAX, b"-_") {
+        return field.error(|| format!("an app's name is 1 to {NAME_MAX} letters, digits, `-` and `_`"));
     }
-    is_name.then(|| AppName::new(field.key()))
+    Some(AppName::new(field.key))
 }
 
 fn read_app(
@@ -79,9 +78,8 @@ fn read_app(
     folder: &Path,
     budgets: &mut Budgets,
 ) -> Option<(App, Position)> {
-    let DeValue::Table(table) = field.value() else {
-        field.error(|| "expected a section for each app, such as [apps.default]".to_owned());
-        return None;
+    let DeValue::Table(table) = field.value else {
+        return field.error(|| "expected a section for each app, such as [apps.default]".to_owned());
     };
     let section = field.section(table, APP_KEYS);
     let base_url = section.required("base_url", HOSTS).and_then(|field| read_base_url(&field));
@@ -105,7 +103,8 @@ fn read_app(
 
 fn read_base_url(field: &Field<'_>) -> Option<BaseUrl> {
     let url = BaseUrl::parse(field.text(HOSTS)?);
-    let url = url.map_err(|error| field.error(|| format!("`base_url`: {error}; usually {HOSTS}"))).ok()?;
+    let url =
+        url.map_err(|error| field.error::<()>(|| format!("`base_url`: {error}; usually {HOSTS}"))).ok()?;
     let is_usual = url.as_url().host_str().is_some_and(|host| OFFICIAL.contains(&host));
     if !is_usual && !url.is_loopback() {
         field.warning(|| {
@@ -143,8 +142,7 @@ fn read_credentials(section: &Section<'_>, folder: &Path) -> Option<(Credentials
         (Some(field), None) => Some((Credentials::AppSecret(secret_source?), field.position())),
         (None, Some(field)) => Some((Credentials::AccessToken(token_source?), field.position())),
         (Some(_), Some(field)) => {
-            field.error(|| "both `app_secret` and `access_token`; an app has exactly one of them".to_owned());
-            None
+            field.error(|| "both `app_secret` and `access_token`; an app has exactly one of them".to_owned())
         }
         (None, None) => {
             section.missing(&keys, || format!("`app_secret` is missing; expected {SECRET_PLACES}"));
@@ -154,22 +152,20 @@ fn read_credentials(section: &Section<'_>, folder: &Path) -> Option<(Credentials
 }
 
 fn read_secret_source(field: &Field<'_>, folder: &Path) -> Option<SecretSource> {
-    let DeValue::Table(table) = field.value() else {
-        field.error(|| format!("`{}`: {INLINE}", field.key()));
-        return None;
+    let DeValue::Table(table) = field.value else {
+        return field.error(|| format!("`{}`: {INLINE}", field.key));
     };
     let section = field.section(table, SOURCE_KEYS);
     let given: Vec<_> = SOURCE_KEYS.iter().filter_map(|key| section.field(key)).collect();
     let [place] = given.as_slice() else {
-        let message = || format!("`{}`: expected exactly one of {SECRET_PLACES}", field.key());
-        if given.is_empty() {
-            section.missing(SOURCE_KEYS, message)
-        } else {
-            field.error(message)
+        let message = || format!("`{}`: expected exactly one of {SECRET_PLACES}", field.key);
+        if !given.is_empty() {
+            return field.error(message);
         }
+        section.missing(SOURCE_KEYS, message);
         return None;
     };
-    match place.key() {
+    match place.key {
         "file" => place.path(folder).map(SecretSource::File),
         "env" => place.text_where(ENV_NAME, is_env_name).map(|name| SecretSource::Env(name.to_owned())),
         _ => place

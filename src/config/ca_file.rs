@@ -20,10 +20,7 @@ pub(super) fn read(field: &Field<'_>, folder: &Path) -> Option<CaFile> {
     let bytes = text_file::read_bytes(&path, SIZE_MAX).map_err(|refusal| refusal.message);
     match bytes.and_then(|bytes| certificates(&bytes)) {
         Ok(certificates) => Some(CaFile { path, certificates }),
-        Err(message) => {
-            field.error(|| format!("`ca_file`: {message}"));
-            None
-        }
+        Err(message) => field.error(|| format!("`ca_file`: {message}")),
     }
 }
 

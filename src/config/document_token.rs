@@ -19,8 +19,7 @@ const KINDS: [&str; 9] = ["docx", "docs", "doc", "sheets", "base", "bitable", "s
 pub(super) fn read(field: &Field<'_>) -> Option<DocumentToken> {
     let text = field.text(TOKEN)?;
     if let Some(mistake) = mistake(text) {
-        field.error(|| format!("`token`{mistake}"));
-        return None;
+        return field.error(|| format!("`token`{mistake}"));
     }
     let is_good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     let token = DocumentToken::parse(text).filter(|_| is_good).or_else(|| field.unfit(TOKEN))?;

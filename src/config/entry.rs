@@ -67,27 +67,23 @@ impl EntryReader<'_> {
         };
         let text = field.text("the name of an app in quotes")?;
         let apps = self.apps?;
-        let known = apps.iter().find(|app| app.as_str() == text);
-        if known.is_none() {
-            field.error(|| format!("unknown app {}; expected {}", shown(text), list(apps)));
-        }
-        known.cloned()
+        let known = apps.iter().find(|app| app.as_str() == text).cloned();
+        known.or_else(|| field.error(|| format!("unknown app {}; expected {}", shown(text), list(apps))))
     }
 
     fn read_created_at(&self, field: &Field<'_>) -> Option<WallTime> {
-        let DeValue::Datetime(datetime) = field.value() else {
+        let DeValue::Datetime(datetime) = field.value else {
             return field.unexpected(CREATED_AT);
         };
         if datetime.date.is_none() || datetime.time.is_none() || datetime.offset.is_none() {
-            field.error(|| format!("`created_at` lacks a date, a time or an offset; expected {CREATED_AT}"));
-            return None;
+            return field
+                .error(|| format!("`created_at` lacks a date, a time or an offset; expected {CREATED_AT}"));
         }
         let Ok(timestamp) = datetime.to_string().parse::<Timestamp>() else {
             return field.unfit(CREATED_AT);
         };
         if timestamp < Timestamp::UNIX_EPOCH {
-            field.error(|| format!("`created_at` lies before 1970; expected {CREATED_AT}"));
-            return None;
+            return field.error(|| format!("`created_at` lies before 1970; expected {CREATED_AT}"));
         }
         let created_at = WallTime::from(timestamp);
         if created_at > self.now + CLOCK_SKEW {
@@ -98,16 +94,14 @@ impl EntryReader<'_> {
 }
 
 fn read_ticket<'d>(field: &Field<'d>) -> Option<&'d str> {
-    let DeValue::String(text) = field.value() else {
-        if matches!(field.value(), DeValue::Integer(_) | DeValue::Float(_)) {
-            field.error(|| format!("`ticket`: a number would lose digits; expected {TICKET}"));
-            return None;
+    let DeValue::String(text) = field.value else {
+        if matches!(field.value, DeValue::Integer(_) | DeValue::Float(_)) {
+            return field.error(|| format!("`ticket`: a number would lose digits; expected {TICKET}"));
         }
         return field.unexpected(TICKET);
     };
     if is_placeholder(text) {
-        field.error(|| format!("`ticket` is a placeholder; expected {TICKET}"));
-        return None;
+        return field.error(|| format!("`ticket` is a placeholder; expected {TICKET}"));
     }
     // It becomes one segment of the request's path and must not turn into two, or into none.
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/\\?#%".contains(&byte);

@@ -24,6 +24,8 @@ const NO_HOME: &str = "a path without `~`, which is not expanded here; write the
 pub(super) struct Origin<'d> {
     pub(super) report: &'d FileReport<'d>,
     pub(super) offset: usize,
+    /// Whether no message names a key unless it is close to a known one.
+    pub(super) discreet: bool,
 }
 
 /// One table and the keys it may hold.
@@ -34,7 +36,6 @@ pub(super) struct Section<'d> {
     span: Range<usize>,
     keys: &'static [&'static str],
     defaults: Option<&'d Section<'d>>,
-    discreet: bool,
 }
 
 impl<'d> Section<'d> {
@@ -45,7 +46,7 @@ impl<'d> Section<'d> {
         keys: &'static [&'static str],
     ) -> Self {
         let table = document.map(Spanned::get_ref);
-        Self { origin, table, span: 0..0, keys, defaults: None, discreet: false }.checked()
+        Self { origin, table, span: 0..0, keys, defaults: None }.checked()
     }
 
     /// What `key` holds, in this file or else among the defaults.
@@ -118,16 +119,13 @@ impl<'d> Section<'d> {
 
     /// Every key with what it holds, for tables whose keys are names.
     pub(super) fn fields(&self) -> impl Iterator<Item = Field<'d>> {
-        let (origin, discreet) = (self.origin, self.discreet);
-        self.table
-            .into_iter()
-            .flatten()
-            .map(move |(key, value)| Field::new(origin, key.get_ref(), value, discreet))
+        let (origin, entries) = (self.origin, self.table.into_iter().flatten());
+        entries.map(move |(key, value)| Field::new(origin, key.get_ref(), value))
     }
 
     /// From here on, no message names a key unless it is close to a known one.
     pub(super) fn discreet(self) -> Self {
-        Self { discreet: true, ..self }
+        Self { origin: Origin { discreet: true, ..self.origin }, ..self }
     }
 
     /// Reports an error at the first of `keys` that this file holds, else at the section itself.
@@ -178,14 +176,14 @@ impl<'d> Section<'d> {
         let value = self.table?.get(key)?;
         // The parser puts an empty value where it found none, and reports that by itself.
         let is_hole = value.span().is_empty();
-        (!is_hole).then(|| Field::new(self.origin, key, value, self.discreet))
+        (!is_hole).then(|| Field::new(self.origin, key, value))
     }
 
     fn describe_unknown(&self, key: &str) -> String {
         let accepted = self.keys.join(", ");
         match near_miss(key, self.keys.iter().copied()) {
             Some(close) => format!("unknown key {}; did you mean `{close}`?", shown(key)),
-            None if self.discreet || self.origin.report.is_broken() => {
+            None if self.origin.discreet || self.origin.report.is_broken() => {
                 format!("unknown key; accepted here: {accepted}")
             }
             None => format!("unknown key {}; accepted here: {accepted}", shown(key)),
@@ -210,20 +208,14 @@ pub(super) fn is_word(text: &str, most: usize, more: &[u8]) -> bool {
 #[derive(Clone)]
 pub(super) struct Field<'d> {
     origin: Origin<'d>,
-    key: &'d str,
-    value: &'d DeValue<'d>,
+    pub(super) key: &'d str,
+    pub(super) value: &'d DeValue<'d>,
     span: Range<usize>,
-    discreet: bool,
 }
 
 impl<'d> Field<'d> {
-    fn new(origin: Origin<'d>, key: &'d str, value: &'d Spanned<DeValue<'d>>, discreet: bool) -> Self {
-        Self { origin, key, value: value.get_ref(), span: value.span(), discreet }
-    }
-
-    /// The name.
-    pub(super) fn key(&self) -> &'d str {
-        self.key
+    fn new(origin: Origin<'d>, key: &'d str, value: &'d Spanned<DeValue<'d>>) -> Self {
+        Self { origin, key, value: value.get_ref(), span: value.span() }
     }
 
     /// The byte at which the value begins in the text that was parsed.
@@ -240,9 +232,10 @@ impl<'d> Field<'d> {
         self.origin.report.position(self.offset())
     }
 
-    /// Reports an error at the value.
-    pub(super) fn error(&self, message: impl FnOnce() -> String) {
+    /// Reports an error at the value, of which nothing can be made then.
+    pub(super) fn error<T>(&self, message: impl FnOnce() -> String) -> Option<T> {
         self.origin.report.error(self.offset(), message);
+        None
     }
 
     /// Reports at the value what is allowed but deserves a look.
@@ -261,19 +254,12 @@ impl<'d> Field<'d> {
             DeValue::Array(_) => "an array",
             DeValue::Table(_) => "a table",
         };
-        self.error(|| format!("`{}`: expected {expected}, found {found}", self.key));
-        None
+        self.error(|| format!("`{}`: expected {expected}, found {found}", self.key))
     }
 
     /// Reports that the value is of the right kind, but not what was `expected`.
     pub(super) fn unfit<T>(&self, expected: &str) -> Option<T> {
-        self.error(|| format!("`{}`: expected {expected}", self.key));
-        None
-    }
-
-    /// The raw value.
-    pub(super) fn value(&self) -> &'d DeValue<'d> {
-        self.value
+        self.error(|| format!("`{}`: expected {expected}", self.key))
     }
 
     /// A text.
@@ -307,7 +293,7 @@ impl<'d> Field<'d> {
         let DeValue::Array(array) = self.value else {
             return self.unexpected(expected);
         };
-        Some(array.iter().map(|value| Field::new(self.origin, self.key, value, self.discreet)).collect())
+        Some(array.iter().map(|value| Field::new(self.origin, self.key, value)).collect())
     }
 
     /// A table that may hold `keys`.
@@ -320,7 +306,7 @@ impl<'d> Field<'d> {
 
     /// `table` as a section that begins here.
     pub(super) fn section(&self, table: &'d DeTable<'d>, keys: &'static [&'static str]) -> Section<'d> {
-        let (origin, span, discreet) = (self.origin, self.span.clone(), self.discreet);
-        Section { origin, table: Some(table), span, keys, defaults: None, discreet }.checked()
+        let (origin, span) = (self.origin, self.span.clone());
+        Section { origin, table: Some(table), span, keys, defaults: None }.checked()
     }
 }

@@ -30,13 +30,13 @@ pub(super) fn read(root: &Section<'_>) -> ServerSection {
         return ServerSection { listen: None, config: None };
     };
     let named = section.field("listen").filter(|_| section.holds("listen"));
-    let listen = named.and_then(|field| field.value().as_str()?.parse().ok());
+    let listen = named.and_then(|field| field.value.as_str()?.parse().ok());
     ServerSection { listen, config: read_section(&section).map(Some) }
 }
 
 fn read_section(section: &Section<'_>) -> Option<ServerConfig> {
     let allowed = section.optional("allow_remote", |field| {
-        field.value().as_bool().or_else(|| field.unexpected("true or false"))
+        field.value.as_bool().or_else(|| field.unexpected("true or false"))
     });
     let listen = section.field("listen");
     if listen.is_none() {
@@ -58,12 +58,11 @@ fn read_address(field: &Field<'_>, allowed: Option<bool>) -> Option<SocketAddr> 
         return field.unfit("a port from 1 to 65535: with port 0 the system picks one that no probe knows");
     }
     if !allowed? && !address.ip().to_canonical().is_loopback() {
-        field.error(|| {
+        return field.error(|| {
             "`listen`: other machines may reach this address, and /status shows file tokens; \
              use a loopback address such as \"127.0.0.1:9464\", or say allow_remote = true"
                 .to_owned()
         });
-        return None;
     }
     Some(address)
 }

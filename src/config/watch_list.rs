@@ -252,7 +252,7 @@ fn parts(text: &str, length: usize) -> impl Iterator<Item = (usize, &str)> {
 /// below a header.
 fn read_part(report: &FileReport<'_>, offset: usize, part: &str, take: impl FnMut(Section<'_>)) -> bool {
     let document = document::parse(report, offset, part);
-    let root = Section::root(Origin { report, offset }, document.as_ref(), KEYS);
+    let root = Section::root(Origin { report, offset, discreet: false }, document.as_ref(), KEYS);
     let field = root.field("ticket");
     let is_closed = field.as_ref().is_some_and(|field| !part[field.start()..].starts_with("[["));
     field.map(|field| list_entries(&field)).into_iter().flatten().for_each(take);
@@ -261,7 +261,7 @@ fn read_part(report: &FileReport<'_>, offset: usize, part: &str, take: impl FnMu
 
 fn list_entries<'d>(field: &Field<'d>) -> Vec<Section<'d>> {
     let expected = "a list of entries, each below a line [[ticket]] of its own";
-    let read = |element: Field<'d>| match element.value() {
+    let read = |element: Field<'d>| match element.value {
         DeValue::Table(table) => Some(element.section(table, ENTRY_KEYS)),
         _ => element.unexpected(expected),
     };

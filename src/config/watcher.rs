@@ -76,13 +76,13 @@ pub(super) fn read(path: &Arc<Path>) -> WatcherFile {
 pub(super) fn check(path: &Arc<Path>, text: &str) -> WatcherFile {
     let defaults_report = FileReport::new(&Path::new("built-in defaults").into(), DEFAULTS);
     let defaults_document = document::parse(&defaults_report, 0, DEFAULTS);
-    let defaults_origin = Origin { report: &defaults_report, offset: 0 };
+    let defaults_origin = Origin { report: &defaults_report, offset: 0, discreet: false };
     let defaults = Section::root(defaults_origin, defaults_document.as_ref(), KEYS);
 
     let report = FileReport::new(path, text);
     let repaired = document::without_keyless_lines(&report, text);
     let document = document::parse(&report, 0, &repaired);
-    let root = Section::root(Origin { report: &report, offset: 0 }, document.as_ref(), KEYS);
+    let root = Section::root(Origin { report: &report, offset: 0, discreet: false }, document.as_ref(), KEYS);
     let mut file = read_sections(path, &root, &defaults);
 
     file.config = file.config.filter(|_| !report.has_errors());
@@ -116,7 +116,7 @@ fn read_sources(root: &Section<'_>, folder: &Path) -> Vec<WatchSource> {
         return Vec::new();
     };
     let elements = field.array(expected).unwrap_or_default();
-    if elements.is_empty() && matches!(field.value(), toml::de::DeValue::Array(_)) {
+    if elements.is_empty() && matches!(field.value, toml::de::DeValue::Array(_)) {
         field.unfit::<()>("at least one path or pattern");
     }
     elements.iter().filter_map(|element| read_source(element, folder)).collect()
