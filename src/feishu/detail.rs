@@ -3,6 +3,7 @@
 
 use super::api::Detail;
 use super::body::{BODY_MAX, Body, Received};
+use super::lenient::Text;
 use super::wire::{Envelope, ErrorPart};
 
 /// Characters of a message that are kept.
@@ -160,7 +161,7 @@ fn url_inside(text: &str) -> Option<&str> {
     text[start..].split(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`')).next()
 }
 
-fn filled(text: &Option<Box<str>>) -> Option<&str> {
+fn filled(text: &Text) -> Option<&str> {
     text.as_deref().filter(|text| !text.trim().is_empty())
 }
 

@@ -2,9 +2,10 @@
 //! unexpected type counts as absent instead of spoiling the answer around it. A value that is not asked for is skipped
 //! and never kept, so that a hostile body takes no more memory than its own length a few times over.
 
+use std::ops::Deref;
 use std::str::FromStr;
 
-use serde::Deserialize as _;
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::value::RawValue;
 
@@ -39,6 +40,18 @@ where
     // Where nothing is escaped it is taken from the body itself: no copy of an access token is left behind.
     let plain = serde_json::from_str::<&str>(raw).map(S::from);
     Ok(plain.or_else(|_| serde_json::from_str::<String>(raw).map(S::from)).ok())
+}
+
+/// A string, as an answer's fields hold it; none where there is none.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Text(#[serde(deserialize_with = "string")] Option<Box<str>>);
+
+impl Deref for Text {
+    type Target = Option<Box<str>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 /// Reads an object.

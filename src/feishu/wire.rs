@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::lenient;
+use super::lenient::{self, Text};
 
 /// What every answer of the open platform looks like ("calling an API", response body).
 #[derive(Debug, Default, Deserialize)]
@@ -12,17 +12,14 @@ use super::lenient;
 pub(super) struct Envelope {
     #[serde(deserialize_with = "lenient::number")]
     pub(super) code: Option<i64>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) msg: Option<Box<str>>,
+    pub(super) msg: Text,
     #[serde(deserialize_with = "lenient::object")]
     pub(super) data: Option<Data>,
     #[serde(deserialize_with = "lenient::object")]
     pub(super) error: Option<ErrorPart>,
     // Both spellings occur, sometimes at top level.
-    #[serde(deserialize_with = "lenient::string")]
-    log_id: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    logid: Option<Box<str>>,
+    log_id: Text,
+    logid: Text,
 }
 
 /// `data` of a query.
@@ -39,16 +36,12 @@ pub(super) struct Data {
 pub(super) struct JobResult {
     #[serde(deserialize_with = "lenient::number")]
     pub(super) job_status: Option<i64>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) job_error_msg: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) file_token: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) file_name: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) file_extension: Option<Box<str>>,
-    #[serde(rename = "type", deserialize_with = "lenient::string")]
-    pub(super) doc_type: Option<Box<str>>,
+    pub(super) job_error_msg: Text,
+    pub(super) file_token: Text,
+    pub(super) file_name: Text,
+    pub(super) file_extension: Text,
+    #[serde(rename = "type")]
+    pub(super) doc_type: Text,
     #[serde(deserialize_with = "lenient::number")]
     pub(super) file_size: Option<u64>,
 }
@@ -57,20 +50,16 @@ pub(super) struct JobResult {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ErrorPart {
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) message: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) troubleshooter: Option<Box<str>>,
+    pub(super) message: Text,
+    pub(super) troubleshooter: Text,
     #[serde(deserialize_with = "lenient::list")]
     pub(super) permission_violations: Vec<Entry>,
     #[serde(deserialize_with = "lenient::list")]
     pub(super) field_violations: Vec<Entry>,
     #[serde(deserialize_with = "lenient::list")]
     pub(super) helps: Vec<Entry>,
-    #[serde(deserialize_with = "lenient::string")]
-    log_id: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    logid: Option<Box<str>>,
+    log_id: Text,
+    logid: Text,
 }
 
 /// What one of the lists of `error` has: a missing scope (documented as `scope` and `url`, seen as `type` and
@@ -78,16 +67,11 @@ pub(super) struct ErrorPart {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Entry {
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) scope: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) subject: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) url: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) field: Option<Box<str>>,
-    #[serde(deserialize_with = "lenient::string")]
-    pub(super) description: Option<Box<str>>,
+    pub(super) scope: Text,
+    pub(super) subject: Text,
+    pub(super) url: Text,
+    pub(super) field: Text,
+    pub(super) description: Text,
 }
 
 /// What the token endpoint adds at top level (tenant access token of a custom app, response body).
