@@ -9,10 +9,17 @@ use tracing::{error, info, warn};
 
 use crate::config::{Config, Problem, check_secrets};
 use crate::domain::event;
+use crate::engine::Meters;
 
 /// Warnings about accepted files, and errors of files that were left out: each file once, its problems
-/// after it.
-pub(super) fn report_problems(problems: &[Problem], rejected: &BTreeSet<PathBuf>) {
+/// after it. `left_out` counts those files and the patterns that could not be expanded.
+pub(super) fn report_lists(
+    problems: &[Problem],
+    rejected: &BTreeSet<PathBuf>,
+    left_out: usize,
+    meters: &Meters,
+) {
+    meters.lists_read(left_out, problems.iter().filter(|problem| problem.is_error()).count());
     for file in rejected {
         error!(
             event = event::WATCHLIST_REJECTED,

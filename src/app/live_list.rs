@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::list_report::{
-    report_broken_off, report_config_changed, report_problems, report_secrets, report_slow_scan,
+    report_broken_off, report_config_changed, report_lists, report_secrets, report_slow_scan,
 };
 use crate::config::{Config, ListNews, ListWatcher, ReloadMode, read_again};
 use crate::domain::{Kept, TicketState, WallTime};
@@ -119,8 +119,7 @@ impl ListScanner {
         self.check_config(mode);
         let pending = || files_of_pending(&*self.state).ok();
         if let Some(news) = self.list_watcher.scan(&self.config, mode, WallTime::now(), pending) {
-            let errors = news.problems.iter().filter(|problem| problem.is_error()).count();
-            self.meters.lists_read(news.left_out, errors);
+            report_lists(&news.problems, &news.rejected, news.left_out, &self.meters);
             hand_over(news, &self.engine);
         }
         self.meters.lists_scanned(WallTime::now());
@@ -153,9 +152,8 @@ pub(super) fn files_of_pending(state: &dyn StoreReader) -> Result<HashSet<PathBu
     Ok(files)
 }
 
-/// Reports the problems and hands the rest to the engine, in parts that it takes between polls.
+/// Hands the lists to the engine, in parts that it takes between polls.
 fn hand_over(news: ListNews, engine: &mpsc::Sender<Command>) {
-    report_problems(&news.problems, &news.rejected);
     // Only an engine that is ending takes no more.
     if news.lists.into_chunks().all(|chunk| engine.blocking_send(Command::ListPart(chunk)).is_ok()) {
         let _ = engine.blocking_send(Command::ListEnd { kept: news.kept });

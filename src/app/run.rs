@@ -9,11 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::CommandError;
-use super::list_report::{report_config, report_problems, report_secrets};
+use super::list_report::{report_config, report_lists, report_secrets};
 use super::live_list::{ListScanner, LiveList, ReloadRequest, files_of_pending};
-use crate::config::{
-    Config, ConfigError, ListWatcher, Loaded, LogFormat, PollConfig, Problem, Recalled, load_all,
-};
+use crate::config::{Config, ConfigError, Loaded, LogFormat, PollConfig, Problem, Recalled, load_all};
 use crate::deliver;
 use crate::domain::{WallTime, WatchList};
 use crate::engine::{
@@ -88,10 +86,7 @@ pub fn set_up_log(
 /// It has sent nothing yet.
 pub struct Watcher {
     options: RunOptions,
-    config: Arc<Config>,
-    list: WatchList,
-    problems: Vec<Problem>,
-    list_watcher: ListWatcher,
+    loaded: Loaded,
     recalled: Recalled,
     api: HttpExportApi,
     store: SqliteStore,
@@ -109,27 +104,26 @@ impl Watcher {
     pub async fn open(loaded: Loaded, options: RunOptions) -> Result<Self, CommandError> {
         let mut watcher = tokio::task::spawn_blocking(move || Self::open_state(loaded, options)).await??;
         // After the lock, so that of two watchers the second reports the first and not its port.
-        if let Some(wanted) = watcher.config.server {
+        if let Some(wanted) = watcher.loaded.config.server {
             watcher.server = Some(Server::bind(wanted.listen).await?);
         }
         Ok(watcher)
     }
 
-    fn open_state(loaded: Loaded, options: RunOptions) -> Result<Self, CommandError> {
-        let Loaded { config, watch_list: list, mut problems, mut list_watcher } = loaded;
+    fn open_state(mut loaded: Loaded, options: RunOptions) -> Result<Self, CommandError> {
+        let Loaded { config, watch_list, problems, list_watcher } = &mut loaded;
         let api = HttpExportApi::new(&config.apps, config.poll.request_timeout)?;
         // The lock first: a second watcher must not get as far as to report anything about tickets.
         let store = SqliteStore::open(&config.state.path)?;
         let state = store.reader();
-        let mut recalled = list_watcher.recall(&config, || files_of_pending(&*state).ok());
+        let mut recalled = list_watcher.recall(config, || files_of_pending(&*state).ok());
         problems.append(&mut recalled.problems);
-        let is_listed = !list.entries.is_empty() || !recalled.files.is_empty();
+        let is_listed = !watch_list.entries.is_empty() || !recalled.files.is_empty();
         if recalled.rejected_patterns > 0 && !is_listed && (options.until_done || state.counts()?.is_empty())
         {
-            return Err(ConfigError(problems).into());
+            return Err(ConfigError(loaded.problems).into());
         }
-        let (config, meters, server) = (Arc::new(config), Meters::new()?, None);
-        Ok(Self { options, config, list, problems, list_watcher, recalled, api, store, meters, server })
+        Ok(Self { options, loaded, recalled, api, store, meters: Meters::new()?, server: None })
     }
 
     /// Watches the tickets until stopped, or as the options say.
@@ -137,8 +131,9 @@ impl Watcher {
     /// # Errors
     /// The state file can't be read. Nothing has been sent then.
     pub async fn run(self, hooks: Hooks) -> Result<Outcome, CommandError> {
-        let Self { options, config, mut list, problems, list_watcher, recalled, api, store, meters, server } =
-            self;
+        let Self { options, loaded, recalled, api, store, meters, server } = self;
+        let Loaded { config, watch_list: mut list, problems, list_watcher } = loaded;
+        let config = Arc::new(config);
         let _serving = server.map(|server| {
             let (log, view, stop) = (hooks.log.clone(), hooks.view.subscribe(), hooks.stop.clone());
             server.start(view, store.reader(), stop, meters.clone(), move || log.waiting())
@@ -204,11 +199,8 @@ fn report_found(
     report_config(&of_config);
     // Those that others can read. One that can't be read at all pauses its app, which is reported as well.
     report_secrets(config, |problem| !problem.is_error());
-    meters.lists_read(
-        list.rejected.len() + rejected_patterns,
-        of_lists.iter().filter(|problem| problem.is_error()).count(),
-    );
-    report_problems(&of_lists, &list.rejected.iter().cloned().collect());
+    let rejected = list.rejected.iter().cloned().collect();
+    report_lists(&of_lists, &rejected, list.rejected.len() + rejected_patterns, meters);
 }
 
 fn settings(config: &Config, options: RunOptions) -> Settings {
