@@ -15,20 +15,12 @@ use crate::status_output::Format;
 /// Reads a watch list of tickets from TOML, polls each within its app's request budget, and writes
 /// file tokens and errors to a structured log and a state file.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     /// The subcommand.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  feishu-export-watcher check --config watcher.toml
-  feishu-export-watcher run --config watcher.toml
-  feishu-export-watcher run --config watcher.toml --until-done --deadline 30m
-  feishu-export-watcher status --config watcher.toml --state failed,timed_out
-  feishu-export-watcher explain 99991672";
 
 const RUN_HELP: &str = "\
 The log goes to stdout: text on a terminal, else a JSON object a line, unless
@@ -39,22 +31,14 @@ Signals:
   SIGHUP           read watch lists and secret files again, try paused apps,
                    reopen the log file; ignored if it was at the start (nohup)
 
-Exit codes:
-    0  fine; for a service: a signal stopped it
-    1  unexpected: the message says what
-    2  usage
-   10  some tickets of the batch failed or timed out
-   11  deadline or signal, with tickets of the batch pending
-   12  another watcher holds the state file
-   69  the batch is stuck: for 60 s every app with tickets left was paused, each
-       for its quota or until something is fixed; stderr names them
-   74  the state file can't be read or written
-   78  invalid configuration or watch list
-  130  second signal
+Exit codes: 0 fine, 1 unexpected, 2 usage, 10 some tickets failed or timed out,
+11 some are pending, 12 another watcher holds the state file, 69 the batch is
+stuck, 74 state file, 78 configuration or watch list, 130 second signal.
+README.md has them in detail.
 
 Examples:
   feishu-export-watcher run --config /etc/feishu-export-watcher/watcher.toml
-  feishu-export-watcher run --config watcher.toml --until-done > events.jsonl";
+  feishu-export-watcher run --config watcher.toml --until-done --deadline 30m > events.jsonl";
 
 const CHECK_HELP: &str = "\
 Prints every problem with file, line and column, then the paths as they are
@@ -93,10 +77,8 @@ Examples:
 const RETRY_HELP: &str = "\
 Leaves the request in the state file: a watcher that runs takes it up within a
 second, else the next one does when it starts. The job that a ticket names is
-asked about again, no new export is made: that helps where a permission was
-granted that the query was refused for (code 1069902), where an app was fixed,
-or where no answer came before give_up_after. A job that ended with a
-job_status answers the same again.
+asked about again, no new export is made: that helps where a permission or an
+app was fixed, or where no answer came before give_up_after.
 
 Examples:
   feishu-export-watcher retry --config watcher.toml 6933093124755412345
