@@ -52,7 +52,11 @@ pub(super) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     // One byte more distinguishes "as long as allowed" from "too long".
     open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit { Err(too_large(limit)) } else { Ok(bytes) }
+    if bytes.len() as u64 <= limit {
+        return Ok(bytes);
+    }
+    let size = if limit >= 1 << 20 { format!("{} MiB", limit >> 20) } else { format!("{} KiB", limit >> 10) };
+    Err(Refusal::new(format!("is larger than {size}")))
 }
 
 /// Opens a regular file. Anything else is refused unopened: a pipe would wait for a writer.
@@ -63,12 +67,6 @@ fn open(path: &Path) -> Result<File, Refusal> {
     }
     let kind = if found.is_dir() { "a folder" } else { "a pipe, socket or device" };
     Err(Refusal::new(format!("is {kind}, not a file")))
-}
-
-/// A file of more bytes than are allowed.
-fn too_large(limit: u64) -> Refusal {
-    let size = if limit >= 1 << 20 { format!("{} MiB", limit >> 20) } else { format!("{} KiB", limit >> 10) };
-    Refusal::new(format!("is larger than {size}"))
 }
 
 /// An I/O error as a lower-case fragment.

@@ -15,9 +15,6 @@ use crate::engine::AppView;
 /// A ticket. Absent fields are null. A hundred thousand of them are written straight to their destination.
 pub struct TicketView<'a>(pub &'a TicketRecord);
 
-/// Why a ticket failed; while it is pending, the last trouble.
-struct ErrorView<'a>(&'a Failure);
-
 /// Writes the part before the tickets, with the apps as [`app_status`] or [`live_status`] make them.
 ///
 /// # Errors
@@ -119,22 +116,20 @@ impl Serialize for TicketView<'_> {
         fields.serialize_entry("next_poll_at", &ticket.next_poll_at)?;
         fields.serialize_entry("finished_at", &ticket.finished_at)?;
         fields.serialize_entry("download_by", &ticket.download_by)?;
-        fields.serialize_entry("error", &ticket.error.as_deref().map(ErrorView))?;
+        fields.serialize_entry("error", &ticket.error.as_deref().map(error))?;
         fields.end()
     }
 }
 
-impl Serialize for ErrorView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(error) = self;
-        let mut fields = serializer.serialize_map(None)?;
-        fields.serialize_entry("kind", error.kind.as_str())?;
-        fields.serialize_entry("code", &error.code)?;
-        fields.serialize_entry("job_status", &error.job_status)?;
-        fields.serialize_entry("http_status", &error.http_status)?;
-        fields.serialize_entry("message", &error.message)?;
-        fields.serialize_entry("hint", error.hint())?;
-        fields.serialize_entry("log_id", &error.log_id)?;
-        fields.end()
-    }
+/// Why a ticket failed; while it is pending, the last trouble.
+fn error(failure: &Failure) -> Value {
+    json!({
+        "kind": failure.kind.as_str(),
+        "code": failure.code,
+        "job_status": failure.job_status,
+        "http_status": failure.http_status,
+        "message": failure.message,
+        "hint": failure.hint(),
+        "log_id": failure.log_id,
+    })
 }
