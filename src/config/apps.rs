@@ -145,8 +145,7 @@ fn read_credentials(section: &Section<'_>, folder: &Path) -> Option<(Credentials
             field.error(|| "both `app_secret` and `access_token`; an app has exactly one of them".to_owned())
         }
         (None, None) => {
-            section.missing(&keys, || format!("`app_secret` is missing; expected {SECRET_PLACES}"));
-            None
+            section.missing(&keys, || format!("`app_secret` is missing; expected {SECRET_PLACES}"))
         }
     }
 }
@@ -159,11 +158,10 @@ fn read_secret_source(field: &Field<'_>, folder: &Path) -> Option<SecretSource> 
     let given: Vec<_> = SOURCE_KEYS.iter().filter_map(|key| section.field(key)).collect();
     let [place] = given.as_slice() else {
         let message = || format!("`{}`: expected exactly one of {SECRET_PLACES}", field.key);
-        if !given.is_empty() {
-            return field.error(message);
-        }
-        section.missing(SOURCE_KEYS, message);
-        return None;
+        return match given.is_empty() {
+            true => section.missing(SOURCE_KEYS, message),
+            false => field.error(message),
+        };
     };
     match place.key {
         "file" => place.path(folder).map(SecretSource::File),

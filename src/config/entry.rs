@@ -60,8 +60,7 @@ impl EntryReader<'_> {
             return match self.apps? {
                 [only] => Some(only.clone()),
                 apps => {
-                    section.missing(&["app"], || format!("`app` is missing; expected one of {}", list(apps)));
-                    None
+                    section.missing(&["app"], || format!("`app` is missing; expected one of {}", list(apps)))
                 }
             };
         };

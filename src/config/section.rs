@@ -56,11 +56,8 @@ impl<'d> Section<'d> {
 
     /// Like `field`; an absent one is reported together with what would be `expected`.
     pub(super) fn required(&self, key: &'static str, expected: &str) -> Option<Field<'d>> {
-        let field = self.field(key);
-        if field.is_none() {
-            self.missing(&[key], || format!("`{key}` is missing; expected {expected}"));
-        }
-        field
+        let message = || format!("`{key}` is missing; expected {expected}");
+        self.field(key).or_else(|| self.missing(&[key], message))
     }
 
     /// What `read` makes of `key`, if that is there. The outer option is none where it has an error.
@@ -144,10 +141,11 @@ impl<'d> Section<'d> {
 
     /// Reports that none of `keys` is there, unless one is merely misspelt, which `finish` reports. After a
     /// syntax error it may be there and have been misread.
-    pub(super) fn missing(&self, keys: &[&'static str], message: impl FnOnce() -> String) {
+    pub(super) fn missing<T>(&self, keys: &[&'static str], message: impl FnOnce() -> String) -> Option<T> {
         if !self.origin.report.is_broken() && !keys.iter().any(|key| self.has_typo_of(key)) {
             self.origin.report.error(self.offset(), message);
         }
+        None
     }
 
     /// The byte at which the section begins in its file.

@@ -38,12 +38,8 @@ fn read_section(section: &Section<'_>) -> Option<ServerConfig> {
     let allowed = section.optional("allow_remote", |field| {
         field.value.as_bool().or_else(|| field.unexpected("true or false"))
     });
-    let listen = section.field("listen");
-    if listen.is_none() {
-        section.missing(&["listen"], || {
-            format!("`listen` is missing; expected {ADDRESS}, or leave the whole section out")
-        });
-    }
+    let missing = || format!("`listen` is missing; expected {ADDRESS}, or leave the whole section out");
+    let listen = section.field("listen").or_else(|| section.missing(&["listen"], missing));
     let listen = read_address(&listen?, allowed.map(|allowed| allowed == Some(true)))?;
     Some(ServerConfig { listen })
 }

@@ -16,11 +16,11 @@ use super::problem::Problem;
 use super::report::FileReport;
 use super::section::{Field, Origin, Section};
 use super::server;
-use super::settings::{Config, LogConfig, LogFormat, PollConfig, StateConfig, WatchSource, WatchSourceKind};
+use super::settings::{Config, LogConfig, PollConfig, StateConfig, WatchSource, WatchSourceKind};
 use super::sources::is_pattern;
 use super::text_file;
 use crate::domain::{AppName, parse_directives};
-use crate::schedule::{Backoff, BackoffError};
+use crate::schedule::Backoff;
 
 /// The shipped file: documentation and defaults in one.
 pub(super) const DEFAULTS: &str = include_str!("../../config/watcher.toml");
@@ -152,7 +152,8 @@ fn read_state(section: &Section<'_>, folder: &Path) -> Option<StateConfig> {
 }
 
 fn read_log(section: &Section<'_>, folder: &Path) -> Option<LogConfig> {
-    let format = section.required("format", FORMATS).and_then(|field| read_format(&field));
+    let format = section.required("format", FORMATS);
+    let format = format.and_then(|field| field.text(FORMATS)?.parse().ok().or_else(|| field.unfit(FORMATS)));
     let is_level = |text: &str| parse_directives(text).is_ok();
     let level = section.required("level", LEVELS).and_then(|field| field.text_where(LEVELS, is_level));
     let file = section.optional("file", |field| field.path(folder));
@@ -162,15 +163,6 @@ fn read_log(section: &Section<'_>, folder: &Path) -> Option<LogConfig> {
 const FORMATS: &str = "\"auto\", \"json\" or \"text\"";
 const LEVELS: &str = "\"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or tracing directives such as \
     \"info,feishu_export_watcher::feishu=debug\"";
-
-fn read_format(field: &Field<'_>) -> Option<LogFormat> {
-    match field.text(FORMATS)? {
-        "auto" => Some(LogFormat::Auto),
-        "json" => Some(LogFormat::Json),
-        "text" => Some(LogFormat::Text),
-        _ => field.unfit(FORMATS),
-    }
-}
 
 fn read_poll(section: &Section<'_>) -> Option<PollConfig> {
     let backoff = read_backoff(section);
@@ -191,16 +183,9 @@ fn read_backoff(section: &Section<'_>) -> Option<Backoff> {
     let max = section.duration("max_interval", INTERVAL);
     let jitter = section.number("jitter", 0.0, 0.9);
     let backoff = Backoff::new(initial?, multiplier?, max?, jitter?);
-    backoff.map_err(|error| section.error_at(blamed_keys(error), || error.to_string())).ok()
-}
-
-fn blamed_keys(error: BackoffError) -> &'static [&'static str] {
-    match error {
-        BackoffError::ZeroInterval => &["initial_interval"],
-        BackoffError::MaxBelowInitial => &["max_interval", "initial_interval"],
-        BackoffError::Multiplier => &["multiplier"],
-        BackoffError::Jitter => &["jitter"],
-    }
+    // Each value lies within its bounds, so at most the two intervals do not fit each other.
+    let keys = ["max_interval", "initial_interval"];
+    backoff.map_err(|error| section.error_at(&keys, || error.to_string())).ok()
 }
 
 #[cfg(test)]
