@@ -83,7 +83,7 @@ fn collect(folder: &Path, module: &[String], files: &mut Vec<(Segments, String)>
         if ["tests", "fixtures", "testing", "test_server", "testdata"].contains(&name.as_str()) {
             continue;
         }
-        let inner = [module, &[name.clone()]].concat();
+        let inner = [module, std::slice::from_ref(&name)].concat();
         if path.is_dir() {
             let is_binary = module == [BINARY] && name == env!("CARGO_PKG_NAME");
             let inner = if is_binary { module.to_vec() } else { inner };
