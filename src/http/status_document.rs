@@ -57,15 +57,6 @@ pub fn write_end(out: &mut impl Write) -> io::Result<()> {
 pub fn app_status(name: &AppName, trouble: Option<&Trouble>, pending: usize, is_watched: bool) -> Value {
     let condition = trouble.map_or(AppCondition::Active, |trouble| trouble.condition);
     let state = is_watched.then_some(condition.as_str());
-    let pause = trouble.filter(|trouble| trouble.condition == AppCondition::Paused).map(|trouble| {
-        json!({
-            "reason": trouble.cause.as_str(),
-            "since": trouble.since,
-            "until": trouble.until,
-            "next": trouble.next,
-            "hint": trouble.cause.hint(),
-        })
-    });
     let trouble = trouble.map(|trouble| {
         json!({
             "endpoint": trouble.endpoint.as_str(),
@@ -77,6 +68,11 @@ pub fn app_status(name: &AppName, trouble: Option<&Trouble>, pending: usize, is_
             "hint": trouble.cause.hint(),
         })
     });
+    // A pause is its trouble without what was asked and answered.
+    let mut pause = trouble.clone().filter(|_| condition == AppCondition::Paused);
+    if let Some(Value::Object(pause)) = &mut pause {
+        pause.retain(|key, _| key != "endpoint" && key != "message");
+    }
     json!({ "name": name.as_str(), "state": state, "pause": pause, "trouble": trouble, "pending": pending })
 }
 

@@ -22,7 +22,7 @@ pub(super) fn live(view: &Snapshot, began: Instant, now: Instant) -> Result<Stri
     let age = now - view.turned_at.unwrap_or(began);
     let (line, limit) = match view.turned_at {
         Some(_) => (format!("the main loop last moved {} s ago", age.as_secs()), TURN_WITHIN),
-        None => (loading(age), LOAD_WITHIN),
+        None => (format!("the state file has been loading for {} s", age.as_secs()), LOAD_WITHIN),
     };
     if age <= limit { Ok(line) } else { Err(line) }
 }
@@ -33,9 +33,9 @@ pub(super) fn ready(view: &Snapshot, stopping: bool, began: Instant, now: Instan
         return Err("the watcher is stopping".to_owned());
     }
     // The last view of a loop that stands still may be outdated.
-    live(view, began, now)?;
+    let line = live(view, began, now)?;
     if view.turned_at.is_none() {
-        return Err(loading(now - began));
+        return Err(line);
     }
     let reasons: Vec<_> = trouble_with_state(view, now).into_iter().chain(unanswered(&view.apps)).collect();
     if reasons.is_empty() { Ok("ready".to_owned()) } else { Err(reasons.join("\n")) }
@@ -60,10 +60,6 @@ fn unanswered(apps: &[AppView]) -> Vec<String> {
     };
     let open = apps.iter().filter(|app| app.pending > 0);
     open.map(reason).collect::<Option<_>>().unwrap_or_default()
-}
-
-fn loading(age: Duration) -> String {
-    format!("the state file has been loading for {} s", age.as_secs())
 }
 
 #[cfg(test)]
