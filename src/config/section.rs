@@ -208,17 +208,13 @@ pub(super) struct Field<'d> {
     origin: Origin<'d>,
     pub(super) key: &'d str,
     pub(super) value: &'d DeValue<'d>,
-    span: Range<usize>,
+    /// The bytes of the value in the text that was parsed.
+    pub(super) span: Range<usize>,
 }
 
 impl<'d> Field<'d> {
     fn new(origin: Origin<'d>, key: &'d str, value: &'d Spanned<DeValue<'d>>) -> Self {
         Self { origin, key, value: value.get_ref(), span: value.span() }
-    }
-
-    /// The byte at which the value begins in the text that was parsed.
-    pub(super) fn start(&self) -> usize {
-        self.span.start
     }
 
     fn offset(&self) -> usize {

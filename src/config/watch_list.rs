@@ -254,7 +254,7 @@ fn read_part(report: &FileReport<'_>, offset: usize, part: &str, take: impl FnMu
     let document = document::parse(report, offset, part);
     let root = Section::root(Origin { report, offset, discreet: false }, document.as_ref(), KEYS);
     let field = root.field("ticket");
-    let is_closed = field.as_ref().is_some_and(|field| !part[field.start()..].starts_with("[["));
+    let is_closed = field.as_ref().is_some_and(|field| !part[field.span.start..].starts_with("[["));
     field.map(|field| list_entries(&field)).into_iter().flatten().for_each(take);
     is_closed
 }

@@ -49,7 +49,8 @@ impl TextForm {
             (self.styled(DIM, &format!("{time:.3}")), self.styled(colour_of(record.level), &level));
         let head = format!("{time} {level} {}", self.styled(BOLD, &event));
         let message = escape(record.message.as_deref().unwrap_or_default());
-        let fields = record.fields.iter().map(|(name, value)| self.field(name, value));
+        let field = |name: &str| self.styled(DIM, &format!("{}=", escape(name)));
+        let fields = record.fields.iter().map(|(name, value)| field(name) + &shown(value));
         let fields = fields.collect::<Vec<_>>().join(" ");
         let parts = [&*head, &*message, &*fields].into_iter().filter(|part| !part.is_empty());
         parts.collect::<Vec<_>>().join("  ") + "\n"
@@ -75,10 +76,6 @@ impl TextForm {
         }
         let padding = " ".repeat(room.saturating_sub(width(&name)));
         format!("{} {outcome}  {name}{padding}  {result}\n", self.styled(DIM, time))
-    }
-
-    fn field(&self, name: &str, value: &Value) -> String {
-        self.styled(DIM, &format!("{}=", escape(name))) + &shown(value)
     }
 
     fn styled(&self, style: Style, text: &str) -> String {

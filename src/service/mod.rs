@@ -59,8 +59,11 @@ async fn follow(
             biased;
             () = stop.cancelled() => break,
             // The manager waits for no reload before the start is done.
-            Some(reload) = reloads.recv() => if messages.is_ready() && let Some(begun) = reload_begun() {
-                send(&begun);
+            Some(reload) = reloads.recv() => if messages.is_ready()
+                && let Ok(at) = NotifyState::monotonic_usec_now()
+            {
+                // With its moment, without which the manager could not match it with what it asked for.
+                send(&format!("{}\n{at}", NotifyState::Reloading));
                 under_way.spawn(reload);
             },
             // A manager that asked for the second reload must not take the end of the first for its own.
@@ -87,13 +90,6 @@ async fn follow(
         send(&NotifyState::Status(&line::last_line(&seen.listed)).to_string());
         send(&NotifyState::Stopping.to_string());
     }
-}
-
-/// The beginning of a reload with its moment, without which the manager could not match it with what it asked for. The
-/// clock always answers.
-fn reload_begun() -> Option<String> {
-    let at = NotifyState::monotonic_usec_now().ok()?;
-    Some(format!("{}\n{at}", NotifyState::Reloading))
 }
 
 /// The watchdog that the service manager keeps for this process.
