@@ -34,7 +34,8 @@ impl From<&Answer> for AppSignal {
             Verdict::AppFault(reason) => Self::Fault(reason),
             Verdict::Retry { kind, .. } => Self::Failed(kind),
             Verdict::Strange(strange) => Self::Failed(strange.kind()),
-            _ if answer.is_envelope() => Self::Answered,
+            // An envelope of the API, whatever its code.
+            _ if answer.detail.code.is_some() => Self::Answered,
             _ => Self::Unsent,
         }
     }

@@ -110,12 +110,6 @@ impl Answer {
         is_result && self.detail.code == Some(0) && self.detail.job_status.is_some()
     }
 
-    /// Whether it is an envelope of the API, whatever its code.
-    #[must_use]
-    pub const fn is_envelope(&self) -> bool {
-        self.detail.code.is_some()
-    }
-
     /// A poll that brought nothing, for a reason on this side.
     #[must_use]
     pub fn lost(why: &str) -> Self {
