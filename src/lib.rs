@@ -10,7 +10,7 @@
 //! | [`config`] | `watcher.toml` and watch lists, checked, with every problem at once | domain, schedule |
 //! | [`feishu`] | the remote: client, secrets, wire format, verdicts | domain |
 //! | [`store`] | the state file behind its traits | domain |
-//! | [`log`] | `tracing` events as JSON or text lines | domain |
+//! | [`log`] | `tracing` events and verdicts as JSON or text lines | domain |
 //! | [`engine`] | the loop that owns every ticket, and its decisions | domain, schedule, store, feishu |
 //! | `deliver` | consumers of the outbox: the log | domain, store, log |
 //! | [`http`] | health, status and metrics over HTTP | domain, engine, store |

@@ -21,7 +21,7 @@ pub enum ErrorKind {
     BlockNoPermission,
     /// Job status 110, code 1069902.
     NoPermission,
-    /// Job status 111, codes 1069906 and 1002.
+    /// Job status 111, code 1069906.
     DocumentDeleted,
     /// Job status 122.
     CopyInProgress,
