@@ -110,13 +110,16 @@ impl Unsaved {
         batch.outbox = verdicts.iter().map(|verdict| verdict.row.clone()).collect();
         let rows = self.next_rows(&verdicts).into_iter().filter_map(|index| tickets.get(index));
         batch.tickets = rows.map(|slot| slot.record.clone()).collect();
-        batch.forgotten = std::mem::take(&mut self.forgotten);
+        // A row goes from the file only with the last of the verdicts, its own among them.
+        if self.decided.is_empty() {
+            batch.forgotten = std::mem::take(&mut self.forgotten);
+        }
         // While the disk is full these pile up; what no budget remembers need not be written at all.
         batch.released = std::mem::take(&mut self.released);
         batch.released.retain(|release| release.at >= released_before);
         batch.retried = self.retried.take_if(|_| self.dirty.is_empty());
         self.committing = Some(verdicts);
-        self.dirty_since = (!self.dirty.is_empty()).then_some(now);
+        self.dirty_since = (!self.is_written()).then_some(now);
         batch
     }
 
@@ -178,7 +181,7 @@ impl Unsaved {
 
     /// Whether nothing is left for another batch.
     pub(super) fn is_written(&self) -> bool {
-        self.dirty.is_empty()
+        self.dirty.is_empty() && self.decided.is_empty()
     }
 
     /// The writing broke off and the batch is gone: every ticket is written again.
@@ -323,6 +326,30 @@ mod tests {
         unsaved.committed();
         unsaved.retried(RetryId(8), start);
         assert_eq!(next(&mut unsaved).retried, Some(RetryId(8)));
+    }
+
+    /// Promise 4: a ticket that is no longer kept leaves the file only after its verdict has a row of the outbox, however
+    /// many verdicts wait before it.
+    #[test]
+    fn a_forgotten_ticket_waits_for_its_verdict() {
+        let start = Instant::now();
+        let mut tickets = Tickets::new(1);
+        let mut unsaved = Unsaved::default();
+        for number in 0..=ROWS_MAX {
+            let index = insert(&mut tickets, &number.to_string());
+            decide(&mut unsaved, &mut tickets, index, number as i64);
+            let key = tickets.get(index).unwrap().record.entry.key.clone();
+            unsaved.forgotten(index, key, start);
+        }
+        let next = |unsaved: &mut Unsaved| {
+            let batch = unsaved.start_commit(&tickets, WallTime::from_millis(1), start);
+            unsaved.committed();
+            (batch.outbox.len(), batch.forgotten.len())
+        };
+        assert_eq!(next(&mut unsaved), (ROWS_MAX, 0));
+        assert!(!unsaved.is_written() && unsaved.commit_due().is_some());
+        assert_eq!(next(&mut unsaved), (1, ROWS_MAX + 1));
+        assert!(unsaved.is_written());
     }
 
     #[test]
