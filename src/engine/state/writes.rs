@@ -57,12 +57,10 @@ impl State {
             Some(Err(failed)) => {
                 let error = failed.error;
                 let is_news = self.file.unsaved.commit_failed(failed.batch, &self.tickets, now.at);
-                if error.may_pass() {
-                    if is_news {
-                        report::state_failed(&error);
-                    }
-                } else if self.ending.is_none() {
+                if !error.may_pass() && self.ending.is_none() {
                     self.state_lost(&error, now);
+                } else if is_news {
+                    report::state_failed(&error);
                 }
             }
             None => self.file.unsaved.commit_lost(&self.tickets, now.at),
