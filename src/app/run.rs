@@ -177,9 +177,12 @@ impl Watcher {
 
 /// Gives the log its time for the last verdicts, and notes how many are left.
 async fn announce_rest(announcing: AbortOnDropHandle<()>, store: &SqliteStore, outcome: &mut Outcome) {
-    // The rest is announced by the next start.
-    let _ = tokio::time::timeout(ANNOUNCE_WITHIN, announcing).await;
-    if let Ok(Ok(left)) = tokio::time::timeout(CLOSE_WITHIN, store.count(LOG)).await {
+    // What is not announced by then is announced by the next start.
+    let rest = async {
+        let _ = announcing.await;
+        store.count(LOG).await
+    };
+    if let Ok(Ok(left)) = tokio::time::timeout(ANNOUNCE_WITHIN, rest).await {
         outcome.unannounced = left;
     }
     watcher_stopped(outcome);
