@@ -122,7 +122,7 @@ fn print_losses(outcome: &Outcome, flushed: io::Result<()>, state: &Path) {
             )
         }
         Ok(()) => format!(
-            "the state file {state} could not note in time that {verdicts} verdicts are logged; the next start announces them again"
+            "the log did not confirm {verdicts} verdicts in time, which stay in the state file {state}; the next start announces them"
         ),
     };
     eprint_escaped(&format!("error: {message}"));
