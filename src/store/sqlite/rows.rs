@@ -164,7 +164,11 @@ pub(super) fn select(
 fn prepare_select<'c>(connection: &'c Connection, which: &str) -> rusqlite::Result<Statement<'c>> {
     let select = format!("SELECT {COLUMNS} FROM tickets {which}");
     let of_earlier = || select.replace("listed_type, listed_extension, sub_id", "NULL, NULL, NULL");
-    connection.prepare(&select).or_else(|_| connection.prepare(&of_earlier()))
+    connection.prepare(&select).or_else(|error| match error {
+        // No such column.
+        rusqlite::Error::SqlInputError { .. } => connection.prepare(&of_earlier()),
+        _ => Err(error),
+    })
 }
 
 /// How many tickets are in which state, for the states that occur.
