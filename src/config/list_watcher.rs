@@ -65,8 +65,8 @@ pub struct ListWatcher {
     seen: Marks,
     /// How many scans in a row saw news that were still changing.
     restless: u32,
-    /// Files changed while they were loaded, so nothing was removed and they are to be loaded again.
-    is_partial: bool,
+    /// How many loads in a row found files changing, so that they are to be loaded again.
+    partial: u32,
     /// Patterns that match nothing.
     absences: Absences,
     /// Bad files, and what is wrong, as far as it is reported.
@@ -81,7 +81,7 @@ impl ListWatcher {
             loaded: marks.clone(),
             seen: marks,
             restless: 0,
-            is_partial: false,
+            partial: 0,
             absences: Absences::default(),
             rejected: lists.rejected.iter().cloned().collect(),
             reported: lists.problems.iter().map(Problem::to_string).collect(),
@@ -135,8 +135,8 @@ impl ListWatcher {
         self.judge_absences(config, mode, pending);
         let marks = Marks::take(&config.watchlist, &self.loaded, &self.absences);
         let is_quiet = mode == ReloadMode::AtOnce || marks == self.seen;
-        self.seen = marks;
-        let has_news = mode == ReloadMode::AtOnce || self.is_partial || self.seen != self.loaded;
+        let before = std::mem::replace(&mut self.seen, marks);
+        let has_news = mode == ReloadMode::AtOnce || self.partial > 0 || self.seen != self.loaded;
         self.restless = if has_news && !is_quiet { self.restless + 1 } else { 0 };
         if !has_news || !(is_quiet || self.restless >= PATIENCE) {
             return None;
@@ -151,12 +151,15 @@ impl ListWatcher {
             now,
         };
         let lists = watch_list::read(&terms);
-        // A ticket may be on its way from one file to another.
-        self.is_partial =
-            !is_quiet || self.seen != Marks::take(&config.watchlist, &self.loaded, &self.absences);
+        let mut changing =
+            self.seen.other_than(&Marks::take(&config.watchlist, &self.loaded, &self.absences));
+        if !is_quiet {
+            changing.extend(self.seen.other_than(&before));
+        }
+        self.partial = if changing.is_empty() { 0 } else { self.partial + 1 };
         self.restless = 0;
         self.loaded = self.seen.clone();
-        Some(self.news(lists, mode))
+        Some(self.news(lists, mode, changing))
     }
 
     /// Which patterns that match nothing are missed. SIGHUP confirms them all.
@@ -191,7 +194,7 @@ impl ListWatcher {
     }
 
     /// What is new in lists that were just read.
-    fn news(&mut self, mut lists: Lists, mode: ReloadMode) -> ListNews {
+    fn news(&mut self, mut lists: Lists, mode: ReloadMode, changing: HashSet<PathBuf>) -> ListNews {
         let is_new = |is_known: bool| mode == ReloadMode::AtOnce || !is_known;
         let mut problems = std::mem::take(&mut lists.problems);
         let lines = problems.iter().map(Problem::to_string).collect();
@@ -200,13 +203,16 @@ impl ListWatcher {
         let bad: BTreeSet<_> = lists.rejected.iter().cloned().collect();
         let before = std::mem::replace(&mut self.rejected, bad);
         let rejected = self.rejected.iter().filter(|file| is_new(before.contains(*file))).cloned().collect();
-        let mut files: HashSet<_> = self.rejected.iter().cloned().collect();
+        let mut files = changing;
+        files.extend(self.rejected.iter().cloned());
         for pattern in &lists.rejected_patterns {
             let listed = self.loaded.matching(pattern).filter(|path| path.as_path() != Path::new(pattern));
             files.extend(listed.cloned());
         }
         let left_out = self.rejected.len() + lists.rejected_patterns.len();
-        ListNews { lists, kept: Kept { all: self.is_partial, files }, problems, left_out, rejected }
+        // A ticket may be on its way from one file to another; lists that never rest must not hold back removals for ever.
+        let all = (1..=PATIENCE).contains(&self.partial);
+        ListNews { lists, kept: Kept { all, files }, problems, left_out, rejected }
     }
 }
 
@@ -243,6 +249,12 @@ impl Marks {
             (found.dev(), found.ino(), found.size(), times)
         });
         self.0.insert(path, mark.map_err(|error| error.to_string()));
+    }
+
+    /// The files that are not the same in both.
+    fn other_than(&self, other: &Self) -> HashSet<PathBuf> {
+        let paths = self.0.keys().chain(other.0.keys());
+        paths.filter(|path| self.0.get(*path) != other.0.get(*path)).cloned().collect()
     }
 
     fn hide(&mut self, reason: &str, paths: impl Iterator<Item = PathBuf>) {

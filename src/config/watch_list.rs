@@ -94,6 +94,7 @@ pub(super) fn read(terms: &Terms<'_>) -> Lists {
     let (rejected_patterns, problems) = rejected.into_iter().unzip();
     let mut reader = ListReader::new(terms.apps, terms.now);
     reader.lists = Lists { problems, rejected_patterns, ..Lists::default() };
+    let mut omitted = 0;
     for file in &files {
         let text = if terms.state_files.contains(&file.canonical) {
             Err(Refusal::new("is the state file, or belongs to it; give each a file of its own"))
@@ -108,9 +109,12 @@ pub(super) fn read(terms: &Terms<'_>) -> Lists {
             reader.lists.is_fatal |= file.named_by.is_some();
             reader.lists.rejected.push(file.path.to_path_buf());
         }
-        reader.lists.problems.extend(problems);
+        // Ten thousand bad files must not fill the memory with what is wrong.
+        let room = PROBLEMS_MAX.saturating_sub(reader.lists.problems.len());
+        omitted += problems.len().saturating_sub(room);
+        reader.lists.problems.extend(problems.into_iter().take(room));
     }
-    bounded(reader.lists, terms.config_path)
+    bounded(reader.lists, omitted, terms.config_path)
 }
 
 /// A file named in full that can't be read is reported where it is named: there is the mistake.
@@ -125,10 +129,8 @@ fn refused_file(config_path: &Arc<Path>, file: &ListFile, refusal: Refusal) -> P
 }
 
 /// The lists with a note on the problems beyond those that are reported.
-fn bounded(mut lists: Lists, config_path: &Arc<Path>) -> Lists {
-    let more = lists.problems.len().saturating_sub(PROBLEMS_MAX);
+fn bounded(mut lists: Lists, more: usize, config_path: &Arc<Path>) -> Lists {
     if more > 0 {
-        lists.problems.truncate(PROBLEMS_MAX);
         let message = format!("… and {more} more problems of the watch lists");
         lists.problems.push(Problem::error(config_path, None, message));
     }

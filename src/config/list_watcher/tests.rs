@@ -129,6 +129,21 @@ fn what_never_rests_is_loaded_without_removing_anything() {
     assert_eq!((bench.scan(), bench.scan()), (None, None));
 }
 
+/// Promise: lists that never rest do not hold back removals for ever: in the end only files that change keep what they
+/// listed.
+#[test]
+fn what_never_rests_removes_in_the_end() {
+    let mut bench = Bench::new("['list.toml', 'd/*.toml']", &[("list.toml", &tickets(&["1", "2"]))]);
+    bench.write("list.toml", &tickets(&["1"]));
+    let mut loads = Vec::new();
+    for number in 3..15 {
+        bench.write(&format!("d/{number}.toml"), &tickets(&[&number.to_string()]));
+        loads.extend(bench.scan().map(|news| (bench.keeps_all, news.kept)));
+    }
+    assert!(loads[..3].iter().all(|(keeps_all, _)| *keeps_all), "{loads:?}");
+    assert_eq!(loads[3..], [(false, vec!["d/14.toml".to_owned()])]);
+}
+
 /// An editor writes a new file and renames it over the old one, which may be gone for a moment.
 #[test]
 fn a_file_that_is_replaced_is_never_taken_for_gone() {

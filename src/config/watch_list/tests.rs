@@ -38,8 +38,8 @@ fn parts_begin_at_headers_and_lose_nothing() {
 #[test]
 fn a_flood_of_bad_files_is_counted() {
     let path: Arc<Path> = Path::new("list.toml").into();
-    let problems = vec![Problem::error(&path, None, "bad"); PROBLEMS_MAX + 7];
-    let problems = bounded(Lists { problems, ..Lists::default() }, &path).problems;
+    let problems = vec![Problem::error(&path, None, "bad"); PROBLEMS_MAX];
+    let problems = bounded(Lists { problems, ..Lists::default() }, 7, &path).problems;
     assert_eq!(problems.len(), PROBLEMS_MAX + 1);
     assert!(problems[PROBLEMS_MAX].message.contains("7 more"), "{}", problems[PROBLEMS_MAX]);
 }
