@@ -16,7 +16,7 @@ use crate::log::{Record, SinkHandle};
 use crate::store::{EventId, LOG, Outbox, OutboxRow};
 
 /// Rows that a sink is handed at once at most.
-const ROWS_AT_ONCE: usize = 500;
+const ROWS_AT_ONCE: usize = 100;
 
 /// The pause before a step that failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -65,25 +65,34 @@ async fn serve<O: Outbox>(
     mut durable: watch::Receiver<EventId>,
     is_written: impl Fn(EventId) + Send,
 ) {
-    let mut cursor = EventId::default();
+    let (mut cursor, mut limit) = (EventId::default(), ROWS_AT_ONCE);
     while durable.changed().await.is_ok() {
         loop {
-            match hand_over(&outbox, &write, cursor).await {
+            match hand_over(&outbox, &write, cursor, limit).await {
                 Ok(Some(last)) => {
-                    cursor = last;
+                    (cursor, limit) = (last, ROWS_AT_ONCE);
                     is_written(last);
                 }
                 Ok(None) => break,
-                // Log and state file say for themselves what is wrong with them.
-                Err(_) => tokio::time::sleep(TRY_AGAIN).await,
+                // Log and state file report for themselves what is wrong with them. One row at a time comes through
+                // where there is room for a few only, and no more than one is written twice.
+                Err(_) => {
+                    limit = 1;
+                    tokio::time::sleep(TRY_AGAIN).await;
+                }
             }
         }
     }
 }
 
 /// Hands a sink the next rows and says which was the last; none if there are no more.
-async fn hand_over<O: Outbox>(outbox: &O, write: &Write, after: EventId) -> io::Result<Option<EventId>> {
-    let rows = outbox.rows(LOG, after, ROWS_AT_ONCE).await.map_err(io::Error::other)?;
+async fn hand_over<O: Outbox>(
+    outbox: &O,
+    write: &Write,
+    after: EventId,
+    limit: usize,
+) -> io::Result<Option<EventId>> {
+    let rows = outbox.rows(LOG, after, limit).await.map_err(io::Error::other)?;
     let Some(last) = rows.last() else { return Ok(None) };
     CrashPoint::VerdictsLogged.pass();
     write(rows.iter().filter_map(record).collect()).await?;

@@ -17,6 +17,9 @@ use crate::domain::escape;
 /// How long lines that could not be written wait for the next try, unless something new arrives.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// "Bad file descriptor", which has no error kind of its own: standard output is closed, or open for reading alone.
+const EBADF: i32 = 9;
+
 /// Where a writer reports what its own sink can't take.
 pub(super) enum Other {
     /// The other sink, which has the verdicts as well.
@@ -137,7 +140,8 @@ impl<S: Sink> Writer<S> {
 
     /// Reports the first of several failures. A pipe without a reader is given up where the log file has the verdicts.
     fn fail(&mut self, error: io::Error) -> io::Result<()> {
-        if error.kind() == ErrorKind::BrokenPipe && matches!(self.other, Other::Sink(_)) {
+        let is_closed = error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(EBADF);
+        if is_closed && matches!(self.other, Other::Sink(_)) {
             let consequence = "from now on verdicts count as announced once the log file has them";
             self.report(Level::ERROR, &format!("is closed: {error}; {consequence}"));
             self.given_up = true;
