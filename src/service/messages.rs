@@ -38,6 +38,11 @@ impl Messages {
         Self { watchdog, is_ready: false, line: None }
     }
 
+    /// The message that the start or a reload is done was dropped: it is due again, since the manager waits for it.
+    pub(super) const fn owe_ready(&mut self) {
+        self.is_ready = false;
+    }
+
     /// Whether the start is done, which it is with the first run of the loop.
     pub(super) const fn is_ready(&self) -> bool {
         self.is_ready

@@ -35,12 +35,12 @@ impl NotifySocket {
         Ok(Self { from, to: address(name)?, failed: Once::new() })
     }
 
-    /// Sends one datagram, or drops it where that can't be done at once; the first failure is logged. The receiver is
-    /// looked for each time: one that was restarted listens on another socket of the same name.
-    pub(super) fn send(&self, text: &str) {
-        if let Err(error) = self.from.send_to_addr(format!("{text}\n").as_bytes(), &self.to) {
-            self.failed.call_once(|| report_failure(&error));
-        }
+    /// Sends one datagram, or drops it where that can't be done at once, and says whether it was sent; the first failure
+    /// is logged. The receiver is looked for each time: one that was restarted listens on another socket of the same
+    /// name.
+    pub(super) fn send(&self, text: &str) -> bool {
+        let sent = self.from.send_to_addr(format!("{text}\n").as_bytes(), &self.to);
+        sent.inspect_err(|error| self.failed.call_once(|| report_failure(error))).is_ok()
     }
 }
 
