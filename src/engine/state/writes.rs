@@ -57,9 +57,10 @@ impl State {
             Some(Err(failed)) => {
                 let error = failed.error;
                 let is_news = self.file.unsaved.commit_failed(failed.batch, &self.tickets, now.at);
+                let is_lost = self.ending.as_ref().is_some_and(|ending| ending.end == End::StateLost);
                 if !error.may_pass() && self.ending.is_none() {
                     self.state_lost(&error, now);
-                } else if is_news {
+                } else if is_news && !is_lost {
                     report::state_failed(&error);
                 }
             }
