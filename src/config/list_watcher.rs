@@ -67,8 +67,6 @@ pub struct ListWatcher {
     restless: u32,
     /// How many loads in a row found files changing, so that they are to be loaded again.
     partial: u32,
-    /// Some ticket stood in two files when all of them were good, or has since.
-    has_shared: bool,
     /// Patterns that match nothing.
     absences: Absences,
     /// Bad files, and what is wrong, as far as it is reported.
@@ -84,7 +82,6 @@ impl ListWatcher {
             seen: marks,
             restless: 0,
             partial: 0,
-            has_shared: lists.has_shared,
             absences: Absences::default(),
             rejected: lists.rejected.iter().cloned().collect(),
             reported: lists.problems.iter().map(Problem::to_string).collect(),
@@ -214,10 +211,7 @@ impl ListWatcher {
         }
         let left_out = self.rejected.len() + lists.rejected_patterns.len();
         // A ticket may be on its way from one file to another; lists that never rest must not hold back removals for ever.
-        let is_moving = (1..=PATIENCE).contains(&self.partial);
-        // So may one whose other file is bad, of which its entry says nothing.
-        self.has_shared = lists.has_shared || (self.has_shared && !files.is_empty());
-        let all = is_moving || (self.has_shared && !self.rejected.is_empty());
+        let all = (1..=PATIENCE).contains(&self.partial);
         ListNews { lists, kept: Kept { all, files }, problems, left_out, rejected }
     }
 }

@@ -54,8 +54,6 @@ pub struct Lists {
     pub(super) problems: Vec<Problem>,
     /// Whether a start has to be refused: a file named in full is bad.
     pub(super) is_fatal: bool,
-    /// Whether some ticket stands in two files, of which an entry names only the first.
-    pub(super) has_shared: bool,
 }
 
 impl Lists {
@@ -219,7 +217,6 @@ impl<'t> ListReader<'t> {
             }
         };
         let earlier = &entries[number];
-        self.lists.has_shared |= !Arc::ptr_eq(&earlier.source, &entry.source);
         let place = if Arc::ptr_eq(&earlier.source, &entry.source) {
             format!("line {}", report.position(earlier_offset).line)
         } else {

@@ -144,20 +144,6 @@ fn what_never_rests_removes_in_the_end() {
     assert_eq!(loads[3..], [(false, vec!["d/14.toml".to_owned()])]);
 }
 
-/// Promise 6: a ticket that two files list stays listed while one of them is bad, even if it leaves the other.
-#[test]
-fn a_ticket_of_a_bad_file_stays_though_another_listed_it_first() {
-    let both = tickets(&["1", "2"]);
-    let mut bench = Bench::new("['a.toml', 'b.toml']", &[("a.toml", &both), ("b.toml", &tickets(&["2"]))]);
-    bench.write("b.toml", "[[ticket]");
-    bench.write("a.toml", &tickets(&["1"]));
-    assert_eq!(bench.scan(), None);
-    assert_eq!(bench.scan().map(|news| (news.tickets.len(), bench.keeps_all)), Some((1, true)));
-    bench.write("b.toml", &tickets(&["2"]));
-    bench.scan();
-    assert_eq!(bench.scan().map(|news| (news.tickets.len(), bench.keeps_all)), Some((2, false)));
-}
-
 /// An editor writes a new file and renames it over the old one, which may be gone for a moment.
 #[test]
 fn a_file_that_is_replaced_is_never_taken_for_gone() {
