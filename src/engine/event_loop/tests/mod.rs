@@ -5,6 +5,7 @@ mod beside_a_broken_app;
 mod clock;
 mod effects;
 mod fake_log;
+mod fake_store;
 mod fakes;
 mod identity;
 mod meters;

@@ -1,0 +1,222 @@
+//! A state file in memory, which can fail, hang, and forget as a test wants it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::fakes::SECOND;
+use crate::domain::*;
+use crate::store::*;
+
+/// A state file in memory.
+#[derive(Clone, Default)]
+pub(super) struct FakeStore(Arc<Mutex<Memory>>);
+
+#[derive(Default)]
+pub(super) struct Memory {
+    pub(super) rows: HashMap<TicketKey, TicketRecord>,
+    pub(super) released: Vec<Release>,
+    /// By budget.
+    pub(super) tallies: HashMap<String, Tally>,
+    pub(super) proven: Vec<BudgetKey>,
+    pub(super) troubles: Vec<TroubleRecord>,
+    pub(super) retries: Vec<Retry>,
+    /// What waits to be announced.
+    pub(super) outbox: BTreeMap<EventId, OutboxRow>,
+    /// Every verdict that was ever written to the outbox, by ticket, state and moment.
+    verdicts: HashSet<(String, String, String)>,
+    /// Verdicts that a row had and the outbox never did.
+    pub(super) lost: Vec<String>,
+    pub(super) dirty: bool,
+    pub(super) fails: bool,
+    /// The file was moved away.
+    pub(super) moved: bool,
+    /// How long the next commits take, after which each of them fails.
+    pub(super) slow: Vec<Duration>,
+    /// How long the next commits take that go well.
+    pub(super) late: Vec<Duration>,
+    /// Commits that have begun and not ended.
+    pub(super) under_way: usize,
+    /// When the first batch was made since the last one that is durable, if there is one.
+    pub(super) unwritten_since: Option<Instant>,
+    /// Commits are durable and are reported as failed.
+    pub(super) lies: bool,
+    /// Who opened it last: what an earlier process still has under way is lost with it.
+    lives: usize,
+    pub(super) commits: usize,
+    /// When the batches that were written with a pending row of each ticket were made.
+    pub(super) pending: HashMap<String, Vec<Instant>>,
+    /// Pings are not answered any more.
+    pub(super) hangs: bool,
+}
+
+impl FakeStore {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+
+    pub(super) fn row(&self, ticket: &str) -> TicketRecord {
+        self.with(|kept| {
+            kept.rows.values().find(|row| row.entry.key.ticket.as_str() == ticket).cloned().unwrap()
+        })
+    }
+
+    pub(super) fn state_of(&self, ticket: &str) -> TicketState {
+        self.row(ticket).state
+    }
+
+    /// How many verdicts wait to be announced.
+    pub(super) fn unannounced(&self) -> usize {
+        self.with(|kept| kept.outbox.len())
+    }
+}
+
+impl Memory {
+    /// Promise 4: a ticket's row shows no verdict that is not in the outbox by then, or was.
+    fn take_verdicts(&mut self, batch: &Batch) {
+        for row in &batch.outbox {
+            let verdict: serde_json::Value = serde_json::from_str(&row.payload).unwrap();
+            let text = |name: &str| verdict[name].as_str().unwrap_or_default().to_owned();
+            self.verdicts.insert((text("ticket"), text("state"), text("finished_at")));
+            self.outbox.entry(row.id).or_insert_with(|| row.clone());
+        }
+        for row in batch.tickets.iter().filter(|row| row.state.is_final()) {
+            let at = row.finished_at.map(|at| at.to_string()).unwrap_or_default();
+            let verdict = (row.entry.key.ticket.to_string(), row.state.to_string(), at);
+            if !self.verdicts.contains(&verdict) {
+                self.lost.push(format!("{verdict:?}"));
+            }
+        }
+    }
+}
+
+/// A commit that has begun. One that is given up has ended as well.
+struct UnderWay<'a>(&'a FakeStore);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.with(|kept| kept.under_way -= 1);
+    }
+}
+
+fn moved() -> StoreError {
+    StoreErrorKind::Moved.at("write the state file", Path::new("state.db"))
+}
+
+impl Store for FakeStore {
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        Ok(self.with(|kept| {
+            kept.lives += 1;
+            let clean = !std::mem::replace(&mut kept.dirty, true);
+            let mut tickets: Vec<_> = kept.rows.values().cloned().collect();
+            tickets.sort_by(|a, b| a.entry.key.cmp(&b.entry.key));
+            let tallies = kept.tallies.values().cloned().collect();
+            let (released, retries, proven) =
+                (kept.released.clone(), kept.retries.clone(), kept.proven.clone());
+            Loaded {
+                tickets,
+                released,
+                tallies,
+                proven,
+                retries,
+                unannounced: kept.outbox.len(),
+                last_event: kept.outbox.keys().last().copied().unwrap_or_default(),
+                clean,
+            }
+        }))
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), Box<CommitError>> {
+        let made = Instant::now();
+        let (slow, late, life) = self.with(|kept| (kept.slow.pop(), kept.late.pop(), kept.lives));
+        self.with(|kept| {
+            kept.under_way += 1;
+            kept.unwritten_since.get_or_insert(made);
+        });
+        let under_way = UnderWay(self);
+        tokio::time::sleep(slow.or(late).unwrap_or(SECOND / 100)).await;
+        drop(under_way);
+        self.with(|kept| {
+            let failed = |batch| {
+                let (cause, step, source) = (FailureCause::Full, None, "disk full".into());
+                let kind = StoreErrorKind::Failed { cause, step, source };
+                let error = kind.at("write the state file", Path::new("state.db"));
+                Err(Box::new(CommitError { batch, error }))
+            };
+            if kept.moved {
+                return Err(Box::new(CommitError { batch, error: moved() }));
+            }
+            if kept.fails || slow.is_some() || kept.lives != life {
+                return failed(batch);
+            }
+            let unknown = kept.lies.then(|| batch.clone());
+            kept.commits += 1;
+            kept.unwritten_since = None;
+            for row in batch.tickets.iter().filter(|row| row.state == TicketState::Pending) {
+                kept.pending.entry(row.entry.key.ticket.to_string()).or_default().push(made);
+            }
+            kept.take_verdicts(&batch);
+            kept.rows.retain(|key, _| !batch.forgotten.contains(key));
+            kept.rows.extend(batch.tickets.into_iter().map(|record| (record.entry.key.clone(), record)));
+            kept.released.retain(|old| batch.released_before.is_none_or(|before| old.at >= before));
+            kept.released.retain(|old| batch.released.iter().all(|new| new.id != old.id));
+            kept.released.extend(batch.released);
+            kept.tallies
+                .extend(batch.tallies.into_iter().map(|tally| (tally.budget.as_str().to_owned(), tally)));
+            kept.proven.retain(|old| !batch.proven.contains(old));
+            kept.proven.extend(batch.proven);
+            kept.troubles = batch.troubles.unwrap_or_else(|| std::mem::take(&mut kept.troubles));
+            kept.retries.retain(|retry| batch.retried.is_none_or(|last| retry.id > last));
+            kept.dirty = !batch.clean_stop;
+            unknown.map_or(Ok(()), failed)
+        })
+    }
+
+    async fn retries(&self, since: RetryId) -> Result<Vec<Retry>, StoreError> {
+        self.with(|kept| {
+            let after = kept.retries.iter().filter(|retry| retry.id > since).cloned();
+            if kept.moved { Err(moved()) } else { Ok(after.collect()) }
+        })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        if self.with(|kept| kept.hangs) {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+impl Outbox for FakeStore {
+    async fn rows(&self, _: &str, after: EventId, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        Ok(self.with(|kept| {
+            let later = kept.outbox.values().filter(|row| row.id > after);
+            later.take(limit).cloned().collect()
+        }))
+    }
+
+    async fn remove(&self, _: &str, upto: EventId) -> Result<(), StoreError> {
+        self.with(|kept| {
+            if kept.fails {
+                return Err(moved());
+            }
+            kept.outbox.retain(|id, _| *id > upto);
+            Ok(())
+        })
+    }
+
+    async fn count(&self, _: &str) -> Result<usize, StoreError> {
+        Ok(self.unannounced())
+    }
+}
+
+/// Promise: the stand-in does what every store has to do.
+#[tokio::test(start_paused = true)]
+async fn the_store_in_memory_conforms() {
+    tests::keeps_what_it_is_given(&FakeStore::default()).await;
+    tests::notices_a_commit_after_a_clean_stop(&FakeStore::default()).await;
+    tests::keeps_verdicts_until_they_are_taken(&FakeStore::default()).await;
+}
