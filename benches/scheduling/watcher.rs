@@ -113,7 +113,7 @@ async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
     let (commands, receiver) = mpsc::channel(4);
     let (view, _seen) = watched::channel(Snapshot::default());
     let meters = Meters::new().expect("their names are constants that every scrape tries");
-    let (durable, _nobody) = watched::channel(EventId::default());
+    let (durable, _receiver) = watched::channel(EventId::default());
     let (_never, announced) = watched::channel(EventId::default());
     let outbox = OutboxLink { durable, announced };
     let controls = Controls { stop: all_detected, commands: receiver, view, outbox, meters };

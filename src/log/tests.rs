@@ -1,9 +1,8 @@
 //! The log as a whole: from an event to lines in sinks that stall, fail and come back.
 
-use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -16,90 +15,11 @@ use super::{Format, LogHandle, LogSetup, Record, TextForm, build};
 use crate::domain::WallTime;
 use crate::domain::event::VERDICT_TARGET;
 
+mod fake;
+
+use fake::Fake;
+
 const OWN: &str = "feishu_export_watcher::engine";
-
-/// A sink that fails and stalls as a test asks. Clones share everything.
-#[derive(Clone, Default)]
-struct Fake(Arc<(Mutex<Inner>, Condvar)>);
-
-#[derive(Default)]
-struct Inner {
-    taken: Vec<u8>,
-    /// What the next writes run into, before they go well again.
-    write_errors: VecDeque<io::Error>,
-    sync_errors: VecDeque<io::Error>,
-    /// What the next sync leaves behind is gone.
-    swallows: bool,
-    stalled: bool,
-    writes: usize,
-    reopened: usize,
-}
-
-impl Fake {
-    fn set(&self, change: impl FnOnce(&mut Inner)) {
-        change(&mut self.0.0.lock().unwrap());
-        self.0.1.notify_all();
-    }
-
-    fn fail(&self, times: usize, kind: io::ErrorKind) {
-        self.set(|inner| inner.write_errors.extend((0..times).map(|_| io::Error::from(kind))));
-    }
-
-    fn fail_to_sync(&self, times: usize) {
-        self.set(|inner| inner.sync_errors.extend((0..times).map(|_| io::Error::other("EIO"))));
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.0.lock().unwrap().taken.clone()).unwrap()
-    }
-
-    fn get<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {
-        look(&self.0.0.lock().unwrap())
-    }
-}
-
-impl Write for Fake {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Sink::write(self, bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink for Fake {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut inner = self.0.1.wait_while(self.0.0.lock().unwrap(), |inner| inner.stalled).unwrap();
-        inner.writes += 1;
-        if let Some(error) = inner.write_errors.pop_front() {
-            return Err(error);
-        }
-        inner.taken.extend(bytes);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let mut inner = self.0.0.lock().unwrap();
-        if inner.swallows {
-            inner.taken.clear();
-        }
-        inner.sync_errors.pop_front().map_or(Ok(()), Err)
-    }
-
-    fn reopen(&mut self) -> io::Result<()> {
-        self.set(|inner| {
-            inner.reopened += 1;
-            inner.swallows = false;
-        });
-        Ok(())
-    }
-
-    fn is_in_place(&self) -> bool {
-        self.get(|inner| !inner.swallows)
-    }
-}
 
 fn setup(directives: &str, stdout: Fake, file: Option<PathBuf>) -> LogSetup {
     LogSetup {
