@@ -10,7 +10,7 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::switches::LogIdPlace;
+use crate::{export_file::ExportFile, switches::LogIdPlace};
 
 /// `Content-Type` of every JSON answer.
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
@@ -30,8 +30,10 @@ pub(crate) struct Answer {
 pub(crate) enum Payload {
     /// As they are.
     Bytes(Vec<u8>),
-    /// The bytes of an exported file, made up while they are sent.
+    /// A part of an exported file, made up while it is sent.
     File {
+        /// The whole of it.
+        file: Box<ExportFile>,
         /// Where in the file they begin.
         from: u64,
         /// How many.

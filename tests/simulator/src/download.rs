@@ -1,9 +1,10 @@
 //! `GET /open-apis/drive/v1/export_tasks/file/{file_token}/download`: the artefact, ten minutes long.
 //!
-//! Mirrors the page "下载导出文件". Byte `n` of every file is `n % 251`.
+//! Mirrors the page "下载导出文件".
 
 use crate::{
     answer::{Answer, Payload, Refusal},
+    export_file::ExportFile,
     job::Job,
     switches::{Disposition, Download},
     world::{Arrival, World},
@@ -39,11 +40,12 @@ impl World {
 }
 
 fn file(job: &Job, rules: &Download, range: Option<&str>) -> Answer {
-    let size = u64::try_from(job.file_size).unwrap_or(0).min(rules.cap);
+    let file = Box::new(ExportFile::new(job, rules.cap));
+    let size = file.size();
     let part = range.filter(|_| rules.range).and_then(|range| parse_range(range, size));
     let (from, bytes) = part.unwrap_or((0, size));
     let mut answer = Answer::plain(200, "application/octet-stream", Vec::new());
-    answer.payload = Payload::File { from, bytes, content_length: rules.content_length };
+    answer.payload = Payload::File { file, from, bytes, content_length: rules.content_length };
     if part.is_some() {
         answer.status = 206;
         answer = answer.with_header("Content-Range", format!("bytes {from}-{}/{size}", from + bytes - 1));

@@ -21,6 +21,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | `job`, `window`, `access_token`, `fault`, `hold` | the rules, pure: `now` or the age is an argument |
+//! | `export_file` | the bytes of a download |
 //! | `job_book`, `world` | all that changes, behind one lock |
 //! | `query`, `create`, `download`, `tenant_token` | one endpoint each |
 //! | `refusals` | what stands before every endpoint: window, access token, the app's troubles |
@@ -34,6 +35,7 @@ mod connection;
 mod create;
 mod download;
 mod duration;
+mod export_file;
 mod fault;
 mod handler;
 mod hold;
@@ -54,6 +56,7 @@ mod wire;
 mod world;
 
 pub use app::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, RateLimit, ThrottleStyle, Trouble};
+pub use export_file::ExportFile;
 pub use fault::{Fault, FaultId, Nth, Target};
 pub use hold::HoldId;
 pub use job::{FAILING_JOB_STATUSES, Job, Life};

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::{
     access_token::Rules,
     app::{App, RateLimit, Trouble},
+    export_file::ExportFile,
     fault::{Fault, FaultBook, FaultId, Nth, Target},
     handler::Shared,
     hold::HoldId,
@@ -135,6 +136,17 @@ impl Simulator {
     /// Every job, with the file token that its result names.
     pub fn jobs(&self) -> Vec<Job> {
         self.shared.lock().jobs.all().cloned().collect()
+    }
+
+    /// What a download of that ticket sends where no fault strikes; of the app added first, if two hold the ticket.
+    #[track_caller]
+    pub fn file_of(&self, ticket: &str) -> ExportFile {
+        let mut world = self.shared.lock();
+        let cap = world.switches.download.cap;
+        let file = world.jobs.of_ticket(ticket, "").map(|held| ExportFile::new(&held.job, cap));
+        drop(world);
+        #[expect(clippy::panic, reason = "a test that names a ticket it did not add must not go on")]
+        file.unwrap_or_else(|| panic!("no ticket {ticket:?} in the simulator"))
     }
 
     /// Forgets a ticket; queries find it unknown.

@@ -210,7 +210,7 @@ impl Default for Download {
             lifetime: Duration::from_secs(600),
             gone_status: 400,
             gone_code: 1_060_001,
-            cap: 64 << 20,
+            cap: 64 << 30,
             content_length: true,
             range: false,
             disposition: Disposition::Absent,

@@ -11,15 +11,13 @@ use futures_util::stream;
 use crate::{
     answer::{Answer, Payload, Refusal},
     connection::Line,
+    export_file::{ExportFile, cut},
     fault::Fault,
     switches::LogIdPlace,
 };
 
 /// Most bytes of one write of a long body.
 const CHUNK: u64 = 64 << 10;
-
-/// A stretch of every exported file; its length is a multiple of 251, so that it can be repeated.
-static FILE: LazyLock<Bytes> = LazyLock::new(|| (0..=250u8).cycle().take(251 * 512).collect());
 
 /// The body of [`Fault::Huge`]: one endless JSON string.
 static FILLER: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![b'a'; 64 << 10]));
@@ -37,7 +35,7 @@ pub(crate) struct Outcome {
 /// Bytes that can be cut into pieces without being held at once.
 enum Source {
     Bytes(Bytes),
-    File { from: u64, bytes: u64 },
+    File { file: Box<ExportFile>, from: u64, bytes: u64 },
     Huge { bytes: u64 },
 }
 
@@ -53,18 +51,13 @@ impl Source {
     fn piece(&self, offset: u64, most: u64) -> Bytes {
         match self {
             Self::Bytes(bytes) => cut(bytes, offset, most),
-            Self::File { from, bytes } => cut(&FILE, (from + offset) % 251, most.min(bytes - offset)),
+            Self::File { file, from, bytes } => file.piece(from + offset, most.min(bytes - offset)),
             Self::Huge { .. } if offset < HUGE_HEAD.len() as u64 => {
                 cut(&Bytes::from_static(HUGE_HEAD), offset, most)
             }
             Self::Huge { bytes } => cut(&FILLER, 0, most.min(bytes - offset)),
         }
     }
-}
-
-fn cut(bytes: &Bytes, from: u64, most: u64) -> Bytes {
-    let at = |index: u64| usize::try_from(index).unwrap_or(usize::MAX).min(bytes.len());
-    bytes.slice(at(from)..at(from.saturating_add(most)))
 }
 
 /// What comes after the last piece.
@@ -87,8 +80,8 @@ struct Pace {
 pub(crate) fn whole(mut answer: Answer) -> Response<Body> {
     match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
         Payload::Bytes(bytes) => answer.into_response(Body::from(bytes)),
-        Payload::File { from, bytes, content_length } => {
-            let source = Source::File { from, bytes };
+        Payload::File { file, from, bytes, content_length } => {
+            let source = Source::File { file, from, bytes };
             paced(
                 answer,
                 source,
@@ -194,7 +187,7 @@ impl Spoilt {
         let outcome = Outcome { status: Some(answer.status), code: answer.code };
         let source = match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
             Payload::Bytes(bytes) => Source::Bytes(bytes.into()),
-            Payload::File { from, bytes, .. } => Source::File { from, bytes },
+            Payload::File { file, from, bytes, .. } => Source::File { file, from, bytes },
         };
         let pace = pace(source.len());
         Self { outcome, response: paced(answer, source, true, pace) }
@@ -240,13 +233,6 @@ mod tests {
             all.extend_from_slice(&source.piece(all.len() as u64, chunk));
         }
         all
-    }
-
-    #[test]
-    fn a_file_is_the_same_in_any_pieces() {
-        let expected: Vec<u8> = (0..300_000u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
-        assert_eq!(read(&Source::File { from: 0, bytes: 300_000 }, CHUNK), expected);
-        assert_eq!(read(&Source::File { from: 777, bytes: 1_000 }, 7), &expected[777..1_777]);
     }
 
     #[test]

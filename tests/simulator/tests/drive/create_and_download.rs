@@ -1,6 +1,6 @@
 //! The way from an order to its file.
 
-use std::time::Duration;
+use std::{io::Read, time::Duration};
 
 use export_simulator::{Disposition, Job, Life, Scenario};
 use serde_json::json;
@@ -92,5 +92,45 @@ fn headers_of_a_download_follow_the_switches() {
     let headers = [("Authorization", bearer.as_str()), ("Range", "bytes=260-269")];
     let part = read(send(bench.simulator.address(), &format!("GET {file}"), &headers, "").unwrap()).unwrap();
     assert_eq!((part.status, part.header("Content-Range")), (206, Some("bytes 260-269/500")));
-    assert_eq!(part.body, (9..19).collect::<Vec<u8>>());
+    let whole: Vec<u8> = bench.simulator.file_of(TICKET).pieces().flatten().collect();
+    assert_eq!((&*part.body, whole.len()), (&whole[260..270], 500));
+}
+
+/// Promise: a client that compares with `file_of` finds the bytes that were sent, of each format.
+#[test]
+fn a_file_begins_as_its_format_does_and_is_the_expected_one() {
+    for (extension, first) in
+        [("docx", &b"PK\x03\x04"[..]), ("xlsx", b"PK\x03\x04"), ("pdf", b"%PDF-1.7\n"), ("csv", b"69")]
+    {
+        let (bench, file) = finished(|mut job| {
+            (job.file_extension, job.file_size) = (extension.to_owned(), 200_000);
+            job
+        });
+        let body = bench.get(&file).body;
+        assert!(body.starts_with(first), "{extension}");
+        let expected = bench.simulator.file_of(TICKET);
+        assert_eq!(expected.size(), 200_000);
+        assert!(body == expected.pieces().flatten().collect::<Vec<u8>>(), "{extension}");
+    }
+}
+
+/// Promise: the length of a file costs neither memory nor time before its first byte.
+#[test]
+fn a_file_larger_than_memory_begins_at_once() {
+    const SIZE: u64 = 50 << 30;
+    let (bench, file) = finished(|mut job| {
+        job.file_size = SIZE as i64;
+        job
+    });
+    bench.simulator.switch(|switches| switches.download.range = true);
+    let bearer = format!("Bearer {}", bench.token);
+    let line = format!("GET {file}");
+    let mut stream = send(bench.simulator.address(), &line, &[("Authorization", &bearer)], "").unwrap();
+    let mut begin = vec![0; 1 << 20];
+    stream.read_exact(&mut begin).unwrap();
+    assert!(String::from_utf8_lossy(&begin).contains(&format!("Content-Length: {SIZE}\r\n")));
+    let range = format!("bytes={}-", SIZE - 10);
+    let headers = [("Authorization", bearer.as_str()), ("Range", &range)];
+    let end = read(send(bench.simulator.address(), &line, &headers, "").unwrap()).unwrap();
+    assert_eq!((end.status, end.body.len()), (206, 10));
 }
