@@ -50,7 +50,7 @@ impl ExportFile {
             head: format!("{first}{},{}\n", job.ticket, job.file_token).into(),
             seed: seed::mix(0, &job.file_token),
             noise,
-            size: u64::try_from(job.file_size).unwrap_or(0).min(cap),
+            size: job.true_size.unwrap_or(u64::try_from(job.file_size).unwrap_or(0)).min(cap),
         }
     }
 

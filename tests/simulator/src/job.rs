@@ -41,9 +41,15 @@ pub struct Job {
     /// `type`: doc, docx, sheet, bitable.
     #[serde(default = "default_doc_type", rename = "type")]
     pub doc_type: String,
-    /// `file_size` in bytes, as answered; the download sends at most the scenario's cap.
+    /// `file_size` in bytes, as answered; may be negative.
     #[serde(default = "default_file_size")]
     pub file_size: i64,
+    /// Leave `file_size` out of the answer.
+    #[serde(default)]
+    pub omit_file_size: bool,
+    /// Bytes that the download sends, at most the scenario's cap; without it `file_size`, or 0 if that is negative.
+    #[serde(default)]
+    pub true_size: Option<u64>,
     /// `file_token` of the result; empty for one derived from the ticket.
     #[serde(default)]
     pub file_token: String,
@@ -82,6 +88,8 @@ impl Job {
             file_extension: default_file_extension(),
             doc_type: default_doc_type(),
             file_size: default_file_size(),
+            omit_file_size: false,
+            true_size: None,
             file_token: String::new(),
             job_error_msg: String::new(),
         }

@@ -164,7 +164,7 @@ fn succeeded(job: Option<&Job>, shape: SuccessShape) -> ExportResult<'_> {
     ExportResult {
         file_name: job.map(|job| job.file_name.as_str()),
         file_token,
-        file_size: job.map(|job| job.file_size),
+        file_size: job.filter(|job| !job.omit_file_size).map(|job| job.file_size),
         extra: (shape == SuccessShape::Extended).then_some(Extra { unknown_to_all_pages: [1, 2] }),
         ..described(job, 0, "success")
     }

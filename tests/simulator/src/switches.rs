@@ -194,7 +194,7 @@ pub struct Download {
     pub gone_status: u16,
     /// Code once it is gone, or was never there.
     pub gone_code: i64,
-    /// The most bytes that are sent, whatever `file_size` says.
+    /// The most bytes that are sent, whatever the job says.
     pub cap: u64,
     /// Send `Content-Length`; otherwise the body is chunked.
     pub content_length: bool,

@@ -134,3 +134,22 @@ fn a_file_larger_than_memory_begins_at_once() {
     let end = read(send(bench.simulator.address(), &line, &headers, "").unwrap()).unwrap();
     assert_eq!((end.status, end.body.len()), (206, 10));
 }
+
+/// Promise: what the query says of the size and what the download sends can differ, as a job wants.
+#[test]
+fn the_answered_size_may_be_wrong_negative_or_missing() {
+    for (file_size, omit_file_size, true_size, answered, sent) in [
+        (1_000, false, None, json!(1_000), 1_000),
+        (1_000, false, Some(1_500), json!(1_000), 1_500),
+        (-7, false, Some(1_500), json!(-7), 1_500),
+        (-7, false, None, json!(-7), 0),
+        (1_000, true, None, json!(null), 1_000),
+        (i64::MAX, false, Some(0), json!(i64::MAX), 0),
+    ] {
+        let (bench, file) = finished(|job| Job { file_size, omit_file_size, true_size, ..job });
+        assert_eq!(bench.query().result()["file_size"], answered);
+        let reply = bench.get(&file);
+        assert_eq!((reply.header("Content-Length"), reply.body.len()), (Some(&*sent.to_string()), sent));
+        assert_eq!(bench.simulator.file_of(TICKET).size(), sent as u64);
+    }
+}
