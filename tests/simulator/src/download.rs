@@ -22,9 +22,6 @@ impl World {
         let Some(held) = self.jobs.of_file(file_token) else {
             return self.refuse(arrival, gone);
         };
-        if let Some(entry) = self.journal.entry(arrival.ordinal) {
-            entry.ticket = Some(held.ticket.clone());
-        }
         if !held.is_created_by(&app_id, arrival.user.as_deref()) {
             let answers = &self.switches.answers;
             if let Some((status, code)) = answers.other_identity.refusal(answers.deleted_status) {

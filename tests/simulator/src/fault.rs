@@ -114,7 +114,7 @@ pub struct Target {
     pub endpoint: Option<Endpoint>,
     /// Only requests of that app.
     pub app_id: Option<String>,
-    /// Only queries of that ticket.
+    /// Only that ticket: its queries, or the downloads of its file where `endpoint` says so.
     pub ticket: Option<String>,
 }
 
@@ -127,6 +127,11 @@ impl Target {
     /// Every query of that ticket.
     pub fn ticket(ticket: impl Into<String>) -> Self {
         Self { ticket: Some(ticket.into()), ..Self::default() }
+    }
+
+    /// Every download of that ticket's file.
+    pub fn download_of(ticket: impl Into<String>) -> Self {
+        Self { endpoint: Some(Endpoint::Download), ..Self::ticket(ticket) }
     }
 
     /// Every request of that app, token endpoint included.
@@ -148,7 +153,8 @@ impl Target {
 
     /// Whether the request is meant, its ticket left aside.
     fn fits(&self, endpoint: Endpoint, app_id: Option<&str>) -> bool {
-        self.endpoint.is_none_or(|wanted| wanted == endpoint)
+        let of_ticket = self.ticket.as_ref().map(|_| Endpoint::Query);
+        self.endpoint.or(of_ticket).is_none_or(|wanted| wanted == endpoint)
             && self.app_id.as_deref().is_none_or(|wanted| app_id == Some(wanted))
     }
 
@@ -314,6 +320,17 @@ mod tests {
         assert_eq!(book.strike(Endpoint::TenantToken, Some("cli_b"), None), None);
         assert_eq!(book.strike(Endpoint::TenantToken, None, None), None);
         assert_eq!(query(&mut book, "one"), None);
+    }
+
+    /// Promise: the queries of a ticket and the downloads of its file are counted apart.
+    #[test]
+    fn a_ticket_means_its_queries_unless_downloads_are_named() {
+        let mut book = FaultBook::default();
+        book.add("one".into(), 1.into(), Fault::Reset);
+        book.add(Target::download_of("one"), 2.into(), Fault::HalfBody);
+        let mut download = |ticket| book.strike(Endpoint::Download, Some("cli_a"), Some(ticket));
+        assert_eq!([download("one"), download("two"), download("one")], [None, None, Some(Fault::HalfBody)]);
+        assert_eq!(query(&mut book, "one"), Some(Fault::Reset));
     }
 
     #[test]

@@ -109,6 +109,7 @@ impl ReadRequest {
         Incoming {
             endpoint: route.endpoint(),
             ticket: if let Route::Query { ticket, .. } = route { Some(ticket) } else { None },
+            file_token: if let Route::Download { file_token } = route { Some(file_token) } else { None },
             app_id: Some(self.credentials.app_id.as_str()),
             authorization: self.authorization.as_deref(),
             line: &self.line,

@@ -103,6 +103,11 @@ impl Journal {
         self.of(Endpoint::Query).filter(move |request| request.ticket.as_deref() == Some(ticket))
     }
 
+    /// The downloads of one ticket's file, refused ones included.
+    pub fn downloads_of<'a>(&'a self, ticket: &'a str) -> impl Iterator<Item = &'a Request> {
+        self.of(Endpoint::Download).filter(move |request| request.ticket.as_deref() == Some(ticket))
+    }
+
     /// The requests answered with that `code`.
     pub fn with_code(&self, code: i64) -> impl Iterator<Item = &Request> {
         self.requests.iter().filter(move |request| request.code == Some(code))

@@ -110,7 +110,7 @@ impl Batch {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// Only queries of that ticket.
+    /// Only queries of that ticket, or downloads of its file where `endpoint` is `download`.
     #[serde(default)]
     pub ticket: Option<String>,
     /// Only requests of that app.

@@ -181,7 +181,8 @@ impl Simulator {
         assert!(changed, "no ticket {ticket:?} in the simulator");
     }
 
-    /// Lets something go wrong with requests that fit `target` (a `&str` is a ticket), counted from now.
+    /// Lets something go wrong with requests that fit `target` (a `&str` is a ticket and means its queries), counted
+    /// from now.
     ///
     /// `nth` is a number, a range such as `2..=5` or `3..`, or `..` for all.
     pub fn fault(&self, target: impl Into<Target>, nth: impl Into<Nth>, fault: Fault) -> FaultId {
@@ -335,6 +336,11 @@ impl Simulator {
     /// Copies of the queries of one ticket.
     pub fn polls_of(&self, ticket: &str) -> Vec<Request> {
         self.journal(|journal| journal.polls_of(ticket).cloned().collect())
+    }
+
+    /// Copies of the downloads of one ticket's file.
+    pub fn downloads_of(&self, ticket: &str) -> Vec<Request> {
+        self.journal(|journal| journal.downloads_of(ticket).cloned().collect())
     }
 
     /// How many requests came to one endpoint.

@@ -30,6 +30,7 @@ use axum::http::HeaderMap;
 pub(crate) struct Incoming<'a> {
     pub(crate) endpoint: Endpoint,
     pub(crate) ticket: Option<&'a str>,
+    pub(crate) file_token: Option<&'a str>,
     /// The app that a request to the token endpoint names.
     pub(crate) app_id: Option<&'a str>,
     pub(crate) authorization: Option<&'a str>,
@@ -197,18 +198,26 @@ impl World {
     /// What a request has to wait for before it arrives.
     pub(crate) fn hold(&mut self, incoming: &Incoming<'_>, now: Instant) -> Option<Leash> {
         let app_id = self.identify(incoming, now).app_id;
-        self.holds.catch(incoming.endpoint, app_id.as_deref(), incoming.ticket)
+        let ticket = self.ticket_of(incoming);
+        self.holds.catch(incoming.endpoint, app_id.as_deref(), ticket.as_deref())
+    }
+
+    /// The ticket that a query names, or whose file a download names.
+    fn ticket_of(&mut self, incoming: &Incoming<'_>) -> Option<Arc<str>> {
+        let of_file = incoming.file_token.and_then(|file_token| self.jobs.of_file(file_token));
+        incoming.ticket.map(Arc::from).or(of_file.map(|held| Arc::clone(&held.ticket)))
     }
 
     /// Records a request, counts it in its window and in the faults, and judges its access token.
     pub(crate) fn arrive(&mut self, incoming: Incoming<'_>, now: Instant) -> Arrival {
         let seen = self.identify(&incoming, now);
+        let ticket = self.ticket_of(&incoming);
         let app_id = seen.app_id.as_deref();
         let user = user_token(incoming.authorization);
         let app = app_id.and_then(|id| self.apps.get_mut(id));
         let window = app.and_then(|app| app.window(incoming.endpoint, user.is_some()));
         let throttled = window.and_then(|window| window.admit(now).err());
-        let fault = self.faults.strike(incoming.endpoint, app_id, incoming.ticket);
+        let fault = self.faults.strike(incoming.endpoint, app_id, ticket.as_deref());
         let arrival = Arrival {
             now,
             ordinal: self.journal.next_ordinal(),
@@ -219,7 +228,7 @@ impl World {
             throttled,
             fault,
         };
-        self.record(&arrival, seen.generation, incoming);
+        self.record(&arrival, seen.generation, ticket, incoming);
         arrival
     }
 
@@ -232,12 +241,18 @@ impl World {
         Seen { app_id: known.map(|app| Arc::clone(&app.id)), generation: None, flaw: None }
     }
 
-    fn record(&mut self, arrival: &Arrival, generation: Option<u64>, incoming: Incoming<'_>) {
+    fn record(
+        &mut self,
+        arrival: &Arrival,
+        generation: Option<u64>,
+        ticket: Option<Arc<str>>,
+        incoming: Incoming<'_>,
+    ) {
         self.journal.push(Request {
             ordinal: arrival.ordinal,
             endpoint: arrival.endpoint,
             app_id: arrival.app_id.clone(),
-            ticket: incoming.ticket.map(Arc::from),
+            ticket,
             token_generation: generation,
             line: incoming.line.into(),
             headers: self.record_headers.then(|| incoming.headers.clone()),

@@ -5,6 +5,7 @@
 mod binary;
 mod client;
 mod create_and_download;
+mod downloads;
 mod faults;
 mod hold;
 mod journal;
