@@ -69,6 +69,11 @@ impl ExportFile {
         })
     }
 
+    /// Lets it begin as no format does.
+    pub(crate) fn spoil_start(&mut self) {
+        self.head = vec![b'?'; self.head.len()].into();
+    }
+
     /// At most `most` bytes from `offset` on, also past the end; at least one, if `most` is not zero.
     pub(crate) fn piece(&self, offset: u64, most: u64) -> Bytes {
         if offset < self.head.len() as u64 {

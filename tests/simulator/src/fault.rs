@@ -35,10 +35,23 @@ pub enum Fault {
         #[serde(with = "duration")]
         every: Duration,
     },
-    /// Head and half of the true body, then the connection closes; `Content-Length` promises the whole.
+    /// Head and half of the true body, then the connection closes; `Content-Length` promises the whole, unless the
+    /// scenario's downloads come without it.
     HalfBody,
     /// Head and half of the true body, then silence until the client leaves.
     Stall,
+    /// The file of a download without its last bytes, and a `Content-Length` that agrees; other answers stay true.
+    ShortFile {
+        /// How many are missing.
+        by: u64,
+    },
+    /// The file of a download with bytes after its end, and a `Content-Length` that agrees; other answers stay true.
+    LongFile {
+        /// How many are too many.
+        by: u64,
+    },
+    /// The file of a download in its true length, but its first bytes are those of no format; other answers stay true.
+    WrongStart,
     /// HTTP 200 with JSON that breaks off.
     WrongJson,
     /// HTTP 200 with a body that is not UTF-8.

@@ -235,6 +235,7 @@ mod tests {
             { empty = { status = 200 } }, { html = { status = 502 } }, { unavailable = {} },
             { unavailable = { retry_after = 3 } }, { huge = { bytes = 268435456 } },
             { redirect = { status = 302, location = "http://127.0.0.1:1/" } },
+            "wrong_start", { short_file = { by = 1 } }, { long_file = { by = 1 } },
             { answer = { status = 429, code = 99991400, headers = [["Retry-After", "1"]] } },
             { raw = { status = 200, content_type = "text/plain", body = "?" } }"#;
         let troubles = r#""disabled", "not_installed", "ip_not_allowed", "quota_exhausted", "tokens_refused",
@@ -245,7 +246,7 @@ mod tests {
         let outcomes = r#""fine", "permission", "not_found", "deleted", "invalid_param",
             { refused = { status = 404, code = 1 } }"#;
         assert_eq!(read_all::<Life>(lives), 7);
-        assert_eq!(read_all::<Fault>(faults), 18);
+        assert_eq!(read_all::<Fault>(faults), 21);
         assert_eq!(read_all::<crate::app::Trouble>(troubles), 7);
         assert_eq!(read_all::<crate::app::ThrottleStyle>(styles), 5);
         assert_eq!(read_all::<crate::switches::RunningShape>(shapes), 9);

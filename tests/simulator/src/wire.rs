@@ -76,18 +76,23 @@ struct Pace {
     tail: Tail,
 }
 
+impl Pace {
+    /// All of it, as fast as it is read.
+    fn even(upto: u64) -> Self {
+        Self { upto, chunk: CHUNK, every: None, tail: Tail::End }
+    }
+
+    fn half(length: u64, tail: Tail) -> Self {
+        Self { tail, ..Self::even(length / 2) }
+    }
+}
+
 /// An answer that no fault struck.
 pub(crate) fn whole(mut answer: Answer) -> Response<Body> {
     match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
         Payload::Bytes(bytes) => answer.into_response(Body::from(bytes)),
         Payload::File { file, from, bytes, content_length } => {
-            let source = Source::File { file, from, bytes };
-            paced(
-                answer,
-                source,
-                content_length,
-                Pace { upto: bytes, chunk: CHUNK, every: None, tail: Tail::End },
-            )
+            paced(answer, Source::File { file, from, bytes }, content_length, Pace::even(bytes))
         }
     }
 }
@@ -110,22 +115,33 @@ pub(crate) async fn spoilt(fault: Fault, answer: Answer, line: &Line, log: (&str
         }
         Fault::Slow { bytes, every } => {
             let chunk = (bytes as u64).clamp(1, CHUNK);
-            Spoilt::paced(answer, |length| Pace { upto: length, chunk, every: Some(every), tail: Tail::End })
+            Spoilt::paced(answer, |length| Pace { chunk, every: Some(every), ..Pace::even(length) })
         }
-        Fault::HalfBody => Spoilt::paced(answer, |length| half(length, Tail::Break)),
-        Fault::Stall => Spoilt::paced(answer, |length| half(length, Tail::Silence)),
+        Fault::HalfBody => Spoilt::paced(answer, |length| Pace::half(length, Tail::Break)),
+        Fault::Stall => Spoilt::paced(answer, |length| Pace::half(length, Tail::Silence)),
+        Fault::ShortFile { .. } | Fault::LongFile { .. } | Fault::WrongStart => {
+            Spoilt::new(altered(answer, &fault))
+        }
         Fault::Huge { bytes, content_length } => {
             let answer = Answer::json(200, 0, Vec::new());
-            let pace = Pace { upto: bytes, chunk: CHUNK, every: None, tail: Tail::End };
             let outcome = Outcome { status: Some(200), code: None };
-            Spoilt { outcome, response: paced(answer, Source::Huge { bytes }, content_length, pace) }
+            let response = paced(answer, Source::Huge { bytes }, content_length, Pace::even(bytes));
+            Spoilt { outcome, response }
         }
         other => Spoilt::new(replaced(other, log)),
     }
 }
 
-fn half(length: u64, tail: Tail) -> Pace {
-    Pace { upto: length / 2, chunk: CHUNK, every: None, tail }
+/// The true answer with another file.
+fn altered(mut answer: Answer, fault: &Fault) -> Answer {
+    if let Payload::File { file, bytes, .. } = &mut answer.payload {
+        match *fault {
+            Fault::ShortFile { by } => *bytes = bytes.saturating_sub(by),
+            Fault::LongFile { by } => *bytes = bytes.saturating_add(by),
+            _ => file.spoil_start(),
+        }
+    }
+    answer
 }
 
 /// The faults that are nothing but another answer.
@@ -185,16 +201,19 @@ impl Spoilt {
 
     fn paced(mut answer: Answer, pace: impl Fn(u64) -> Pace) -> Self {
         let outcome = Outcome { status: Some(answer.status), code: answer.code };
-        let source = match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
-            Payload::Bytes(bytes) => Source::Bytes(bytes.into()),
-            Payload::File { file, from, bytes, .. } => Source::File { file, from, bytes },
-        };
+        let (source, content_length) =
+            match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
+                Payload::Bytes(bytes) => (Source::Bytes(bytes.into()), true),
+                Payload::File { file, from, bytes, content_length } => {
+                    (Source::File { file, from, bytes }, content_length)
+                }
+            };
         let pace = pace(source.len());
-        Self { outcome, response: paced(answer, source, true, pace) }
+        Self { outcome, response: paced(answer, source, content_length, pace) }
     }
 }
 
-/// A body sent piece by piece; `Content-Length` promises all of it, however much comes.
+/// A body sent piece by piece; `Content-Length`, where it is sent, promises all of it, however much comes.
 fn paced(answer: Answer, source: Source, content_length: bool, pace: Pace) -> Response<Body> {
     let length = source.len();
     let pieces = stream::unfold((source, pace, 0), |(source, pace, offset)| async move {

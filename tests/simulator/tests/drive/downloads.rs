@@ -1,10 +1,14 @@
 //! What can go wrong with a download, and what the journal keeps of it.
 
-use std::time::Duration;
+use std::{
+    io::{ErrorKind, Read},
+    time::{Duration, Instant},
+};
 
 use export_simulator::{Endpoint, Fault, Job, Target};
+use serde_json::json;
 
-use crate::client::{APP, Bench, DOCUMENT, TICKET};
+use crate::client::{APP, Bench, DOCUMENT, Reply, TICKET, send};
 
 const OTHER: &str = "6933093124755412346";
 
@@ -50,4 +54,114 @@ fn downloads_fill_their_own_window() {
     let downloads = bench.simulator.downloads_of(TICKET);
     assert_eq!(downloads.iter().filter(|download| download.throttled).count(), 1);
     assert_eq!(bench.simulator.max_in_window(APP, Endpoint::Download, Duration::from_secs(60)), 101);
+}
+
+/// The first download that `fault` strikes, as it comes, and the bytes that were due; the second one is whole.
+fn struck(bench: &Bench, fault: Fault) -> (Reply, Vec<u8>) {
+    bench.simulator.fault(Target::download_of(TICKET), 1, fault);
+    let (file, due) = (path(bench, TICKET), bench.simulator.file_of(TICKET).pieces().flatten().collect());
+    let reply = bench.get(&file);
+    assert!(bench.get(&file).body == due, "the next one is whole");
+    (reply, due)
+}
+
+fn length(reply: &Reply) -> Option<usize> {
+    reply.header("Content-Length").map(|length| length.parse().unwrap())
+}
+
+/// Promise: a cut download promises more than it sends.
+#[test]
+fn a_cut_download_breaks_its_promise() {
+    let (reply, due) = struck(&finished(|job| job), Fault::HalfBody);
+    assert_eq!((reply.status, length(&reply), reply.body.len()), (200, Some(SIZE), SIZE / 2));
+    assert!(due.starts_with(&reply.body));
+}
+
+/// Promise: a chunked download that is cut lacks the last chunk, so that a client can tell it from a whole one.
+#[test]
+fn a_cut_download_without_length_has_no_last_chunk() {
+    let bench = finished(|job| job);
+    bench.simulator.switch(|switches| switches.download.content_length = false);
+    let ends = |nth| {
+        let bearer = format!("Bearer {}", bench.token);
+        let line = format!("GET {}", path(&bench, TICKET));
+        let mut stream = send(bench.simulator.address(), &line, &[("Authorization", &bearer)], "").unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let head = String::from_utf8_lossy(&bytes[..500]).into_owned();
+        assert!(head.contains("Transfer-Encoding: chunked") && !head.contains("Content-Length"), "{nth}");
+        (bytes.len() > SIZE, bytes.ends_with(b"\r\n0\r\n\r\n"))
+    };
+    bench.simulator.fault(Target::download_of(TICKET), 1, Fault::HalfBody);
+    assert_eq!(ends("cut"), (false, false));
+    assert_eq!(ends("whole"), (true, true));
+}
+
+/// Promise: a file that is short or long ends cleanly, and its `Content-Length` agrees with what is sent.
+#[test]
+fn a_short_or_long_download_is_consistent_in_itself() {
+    let bench = finished(|job| job);
+    let (reply, due) = struck(&bench, Fault::ShortFile { by: 1 });
+    assert_eq!((length(&reply), reply.body.len()), (Some(SIZE - 1), SIZE - 1));
+    assert!(due.starts_with(&reply.body));
+    let (reply, _) = struck(&bench, Fault::ShortFile { by: u64::MAX });
+    assert_eq!((length(&reply), reply.body.len()), (Some(0), 0));
+    let (reply, due) = struck(&bench, Fault::LongFile { by: 100_000 });
+    assert_eq!((length(&reply), reply.body.len()), (Some(SIZE + 100_000), SIZE + 100_000));
+    assert!(reply.body.starts_with(&due));
+    assert_eq!(bench.query().result()["file_size"], SIZE);
+}
+
+/// Promise: only the first bytes are wrong, and only those of a file.
+#[test]
+fn wrong_first_bytes_come_in_the_right_length() {
+    let bench = finished(|job| job);
+    let (reply, due) = struck(&bench, Fault::WrongStart);
+    assert_eq!((reply.status, length(&reply), reply.body.len()), (200, Some(SIZE), SIZE));
+    assert!(!reply.body.starts_with(b"PK") && reply.body[100..] == due[100..]);
+    bench.simulator.fault(TICKET, 1, Fault::WrongStart);
+    assert_eq!(bench.query().code(), 0);
+}
+
+/// Promise: a stalled download sends half and stays open.
+#[test]
+fn a_stalled_download_falls_silent_half_way() {
+    let bench = finished(|job| job);
+    bench.simulator.fault(Target::download_of(TICKET), 1, Fault::Stall);
+    let bearer = format!("Bearer {}", bench.token);
+    let line = format!("GET {}", path(&bench, TICKET));
+    let mut stream = send(bench.simulator.address(), &line, &[("Authorization", &bearer)], "").unwrap();
+    stream.read_exact(&mut vec![0; SIZE / 2]).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let mut rest = Vec::new();
+    let silence = stream.read_to_end(&mut rest).unwrap_err();
+    assert!(matches!(silence.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+    assert!(rest.len() < 1_000, "the head's length is left over: {}", rest.len());
+}
+
+/// Promise: a download that drips is slow and whole.
+#[test]
+fn a_dripping_download_is_whole_in_the_end() {
+    let begun = Instant::now();
+    let (reply, due) =
+        struck(&finished(|job| job), Fault::Slow { bytes: 20_000, every: Duration::from_millis(5) });
+    assert!(reply.body == due && begun.elapsed() >= Duration::from_millis(50));
+}
+
+/// Promise: answers in place of the file are told apart by status, type and code.
+#[test]
+fn something_else_may_come_in_place_of_the_file() {
+    let bench = finished(|job| job);
+    let answer = |fault| struck(&bench, fault).0;
+    assert_eq!(answer(Fault::answer(200, 1_069_901, "")).status_and_code(), (200, 1_069_901));
+    assert_eq!(answer(Fault::answer(400, 1_060_001, "")).status_and_code(), (400, 1_060_001));
+    let no_envelope =
+        Fault::Raw { status: 200, content_type: "application/json".to_owned(), body: "{\"a\":1}".to_owned() };
+    let reply = answer(no_envelope);
+    assert_eq!((reply.status, reply.json()), (200, json!({"a": 1})));
+    let reply = answer(Fault::Html { status: 200 });
+    assert_eq!((reply.status, reply.header("Content-Type")), (200, Some("text/html")));
+    let location = "http://127.0.0.1:1/file".to_owned();
+    let reply = answer(Fault::Redirect { status: 302, location: location.clone() });
+    assert_eq!((reply.status, reply.header("Location")), (302, Some(&*location)));
 }
