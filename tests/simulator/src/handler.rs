@@ -1,7 +1,7 @@
 //! The way of one request: recorded and decided under the lock, then sent or spoilt without it.
 
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -16,10 +16,11 @@ use crate::{
     answer::Answer,
     connection::Line,
     hold,
+    record::Sent,
     route::Route,
     switches::LogIdPlace,
     tenant_token::Credentials,
-    wire::{self, Outcome},
+    wire::{self, Outcome, Receipt},
     world::{Arrival, Incoming, World},
 };
 
@@ -130,8 +131,22 @@ fn note(world: &mut World, ordinal: u64, outcome: Outcome) {
     }
 }
 
+/// What the journal learns when the body has been sent, or given up.
+fn receipt(shared: Arc<Shared>, ordinal: u64) -> Receipt {
+    Box::new(move |sent: Sent| {
+        if let Some(entry) = shared.lock().journal.entry(ordinal) {
+            entry.sent = Some(sent);
+        }
+        shared.notify();
+    })
+}
+
 /// Answers one request.
-pub(crate) async fn handle(shared: &Shared, line: &Line, request: Request<RequestBody>) -> Response<Body> {
+pub(crate) async fn handle(
+    shared: Arc<Shared>,
+    line: &Line,
+    request: Request<RequestBody>,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = if parts.method == "POST" {
         to_bytes(Body::new(body), BODY_CAP).await.unwrap_or_default()
@@ -142,11 +157,12 @@ pub(crate) async fn handle(shared: &Shared, line: &Line, request: Request<Reques
     shared.hold(&request).await;
     let (mut arrival, answer, place) = shared.decide(&request, &body);
     shared.notify();
+    let receipt = receipt(Arc::clone(&shared), arrival.ordinal);
     let Some(fault) = arrival.fault.take() else {
-        return wire::whole(answer);
+        return wire::whole(answer, receipt);
     };
-    let waiting = Waiting { shared, ordinal: arrival.ordinal, outcome: None };
-    let spoilt = wire::spoilt(fault, answer, line, (&arrival.log_id(), place)).await;
+    let waiting = Waiting { shared: &shared, ordinal: arrival.ordinal, outcome: None };
+    let spoilt = wire::spoilt(fault, answer, line, (&arrival.log_id(), place), receipt).await;
     waiting.answered(spoilt.outcome);
     spoilt.response
 }

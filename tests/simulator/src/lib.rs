@@ -60,7 +60,7 @@ pub use export_file::ExportFile;
 pub use fault::{Fault, FaultId, Nth, Target};
 pub use hold::HoldId;
 pub use job::{FAILING_JOB_STATUSES, Job, Life};
-pub use record::{Endpoint, Journal, Request};
+pub use record::{Endpoint, Journal, Request, Sent};
 pub use scenario::{AgeStarts, Batch, FaultRule, Scenario, ScenarioError};
 pub use simulator::{Simulator, StartError};
 pub use switches::{

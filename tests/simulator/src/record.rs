@@ -54,10 +54,21 @@ pub struct Request {
     pub status: Option<u16>,
     /// `code` of the answer; none where it had none.
     pub code: Option<i64>,
+    /// How much of its body was sent, for downloads and other bodies sent in pieces; none until that ends.
+    pub sent: Option<Sent>,
     /// The app's window had no room for it.
     pub throttled: bool,
     /// A fault struck it.
     pub faulty: bool,
+}
+
+/// What went to the connection of a body that is sent in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// How many bytes were handed to the connection; the client may have read fewer.
+    pub bytes: u64,
+    /// All that were meant, to a clean end.
+    pub whole: bool,
 }
 
 impl Request {
@@ -194,6 +205,7 @@ mod tests {
                 abandoned_at: None,
                 status: None,
                 code: None,
+                sent: None,
                 throttled: false,
                 faulty: false,
             });

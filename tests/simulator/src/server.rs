@@ -76,7 +76,7 @@ async fn answer_requests(connection: Connection, shared: Arc<Shared>) {
     let line = connection.line();
     let service = service_fn(|request| {
         let (shared, line) = (Arc::clone(&shared), line.clone());
-        async move { Ok::<_, Infallible>(handler::handle(&shared, &line, request).await) }
+        async move { Ok::<_, Infallible>(handler::handle(shared, &line, request).await) }
     });
     // The platform writes header names as `X-Tt-Logid`, and its Python SDK looks them up by case.
     let mut protocol = http1::Builder::new();

@@ -13,6 +13,7 @@ use crate::{
     connection::Line,
     export_file::{ExportFile, cut},
     fault::Fault,
+    record::Sent,
     switches::LogIdPlace,
 };
 
@@ -87,18 +88,51 @@ impl Pace {
     }
 }
 
+/// Takes down how far a body came, once.
+pub(crate) type Receipt = Box<dyn FnOnce(Sent) + Send>;
+
+/// A body on its way; dropped when it is sent, and when its client leaves.
+struct Sending {
+    source: Source,
+    pace: Pace,
+    offset: u64,
+    receipt: Option<Receipt>,
+}
+
+impl Sending {
+    fn new(source: Source, pace: Pace, receipt: Receipt) -> Self {
+        Self { source, pace, offset: 0, receipt: Some(receipt) }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let whole = self.offset >= self.pace.upto && matches!(self.pace.tail, Tail::End);
+        if let Some(receipt) = self.receipt.take() {
+            receipt(Sent { bytes: self.offset, whole });
+        }
+    }
+}
+
 /// An answer that no fault struck.
-pub(crate) fn whole(mut answer: Answer) -> Response<Body> {
+pub(crate) fn whole(mut answer: Answer, receipt: Receipt) -> Response<Body> {
     match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
         Payload::Bytes(bytes) => answer.into_response(Body::from(bytes)),
         Payload::File { file, from, bytes, content_length } => {
-            paced(answer, Source::File { file, from, bytes }, content_length, Pace::even(bytes))
+            let sending = Sending::new(Source::File { file, from, bytes }, Pace::even(bytes), receipt);
+            paced(answer, sending, content_length)
         }
     }
 }
 
 /// The answer that a fault makes of the true one; it may take its time, or never come.
-pub(crate) async fn spoilt(fault: Fault, answer: Answer, line: &Line, log: (&str, LogIdPlace)) -> Spoilt {
+pub(crate) async fn spoilt(
+    fault: Fault,
+    answer: Answer,
+    line: &Line,
+    log: (&str, LogIdPlace),
+    receipt: Receipt,
+) -> Spoilt {
     match fault {
         Fault::Reset => {
             line.reset();
@@ -111,24 +145,28 @@ pub(crate) async fn spoilt(fault: Fault, answer: Answer, line: &Line, log: (&str
         Fault::Hang => future::pending().await,
         Fault::Delay { by } => {
             tokio::time::sleep(by).await;
-            Spoilt::new(answer)
+            Spoilt::new(answer, receipt)
         }
         Fault::Slow { bytes, every } => {
             let chunk = (bytes as u64).clamp(1, CHUNK);
-            Spoilt::paced(answer, |length| Pace { chunk, every: Some(every), ..Pace::even(length) })
+            Spoilt::paced(answer, receipt, |length| Pace { chunk, every: Some(every), ..Pace::even(length) })
         }
-        Fault::HalfBody => Spoilt::paced(answer, |length| Pace::half(length, Tail::Break)),
-        Fault::Stall => Spoilt::paced(answer, |length| Pace::half(length, Tail::Silence)),
+        Fault::HalfBody => Spoilt::paced(answer, receipt, |length| Pace::half(length, Tail::Break)),
+        Fault::Stall => Spoilt::paced(answer, receipt, |length| Pace::half(length, Tail::Silence)),
         Fault::ShortFile { .. } | Fault::LongFile { .. } | Fault::WrongStart => {
-            Spoilt::new(altered(answer, &fault))
+            Spoilt::new(altered(answer, &fault), receipt)
         }
         Fault::Huge { bytes, content_length } => {
             let answer = Answer::json(200, 0, Vec::new());
             let outcome = Outcome { status: Some(200), code: None };
-            let response = paced(answer, Source::Huge { bytes }, content_length, Pace::even(bytes));
+            let response = paced(
+                answer,
+                Sending::new(Source::Huge { bytes }, Pace::even(bytes), receipt),
+                content_length,
+            );
             Spoilt { outcome, response }
         }
-        other => Spoilt::new(replaced(other, log)),
+        other => Spoilt::new(replaced(other, log), receipt),
     }
 }
 
@@ -195,11 +233,14 @@ impl Spoilt {
         Self { outcome: Outcome { status: None, code: None }, response: Response::new(Body::empty()) }
     }
 
-    fn new(answer: Answer) -> Self {
-        Self { outcome: Outcome { status: Some(answer.status), code: answer.code }, response: whole(answer) }
+    fn new(answer: Answer, receipt: Receipt) -> Self {
+        Self {
+            outcome: Outcome { status: Some(answer.status), code: answer.code },
+            response: whole(answer, receipt),
+        }
     }
 
-    fn paced(mut answer: Answer, pace: impl Fn(u64) -> Pace) -> Self {
+    fn paced(mut answer: Answer, receipt: Receipt, pace: impl Fn(u64) -> Pace) -> Self {
         let outcome = Outcome { status: Some(answer.status), code: answer.code };
         let (source, content_length) =
             match std::mem::replace(&mut answer.payload, Payload::Bytes(Vec::new())) {
@@ -209,31 +250,32 @@ impl Spoilt {
                 }
             };
         let pace = pace(source.len());
-        Self { outcome, response: paced(answer, source, content_length, pace) }
+        Self { outcome, response: paced(answer, Sending::new(source, pace, receipt), content_length) }
     }
 }
 
 /// A body sent piece by piece; `Content-Length`, where it is sent, promises all of it, however much comes.
-fn paced(answer: Answer, source: Source, content_length: bool, pace: Pace) -> Response<Body> {
-    let length = source.len();
-    let pieces = stream::unfold((source, pace, 0), |(source, pace, offset)| async move {
-        if offset >= pace.upto {
-            return match pace.tail {
+fn paced(answer: Answer, sending: Sending, content_length: bool) -> Response<Body> {
+    let length = sending.source.len();
+    let pieces = stream::unfold(sending, |mut sending| async move {
+        if sending.offset >= sending.pace.upto {
+            return match sending.pace.tail {
                 Tail::End => None,
                 Tail::Silence => future::pending::<Option<Infallible>>().await.map(|never| match never {}),
                 Tail::Break => {
                     // Gives the connection a turn to send what it holds before it breaks.
                     tokio::task::yield_now().await;
-                    Some((Err(io::Error::from(io::ErrorKind::UnexpectedEof)), (source, pace, offset)))
+                    Some((Err(io::Error::from(io::ErrorKind::UnexpectedEof)), sending))
                 }
             };
         }
-        if let Some(every) = pace.every {
+        if let Some(every) = sending.pace.every {
             tokio::time::sleep(every).await;
         }
-        let piece = source.piece(offset, pace.chunk.min(pace.upto - offset));
-        let offset = offset + piece.len() as u64;
-        Some((Ok::<_, io::Error>(piece), (source, pace, offset)))
+        let most = sending.pace.chunk.min(sending.pace.upto - sending.offset);
+        let piece = sending.source.piece(sending.offset, most);
+        sending.offset += piece.len() as u64;
+        Some((Ok::<_, io::Error>(piece), sending))
     });
     let mut response = answer.into_response(Body::from_stream(pieces));
     if content_length {

@@ -261,6 +261,7 @@ impl World {
             abandoned_at: None,
             status: None,
             code: None,
+            sent: None,
             throttled: arrival.throttled.is_some(),
             faulty: arrival.fault.is_some(),
         });

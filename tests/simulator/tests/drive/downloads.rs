@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use export_simulator::{Endpoint, Fault, Job, Target};
+use export_simulator::{Endpoint, Fault, Job, Journal, Sent, Target};
 use serde_json::json;
 
-use crate::client::{APP, Bench, DOCUMENT, Reply, TICKET, send};
+use crate::client::{APP, Bench, DOCUMENT, PATIENCE, Reply, TICKET, send};
 
 const OTHER: &str = "6933093124755412346";
 
@@ -164,4 +164,40 @@ fn something_else_may_come_in_place_of_the_file() {
     let location = "http://127.0.0.1:1/file".to_owned();
     let reply = answer(Fault::Redirect { status: 302, location: location.clone() });
     assert_eq!((reply.status, reply.header("Location")), (302, Some(&*location)));
+}
+
+/// Promise: the journal says how much of each download went out, and whether that was all of it.
+#[test]
+fn the_journal_counts_what_was_sent() {
+    let bench = finished(|job| job);
+    struck(&bench, Fault::HalfBody);
+    struck(&bench, Fault::ShortFile { by: 50 });
+    bench.query();
+    assert!(bench.simulator.wait_until(PATIENCE, |journal| {
+        journal.downloads_of(TICKET).filter(|download| download.sent.is_some()).count() == 4
+    }));
+    let sent: Vec<_> =
+        bench.simulator.downloads_of(TICKET).iter().filter_map(|download| download.sent).collect();
+    let of = |bytes: usize, whole| Sent { bytes: bytes as u64, whole };
+    assert_eq!(sent, [of(SIZE / 2, false), of(SIZE, true), of(SIZE - 50, true), of(SIZE, true)]);
+    assert!(bench.simulator.polls_of(TICKET).iter().all(|poll| poll.sent.is_none()));
+}
+
+/// Promise: a client that leaves half way is seen, and memory for the rest is never asked for.
+#[test]
+fn a_download_that_its_client_leaves_is_not_whole() {
+    let bench = finished(|mut job| {
+        job.true_size = Some(50 << 30);
+        job
+    });
+    let bearer = format!("Bearer {}", bench.token);
+    let line = format!("GET {}", path(&bench, TICKET));
+    let mut stream = send(bench.simulator.address(), &line, &[("Authorization", &bearer)], "").unwrap();
+    stream.read_exact(&mut vec![0; 1 << 20]).unwrap();
+    assert_eq!(bench.simulator.downloads_of(TICKET)[0].sent, None, "it goes on");
+    drop(stream);
+    let left = |journal: &Journal| journal.downloads_of(TICKET).any(|download| download.sent.is_some());
+    assert!(bench.simulator.wait_until(PATIENCE, left));
+    let sent = bench.simulator.downloads_of(TICKET)[0].sent.unwrap();
+    assert!(!sent.whole && (1 << 19..50 << 30).contains(&sent.bytes), "{sent:?}");
 }
