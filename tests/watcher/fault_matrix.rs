@@ -42,6 +42,8 @@ fn the_table_names_everything_that_the_simulator_can_do() {
         };
     }
     variants!(Fault);
+    // They change the file of a download, which the watcher does not send.
+    missing.retain(|(_, fault)| !["short_file", "long_file", "wrong_start"].contains(&fault.as_str()));
     variants!(Trouble);
     variants!(ThrottleStyle);
     variants!(RunningShape);
