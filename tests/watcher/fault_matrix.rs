@@ -42,7 +42,7 @@ fn the_table_names_everything_that_the_simulator_can_do() {
         };
     }
     variants!(Fault);
-    // They change the file of a download, which the watcher does not send.
+    // They change only the file of a download, and the watcher downloads nothing.
     missing.retain(|(_, fault)| !["short_file", "long_file", "wrong_start"].contains(&fault.as_str()));
     variants!(Trouble);
     variants!(ThrottleStyle);

@@ -30,7 +30,7 @@ pub(crate) struct Answer {
 pub(crate) enum Payload {
     /// As they are.
     Bytes(Vec<u8>),
-    /// A part of an exported file, made up while it is sent.
+    /// A part of an exported file, computed while it is sent.
     File {
         /// The whole of it.
         file: Box<ExportFile>,

@@ -1,4 +1,4 @@
-//! The bytes of an exported file, worked out while they are sent: the first bytes of its format, a line with its
+//! The bytes of an exported file, computed while they are sent: the first bytes of its format, a line with its
 //! ticket and file token, then noise that differs from file to file. Pure.
 
 use std::sync::LazyLock;
@@ -8,10 +8,10 @@ use fastrand::Rng;
 
 use crate::{job::Job, seed};
 
-/// Length of the stretches that the noise is put together from.
+/// Length of the blocks of noise; each begins at another place of [`BINARY`] or [`TEXT`].
 const BLOCK: u64 = 64 << 10;
 
-/// How many places of [`BINARY`] and [`TEXT`] a stretch can begin at.
+/// How many places a block can begin at.
 const PLACES: u64 = 256 << 10;
 
 /// The noise of every format but CSV.
@@ -69,7 +69,7 @@ impl ExportFile {
         })
     }
 
-    /// Lets it begin as no format does.
+    /// Replaces its first bytes by some that no format has.
     pub(crate) fn spoil_start(&mut self) {
         self.head = vec![b'?'; self.head.len()].into();
     }
@@ -142,7 +142,7 @@ mod tests {
         }
     }
 
-    /// Promise: no stretch of one file stands at the same place in another, or elsewhere in its own.
+    /// Promise: two files differ in every 4 KiB, and no block of a file occurs twice in it.
     #[test]
     fn mixed_up_files_show() {
         let (one, other) = (whole(&file("1", "pdf")), whole(&file("2", "pdf")));

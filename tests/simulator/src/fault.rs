@@ -47,7 +47,7 @@ pub enum Fault {
     },
     /// The file of a download with bytes after its end, and a `Content-Length` that agrees; other answers stay true.
     LongFile {
-        /// How many are too many.
+        /// How many are added.
         by: u64,
     },
     /// The file of a download in its true length, but its first bytes are those of no format; other answers stay true.

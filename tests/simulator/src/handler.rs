@@ -131,7 +131,7 @@ fn note(world: &mut World, ordinal: u64, outcome: Outcome) {
     }
 }
 
-/// What the journal learns when the body has been sent, or given up.
+/// Records in the journal how much of the body was sent, once that ends.
 fn receipt(shared: Arc<Shared>, ordinal: u64) -> Receipt {
     Box::new(move |sent: Sent| {
         if let Some(entry) = shared.lock().journal.entry(ordinal) {

@@ -67,7 +67,7 @@ pub struct Request {
 pub struct Sent {
     /// How many bytes were handed to the connection; the client may have read fewer.
     pub bytes: u64,
-    /// All that were meant, to a clean end.
+    /// Whether that is all of the body, with a clean end.
     pub whole: bool,
 }
 

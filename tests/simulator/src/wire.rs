@@ -88,10 +88,10 @@ impl Pace {
     }
 }
 
-/// Takes down how far a body came, once.
+/// Records how much of a body was sent. Called once.
 pub(crate) type Receipt = Box<dyn FnOnce(Sent) + Send>;
 
-/// A body on its way; dropped when it is sent, and when its client leaves.
+/// A body that is being sent. Dropped when all of it is sent, or when its client leaves.
 struct Sending {
     source: Source,
     pace: Pace,

@@ -148,7 +148,7 @@ fn a_dripping_download_is_whole_in_the_end() {
     assert!(reply.body == due && begun.elapsed() >= Duration::from_millis(50));
 }
 
-/// Promise: answers in place of the file are told apart by status, type and code.
+/// Promise: an answer in place of the file comes with the status, type and code that its fault names.
 #[test]
 fn something_else_may_come_in_place_of_the_file() {
     let bench = finished(|job| job);
@@ -183,7 +183,7 @@ fn the_journal_counts_what_was_sent() {
     assert!(bench.simulator.polls_of(TICKET).iter().all(|poll| poll.sent.is_none()));
 }
 
-/// Promise: a client that leaves half way is seen, and memory for the rest is never asked for.
+/// Promise: the journal shows that a client left half way, and nothing is sent after that.
 #[test]
 fn a_download_that_its_client_leaves_is_not_whole() {
     let bench = finished(|mut job| {
