@@ -10,8 +10,9 @@
 //! | [`config`] | `watcher.toml` and watch lists, checked, with every problem at once | domain, schedule |
 //! | [`feishu`] | the remote: client, secrets, wire format, verdicts | domain |
 //! | [`store`] | the state file behind its traits | domain |
+//! | [`files`] | where the bodies of artefacts go: names, temporary files, the folder | domain |
 //! | [`log`] | `tracing` events and verdicts as JSON or text lines | domain |
-//! | [`engine`] | the loop that owns every ticket, and its decisions | domain, schedule, store, feishu |
+//! | [`engine`] | the loop that owns every ticket, and its decisions | domain, schedule, store, feishu, files |
 //! | `deliver` | consumers of the outbox: the log | domain, store, log |
 //! | [`http`] | health, status and metrics over HTTP | domain, engine, store |
 //! | [`service`] | the service manager's protocol | domain, engine |
@@ -27,6 +28,7 @@ mod deliver;
 pub mod domain;
 pub mod engine;
 pub mod feishu;
+pub mod files;
 pub mod http;
 pub mod log;
 pub mod schedule;

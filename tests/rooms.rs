@@ -18,14 +18,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["domain", "schedule"]),
     ("feishu", &["domain"]),
     ("store", &["domain"]),
+    ("files", &["domain"]),
     ("log", &["domain"]),
-    ("engine", &["domain", "schedule", "feishu", "store"]),
+    ("engine", &["domain", "schedule", "feishu", "files", "store"]),
     ("deliver", &["domain", "store", "log"]),
     ("http", &["domain", "engine", "store"]),
     ("service", &["domain", "engine"]),
     (
         "app",
-        &["domain", "schedule", "config", "feishu", "store", "engine", "deliver", "log", "http", "service"],
+        &[
+            "domain", "schedule", "config", "feishu", "files", "store", "engine", "deliver", "log", "http",
+            "service",
+        ],
     ),
     ("bin", &["app", "domain", "log", "http", "service"]),
 ];

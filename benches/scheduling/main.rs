@@ -94,6 +94,7 @@ fn shipped_settings() -> Settings {
         give_up_after: config.poll.give_up_after,
         request_timeout: config.poll.request_timeout,
         max_in_flight: config.poll.max_in_flight,
+        download: None,
         keep: config.state.keep,
         until_done: false,
         deadline: None,

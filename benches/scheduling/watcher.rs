@@ -11,7 +11,9 @@ use export_watcher::domain::{
 use export_watcher::engine::{
     Clock, Command, Controls, Meters, OutboxLink, Settings, Setup, Snapshot, watch,
 };
-use export_watcher::feishu::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, Verdict};
+use export_watcher::feishu::{
+    AccessToken, Answer, Detail, Download, ExportApi, Grant, Query, TokenAnswer, Verdict,
+};
 use export_watcher::store::{Batch, CommitError, EventId, Loaded, Retry, RetryId, Store, StoreError};
 use fastrand::Rng;
 use feishu_export_watcher as export_watcher;
@@ -42,6 +44,12 @@ impl Remote {
 }
 
 impl ExportApi for Remote {
+    type Body = std::convert::Infallible;
+
+    async fn download(&self, _: Download) -> Result<Self::Body, Box<Answer>> {
+        Err(Box::new(Answer::lost("no artefacts here")))
+    }
+
     async fn access_token(&self, _: &AppName) -> TokenAnswer {
         let grant = Grant { token: AccessToken::new("t-bench"), expires_in: Some(Duration::from_secs(7200)) };
         TokenAnswer { result: Ok(grant), detail: Detail::default() }
@@ -151,6 +159,7 @@ fn entry(number: usize, job: &Job) -> WatchEntry {
         label: None,
         created_at: Some(START + job.created),
         request: None,
+        download: true,
         source: Path::new("list.toml").into(),
     }
 }

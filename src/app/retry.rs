@@ -170,6 +170,7 @@ mod tests {
             label: None,
             created_at: None,
             request: None,
+            download: true,
             source,
         };
         let error = Some(Box::new(Failure::new(kind)));

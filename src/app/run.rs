@@ -15,7 +15,8 @@ use crate::config::{Config, ConfigError, Loaded, LogFormat, PollConfig, Problem,
 use crate::deliver;
 use crate::domain::{WallTime, WatchList};
 use crate::engine::{
-    Clock, Controls, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot, watch, watcher_stopped,
+    Clock, Controls, DownloadSettings, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot, watch,
+    watcher_stopped,
 };
 use crate::feishu::HttpExportApi;
 use crate::http::Server;
@@ -213,6 +214,10 @@ fn settings(config: &Config, options: RunOptions) -> Settings {
         give_up_after,
         request_timeout,
         max_in_flight,
+        download: config
+            .download
+            .as_ref()
+            .map(|it| DownloadSettings { max_in_flight: it.max_in_flight, idle_timeout: it.idle_timeout }),
         keep: config.state.keep,
         until_done: options.until_done,
         deadline: options.deadline,

@@ -128,6 +128,7 @@ mod tests {
             label: None,
             created_at: None,
             request: None,
+            download: true,
             source: Path::new("l").into(),
         };
         TicketRecord { state, ..TicketRecord::new(entry, WallTime::from_millis(1)) }

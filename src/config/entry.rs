@@ -13,7 +13,7 @@ use super::section::{Field, Section, is_word};
 use crate::domain::{AppName, ExportRequest, TicketId, TicketKey, WallTime, WatchEntry, unsafe_for_terminal};
 
 pub(super) const ENTRY_KEYS: &[&str] =
-    &["ticket", "token", "app", "created_at", "label", "type", "file_extension", "sub_id"];
+    &["ticket", "token", "app", "created_at", "label", "type", "file_extension", "sub_id", "download"];
 
 /// Bytes of a ticket at most; real ones have 19.
 const TICKET_MAX: usize = 128;
@@ -45,12 +45,14 @@ impl EntryReader<'_> {
         let created_at = section.optional("created_at", |field| self.read_created_at(field));
         let label = section.optional("label", read_label);
         let request = read_request(section);
+        let download = section.optional("download", |field| field.boolean());
         Some(WatchEntry {
             key: TicketKey { app: app?, ticket: TicketId::new(ticket?) },
             token: token?,
             label: label?.map(Into::into),
             created_at: created_at?,
             request: request?,
+            download: download?.unwrap_or(true),
             source: Arc::clone(&self.source),
         })
     }

@@ -38,6 +38,7 @@ pub use load::{Loaded, ServerAddress, load, load_all, read_again, read_server_ad
 pub use problem::{ConfigError, Position, Problem, Severity};
 pub use secrets::check_secrets;
 pub use settings::{
-    Config, LogConfig, LogFormat, PollConfig, ServerConfig, StateConfig, WatchSource, WatchSourceKind,
+    Config, DownloadConfig, LogConfig, LogFormat, PollConfig, ServerConfig, StateConfig, WatchSource,
+    WatchSourceKind,
 };
 pub use watch_list::Lists;

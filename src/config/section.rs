@@ -256,6 +256,14 @@ impl<'d> Field<'d> {
         self.error(|| format!("`{}`: expected {expected}", self.key))
     }
 
+    /// `true` or `false`.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        match self.value {
+            DeValue::Boolean(value) => Some(*value),
+            _ => self.unexpected("true or false"),
+        }
+    }
+
     /// A text.
     pub(super) fn text(&self, expected: &str) -> Option<&'d str> {
         self.value.as_str().or_else(|| self.unexpected(expected))

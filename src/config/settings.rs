@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::problem::Position;
-use crate::domain::App;
+use crate::domain::{App, NameTemplate};
 use crate::schedule::Backoff;
 
 /// A checked `watcher.toml`. All paths are absolute.
@@ -23,6 +23,8 @@ pub struct Config {
     pub log: LogConfig,
     /// How tickets are polled.
     pub poll: PollConfig,
+    /// How files are downloaded; none where they are not.
+    pub download: Option<DownloadConfig>,
     /// The server for probes and people; none where it is not wanted.
     pub server: Option<ServerConfig>,
     /// On whose behalf; at least one, ordered by name.
@@ -92,6 +94,21 @@ pub struct PollConfig {
     pub request_timeout: Duration,
     /// Requests at once per app, 1 to 1024.
     pub max_in_flight: NonZeroUsize,
+}
+
+/// Section `[download]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DownloadConfig {
+    /// The folder of all files.
+    pub folder: PathBuf,
+    /// How files are named below it.
+    pub name: NameTemplate,
+    /// Transfers at once per app, 1 to 64.
+    pub max_in_flight: NonZeroUsize,
+    /// No byte for this long is a broken transfer, 1 s to 10 min.
+    pub idle_timeout: Duration,
+    /// Permissions of a saved file, 0 to 0o777.
+    pub mode: u32,
 }
 
 /// Section `[server]`.

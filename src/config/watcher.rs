@@ -105,7 +105,7 @@ fn read_sections(path: &Arc<Path>, root: &Section<'_>, defaults: &Section<'_>) -
     let config = || {
         let (path, (apps, credential_places)) = (Arc::clone(path), apps.apps?);
         let (state, log, poll, server) = (state?, log?, poll?, server.config?);
-        Some(Config { path, watchlist, state, log, poll, server, apps, credential_places })
+        Some(Config { path, watchlist, state, log, poll, download: None, server, apps, credential_places })
     };
     WatcherFile { config: config(), sources, app_names, listen, problems: Vec::new() }
 }

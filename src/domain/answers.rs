@@ -108,7 +108,7 @@ pub static JOB_STATUSES: [JobStatus; 12] = {
 };
 
 /// Every known `code`, by number.
-pub static CODES: [Code; 75] = {
+pub static CODES: [Code; 76] = {
     use CodeMeaning::{
         Accepted, App, Failed, Postponed, ServerTrouble, SlowDown, Throttled, TokenRejected, Unclear,
     };
@@ -159,6 +159,10 @@ pub static CODES: [Code; 75] = {
         code(1_000_003, "internal service error", ServerTrouble),
         code(1_000_004, "rate limit of the method", Throttled),
         code(1_000_005, "rate limit of the app", Throttled),
+        Code {
+            only_from: Some(Endpoint::Download),
+            ..code(1_060_001, "invalid parameter: no such file, or no longer", Failed(K::Expired))
+        },
         code(1_061_045, "the resource is in use, ask again", SlowDown),
         code(1_069_901, "internal error of the export", ServerTrouble),
         code(1_069_902, "no permission on the document", Failed(K::NoPermission)),

@@ -90,6 +90,8 @@ pub enum Endpoint {
     Query,
     /// Tenant access token.
     Token,
+    /// Download exported file.
+    Download,
 }
 
 impl Endpoint {
@@ -105,7 +107,7 @@ impl Endpoint {
     /// Whether its requests count against the platform's monthly quota.
     #[must_use]
     pub const fn counts_against_quota(self) -> bool {
-        matches!(self, Self::Query)
+        matches!(self, Self::Query | Self::Download)
     }
 }
 

@@ -20,6 +20,14 @@ pub const TICKET_FAILED: &str = "ticket.failed";
 pub const TICKET_TIMED_OUT: &str = "ticket.timed_out";
 /// A pending ticket left the watch list.
 pub const TICKET_REMOVED: &str = "ticket.removed";
+/// A file is whole under its final name.
+pub const FILE_SAVED: &str = "file.saved";
+/// A transfer broke off, or the disk refused; the file is tried again.
+pub const FILE_RETRY: &str = "file.retry";
+/// A file can never be saved.
+pub const FILE_FAILED: &str = "file.failed";
+/// An artefact was deleted before it could be saved.
+pub const FILE_EXPIRED: &str = "file.expired";
 /// An ended ticket is polled again, because `retry` asked for it.
 pub const TICKET_RETRIED: &str = "ticket.retried";
 /// `retry` asked for a ticket that can't be polled again.

@@ -5,7 +5,7 @@
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::advice::Advice;
-use super::advice::Help::{Maybe, No, OnceFixed, Yes};
+use super::advice::Help::{IfLost, Maybe, No, OnceFixed, Yes};
 
 /// What went wrong with a ticket, or with its last poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
@@ -49,12 +49,20 @@ pub enum ErrorKind {
     Throttled,
     /// The access token was refused.
     TokenRejected,
+    /// The artefact was deleted before it could be saved; code 1060001.
+    Expired,
+    /// No room for the file.
+    DiskFull,
+    /// The folder of the files can't be written.
+    FolderUnwritable,
+    /// What came is no file of the format.
+    WrongContent,
 }
 
 /// Kind; whether waiting helps, whether a new export does; what it means; what to do. Sources: query and
 /// create export task, export guide. Whether something helps is not documented: it follows from what went wrong.
 #[rustfmt::skip]
-const TABLE: [(ErrorKind, Advice); 19] = [
+const TABLE: [(ErrorKind, Advice); 23] = [
     (ErrorKind::InternalError, Advice::new(No, Yes,
         "The server failed to make the file, by a fault of its own.",
         "export the document again; if that fails as well, give error.log_id to the platform's support")),
@@ -112,6 +120,18 @@ const TABLE: [(ErrorKind, Advice); 19] = [
     (ErrorKind::TokenRejected, Advice::new(Yes, No,
         "The access token was refused. A new one is fetched or read; if that is refused as well, the app is paused (credentials_rejected).",
         "polling goes on by itself, with a new access token")),
+    (ErrorKind::Expired, Advice::new(No, Yes,
+        "The server deletes an exported file ten minutes after the job's end, and by then it could not be saved. The message says what came in between.",
+        "export the document again, and list the new ticket while it is fresh")),
+    (ErrorKind::DiskFull, Advice::new(OnceFixed, IfLost,
+        "The file system of download.folder has no room for the file, or a quota is used up.",
+        "make room below download.folder; the file is fetched again by itself for as long as it lives")),
+    (ErrorKind::FolderUnwritable, Advice::new(OnceFixed, IfLost,
+        "The file could not be written below download.folder. The message names the path and what the system says.",
+        "make download.folder writable for the watcher (a mount that is gone, an owner, ReadWritePaths= of the unit); the file is fetched again by itself for as long as it lives")),
+    (ErrorKind::WrongContent, Advice::new(No, Maybe,
+        "What the server sent is no file of the format: its first bytes are not those of docx, xlsx, pptx or pdf. The same content three times fails the file.",
+        "export the document again; if that fails as well, give error.log_id to the platform's support")),
 ];
 
 /// What to do about an answer of the API that lacks what it is for.

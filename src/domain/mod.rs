@@ -9,7 +9,9 @@ mod counts;
 mod escape;
 pub mod event;
 mod failure;
+mod file;
 mod log_directives;
+mod name_template;
 mod near_miss;
 mod pause;
 mod secret_text;
@@ -27,7 +29,9 @@ pub use availability::{ARTEFACT_LIFE, Availability, MAY_BE_GONE_HINT};
 pub use counts::Counts;
 pub use escape::{escape, escape_except, unsafe_for_terminal, write_json};
 pub use failure::{ErrorKind, Failure};
+pub use file::{FileCounts, FileRecord, FileState, Sha256, size_in_words};
 pub use log_directives::parse_directives;
+pub use name_template::{NAME_FOLDERS_MAX, NameField, NamePart, NameTemplate, NameTemplateError};
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
 pub use secret_text::{SecretFault, SecretPurpose, secret_text};
@@ -36,6 +40,6 @@ pub use ticket::{
     TicketRecord, TicketState, WatchEntry, WatchList,
 };
 pub use trouble::{AppCondition, Trouble, TroubleCause};
-pub use verdict_event::verdict_event;
+pub use verdict_event::{file_event, verdict_event};
 pub use wall_time::{Month, WallTime};
 pub use words::with_causes;

@@ -9,7 +9,7 @@ use arrayvec::ArrayString;
 use smol_str::SmolStr;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::{AppName, Failure, WallTime};
+use super::{AppName, Failure, FileRecord, WallTime};
 
 /// Characters in a document token at most. All known ones have 27, which is what the platform documents (query export
 /// task, parameter `token`); 28 were reported.
@@ -88,6 +88,8 @@ pub struct WatchEntry {
     pub created_at: Option<WallTime>,
     /// What the export was created with; none if the watch list says nothing of it.
     pub request: Option<Box<ExportRequest>>,
+    /// Whether its file is to be downloaded, where the configuration says that files are.
+    pub download: bool,
     /// The file that lists it.
     pub source: Arc<Path>,
 }
@@ -191,6 +193,8 @@ pub struct TicketRecord {
     pub state: TicketState,
     /// The file, once completed.
     pub artefact: Option<Box<Artefact>>,
+    /// The file on disk, where it is to be downloaded; none before the ticket is completed.
+    pub file: Option<Box<FileRecord>>,
     /// The last `job_status` the server named.
     pub job_status: Option<i64>,
     /// Polls sent and ended, whatever came of them.
@@ -221,6 +225,7 @@ impl TicketRecord {
             entry,
             state: TicketState::Pending,
             artefact: None,
+            file: None,
             job_status: None,
             polls: 0,
             first_seen_at: now,

@@ -1,11 +1,16 @@
 //! A verdict as its consumers get it: one flat event with everything that is known about the ticket. It is formed once,
 //! when the ticket gets the verdict, so that nothing that happens to the ticket later changes what is announced.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use super::{
-    Availability, Failure, MAY_BE_GONE_HINT, TicketRecord, TicketState, WallTime,
-    event::{TICKET_COMPLETED, TICKET_FAILED, TICKET_REMOVED, TICKET_TIMED_OUT},
+    Availability, Failure, FileRecord, FileState, MAY_BE_GONE_HINT, TicketRecord, TicketState, WallTime,
+    event::{
+        FILE_EXPIRED, FILE_FAILED, FILE_SAVED, TICKET_COMPLETED, TICKET_FAILED, TICKET_REMOVED,
+        TICKET_TIMED_OUT,
+    },
 };
 
 /// The verdict that the ticket got at `now`, with the fields of its line in the log, under the same names and in the same
@@ -48,6 +53,75 @@ pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<Map<String,
     };
     fields.retain(|_, value| !value.is_null());
     Some(fields)
+}
+
+/// The outcome of the ticket's file at `now`, with the fields of its line in the log as above. None while the file is not
+/// to be downloaded, or waits.
+#[must_use]
+pub fn file_event(ticket: &TicketRecord, now: WallTime) -> Option<Map<String, Value>> {
+    let file = ticket.file.as_deref()?;
+    let (artefact, error) = (ticket.artefact.as_deref(), file.error.as_deref());
+    let (event, level, message) = file_name_and_message(ticket, file)?;
+    let Value::Object(mut fields) = json!({
+        "timestamp": now,
+        "level": level,
+        "message": message,
+        "event": event,
+        "app": ticket.entry.key.app.as_str(),
+        "ticket": ticket.entry.key.ticket.as_str(),
+        "token": ticket.entry.token.as_str(),
+        "label": ticket.entry.label.as_deref(),
+        "state": ticket.state.as_str(),
+        "file_token": artefact.map(|it| &it.file_token),
+        "file_name": artefact.map(|it| &it.file_name),
+        "file_extension": ticket.file_extension(),
+        "doc_type": ticket.doc_type(),
+        "sub_id": ticket.sub_id(),
+        "file_size": artefact.map(|it| it.file_size),
+        "finished_at": ticket.finished_at,
+        "download_by": ticket.download_by,
+        "file.state": file.state.as_str(),
+        "file.path": file.path.as_deref().map(Path::to_string_lossy),
+        "file.size": file.size,
+        "file.sha256": file.sha256.as_ref().map(ToString::to_string),
+        "file.saved_at": file.saved_at,
+        "file.attempts": file.attempts,
+        "error.kind": error.map(|error| error.kind.as_str()),
+        "error.code": error.map(|error| error.code),
+        "error.http_status": error.map(|error| error.http_status),
+        "error.message": error.map(|error| &error.message),
+        "error.hint": error.map(Failure::hint),
+        "error.log_id": error.map(|error| &error.log_id),
+    }) else {
+        return None;
+    };
+    fields.retain(|_, value| !value.is_null());
+    Some(fields)
+}
+
+/// A saved file with an error is one that differs from the size that the query named.
+fn file_name_and_message(
+    ticket: &TicketRecord,
+    file: &FileRecord,
+) -> Option<(&'static str, &'static str, String)> {
+    let id = &ticket.entry.key.ticket;
+    let kind = file.error.as_deref().map(|error| format!(": {}", error.kind)).unwrap_or_default();
+    Some(match file.state {
+        FileState::Waiting => return None,
+        FileState::Saved => {
+            let path = file.path.as_deref().map(|path| format!(" as {}", path.display())).unwrap_or_default();
+            let level = if file.error.is_some() { "WARN" } else { "INFO" };
+            (FILE_SAVED, level, format!("file of ticket {id} saved{path}"))
+        }
+        FileState::Failed => (FILE_FAILED, "WARN", format!("file of ticket {id} can't be saved{kind}")),
+        FileState::Expired => (
+            FILE_EXPIRED,
+            "WARN",
+            format!(
+                "file of ticket {id} was deleted by the server before it could be saved; export the document again"
+            ),
+        ),
+    })
 }
 
 fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static str, String)> {
@@ -93,6 +167,7 @@ mod tests {
             label: Some("周报".into()),
             created_at: None,
             request: None,
+            download: true,
             source: Path::new("list.toml").into(),
         };
         let first_seen_at = WallTime::from_millis(1_795_341_600_000);

@@ -73,7 +73,7 @@ impl AppState {
     #[must_use]
     pub(super) const fn sends_to(&self, endpoint: Endpoint) -> bool {
         match endpoint {
-            Endpoint::Query => true,
+            Endpoint::Query | Endpoint::Download => true,
             Endpoint::Token => matches!(self.app.credentials, Credentials::AppSecret(_)),
         }
     }
@@ -85,6 +85,7 @@ impl AppState {
             Endpoint::Query if self.health.is_degraded() => polls.min(OUTAGE_IN_FLIGHT),
             Endpoint::Query => polls,
             Endpoint::Token => 1,
+            Endpoint::Download => 4,
         };
         self.endpoints[endpoint].in_flight < most
     }

@@ -3,8 +3,9 @@
 use tokio::sync::oneshot;
 
 use super::setup::Command;
-use crate::domain::{AppName, Endpoint};
-use crate::feishu::{Answer, Query, TokenAnswer};
+use crate::domain::{AppName, Endpoint, TicketRecord};
+use crate::feishu::{Answer, Download, Query, TokenAnswer};
+use crate::files::{Body, FileError};
 use crate::store::{Batch, CommitError, EventId, Retry, RetryId, StoreError};
 
 /// Names a request in flight.
@@ -54,6 +55,8 @@ pub(super) enum Request {
     Query(Query),
     /// An access token for the app.
     Token(AppName),
+    /// The artefact of a completed ticket.
+    Download(Download, Box<TicketRecord>),
 }
 
 /// What a request brought.
@@ -63,6 +66,19 @@ pub(super) enum CallEnd {
     Query(Answer),
     /// An access token, or none.
     Token(TokenAnswer),
+    /// A file, or none.
+    Download(TransferEnd),
+}
+
+/// What a transfer brought.
+#[derive(Debug)]
+pub(super) enum TransferEnd {
+    /// The whole body lies in a temporary file.
+    Whole(Body),
+    /// No file came.
+    Answer(Box<Answer>),
+    /// It could not be written.
+    Disk(FileError),
 }
 
 impl Request {
@@ -71,6 +87,7 @@ impl Request {
         match self {
             Self::Query(_) => Endpoint::Query,
             Self::Token(_) => Endpoint::Token,
+            Self::Download(..) => Endpoint::Download,
         }
     }
 }
@@ -81,6 +98,7 @@ impl CallEnd {
         match endpoint {
             Endpoint::Query => Self::Query(Answer::lost(why)),
             Endpoint::Token => Self::Token(TokenAnswer::lost(why)),
+            Endpoint::Download => Self::Download(TransferEnd::Answer(Box::new(Answer::lost(why)))),
         }
     }
 }

@@ -86,6 +86,7 @@ mod tests {
             label: None,
             created_at: None,
             request: None,
+            download: true,
             source: Path::new(file).into(),
         }
     }

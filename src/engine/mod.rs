@@ -38,5 +38,5 @@ pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
 pub use outcome::{End, NAMED_MAX, Outcome};
 pub use report::watcher_stopped;
-pub use setup::{Command, Controls, OutboxLink, Settings, Setup};
+pub use setup::{Command, Controls, DownloadSettings, OutboxLink, Settings, Setup};
 pub use snapshot::{AppView, Snapshot};

@@ -1,6 +1,6 @@
 //! How a run ended.
 
-use crate::domain::{AppName, Counts, TicketRecord, TicketState, Trouble};
+use crate::domain::{AppName, Counts, FileCounts, FileState, TicketRecord, TicketState, Trouble};
 
 /// So many tickets are named at the end of a run; the others are counted.
 pub const NAMED_MAX: usize = 10;
@@ -12,6 +12,8 @@ pub struct Outcome {
     pub end: End,
     /// The tickets of the last watch list, by state.
     pub listed: Counts,
+    /// The files of the last watch list, by state.
+    pub files: FileCounts,
     /// Whether everything that was known is in the state file.
     pub saved: bool,
     /// Apps that were in trouble at the end with tickets pending, and what it was.
@@ -27,10 +29,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Tickets of the list that failed or timed out.
+    /// Tickets of the list that failed or timed out, or whose file could not be saved.
     #[must_use]
-    pub const fn unsuccessful(&self) -> usize {
-        self.listed.of(TicketState::Failed) + self.listed.of(TicketState::TimedOut)
+    pub fn unsuccessful(&self) -> usize {
+        let tickets = self.listed.of(TicketState::Failed) + self.listed.of(TicketState::TimedOut);
+        tickets + self.files[FileState::Failed] + self.files[FileState::Expired]
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Polls in flight at most, per app.
     pub max_in_flight: NonZeroUsize,
+    /// How files are downloaded; none where they are not.
+    pub download: Option<DownloadSettings>,
     /// How long ended tickets are kept after they left the watch list.
     pub keep: Duration,
     /// End when no ticket is pending.
@@ -32,6 +34,15 @@ pub struct Settings {
     pub deadline: Option<Duration>,
     /// Where the jitter starts: one seed, one history.
     pub seed: u64,
+}
+
+/// How files are downloaded.
+#[derive(Clone, Copy, Debug)]
+pub struct DownloadSettings {
+    /// Transfers in flight at most, per app; as many again may be, where these are slow.
+    pub max_in_flight: NonZeroUsize,
+    /// A transfer that brings less than 64 KiB in this time is slow.
+    pub idle_timeout: Duration,
 }
 
 /// What the engine works on.

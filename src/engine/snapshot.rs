@@ -2,13 +2,17 @@
 
 use tokio::time::Instant;
 
-use crate::domain::{AppCondition, AppName, BudgetKey, Counts, RateLimit, Trouble};
+use crate::domain::{AppCondition, AppName, BudgetKey, Counts, FileCounts, RateLimit, Trouble};
 
 /// The engine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Tickets that a watch list names, by state.
     pub listed: Counts,
+    /// Files of tickets that a watch list names, by state.
+    pub files: FileCounts,
+    /// Bytes of artefacts that came, whole transfers or not.
+    pub bytes: u64,
     /// The apps.
     pub apps: Vec<AppView>,
     /// Whether the state file can't be written just now.
@@ -32,6 +36,10 @@ pub struct AppView {
     pub pending: usize,
     /// All its tickets that are known, listed or not, by state.
     pub known: Counts,
+    /// The files of all its tickets that are known, listed or not, by state.
+    pub files: FileCounts,
+    /// Until when the first of its waiting artefacts is sure to live, of those of which that is known.
+    pub alive_until: Option<Instant>,
     /// When the ticket is due, or was, that is next in line; what is being asked about is not in line.
     pub next_due: Option<Instant>,
     /// When the access token it last got ends; none for one that others keep fresh.

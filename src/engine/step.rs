@@ -229,6 +229,7 @@ mod tests {
                 label: None,
                 created_at: None,
                 request: None,
+                download: true,
                 source,
             },
             seconds(0),

@@ -175,8 +175,15 @@ mod tests {
     fn insert(tickets: &mut Tickets, number: u32) -> TicketIndex {
         let token = DocumentToken::parse("doc").unwrap();
         let source = Path::new("list.toml").into();
-        let entry =
-            WatchEntry { key: key(number), token, label: None, created_at: None, request: None, source };
+        let entry = WatchEntry {
+            key: key(number),
+            token,
+            label: None,
+            created_at: None,
+            request: None,
+            download: true,
+            source,
+        };
         tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO)
     }
 

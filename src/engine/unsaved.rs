@@ -213,6 +213,7 @@ mod tests {
             label: None,
             created_at: None,
             request: None,
+            download: true,
             source,
         };
         tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO)

@@ -1,10 +1,12 @@
 //! What the engine asks of the remote, and what the answers are. The engine knows the remote only through
 //! this trait, so that tests can put a fake in its place.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::verdict::{Pace, Verdict};
@@ -19,6 +21,46 @@ pub trait ExportApi: Clone + Send + Sync + 'static {
     /// Asks once how an export job stands (query export task,
     /// `GET /open-apis/drive/v1/export_tasks/:ticket`). Exactly one request, never sent again.
     fn query(&self, query: Query) -> impl Future<Output = Answer> + Send;
+
+    /// The body of an artefact on its way.
+    type Body: ArtefactBody;
+
+    /// Asks once for an artefact (download exported file,
+    /// `GET /open-apis/drive/v1/export_tasks/file/:file_token/download`). Exactly one request, never sent again. Returns
+    /// once the head of the answer and the first bytes of the body have come and are those of a file of the format.
+    ///
+    /// # Errors
+    /// What came instead, or that nothing came.
+    fn download(&self, download: Download) -> impl Future<Output = Result<Self::Body, Box<Answer>>> + Send;
+}
+
+/// The body of an artefact, from its first byte on.
+pub trait ArtefactBody: Send {
+    /// The next bytes; none at the end. The end is clean, and as many bytes came as the answer announced, if it did.
+    ///
+    /// # Errors
+    /// The body broke off, or no byte came within `idle_timeout`.
+    fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Box<Answer>>> + Send;
+}
+
+/// The body of a remote that has no artefacts.
+impl ArtefactBody for Infallible {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Box<Answer>> {
+        match *self {}
+    }
+}
+
+/// One download.
+#[derive(Clone, Debug)]
+pub struct Download {
+    /// On whose behalf.
+    pub app: AppName,
+    /// The artefact.
+    pub file_token: Box<str>,
+    /// The format, as the query named it: `docx`, `pdf` …
+    pub file_extension: Option<Box<str>>,
+    /// The credential to show.
+    pub access_token: AccessToken,
 }
 
 /// One poll.

@@ -2,6 +2,7 @@
 //! no redirect, sends nothing again by itself and keeps no state but open connections and the secrets to hide.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, redirect, retry};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
-use super::api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
+use super::api::{AccessToken, Answer, Detail, Download, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
 use super::body::Received;
 use super::endpoint::query::{self, classify_query, classify_send_error, unsent};
 use super::endpoint::token::{self, classify_token, trouble};
@@ -147,6 +148,12 @@ impl ExportApi for HttpExportApi {
             return unsent(Verdict::AppFault(PauseReason::CredentialsRejected), unknown(&query.app));
         };
         site.query(&query).await
+    }
+
+    type Body = Infallible;
+
+    async fn download(&self, _: Download) -> Result<Infallible, Box<Answer>> {
+        Err(Box::new(Answer::lost("downloads are not built yet")))
     }
 }
 

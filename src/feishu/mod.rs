@@ -25,7 +25,9 @@ mod trust;
 mod verdict;
 mod wire;
 
-pub use api::{AccessToken, Answer, Detail, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
+pub use api::{
+    AccessToken, Answer, ArtefactBody, Detail, Download, ExportApi, Grant, Query, TokenAnswer, TokenTrouble,
+};
 pub use body::Received;
 pub use client::{ClientError, HttpExportApi};
 pub use endpoint::query::classify_query;

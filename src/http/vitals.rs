@@ -81,6 +81,8 @@ mod tests {
             name: AppName::new(name),
             pending: 1,
             known: Counts::default(),
+            files: Default::default(),
+            alive_until: None,
             next_due: None,
             token_ends_at: None,
             trouble: reason.map(|reason| Trouble::from_pause(Endpoint::Query, reason, at, None, at)),

@@ -106,6 +106,8 @@ pub(super) mod tests {
             name: AppName::new(name),
             pending: 1,
             known: Counts::default(),
+            files: Default::default(),
+            alive_until: None,
             next_due: None,
             token_ends_at: None,
             trouble: None,

@@ -56,6 +56,7 @@ mod tests {
             troubled: Vec::new(),
             named: Vec::new(),
             doubtful: 0,
+            files: Default::default(),
             saved: true,
             unannounced: 0,
         }

@@ -150,6 +150,8 @@ mod tests {
             name: AppName::new("default"),
             pending,
             known: Counts::default(),
+            files: Default::default(),
+            alive_until: None,
             next_due: None,
             token_ends_at: None,
             trouble: None,

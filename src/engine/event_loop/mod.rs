@@ -247,6 +247,7 @@ async fn send<A: ExportApi>(api: A, request: Request, limit: Duration) -> CallEn
         match request {
             Request::Query(query) => CallEnd::Query(api.query(query).await),
             Request::Token(app) => CallEnd::Token(api.access_token(&app).await),
+            Request::Download(..) => CallEnd::lost(endpoint, OVERDUE),
         }
     };
     timeout(limit, call).await.unwrap_or_else(|_| CallEnd::lost(endpoint, OVERDUE))

@@ -24,7 +24,8 @@ impl State {
         match (end, &flight.call) {
             (CallEnd::Query(answer), Call::Query(poll)) => self.query_ended(&flight, *poll, &answer, now),
             (CallEnd::Token(answer), Call::Token) => self.fetch_ended(&flight, answer, now),
-            (CallEnd::Query(_), Call::Token) | (CallEnd::Token(_), Call::Query(_)) => {}
+            (CallEnd::Query(_) | CallEnd::Download(_), Call::Token)
+            | (CallEnd::Token(_) | CallEnd::Download(_), Call::Query(_)) => {}
         }
         self.apps[flight.app].set_clock(now.at);
     }

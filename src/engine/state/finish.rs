@@ -1,7 +1,7 @@
 //! The end: requests in flight are given up, the last batches and the outcome are drawn up.
 
 use super::State;
-use crate::domain::{AppName, Availability, TicketRecord, TicketState, Trouble};
+use crate::domain::{AppName, Availability, FileCounts, TicketRecord, TicketState, Trouble};
 use crate::engine::now::Now;
 use crate::engine::outcome::{End, NAMED_MAX, Outcome};
 use crate::store::{Batch, EventId};
@@ -28,6 +28,7 @@ impl State {
         Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
             listed: self.tickets.listed(),
+            files: FileCounts::default(),
             troubled: self.troubled(now),
             named,
             doubtful,

@@ -121,7 +121,7 @@ impl State {
             let on_their_way = in_flight.saturating_mul(apps);
             for &endpoint in Endpoint::ALL {
                 let (requests, on_their_way) = match endpoint {
-                    Endpoint::Query => (queries, on_their_way),
+                    Endpoint::Query | Endpoint::Download => (queries, on_their_way),
                     Endpoint::Token => (TOKEN_REQUESTS_UNNOTED, TOKEN_REQUESTS_UNNOTED),
                 };
                 let slots = &mut self.budgets[place].endpoints[endpoint];

@@ -142,6 +142,8 @@ mod tests {
             name: AppName::new("default"),
             pending: 2,
             known: [(TicketState::Pending, 2), (TicketState::Removed, 1)].into_iter().collect(),
+            files: Default::default(),
+            alive_until: None,
             next_due: Some(now.at + 3 * SECOND),
             token_ends_at: Some(now.at + 100 * SECOND),
             trouble: None,

@@ -226,11 +226,13 @@ fn read_ticket(
         created_at: cells.time()?,
         source: shared(sources, cells.path()?),
         request: read_request(&mut cells)?,
+        download: true,
     };
     Ok(TicketRecord {
         entry,
         state: cells.named()?,
         artefact: read_artefact(&mut cells)?,
+        file: None,
         job_status: cells.next()?,
         polls: cells.next()?,
         first_seen_at: WallTime::from_millis(cells.next()?),

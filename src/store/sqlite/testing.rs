@@ -29,6 +29,7 @@ pub(in crate::store) fn fresh(ticket: &str) -> TicketRecord {
         label: None,
         created_at: None,
         request: None,
+        download: true,
         source: Arc::from(Path::new("/etc/watchlist.toml")),
     };
     TicketRecord::new(entry, NOW)

@@ -85,6 +85,7 @@ pub(super) fn pending(app: &str, ticket: &str, token: &str) -> TicketRecord {
         label: None,
         created_at: None,
         request: None,
+        download: true,
         source: Path::new("watchlist.toml").into(),
     };
     TicketRecord::new(entry, after(-90.0))
@@ -96,6 +97,8 @@ pub(super) fn apps() -> [AppView; 3] {
         name: AppName::new(name),
         pending: 4,
         known: Counts::default(),
+        files: Default::default(),
+        alive_until: None,
         next_due: None,
         token_ends_at: None,
         trouble: None,

@@ -134,6 +134,12 @@ impl FakeApi {
 }
 
 impl ExportApi for FakeApi {
+    type Body = std::convert::Infallible;
+
+    async fn download(&self, _: Download) -> Result<Self::Body, Box<Answer>> {
+        Err(Box::new(Answer::lost("no artefacts here")))
+    }
+
     async fn access_token(&self, app: &AppName) -> TokenAnswer {
         let result = self.with(|remote| {
             let nth = Self::nth(remote, format!("token {app}"));
@@ -278,6 +284,7 @@ impl Bench {
                 give_up_after: 120 * MINUTE,
                 request_timeout: 15 * SECOND,
                 max_in_flight: 32.try_into().unwrap(),
+                download: None,
                 keep: 720 * MINUTE,
                 until_done: true,
                 deadline: None,
@@ -370,6 +377,7 @@ pub(super) fn entry(app: &str, ticket: &str) -> WatchEntry {
         label: None,
         created_at: None,
         request: None,
+        download: true,
         source: Path::new("list.toml").into(),
     }
 }

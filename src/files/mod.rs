@@ -1,0 +1,8 @@
+//! Where the bodies of artefacts go: temporary files, their final names, and the folder that holds them.
+//!
+//! A body is written to a temporary file beside its target, synced, and renamed without replacing anything. What is
+//! fetched, when, and what becomes of a failure is not decided here.
+
+mod api;
+
+pub use api::{Body, FileError, Files, Placed, Placement, Transfer};
