@@ -21,6 +21,7 @@ mod rows;
 mod schema;
 #[cfg(test)]
 pub(super) mod testing;
+mod tickets;
 mod troubles;
 mod writer;
 

@@ -4,7 +4,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use serde_json::Value;
 
 use super::schema::{APPLICATION_ID, MIGRATIONS, recognise};
-use super::{outbox, rows};
+use super::{outbox, tickets};
 use crate::domain::verdict_event;
 use crate::store::{EventId, OutboxRow, StoreErrorKind};
 
@@ -35,7 +35,7 @@ fn migrate_by(steps: &[&str], connection: &mut Connection) -> Result<(), StoreEr
 /// The verdicts that are not announced, as rows of the outbox, in the order in which they came.
 fn marked(connection: &Connection) -> Result<Vec<OutboxRow>, StoreErrorKind> {
     let which = "WHERE announced = 0 ORDER BY finished_at, app, ticket";
-    let tickets = rows::select(connection, which, ())?;
+    let tickets = tickets::select(connection, which, ())?;
     let verdicts = tickets.iter().filter_map(|ticket| {
         let event = verdict_event(ticket, ticket.finished_at.unwrap_or(ticket.first_seen_at))?;
         Some(Value::Object(event).to_string().into())

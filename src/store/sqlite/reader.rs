@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::connect::{self, ReadOnly};
 use super::schema;
-use super::{file, lock, retries, rows, troubles};
+use super::{file, lock, retries, tickets, troubles};
 use crate::domain::{TicketKey, TicketRecord, TicketState};
 use crate::store::{Holder, Known, RetryId, StoreError, StoreErrorKind, StoreReader, StoreRequests};
 
@@ -51,7 +51,7 @@ impl SqliteReader {
 impl StoreReader for SqliteReader {
     fn known(&self) -> Result<Option<Known>, StoreError> {
         self.read(&|connection, version| {
-            let tickets = rows::tickets(connection, None, usize::MAX)?;
+            let tickets = tickets::page(connection, None, usize::MAX)?;
             let has_troubles = version >= FIRST_WITH_TROUBLES;
             let troubles = if has_troubles { troubles::read(connection)? } else { Vec::new() };
             Ok(Known { tickets, troubles })
@@ -59,7 +59,7 @@ impl StoreReader for SqliteReader {
     }
 
     fn counts(&self) -> Result<Vec<(TicketState, usize)>, StoreError> {
-        let counts = self.read(&|connection, _| Ok(rows::counts(connection)?))?;
+        let counts = self.read(&|connection, _| Ok(tickets::counts(connection)?))?;
         Ok(counts.unwrap_or_default())
     }
 
@@ -68,7 +68,7 @@ impl StoreReader for SqliteReader {
         after: Option<&TicketKey>,
         limit: usize,
     ) -> Result<Vec<TicketRecord>, StoreError> {
-        let page = self.read(&|connection, _| rows::tickets(connection, after, limit))?;
+        let page = self.read(&|connection, _| tickets::page(connection, after, limit))?;
         Ok(page.unwrap_or_default())
     }
 

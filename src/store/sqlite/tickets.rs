@@ -1,0 +1,204 @@
+//! Tickets to rows and back. One order of columns serves writing and reading.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Params, Row, Statement, params};
+
+use super::cells::{Cells, clamped, list, millis, source};
+use crate::domain::{
+    AppName, Artefact, DocumentToken, ExportRequest, Failure, Progress, TicketId, TicketKey, TicketRecord,
+    TicketState, WallTime, WatchEntry,
+};
+use crate::store::StoreErrorKind;
+
+/// The columns of a ticket, in the order in which they are written and read.
+const COLUMNS: &str = "app, ticket, token, label, created_at, source,
+    listed_type, listed_extension, sub_id, state,
+    file_token, file_name, file_extension, doc_type, file_size,
+    job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
+    error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
+    unlisted_since, attempt, watched, unclear, unclear_since, last_running_at";
+
+/// Writes tickets; each replaces the row of its key.
+pub(super) fn write(connection: &Connection, tickets: &[TicketRecord]) -> rusqlite::Result<()> {
+    let values = vec!["?"; COLUMNS.split(',').count()].join(", ");
+    let upsert = format!("INSERT OR REPLACE INTO tickets ({COLUMNS}) VALUES ({values})");
+    let mut upsert = connection.prepare_cached(&upsert)?;
+    for ticket in tickets {
+        let artefact = ticket.artefact.as_deref();
+        let error = ticket.error.as_deref();
+        let progress = &ticket.progress;
+        let request = ticket.entry.request.as_deref();
+        upsert.execute(params![
+            ticket.entry.key.app.as_str(),
+            ticket.entry.key.ticket.as_str(),
+            ticket.entry.token.as_str(),
+            ticket.entry.label.as_deref(),
+            ticket.entry.created_at.map(WallTime::as_millis),
+            source(&ticket.entry.source),
+            request.and_then(|it| it.doc_type.as_deref()),
+            request.and_then(|it| it.file_extension.as_deref()),
+            request.and_then(|it| it.sub_id.as_deref()),
+            ticket.state.as_str(),
+            artefact.map(|it| &it.file_token),
+            artefact.and_then(|it| it.file_name.as_deref()),
+            artefact.and_then(|it| it.file_extension.as_deref()),
+            artefact.and_then(|it| it.doc_type.as_deref()),
+            artefact.and_then(|it| it.file_size).map(clamped),
+            ticket.job_status,
+            ticket.polls,
+            ticket.first_seen_at.as_millis(),
+            ticket.last_polled_at.map(WallTime::as_millis),
+            ticket.next_poll_at.map(WallTime::as_millis),
+            ticket.finished_at.map(WallTime::as_millis),
+            ticket.download_by.map(WallTime::as_millis),
+            error.map(|it| it.kind.as_str()),
+            error.and_then(|it| it.code),
+            error.and_then(|it| it.job_status),
+            error.and_then(|it| it.http_status),
+            error.and_then(|it| it.message.as_deref()),
+            error.and_then(|it| it.log_id.as_deref()),
+            ticket.unlisted_since.map(WallTime::as_millis),
+            progress.attempt,
+            progress.watched.map(millis),
+            progress.unclear,
+            millis(progress.unclear_since),
+            progress.last_running_at.map(WallTime::as_millis),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Reads the tickets that follow one in the order of app and ticket, or the first ones; `limit` at most.
+///
+/// # Errors
+/// [`StoreErrorKind::NotAStateFile`] where a row holds what no version ever wrote.
+pub(super) fn page(
+    connection: &Connection,
+    after: Option<&TicketKey>,
+    limit: usize,
+) -> Result<Vec<TicketRecord>, StoreErrorKind> {
+    let (app, ticket) = after.map_or(("", ""), |key| (key.app.as_str(), key.ticket.as_str()));
+    let which = "WHERE (app, ticket) > (?, ?) ORDER BY app, ticket LIMIT ?";
+    select(connection, which, (app, ticket, clamped(limit)))
+}
+
+/// Reads the tickets that the end of a query names.
+///
+/// # Errors
+/// As [`page`].
+pub(super) fn select(
+    connection: &Connection,
+    which: &str,
+    parameters: impl Params,
+) -> Result<Vec<TicketRecord>, StoreErrorKind> {
+    let mut statement = prepare_select(connection, which)?;
+    let mut rows = statement.query(parameters)?;
+    let mut tickets = Vec::new();
+    let mut sources = HashSet::new();
+    while let Some(row) = rows.next()? {
+        let ticket = read_ticket(row, tickets.last(), &mut sources).map_err(|error| {
+            let name = row.get::<_, String>(1).unwrap_or_default();
+            StoreErrorKind::NotAStateFile(format!("the row of ticket {name:?}: {error}"))
+        })?;
+        tickets.push(ticket);
+    }
+    Ok(tickets)
+}
+
+/// Readers look at files of earlier versions as they are: those before 4 say nothing of what an export was created with.
+fn prepare_select<'c>(connection: &'c Connection, which: &str) -> rusqlite::Result<Statement<'c>> {
+    let select = format!("SELECT {COLUMNS} FROM tickets {which}");
+    let of_earlier = || select.replace("listed_type, listed_extension, sub_id", "NULL, NULL, NULL");
+    connection.prepare(&select).or_else(|error| match error {
+        // No such column.
+        rusqlite::Error::SqlInputError { .. } => connection.prepare(&of_earlier()),
+        _ => Err(error),
+    })
+}
+
+/// How many tickets are in which state, for the states that occur.
+pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(TicketState, usize)>> {
+    list(connection, "SELECT state, count(*) FROM tickets GROUP BY state", (), |cells| {
+        Ok((cells.named()?, cells.next::<u32>()? as usize))
+    })
+}
+
+/// The fields stand in the order of the columns; a struct's fields are evaluated as written. What a hundred thousand
+/// rows repeat is kept once: the name of the app, by which they are ordered, and the listing file.
+fn read_ticket(
+    row: &Row<'_>,
+    last: Option<&TicketRecord>,
+    sources: &mut HashSet<Arc<Path>>,
+) -> rusqlite::Result<TicketRecord> {
+    let mut cells = Cells::new(row);
+    let name = cells.text()?;
+    let app = last.map(|last| &last.entry.key.app).filter(|app| app.as_str() == name);
+    let entry = WatchEntry {
+        key: TicketKey {
+            app: app.cloned().unwrap_or_else(|| AppName::new(name)),
+            ticket: TicketId::new(cells.text()?),
+        },
+        token: cells.parsed(DocumentToken::parse)?,
+        label: cells.text_or_null()?.map(Into::into),
+        created_at: cells.time()?,
+        source: shared(sources, cells.path()?),
+        request: read_request(&mut cells)?,
+        download: true,
+    };
+    Ok(TicketRecord {
+        entry,
+        state: cells.named()?,
+        artefact: read_artefact(&mut cells)?,
+        file: None,
+        job_status: cells.next()?,
+        polls: cells.next()?,
+        first_seen_at: WallTime::from_millis(cells.next()?),
+        last_polled_at: cells.time()?,
+        next_poll_at: cells.time()?,
+        finished_at: cells.time()?,
+        download_by: cells.time()?,
+        error: read_failure(&mut cells)?,
+        unlisted_since: cells.time()?,
+        progress: Progress {
+            attempt: cells.next()?,
+            watched: cells.span()?,
+            unclear: cells.next()?,
+            unclear_since: cells.span()?.unwrap_or_default(),
+            last_running_at: cells.time()?,
+        },
+    })
+}
+
+fn shared(sources: &mut HashSet<Arc<Path>>, path: &Path) -> Arc<Path> {
+    let source = sources.get(path).map_or_else(|| path.into(), Arc::clone);
+    sources.insert(Arc::clone(&source));
+    source
+}
+
+fn read_request(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<ExportRequest>>> {
+    let request =
+        ExportRequest { doc_type: cells.next()?, file_extension: cells.next()?, sub_id: cells.next()? };
+    Ok((request != ExportRequest::default()).then(|| Box::new(request)))
+}
+
+fn read_artefact(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Artefact>>> {
+    let file_token: Option<Box<str>> = cells.next()?;
+    let rest = Artefact {
+        file_token: Box::default(),
+        file_name: cells.next()?,
+        file_extension: cells.next()?,
+        doc_type: cells.next()?,
+        file_size: cells.next::<Option<i64>>()?.and_then(|size| u64::try_from(size).ok()),
+    };
+    Ok(file_token.map(|file_token| Box::new(Artefact { file_token, ..rest })))
+}
+
+fn read_failure(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Failure>>> {
+    let kind = cells.named_or_null()?;
+    let (code, job_status, http_status) = (cells.next()?, cells.next()?, cells.next()?);
+    let (message, log_id) = (cells.next()?, cells.next()?);
+    Ok(kind.map(|kind| Box::new(Failure { kind, code, job_status, http_status, message, log_id })))
+}
