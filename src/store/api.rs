@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Holder, StoreError};
 use crate::domain::{
-    AppName, BudgetKey, Endpoint, Month, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
+    AppName, BudgetKey, Endpoint, FileState, Month, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
 };
 
 /// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
@@ -90,6 +90,12 @@ pub trait StoreReader: Debug + Send + Sync {
     /// # Errors
     /// As [`known`](Self::known).
     fn counts(&self) -> Result<Vec<(TicketState, usize)>, StoreError>;
+
+    /// How many files of these tickets are in which state, for the states that occur.
+    ///
+    /// # Errors
+    /// As [`known`](Self::known).
+    fn file_counts(&self) -> Result<Vec<(FileState, usize)>, StoreError>;
 
     /// The tickets that follow `after` in the order of app and ticket, or the first ones; `limit` at most.
     ///

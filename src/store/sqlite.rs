@@ -47,6 +47,7 @@ use super::{
 pub struct SqliteStore {
     jobs: mpsc::Sender<Job>,
     path: Arc<Path>,
+    id: Arc<str>,
 }
 
 impl SqliteStore {
@@ -66,12 +67,20 @@ impl SqliteStore {
         // find no file would both create one.
         let lock = Lock::take(&path)?;
         let writer = Writer::new(path.clone(), lock)?;
+        let id = rows::id(&writer.connection)?;
         let path: Arc<Path> = path.into();
         let (jobs, queue) = mpsc::channel();
         let thread = thread::Builder::new().name("state-writer".to_owned());
         let started = thread.spawn(move || writer.run(&queue));
         started.map_err(StoreErrorKind::io("start the writer of"))?;
-        Ok(Self { jobs, path })
+        Ok(Self { jobs, path, id })
+    }
+
+    /// The id of this state file: 16 hexadecimal digits in lower case, drawn when the file was made or brought up to
+    /// the version that has it. A copy of the file has the same.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// A reader for this process.

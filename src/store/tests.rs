@@ -1,9 +1,9 @@
 //! What every store has to do, whichever database keeps it: the suite that a new one has to pass. It is run here for
 //! SQLite, and for the engine's store in memory beside that.
 
-use super::sqlite::testing::{batch, failed, fresh, full, outbox_row, release, tally, trouble};
+use super::sqlite::testing::{batch, failed, fresh, full, outbox_row, release, tally, trouble, with_files};
 use super::*;
-use crate::domain::{TicketRecord, TicketState};
+use crate::domain::{FileCounts, FileState, TicketRecord, TicketState};
 
 /// Promise: a new store keeps what it is given, from one start to the next, and nothing that was taken back.
 pub(crate) async fn keeps_what_it_is_given(store: &impl Store) {
@@ -68,14 +68,18 @@ pub(crate) async fn keeps_verdicts_until_they_are_taken(store: &(impl Store + Ou
 async fn shows_what_it_keeps(store: &impl Store, reader: &dyn StoreReader) {
     store.load().await.unwrap();
     assert_eq!((reader.counts().unwrap(), reader.tickets_after(None, 3).unwrap()), (vec![], vec![]));
+    assert_eq!(reader.file_counts().unwrap(), []);
     let mut tickets = vec![fresh("b"), failed("a"), full("é"), full("B")];
+    tickets.extend(with_files());
     let with_trouble = Batch { troubles: Some(vec![trouble()]), ..batch(tickets.clone()) };
     store.commit(with_trouble).await.unwrap();
     store.commit(Batch::default()).await.unwrap();
     tickets.sort_by(|one, other| one.entry.key.cmp(&other.entry.key));
     assert_eq!(reader.known().unwrap(), Some(Known { tickets: tickets.clone(), troubles: vec![trouble()] }));
     let counts = reader.counts().unwrap();
-    assert!(counts.len() == 3 && counts.contains(&(TicketState::Completed, 2)), "{counts:?}");
+    assert!(counts.len() == 3 && counts.contains(&(TicketState::Completed, 7)), "{counts:?}");
+    let files: FileCounts = reader.file_counts().unwrap().into_iter().collect();
+    assert_eq!(FileState::ALL.iter().map(|state| files[*state]).collect::<Vec<_>>(), [2, 3, 1, 1]);
 
     let mut seen: Vec<TicketRecord> = Vec::new();
     loop {

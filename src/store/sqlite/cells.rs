@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, ToSqlOutput, Type, ValueRef};
-use rusqlite::{Connection, Error, Params, Result, Row};
+use rusqlite::{Connection, Error, Params, Result, Row, Statement, ToSql};
 
 use crate::domain::WallTime;
 
@@ -57,9 +57,13 @@ impl<'row> Cells<'row> {
         Ok(Some(Duration::from_millis(millis.try_into().map_err(negative)?)))
     }
 
-    /// What [`source`] made.
+    /// What [`path_value`] made.
     pub(super) fn path(&mut self) -> Result<&'row Path> {
-        Ok(Path::new(OsStr::from_bytes(self.next_ref()?.as_bytes()?)))
+        Ok(as_path(self.next_ref()?.as_bytes()?))
+    }
+
+    pub(super) fn path_or_null(&mut self) -> Result<Option<&'row Path>> {
+        Ok(self.next_ref()?.as_bytes_or_null()?.map(as_path))
     }
 
     pub(super) fn text(&mut self) -> Result<&'row str> {
@@ -92,8 +96,32 @@ impl<'row> Cells<'row> {
     }
 }
 
+/// The places of a statement, bound from left to right.
+pub(super) struct Places<'s, 'c> {
+    pub(super) statement: &'s mut Statement<'c>,
+    bound: usize,
+}
+
+impl<'s, 'c> Places<'s, 'c> {
+    pub(super) fn new(statement: &'s mut Statement<'c>) -> Self {
+        Self { statement, bound: 0 }
+    }
+
+    pub(super) fn bind(&mut self, values: &[&dyn ToSql]) -> Result<()> {
+        for value in values {
+            self.bound += 1;
+            self.statement.raw_bind_parameter(self.bound, value)?;
+        }
+        Ok(())
+    }
+}
+
+fn as_path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
 /// A path: text where it is UTF-8, for people who look at the table, else a blob.
-pub(super) fn source(path: &Path) -> ToSqlOutput<'_> {
+pub(super) fn path_value(path: &Path) -> ToSqlOutput<'_> {
     let blob = || ToSqlOutput::Borrowed(ValueRef::Blob(path.as_os_str().as_bytes()));
     path.to_str().map_or_else(blob, ToSqlOutput::from)
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::connect::{self, ReadOnly};
 use super::schema;
 use super::{file, lock, retries, tickets, troubles};
-use crate::domain::{TicketKey, TicketRecord, TicketState};
+use crate::domain::{FileState, TicketKey, TicketRecord, TicketState};
 use crate::store::{Holder, Known, RetryId, StoreError, StoreErrorKind, StoreReader, StoreRequests};
 
 /// The action that failed, for errors.
@@ -24,6 +24,9 @@ const TRY_EVERY: Duration = Duration::from_millis(50);
 
 /// The schema version that brought the table of apps in trouble.
 const FIRST_WITH_TROUBLES: i64 = 4;
+
+/// The schema version that brought the columns of files.
+const FIRST_WITH_FILES: i64 = 6;
 
 /// Bytes of a write-ahead log's header, which says nothing by itself (sqlite.org/walformat.html, section 2.1).
 const LOG_HEADER: u64 = 32;
@@ -60,6 +63,14 @@ impl StoreReader for SqliteReader {
 
     fn counts(&self) -> Result<Vec<(TicketState, usize)>, StoreError> {
         let counts = self.read(&|connection, _| Ok(tickets::counts(connection)?))?;
+        Ok(counts.unwrap_or_default())
+    }
+
+    fn file_counts(&self) -> Result<Vec<(FileState, usize)>, StoreError> {
+        let counts = self.read(&|connection, version| {
+            let has_files = version >= FIRST_WITH_FILES;
+            Ok(if has_files { tickets::file_counts(connection)? } else { Vec::new() })
+        })?;
         Ok(counts.unwrap_or_default())
     }
 

@@ -1,5 +1,7 @@
 //! Batches to rows, and everything back at the start.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
 use super::cells::{clamped, execute, list};
@@ -40,6 +42,16 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
 /// Notes whether the process that uses the file has ended in good order; writes nothing where that is noted already.
 pub(super) fn set_clean(connection: &Connection, clean: bool) -> rusqlite::Result<()> {
     execute(connection, "UPDATE run SET clean = ?1 WHERE clean <> ?1", [clean])
+}
+
+/// The id of the state file.
+///
+/// # Errors
+/// [`StoreErrorKind::NotAStateFile`] where it is none that was ever made: names of files are built with it.
+pub(super) fn id(connection: &Connection) -> Result<Arc<str>, StoreErrorKind> {
+    let id: String = connection.query_row("SELECT state_file FROM run", (), |row| row.get(0))?;
+    let is_hex = id.len() == 16 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if is_hex { Ok(id.into()) } else { Err(StoreErrorKind::NotAStateFile(format!("its id is {id:?}"))) }
 }
 
 /// Reads everything that [`write()`] wrote.
@@ -92,7 +104,6 @@ mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
     use std::path::Path;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -191,6 +202,8 @@ mod tests {
             "UPDATE tickets SET polls = -1",
             "UPDATE tickets SET watched = -1",
             "UPDATE tickets SET source = 7",
+            "UPDATE tickets SET file_state = 'lost'",
+            "UPDATE tickets SET file_sha256 = 'ab'",
         ] {
             let connection = database();
             write(&connection, &Batch { tickets: vec![testing::full("a")], ..Batch::default() }).unwrap();
@@ -203,6 +216,16 @@ mod tests {
         assert!(matches!(all(&connection), Err(StoreErrorKind::NotAStateFile(_))));
         connection.execute_batch("DELETE FROM requests; DELETE FROM run").unwrap();
         assert!(matches!(all(&connection), Err(StoreErrorKind::NotAStateFile(_))));
+    }
+
+    /// Promise: an id that was made by no version, and could lead out of a folder, is never used.
+    #[test]
+    fn a_damaged_id_is_refused() {
+        for id in ["", "../../etc/passwd", "0123456789ABCDEF", "0123456789abcdef0"] {
+            let connection = database();
+            connection.execute("UPDATE run SET state_file = ?", [id]).unwrap();
+            assert!(matches!(super::id(&connection), Err(StoreErrorKind::NotAStateFile(_))), "{id}");
+        }
     }
 
     fn cell() -> impl Strategy<Value = Value> {

@@ -13,10 +13,11 @@ pub(super) const APPLICATION_ID: i32 = 0x4678_5773;
 /// 1: tickets, recent requests, how the last run ended. 2: requests a month. 3: pauses in force, and what
 /// was asked for by `retry`. 4: apps in trouble, one row each, in place of pauses; app ids that are proven; what an
 /// export was created with, as the watch list says. 5: the outbox in place of a mark on each ticket.
+/// 6: the file of each ticket, and whether it is to be downloaded; the id of the state file.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
-/// values of the wrong type. A month is the number that its digits make, as 202611. `source` is text unless
-/// the path is not UTF-8, then a blob. The ids of retries are never used again (AUTOINCREMENT), so that what
+/// values of the wrong type. A month is the number that its digits make, as 202611. Paths are text unless
+/// they are not UTF-8, then a blob. `file_size` is what the server says of the artefact, `file_bytes` what was saved. The ids of retries are never used again (AUTOINCREMENT), so that what
 /// was done already is known by its id.
 pub(super) const MIGRATIONS: &[&str] = &[
     "
@@ -117,6 +118,24 @@ pub(super) const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (consumer, id)
     ) STRICT, WITHOUT ROWID;
     ALTER TABLE tickets DROP COLUMN announced;
+",
+    "
+    ALTER TABLE tickets ADD COLUMN download INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE tickets ADD COLUMN file_state TEXT;
+    ALTER TABLE tickets ADD COLUMN file_path ANY;
+    ALTER TABLE tickets ADD COLUMN file_temporary ANY;
+    ALTER TABLE tickets ADD COLUMN file_bytes INTEGER;
+    ALTER TABLE tickets ADD COLUMN file_sha256 TEXT;
+    ALTER TABLE tickets ADD COLUMN file_saved_at INTEGER;
+    ALTER TABLE tickets ADD COLUMN file_attempts INTEGER;
+    ALTER TABLE tickets ADD COLUMN file_error_kind TEXT;
+    ALTER TABLE tickets ADD COLUMN file_error_code INTEGER;
+    ALTER TABLE tickets ADD COLUMN file_error_job_status INTEGER;
+    ALTER TABLE tickets ADD COLUMN file_error_http_status INTEGER;
+    ALTER TABLE tickets ADD COLUMN file_error_message TEXT;
+    ALTER TABLE tickets ADD COLUMN file_error_log_id TEXT;
+    ALTER TABLE run ADD COLUMN state_file TEXT NOT NULL DEFAULT '';
+    UPDATE run SET state_file = lower(hex(randomblob(8)));
 ",
 ];
 

@@ -1,16 +1,18 @@
 //! Records and helpers for this module's tests.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, Month,
-    PauseReason, Progress, TicketId, TicketKey, TicketRecord, TicketState, Trouble, TroubleCause, WallTime,
-    WatchEntry,
+    AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, FileRecord,
+    FileState, Month, PauseReason, Progress, Sha256, TicketId, TicketKey, TicketRecord, TicketState, Trouble,
+    TroubleCause, WallTime, WatchEntry,
 };
 use crate::store::{
     Batch, EventId, Known, OutboxRow, Release, StoreError, StoreReader as _, Tally, TroubleRecord, store_at,
@@ -38,10 +40,19 @@ pub(in crate::store) fn fresh(ticket: &str) -> TicketRecord {
 /// A record with a value in every field.
 pub(in crate::store) fn full(ticket: &str) -> TicketRecord {
     let later = |seconds| Some(NOW + Duration::from_secs(seconds));
+    let failure = Failure {
+        kind: ErrorKind::ServerError,
+        code: Some(1_069_901),
+        job_status: Some(1),
+        http_status: Some(500),
+        message: Some("internal error".into()),
+        log_id: Some("20261122100000ABCDEF".into()),
+    };
     TicketRecord {
         entry: WatchEntry {
             label: Some("weekly report, 周报".into()),
             created_at: later(1),
+            download: false,
             ..fresh(ticket).entry
         },
         state: TicketState::Completed,
@@ -52,20 +63,23 @@ pub(in crate::store) fn full(ticket: &str) -> TicketRecord {
             doc_type: Some("docx".into()),
             file_size: Some(34_356),
         })),
+        file: Some(Box::new(FileRecord {
+            state: FileState::Saved,
+            path: Some(Path::new("/exports/周报.pdf").into()),
+            temporary: Some(Path::new(OsStr::from_bytes(b"/exports/.\xff.part")).into()),
+            size: Some(34_357),
+            sha256: Some(Sha256([0xa5; 32])),
+            saved_at: later(8),
+            attempts: 3,
+            error: Some(Box::new(Failure { message: Some("broke off".into()), ..failure.clone() })),
+        })),
         job_status: Some(0),
         polls: 7,
         last_polled_at: later(2),
         next_poll_at: later(3),
         finished_at: later(4),
         download_by: later(5),
-        error: Some(Box::new(Failure {
-            kind: ErrorKind::ServerError,
-            code: Some(1_069_901),
-            job_status: Some(1),
-            http_status: Some(500),
-            message: Some("internal error".into()),
-            log_id: Some("20261122100000ABCDEF".into()),
-        })),
+        error: Some(Box::new(failure)),
         unlisted_since: later(6),
         progress: Progress {
             attempt: 5,
@@ -84,6 +98,30 @@ pub(in crate::store) fn failed(ticket: &str) -> TicketRecord {
         error: Some(Box::new(Failure::new(ErrorKind::DocumentTooLarge))),
         ..fresh(ticket)
     }
+}
+
+/// Completed tickets with a file in every state; of two that wait, nothing of the first was fetched.
+pub(in crate::store) fn with_files() -> Vec<TicketRecord> {
+    let whole = || *full("").file.unwrap_or_default();
+    let failed = |state, kind| FileRecord {
+        state,
+        attempts: 1,
+        error: Some(Box::new(Failure::new(kind))),
+        ..FileRecord::new()
+    };
+    let files = [
+        FileRecord::new(),
+        FileRecord { state: FileState::Waiting, saved_at: None, ..whole() },
+        FileRecord { temporary: None, error: None, ..whole() },
+        failed(FileState::Failed, ErrorKind::WrongContent),
+        failed(FileState::Expired, ErrorKind::Expired),
+    ];
+    let ticket = |(at, file)| TicketRecord {
+        state: TicketState::Completed,
+        file: Some(Box::new(file)),
+        ..fresh(&format!("file {at}"))
+    };
+    files.into_iter().enumerate().map(ticket).collect()
 }
 
 pub(in crate::store) fn release(id: i64, seconds: u64) -> Release {

@@ -3,6 +3,7 @@
 mod beside_writer;
 mod refused;
 
+use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ async fn a_clean_stop_leaves_one_file() {
     let store = SqliteStore::open(&path).unwrap();
     let loaded = store.load().await.unwrap();
     assert!(loaded.clean && loaded.tickets.is_empty());
+    let id = store.id().to_owned();
     store.commit(testing::batch([testing::full("a")])).await.unwrap();
     store.commit(Batch { clean_stop: true, ..Batch::default() }).await.unwrap();
     store.close().await;
@@ -58,6 +60,7 @@ async fn a_clean_stop_leaves_one_file() {
     let loaded = store.load().await.unwrap();
     assert!(loaded.clean);
     assert_eq!(loaded.tickets, [testing::full("a")]);
+    assert_eq!(store.id(), id);
     store.close().await;
     assert_eq!(testing::contents(folder.path()).into_keys().collect::<Vec<_>>(), std::slice::from_ref(&path));
 
@@ -305,33 +308,38 @@ fn fixture(version: i64) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/testdata/state-v{version}.db"))
 }
 
-fn fixture_tickets() -> Vec<crate::domain::TicketRecord> {
-    vec![
-        testing::full("6933093124755412345"),
-        testing::failed("6933093124755412346"),
-        testing::fresh("6933093124755412347"),
-    ]
+fn fixture_tickets(version: i64) -> Vec<crate::domain::TicketRecord> {
+    let mut full = testing::full("6933093124755412345");
+    if version < 6 {
+        (full.file, full.entry.download) = (None, true);
+    }
+    vec![full, testing::failed("6933093124755412346"), testing::fresh("6933093124755412347")]
 }
 
 /// Promise: a file that an earlier version wrote is read by this one, and by every later one; also by
 /// readers, before a watcher brings it up to date.
 #[tokio::test]
 async fn files_of_all_versions_are_read() {
+    let mut ids = HashSet::new();
     for version in 1..=schema::VERSION {
         let (_folder, path) = place();
         fs::copy(fixture(version), &path).unwrap();
         let known = testing::read_only(&path).unwrap().unwrap();
-        assert_eq!(known.tickets, fixture_tickets());
+        assert_eq!(known.tickets, fixture_tickets(version));
         assert_eq!(known.troubles.len(), usize::from(version >= 4));
+        assert_eq!(store_at(&path).file_counts().unwrap().len(), usize::from(version >= 6));
         let store = SqliteStore::open(&path).unwrap();
+        assert!(ids.insert(store.id().to_owned()), "each file has an id of its own");
         let loaded = store.load().await.unwrap();
-        assert_eq!(loaded.tickets, fixture_tickets());
+        assert_eq!(loaded.tickets, fixture_tickets(version));
         assert_eq!(loaded.released, [testing::release(1, 1)]);
         assert_eq!(loaded.tallies.len(), usize::from(version >= 2));
         assert_eq!(loaded.retries.len(), usize::from(version >= 3));
         assert_eq!(loaded.proven.len(), usize::from(version >= 4));
         assert!(loaded.clean);
         assert_unannounced(&store, version).await;
+        store.commit(testing::batch(fixture_tickets(schema::VERSION))).await.unwrap();
+        assert_eq!(store.load().await.unwrap().tickets, fixture_tickets(schema::VERSION), "{version}");
     }
 }
 
@@ -364,7 +372,7 @@ async fn write_the_fixture() {
     let store = SqliteStore::open(&new).unwrap();
     store.load().await.unwrap();
     let batch = Batch {
-        tickets: fixture_tickets(),
+        tickets: fixture_tickets(schema::VERSION),
         outbox: vec![OutboxRow { id: EventId(1), payload: Value::from(unannounced()).to_string().into() }],
         released: vec![testing::release(1, 1)],
         tallies: vec![testing::tally(11, 7)],

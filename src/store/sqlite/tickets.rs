@@ -6,20 +6,22 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Params, Row, Statement, params};
 
-use super::cells::{Cells, clamped, list, millis, source};
+use super::cells::{Cells, Places, clamped, list, millis, path_value};
 use crate::domain::{
-    AppName, Artefact, DocumentToken, ExportRequest, Failure, Progress, TicketId, TicketKey, TicketRecord,
-    TicketState, WallTime, WatchEntry,
+    AppName, Artefact, DocumentToken, ExportRequest, Failure, FileRecord, FileState, Progress, TicketId,
+    TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
 };
 use crate::store::StoreErrorKind;
 
 /// The columns of a ticket, in the order in which they are written and read.
 const COLUMNS: &str = "app, ticket, token, label, created_at, source,
-    listed_type, listed_extension, sub_id, state,
+    listed_type, listed_extension, sub_id, download, state,
     file_token, file_name, file_extension, doc_type, file_size,
     job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
-    unlisted_since, attempt, watched, unclear, unclear_since, last_running_at";
+    unlisted_since, attempt, watched, unclear, unclear_since, last_running_at,
+    file_state, file_path, file_temporary, file_bytes, file_sha256, file_saved_at, file_attempts,
+    file_error_kind, file_error_code, file_error_job_status, file_error_http_status, file_error_message, file_error_log_id";
 
 /// Writes tickets; each replaces the row of its key.
 pub(super) fn write(connection: &Connection, tickets: &[TicketRecord]) -> rusqlite::Result<()> {
@@ -27,48 +29,82 @@ pub(super) fn write(connection: &Connection, tickets: &[TicketRecord]) -> rusqli
     let upsert = format!("INSERT OR REPLACE INTO tickets ({COLUMNS}) VALUES ({values})");
     let mut upsert = connection.prepare_cached(&upsert)?;
     for ticket in tickets {
-        let artefact = ticket.artefact.as_deref();
-        let error = ticket.error.as_deref();
-        let progress = &ticket.progress;
-        let request = ticket.entry.request.as_deref();
-        upsert.execute(params![
-            ticket.entry.key.app.as_str(),
-            ticket.entry.key.ticket.as_str(),
-            ticket.entry.token.as_str(),
-            ticket.entry.label.as_deref(),
-            ticket.entry.created_at.map(WallTime::as_millis),
-            source(&ticket.entry.source),
-            request.and_then(|it| it.doc_type.as_deref()),
-            request.and_then(|it| it.file_extension.as_deref()),
-            request.and_then(|it| it.sub_id.as_deref()),
-            ticket.state.as_str(),
-            artefact.map(|it| &it.file_token),
-            artefact.and_then(|it| it.file_name.as_deref()),
-            artefact.and_then(|it| it.file_extension.as_deref()),
-            artefact.and_then(|it| it.doc_type.as_deref()),
-            artefact.and_then(|it| it.file_size).map(clamped),
-            ticket.job_status,
-            ticket.polls,
-            ticket.first_seen_at.as_millis(),
-            ticket.last_polled_at.map(WallTime::as_millis),
-            ticket.next_poll_at.map(WallTime::as_millis),
-            ticket.finished_at.map(WallTime::as_millis),
-            ticket.download_by.map(WallTime::as_millis),
-            error.map(|it| it.kind.as_str()),
-            error.and_then(|it| it.code),
-            error.and_then(|it| it.job_status),
-            error.and_then(|it| it.http_status),
-            error.and_then(|it| it.message.as_deref()),
-            error.and_then(|it| it.log_id.as_deref()),
-            ticket.unlisted_since.map(WallTime::as_millis),
-            progress.attempt,
-            progress.watched.map(millis),
-            progress.unclear,
-            millis(progress.unclear_since),
-            progress.last_running_at.map(WallTime::as_millis),
-        ])?;
+        let mut places = Places::new(&mut upsert);
+        bind_entry(&mut places, &ticket.entry)?;
+        bind_ticket(&mut places, ticket)?;
+        bind_file(&mut places, ticket.file.as_deref())?;
+        places.statement.raw_execute()?;
     }
     Ok(())
+}
+
+fn bind_entry(places: &mut Places<'_, '_>, entry: &WatchEntry) -> rusqlite::Result<()> {
+    let request = entry.request.as_deref();
+    places.bind(params![
+        entry.key.app.as_str(),
+        entry.key.ticket.as_str(),
+        entry.token.as_str(),
+        entry.label.as_deref(),
+        entry.created_at.map(WallTime::as_millis),
+        path_value(&entry.source),
+        request.and_then(|it| it.doc_type.as_deref()),
+        request.and_then(|it| it.file_extension.as_deref()),
+        request.and_then(|it| it.sub_id.as_deref()),
+        entry.download,
+    ])
+}
+
+fn bind_ticket(places: &mut Places<'_, '_>, ticket: &TicketRecord) -> rusqlite::Result<()> {
+    let artefact = ticket.artefact.as_deref();
+    let progress = &ticket.progress;
+    places.bind(params![
+        ticket.state.as_str(),
+        artefact.map(|it| &it.file_token),
+        artefact.and_then(|it| it.file_name.as_deref()),
+        artefact.and_then(|it| it.file_extension.as_deref()),
+        artefact.and_then(|it| it.doc_type.as_deref()),
+        artefact.and_then(|it| it.file_size).map(clamped),
+        ticket.job_status,
+        ticket.polls,
+        ticket.first_seen_at.as_millis(),
+        ticket.last_polled_at.map(WallTime::as_millis),
+        ticket.next_poll_at.map(WallTime::as_millis),
+        ticket.finished_at.map(WallTime::as_millis),
+        ticket.download_by.map(WallTime::as_millis),
+    ])?;
+    bind_failure(places, ticket.error.as_deref())?;
+    places.bind(params![
+        ticket.unlisted_since.map(WallTime::as_millis),
+        progress.attempt,
+        progress.watched.map(millis),
+        progress.unclear,
+        millis(progress.unclear_since),
+        progress.last_running_at.map(WallTime::as_millis),
+    ])
+}
+
+fn bind_file(places: &mut Places<'_, '_>, file: Option<&FileRecord>) -> rusqlite::Result<()> {
+    places.bind(params![
+        file.map(|it| it.state.as_str()),
+        file.and_then(|it| it.path.as_deref()).map(path_value),
+        file.and_then(|it| it.temporary.as_deref()).map(path_value),
+        file.and_then(|it| it.size).map(clamped),
+        file.and_then(|it| it.sha256).map(|hash| hash.to_string()),
+        file.and_then(|it| it.saved_at).map(WallTime::as_millis),
+        file.map(|it| it.attempts),
+    ])?;
+    bind_failure(places, file.and_then(|it| it.error.as_deref()))
+}
+
+fn bind_failure(places: &mut Places<'_, '_>, failure: Option<&Failure>) -> rusqlite::Result<()> {
+    places.bind(params![
+        failure.map(|it| it.kind.as_str()),
+        failure.and_then(|it| it.code),
+        failure.and_then(|it| it.job_status),
+        failure.and_then(|it| it.http_status),
+        failure.and_then(|it| it.message.as_deref()),
+        failure.and_then(|it| it.log_id.as_deref()),
+    ])
 }
 
 /// Reads the tickets that follow one in the order of app and ticket, or the first ones; `limit` at most.
@@ -108,15 +144,13 @@ pub(super) fn select(
     Ok(tickets)
 }
 
-/// Readers look at files of earlier versions as they are: those before 4 say nothing of what an export was created with.
+/// Readers look at files of earlier versions as they are: a column that came later is null there.
 fn prepare_select<'c>(connection: &'c Connection, which: &str) -> rusqlite::Result<Statement<'c>> {
-    let select = format!("SELECT {COLUMNS} FROM tickets {which}");
-    let of_earlier = || select.replace("listed_type, listed_extension, sub_id", "NULL, NULL, NULL");
-    connection.prepare(&select).or_else(|error| match error {
-        // No such column.
-        rusqlite::Error::SqlInputError { .. } => connection.prepare(&of_earlier()),
-        _ => Err(error),
-    })
+    let all = connection.prepare("SELECT * FROM tickets")?;
+    let there: Vec<_> = all.column_names().collect();
+    let columns = COLUMNS.split(',').map(str::trim);
+    let select: Vec<_> = columns.map(|name| if there.contains(&name) { name } else { "NULL" }).collect();
+    connection.prepare(&format!("SELECT {} FROM tickets {which}", select.join(", ")))
 }
 
 /// How many tickets are in which state, for the states that occur.
@@ -124,6 +158,12 @@ pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(TicketSta
     list(connection, "SELECT state, count(*) FROM tickets GROUP BY state", (), |cells| {
         Ok((cells.named()?, cells.next::<u32>()? as usize))
     })
+}
+
+/// How many files are in which state, for the states that occur.
+pub(super) fn file_counts(connection: &Connection) -> rusqlite::Result<Vec<(FileState, usize)>> {
+    let sql = "SELECT file_state, count(*) FROM tickets WHERE file_state IS NOT NULL GROUP BY file_state";
+    list(connection, sql, (), |cells| Ok((cells.named()?, cells.next::<u32>()? as usize)))
 }
 
 /// The fields stand in the order of the columns; a struct's fields are evaluated as written. What a hundred thousand
@@ -146,9 +186,9 @@ fn read_ticket(
         created_at: cells.time()?,
         source: shared(sources, cells.path()?),
         request: read_request(&mut cells)?,
-        download: true,
+        download: cells.next::<Option<bool>>()?.unwrap_or(true),
     };
-    Ok(TicketRecord {
+    let ticket = TicketRecord {
         entry,
         state: cells.named()?,
         artefact: read_artefact(&mut cells)?,
@@ -169,7 +209,8 @@ fn read_ticket(
             unclear_since: cells.span()?.unwrap_or_default(),
             last_running_at: cells.time()?,
         },
-    })
+    };
+    Ok(TicketRecord { file: read_file(&mut cells)?, ..ticket })
 }
 
 fn shared(sources: &mut HashSet<Arc<Path>>, path: &Path) -> Arc<Path> {
@@ -194,6 +235,21 @@ fn read_artefact(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Artefact>
         file_size: cells.next::<Option<i64>>()?.and_then(|size| u64::try_from(size).ok()),
     };
     Ok(file_token.map(|file_token| Box::new(Artefact { file_token, ..rest })))
+}
+
+fn read_file(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<FileRecord>>> {
+    let state = cells.named_or_null()?;
+    let rest = FileRecord {
+        path: cells.path_or_null()?.map(Into::into),
+        temporary: cells.path_or_null()?.map(Into::into),
+        size: cells.next::<Option<i64>>()?.and_then(|size| u64::try_from(size).ok()),
+        sha256: cells.named_or_null()?,
+        saved_at: cells.time()?,
+        attempts: cells.next::<Option<u32>>()?.unwrap_or_default(),
+        error: read_failure(cells)?,
+        ..FileRecord::new()
+    };
+    Ok(state.map(|state| Box::new(FileRecord { state, ..rest })))
 }
 
 fn read_failure(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Failure>>> {
