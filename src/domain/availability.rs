@@ -36,10 +36,13 @@ impl Availability {
         }
     }
 
-    /// Whether the ticket is completed and the time is over in which its file is sure to be there.
+    /// Whether the ticket is completed and the time is over in which its file is sure to be there. A file that is
+    /// downloaded says itself what became of it.
     #[must_use]
     pub fn is_doubtful(ticket: &TicketRecord, now: WallTime) -> bool {
         let file = Self::new(ticket, now);
-        ticket.state == TicketState::Completed && matches!(file, Self::Passed(_) | Self::Over(_))
+        ticket.state == TicketState::Completed
+            && ticket.file.is_none()
+            && matches!(file, Self::Passed(_) | Self::Over(_))
     }
 }

@@ -157,6 +157,12 @@ impl ErrorKind {
         &TABLE[self as usize].1
     }
 
+    /// Whether this machine's disk refuses a file, which a person has to fix while the artefact lives.
+    #[must_use]
+    pub const fn is_of_disk(self) -> bool {
+        matches!(self, Self::DiskFull | Self::FolderUnwritable)
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(self) -> &'static str {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use enum_map::{Enum, EnumMap};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use super::words::grouped;
 use super::{Failure, WallTime};
 
 /// How many files are in each state.
@@ -34,6 +35,12 @@ impl FileState {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// Whether there will be no file: the export has to be fetched or made again.
+    #[must_use]
+    pub const fn is_lost(self) -> bool {
+        matches!(self, Self::Failed | Self::Expired)
     }
 }
 
@@ -111,6 +118,14 @@ impl FromStr for Sha256 {
     }
 }
 
+/// "3 waiting, 12 saved": no zeros; none where there is no file.
+#[must_use]
+pub fn files_in_words(files: &FileCounts) -> Option<String> {
+    let shown = FileState::ALL.iter().filter(|state| files[**state] > 0);
+    let parts: Vec<_> = shown.map(|state| format!("{} {state}", grouped(files[*state]))).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 /// "1.4 GiB", "34 KiB", "12 B".
 #[must_use]
 pub fn size_in_words(bytes: u64) -> String {
@@ -145,6 +160,14 @@ mod tests {
         for text in ["", "0", &"g".repeat(64), &"é".repeat(32)] {
             assert_eq!(text.parse::<Sha256>(), Err(()), "{text}");
         }
+    }
+
+    #[test]
+    fn files_without_any_are_not_shown() {
+        let mut files = FileCounts::default();
+        assert_eq!(files_in_words(&files), None);
+        (files[FileState::Saved], files[FileState::Expired]) = (1204, 1);
+        assert_eq!(files_in_words(&files).unwrap(), "1,204 saved, 1 expired");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use availability::{ARTEFACT_LIFE, Availability, MAY_BE_GONE_HINT};
 pub use counts::Counts;
 pub use escape::{escape, escape_except, unsafe_for_terminal, write_json};
 pub use failure::{ErrorKind, Failure};
-pub use file::{FileCounts, FileRecord, FileState, Sha256, size_in_words};
+pub use file::{FileCounts, FileRecord, FileState, Sha256, files_in_words, size_in_words};
 pub use log_directives::parse_directives;
 pub use name_template::{NAME_FOLDERS_MAX, NameField, NamePart, NameTemplate, NameTemplateError};
 pub use near_miss::near_miss;

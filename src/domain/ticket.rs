@@ -9,7 +9,7 @@ use arrayvec::ArrayString;
 use smol_str::SmolStr;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use super::{AppName, Failure, FileRecord, WallTime};
+use super::{AppName, Failure, FileRecord, FileState, WallTime};
 
 /// Characters in a document token at most. All known ones have 27, which is what the platform documents (query export
 /// task, parameter `token`); 28 were reported.
@@ -251,6 +251,18 @@ impl TicketRecord {
     pub fn file_extension(&self) -> Option<&str> {
         let listed = || self.entry.request.as_deref().and_then(|request| request.file_extension.as_deref());
         self.artefact.as_deref().and_then(|file| file.file_extension.as_deref()).or_else(listed)
+    }
+
+    /// Where its file stands; none where it is not downloaded.
+    #[must_use]
+    pub fn file_state(&self) -> Option<FileState> {
+        self.file.as_deref().map(|file| file.state)
+    }
+
+    /// What its file ran into: why it can't be saved; while it waits, the last trouble.
+    #[must_use]
+    pub fn file_error(&self) -> Option<&Failure> {
+        self.file.as_deref().and_then(|file| file.error.as_deref())
     }
 
     /// The sheet or table, if the watch list says which.

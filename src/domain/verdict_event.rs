@@ -142,6 +142,9 @@ fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static st
 fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
     let (id, file) = (&ticket.entry.key.ticket, ticket.artefact.as_deref());
     let token = file.map(|file| format!(": file token {}", file.file_token)).unwrap_or_default();
+    if ticket.file.is_some() {
+        return format!("ticket {id} completed{token}, its file is being fetched");
+    }
     let advice = match Availability::new(ticket, now) {
         Availability::Sure(by) => format!("download by {by}"),
         Availability::Passed(by) => format!("may be gone since {by}; {MAY_BE_GONE_HINT}"),
@@ -201,6 +204,10 @@ mod tests {
         assert_eq!(level(&completed), "INFO");
         completed.download_by = completed.finished_at;
         assert_eq!(level(&completed), "WARN");
+        completed.file = Some(Box::default());
+        let event = verdict_event(&completed, completed.finished_at.unwrap()).unwrap();
+        let said = "ticket 70 completed: file token box, its file is being fetched";
+        assert_eq!((&event["level"], &event["message"]), (&"INFO".into(), &said.into()));
         assert_eq!(verdict_event(&ticket(TicketState::Pending), completed.first_seen_at), None);
     }
 }
