@@ -356,7 +356,7 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__status)
-            opts="-h --config --state-file --format --state --app --label --limit --help"
+            opts="-h --config --state-file --format --state --file --app --label --limit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -398,6 +398,10 @@ _feishu__export__watcher() {
                     ;;
                 --state)
                     COMPREPLY=($(compgen -W "pending completed failed timed_out removed" -- "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -W "waiting saved failed expired" -- "${cur}"))
                     return 0
                     ;;
                 --app)

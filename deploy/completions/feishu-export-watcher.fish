@@ -52,6 +52,10 @@ completed\t''
 failed\t''
 timed_out\t''
 removed\t''"
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l file -d 'Only tickets with a file in these states, separated by commas' -r -f -a "waiting\t''
+saved\t''
+failed\t''
+expired\t''"
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l app -d 'Only tickets of these apps, separated by commas or given one by one' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l label -d 'Only tickets whose label holds this text, in upper or lower case. May be given several times' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l limit -d 'At most so many tickets, 0 for all. Without it, all but for the table on a terminal' -r

@@ -90,6 +90,7 @@ async fn demonstrate() -> Outcome<bool> {
         tickets: &report.tickets,
         omitted: 0,
         summary: report.summary,
+        files: report.files,
         apps: &report.apps,
         is_watched: !matches!(report.watcher, Ok(None)),
         now,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::error::CommandError;
 use super::known_app::check_app;
 use super::state_file::{Found, StateFile};
-use crate::domain::{AppName, Counts, TicketRecord, TicketState, Trouble};
+use crate::domain::{AppName, Counts, FileCounts, FileState, TicketRecord, TicketState, Trouble};
 use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, store_at};
 
 /// A selection of tickets. An empty field leaves nothing out.
@@ -14,6 +14,8 @@ use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, s
 pub struct StatusQuery {
     /// In one of these states.
     pub states: Vec<TicketState>,
+    /// With a file in one of these states.
+    pub files: Vec<FileState>,
     /// Of one of these apps.
     pub apps: Vec<String>,
     /// With a label that holds one of these strings, in upper or lower case.
@@ -32,6 +34,8 @@ pub struct StatusReport {
     pub watcher: Result<Option<Holder>, StoreError>,
     /// All tickets by state, chosen or not.
     pub summary: Counts,
+    /// All their files by state.
+    pub files: FileCounts,
     /// The apps asked for, by name; every app that is known if none was named.
     pub apps: Vec<AppReport>,
     /// The tickets asked for, in the order of app and ticket.
@@ -45,6 +49,8 @@ pub struct AppReport {
     pub name: AppName,
     /// All its tickets by state.
     pub counts: Counts,
+    /// Their files by state.
+    pub files: FileCounts,
     /// Whether `watcher.toml` has it; none where that is not read.
     pub is_configured: Option<bool>,
     /// Its trouble, as far as is known; none where no watcher runs.
@@ -68,10 +74,11 @@ pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, Com
         check_app(name, apps.iter().map(|app| &app.name))?;
     }
     let summary = apps.iter().map(|app| app.counts).sum();
+    let files = FileCounts::from_fn(|state| apps.iter().map(|app| app.files[state]).sum());
     apps.retain(|app| is_of(&app.name, query));
     tickets.retain(|ticket| is_asked_for(ticket, query));
     tickets.sort_by(|one, other| one.entry.key.cmp(&other.entry.key));
-    Ok(StatusReport { path, exists, watcher, summary, apps, tickets })
+    Ok(StatusReport { path, exists, watcher, summary, files, apps, tickets })
 }
 
 /// Every app that has a ticket, is configured or is in trouble.
@@ -81,13 +88,19 @@ fn apps(
     troubles: &[TroubleRecord],
 ) -> Vec<AppReport> {
     let named = configured.into_iter().flatten().chain(troubles.iter().map(|record| &record.app));
-    let mut counts: BTreeMap<_, _> = named.map(|name| (name, Counts::default())).collect();
+    let mut counts: BTreeMap<_, (Counts, FileCounts)> =
+        named.map(|name| (name, Default::default())).collect();
     for ticket in tickets {
-        counts.entry(&ticket.entry.key.app).or_default().add(ticket.state);
+        let (counts, files) = counts.entry(&ticket.entry.key.app).or_default();
+        counts.add(ticket.state);
+        if let Some(state) = ticket.file_state() {
+            files[state] += 1;
+        }
     }
-    let report = |(name, counts): (&AppName, Counts)| AppReport {
+    let report = |(name, (counts, files)): (&AppName, (Counts, FileCounts))| AppReport {
         name: name.clone(),
         counts,
+        files,
         is_configured: configured.map(|configured| configured.contains(name)),
         trouble: troubles.iter().find(|record| record.app == *name).map(|record| record.trouble.clone()),
     };
@@ -95,12 +108,13 @@ fn apps(
 }
 
 fn is_asked_for(ticket: &TicketRecord, query: &StatusQuery) -> bool {
-    let StatusQuery { states, labels, .. } = query;
+    let StatusQuery { states, files, labels, .. } = query;
     let label_fits = |label: &str| {
         let label = in_lower_case(label);
         labels.iter().any(|text| label.contains(&in_lower_case(text)))
     };
     (states.is_empty() || states.contains(&ticket.state))
+        && (files.is_empty() || ticket.file_state().is_some_and(|state| files.contains(&state)))
         && is_of(&ticket.entry.key.app, query)
         && (labels.is_empty() || ticket.entry.label.as_deref().is_some_and(label_fits))
 }
@@ -164,7 +178,8 @@ mod tests {
     #[test]
     fn apps_come_from_everywhere() {
         use TicketState::{Failed, Pending};
-        let tickets = [ticket("old", Pending), ticket("old", Failed), ticket("new", Pending)];
+        let mut tickets = [ticket("old", Pending), ticket("old", Failed), ticket("new", Pending)];
+        tickets[2].file = Some(Box::default());
         let troubles = [trouble("idle"), trouble("new")];
         let configured = ["new", "idle"].map(AppName::new);
         let found = apps(&tickets, Some(&configured), &troubles);
@@ -173,6 +188,9 @@ mod tests {
         let troubled: Vec<_> = found.iter().map(|app| app.trouble.is_some()).collect();
         assert_eq!(troubled, [true, true, false]);
         assert_eq!((found[2].counts.of(Pending), found[2].counts.of(Failed)), (1, 1));
+        assert_eq!([&found[2], &found[1]].map(|app| app.files[FileState::Waiting]), [0, 1]);
+        let waiting = StatusQuery { files: vec![FileState::Waiting], ..StatusQuery::default() };
+        assert_eq!(tickets.each_ref().map(|it| is_asked_for(it, &waiting)), [false, false, true]);
         let unknown = apps(&tickets, None, &[]);
         assert!(unknown.len() == 2 && unknown.iter().all(|app| app.is_configured.is_none()));
     }

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::status_document::{live_status, write_end, write_head, write_tickets};
-use crate::domain::{TicketKey, WallTime};
+use crate::domain::{FileCounts, TicketKey, WallTime};
 use crate::engine::AppView;
 use crate::store::StoreReader;
 
@@ -38,8 +38,11 @@ pub(super) async fn body(
 ) -> Result<Body, BoxError> {
     let begin = move || {
         let (mut text, summary) = (Vec::new(), state.counts()?.into_iter().collect());
+        // The engine knows them by app, so that the state file need not be read for them.
+        let of = |state| apps.iter().map(|app| app.files[state]).sum();
+        let files = FileCounts::from_fn(of);
         let apps: Vec<_> = apps.iter().map(live_status).collect();
-        write_head(&mut text, WallTime::now(), summary, &apps)?;
+        write_head(&mut text, WallTime::now(), summary, &files, &apps)?;
         read(Rest { state, last: None, _turn: turn }, text)
     };
     let (first, rest) = tokio::task::spawn_blocking(begin).await??;

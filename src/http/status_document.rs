@@ -2,13 +2,15 @@
 //! the program keeps them. Scripts rely on the names.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::domain::{
-    AppCondition, AppName, Counts, Failure, RateLimit, TicketRecord, Trouble, WallTime, write_json,
+    AppCondition, AppName, Counts, Failure, FileCounts, FileRecord, FileState, RateLimit, TicketRecord,
+    Trouble, WallTime, write_json,
 };
 use crate::engine::AppView;
 
@@ -19,8 +21,15 @@ pub struct TicketView<'a>(pub &'a TicketRecord);
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_head(out: &mut impl Write, now: WallTime, summary: Counts, apps: &[Value]) -> io::Result<()> {
-    let mut text = Vec::new();
+pub fn write_head(
+    out: &mut impl Write,
+    now: WallTime,
+    summary: Counts,
+    files: &FileCounts,
+    apps: &[Value],
+) -> io::Result<()> {
+    let (mut text, mut summary) = (Vec::new(), json!(summary));
+    summary["files"] = FileState::ALL.iter().map(|state| (state.as_str(), files[*state])).collect();
     write_json(
         &mut text,
         &json!({ "schema": 1, "generated_at": now, "summary": summary, "apps": apps, "tickets": [] }),
@@ -92,19 +101,19 @@ pub fn live_status(app: &AppView) -> Value {
 impl Serialize for TicketView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(ticket) = self;
-        let file = ticket.artefact.as_deref();
+        let artefact = ticket.artefact.as_deref();
         let mut fields = serializer.serialize_map(None)?;
         fields.serialize_entry("app", ticket.entry.key.app.as_str())?;
         fields.serialize_entry("ticket", ticket.entry.key.ticket.as_str())?;
         fields.serialize_entry("token", ticket.entry.token.as_str())?;
         fields.serialize_entry("label", &ticket.entry.label.as_deref())?;
         fields.serialize_entry("state", ticket.state.as_str())?;
-        fields.serialize_entry("file_token", &file.map(|file| &*file.file_token))?;
-        fields.serialize_entry("file_name", &file.and_then(|file| file.file_name.as_deref()))?;
+        fields.serialize_entry("file_token", &artefact.map(|it| &*it.file_token))?;
+        fields.serialize_entry("file_name", &artefact.and_then(|it| it.file_name.as_deref()))?;
         fields.serialize_entry("file_extension", &ticket.file_extension())?;
         fields.serialize_entry("doc_type", &ticket.doc_type())?;
         fields.serialize_entry("sub_id", &ticket.sub_id())?;
-        fields.serialize_entry("file_size", &file.and_then(|file| file.file_size))?;
+        fields.serialize_entry("file_size", &artefact.and_then(|it| it.file_size))?;
         fields.serialize_entry("job_status", &ticket.job_status)?;
         fields.serialize_entry("polls", &ticket.polls)?;
         fields.serialize_entry("first_seen_at", &ticket.first_seen_at)?;
@@ -113,11 +122,25 @@ impl Serialize for TicketView<'_> {
         fields.serialize_entry("finished_at", &ticket.finished_at)?;
         fields.serialize_entry("download_by", &ticket.download_by)?;
         fields.serialize_entry("error", &ticket.error.as_deref().map(error))?;
+        fields.serialize_entry("file", &ticket.file.as_deref().map(file_status))?;
         fields.end()
     }
 }
 
-/// Why a ticket failed; while it is pending, the last trouble.
+/// A path that is not UTF-8 shows with replacement characters.
+fn file_status(file: &FileRecord) -> Value {
+    json!({
+        "state": file.state.as_str(),
+        "path": file.path.as_deref().map(Path::to_string_lossy),
+        "size": file.size,
+        "sha256": file.sha256.map(|hash| hash.to_string()),
+        "saved_at": file.saved_at,
+        "attempts": file.attempts,
+        "error": file.error.as_deref().map(error),
+    })
+}
+
+/// Why a ticket or a file failed; while it is pending, the last trouble.
 fn error(failure: &Failure) -> Value {
     json!({
         "kind": failure.kind.as_str(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use feishu_export_watcher::domain::{ErrorKind, TicketState, near_miss};
+use feishu_export_watcher::domain::{ErrorKind, FileState, TicketState, near_miss};
 use feishu_export_watcher::parse_duration;
 
 use crate::status_output::Format;
@@ -181,6 +181,9 @@ pub(crate) struct StatusArguments {
     /// Only tickets in these states, separated by commas
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = states())]
     pub(crate) state: Vec<TicketState>,
+    /// Only tickets with a file in these states, separated by commas
+    #[arg(long = "file", value_name = "STATE", value_delimiter = ',', value_parser = file_states())]
+    pub(crate) file_state: Vec<FileState>,
     /// Only tickets of these apps, separated by commas or given one by one
     #[arg(long, value_name = "APP", value_delimiter = ',')]
     pub(crate) app: Vec<String>,
@@ -254,6 +257,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn states() -> impl TypedValueParser<Value = TicketState> {
     PossibleValuesParser::new(TicketState::ALL.iter().map(|state| state.as_str()))
         .try_map(|name| name.parse())
+}
+
+fn file_states() -> impl TypedValueParser<Value = FileState> {
+    PossibleValuesParser::new(FileState::ALL.iter().map(|state| state.as_str())).try_map(|name| name.parse())
 }
 
 fn kind(text: &str) -> Result<ErrorKind, String> {

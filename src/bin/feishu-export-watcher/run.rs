@@ -157,6 +157,7 @@ fn print_tickets(outcome: &Outcome, config: &Path) {
         tickets: &outcome.named,
         omitted: (outcome.unsuccessful() + outcome.doubtful).saturating_sub(outcome.named.len()),
         summary: outcome.listed,
+        files: outcome.files,
         apps: &[],
         is_watched: false,
         now: WallTime::now(),

@@ -20,9 +20,10 @@ const SHOWN: usize = 50;
 
 /// Prints tickets and apps; returns the exit code.
 pub(crate) fn status(arguments: StatusArguments) -> u8 {
-    let StatusArguments { file, format, state: states, app: apps, label: labels, limit } = arguments;
+    let StatusArguments { file, format, state: states, file_state: files, app: apps, label: labels, limit } =
+        arguments;
     let Some(file) = config_file::find_state(file) else { return exit::CONFIG };
-    let query = StatusQuery { states, apps, labels };
+    let query = StatusQuery { states, files, apps, labels };
     let mut report = match feishu_export_watcher::status(&file, &query) {
         Ok(report) => report,
         Err(error) => return refuse(&error, OTHERWISE),
@@ -54,6 +55,7 @@ fn print(report: &mut StatusReport, format: Format, limit: Option<usize>) -> io:
         tickets: shown,
         omitted: report.tickets.len() - shown.len(),
         summary: report.summary,
+        files: report.files,
         apps: &report.apps,
         is_watched: !matches!(report.watcher, Ok(None)),
         now,

@@ -1,13 +1,15 @@
 //! Tickets and apps that the tests of every format print.
 
+use std::ffi::OsStr;
 use std::num::NonZeroU32;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
 use feishu_export_watcher::domain::{
     AppCondition, AppName, Artefact, BudgetKey, Counts, DocumentToken, Endpoint, ErrorKind, Failure,
-    PauseEnd, PauseReason, RateLimit, TicketId, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
-    WatchEntry,
+    FileCounts, FileRecord, FileState, PauseEnd, PauseReason, RateLimit, Sha256, TicketId, TicketKey,
+    TicketRecord, TicketState, Trouble, WallTime, WatchEntry,
 };
 use feishu_export_watcher::{AppReport, AppView};
 
@@ -70,6 +72,32 @@ pub(crate) fn tickets() -> [TicketRecord; 4] {
 
     let unpolled = pending("default", "7000000000000000003", "doxcnCCCC");
     [completed, failed, retried, unpolled]
+}
+
+/// Completed ones whose files wait on a full disk, are saved, are gone, can't be saved.
+pub(crate) fn with_files() -> [TicketRecord; 4] {
+    let [completed, ..] = tickets();
+    let with = |file: FileRecord| TicketRecord { file: Some(Box::new(file)), ..completed.clone() };
+    let failure = |kind, message: Option<&str>| {
+        Some(Box::new(Failure { message: message.map(Into::into), ..Failure::new(kind) }))
+    };
+    let (full, wrong) = (Some("No space left on device"), Some("HTML where docx begins with PK"));
+    let waiting = FileRecord { attempts: 2, error: failure(ErrorKind::DiskFull, full), ..FileRecord::new() };
+    let saved = FileRecord {
+        state: FileState::Saved,
+        path: Some(Path::new(OsStr::from_bytes(b"/exports/\xe5\x91\xa8\xe6\x8a\xa5\xff\x1b.docx")).into()),
+        size: Some(34_356),
+        sha256: Some(Sha256([7; 32])),
+        saved_at: Some(after(-20.0)),
+        attempts: 3,
+        ..FileRecord::new()
+    };
+    let error =
+        failure(ErrorKind::Expired, None).map(|it| Box::new(Failure { code: Some(1_060_001), ..*it }));
+    let expired = FileRecord { state: FileState::Expired, attempts: 1, error, ..FileRecord::new() };
+    let error = failure(ErrorKind::WrongContent, wrong);
+    let failed = FileRecord { state: FileState::Failed, attempts: 3, error, ..FileRecord::new() };
+    [with(waiting), with(saved), with(expired), with(failed)]
 }
 
 /// One that came to an end so many seconds after [`NOW`].
@@ -136,6 +164,7 @@ pub(super) fn app_reports() -> [AppReport; 2] {
             .filter(|it| it.entry.key.app.as_str() == name)
             .map(|it| (it.state, 1))
             .collect(),
+        files: FileCounts::default(),
         is_configured: Some(true),
         trouble: None,
     })
@@ -154,6 +183,7 @@ pub(crate) fn report(tickets: &[TicketRecord]) -> Report<'_> {
         tickets,
         omitted: 0,
         summary: summary(tickets),
+        files: FileCounts::default(),
         apps: &[],
         is_watched: true,
         now: NOW,

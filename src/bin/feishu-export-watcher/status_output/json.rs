@@ -15,7 +15,7 @@ pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()>
         app_status(&app.name, app.trouble.as_ref(), pending, report.is_watched)
     };
     let apps: Vec<_> = report.apps.iter().map(status).collect();
-    write_head(out, report.now, report.summary, &apps)?;
+    write_head(out, report.now, report.summary, &report.files, &apps)?;
     write_tickets(out, report.tickets, true)?;
     write_end(out)
 }
@@ -52,7 +52,7 @@ mod tests {
         r#""file_name":"gpj\u202e.exe","file_extension":"docx","doc_type":"docx","sub_id":null,"file_size":34356,"#,
         r#""job_status":0,"polls":3,"first_seen_at":"2026-11-22T09:56:00.000Z","#,
         r#""last_polled_at":"2026-11-22T09:59:00.000Z","next_poll_at":null,"#,
-        r#""finished_at":"2026-11-22T09:59:00.250Z","download_by":"2026-11-22T10:08:30.000Z","error":null}"#,
+        r#""finished_at":"2026-11-22T09:59:00.250Z","download_by":"2026-11-22T10:08:30.000Z","error":null,"file":null}"#,
     );
 
     const FAILED: &str = concat!(
@@ -62,7 +62,20 @@ mod tests {
         r#""last_polled_at":"2026-11-22T07:10:00.000Z","next_poll_at":null,"#,
         r#""finished_at":"2026-11-22T07:10:00.000Z","download_by":null,"error":{"kind":"document_deleted","#,
         r#""code":0,"job_status":111,"http_status":200,"message":"deleted","#,
-        r#""hint":"restore the document, then export again","log_id":"20261122log"}}"#,
+        r#""hint":"restore the document, then export again","log_id":"20261122log"},"file":null}"#,
+    );
+
+    const WAITING: &str = concat!(
+        r#""file":{"state":"waiting","path":null,"size":null,"sha256":null,"saved_at":null,"attempts":2,"#,
+        r#""error":{"kind":"disk_full","code":null,"job_status":null,"http_status":null,"#,
+        r#""message":"No space left on device","hint":"make room below download.folder; the file is fetched "#,
+        r#"again by itself for as long as it lives","log_id":null}}}"#,
+    );
+
+    const SAVED: &str = concat!(
+        r#""file":{"state":"saved","path":"/exports/周报�\u001b.docx","size":34356,"#,
+        r#""sha256":"0707070707070707070707070707070707070707070707070707070707070707","#,
+        r#""saved_at":"2026-11-22T09:59:40.000Z","attempts":3,"error":null}}"#,
     );
 
     #[test]
@@ -72,8 +85,8 @@ mod tests {
             printed(Format::Json, &[completed, failed]),
             format!(
                 "{{\"schema\":1,\"generated_at\":\"2026-11-22T10:00:00.000Z\",\"summary\":{{\"pending\":2,\
-                 \"completed\":1,\"failed\":1,\"timed_out\":0,\"removed\":0}},\
-                 \"apps\":[],\"tickets\":[{COMPLETED},{FAILED}]}}\n"
+                 \"completed\":1,\"failed\":1,\"timed_out\":0,\"removed\":0,\
+                 \"files\":{{\"waiting\":0,\"saved\":0,\"failed\":0,\"expired\":0}}}},\"apps\":[],\"tickets\":[{COMPLETED},{FAILED}]}}\n"
             )
         );
         assert!(printed(Format::Json, &[]).contains(",\"tickets\":[]"));
@@ -85,13 +98,14 @@ mod tests {
         let apps: Vec<_> = views.iter().map(live_status).collect();
         let summary = [(TicketState::Pending, 7)].into_iter().collect();
         let mut document = Vec::new();
-        write_head(&mut document, NOW, summary, &apps).unwrap();
+        write_head(&mut document, NOW, summary, &Default::default(), &apps).unwrap();
         write_end(&mut document).unwrap();
         assert_eq!(
             String::from_utf8(document).unwrap(),
             concat!(
                 r#"{"schema":1,"generated_at":"2026-11-22T10:00:00.000Z","summary":{"pending":7,"completed":0,"#,
-                r#""failed":0,"timed_out":0,"removed":0},"apps":["#,
+                r#""failed":0,"timed_out":0,"removed":0,"#,
+                r#""files":{"waiting":0,"saved":0,"failed":0,"expired":0}},"apps":["#,
                 r#"{"name":"default","state":"active","pause":null,"trouble":null,"pending":4,"budget_left":97,"#,
                 r#""rate_limit":{"requests":100,"per_seconds":60},"requests_this_month":1204},"#,
                 r#"{"name":"east","state":"degraded","pause":null,"trouble":{"endpoint":"token","#,
@@ -119,6 +133,16 @@ mod tests {
         let [completed, failed, ..] = fixtures::tickets();
         assert_eq!(printed(Format::Jsonl, &[completed, failed]), format!("{COMPLETED}\n{FAILED}\n"));
         assert_eq!(printed(Format::Jsonl, &[]), "");
+    }
+
+    /// Promise: a file shows under the names that scripts rely on, also one whose path is no text.
+    #[test]
+    fn a_file_is_an_object_of_its_own() {
+        let [waiting, saved, ..] = fixtures::with_files();
+        let lines = printed(Format::Jsonl, &[waiting, saved]);
+        let [waiting, saved] = lines.lines().collect::<Vec<_>>()[..] else { panic!("{lines}") };
+        assert!(waiting.ends_with(WAITING), "{waiting}");
+        assert!(saved.ends_with(SAVED), "{saved}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::{Counts, TicketRecord, WallTime};
+use feishu_export_watcher::domain::{Counts, FileCounts, TicketRecord, WallTime};
 use jiff::tz::TimeZone;
 
 use super::style;
@@ -16,6 +16,8 @@ pub(crate) struct Report<'a> {
     pub(crate) omitted: usize,
     /// Counts over all tickets, shown or not.
     pub(crate) summary: Counts,
+    /// Counts over all files.
+    pub(crate) files: FileCounts,
     /// The apps that were asked for, by name.
     pub(crate) apps: &'a [AppReport],
     /// Whether a watcher runs, so that times to come hold.
