@@ -18,8 +18,8 @@ pub struct Outcome {
     pub saved: bool,
     /// Apps that were in trouble at the end with tickets pending, and what it was.
     pub troubled: Vec<(AppName, Trouble)>,
-    /// Tickets of the list that need a person, at most [`NAMED_MAX`]: those that failed or timed out, then
-    /// completed ones whose files may have been gone when the verdict came.
+    /// Tickets of the list that need a person, at most [`NAMED_MAX`]: those that failed or timed out, or whose files
+    /// could not be saved, then completed ones whose files may have been gone when the verdict came.
     pub named: Vec<TicketRecord>,
     /// Completed tickets of the list whose files may have been gone when the verdict came.
     pub doubtful: usize,

@@ -1,4 +1,5 @@
-//! The tickets that a batch names at its end: those that failed, those whose files may be gone, and advice.
+//! The tickets that a batch names at its end: those that failed, or whose files could not be saved or may be gone, and
+//! advice.
 
 use std::io::{self, Write};
 
@@ -32,9 +33,9 @@ pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str)
     let names: Vec<_> = report.tickets.iter().map(|ticket| cut(cells::name(ticket), room)).collect();
     let widest = names.iter().map(|name| width(name)).max().unwrap_or_default();
     for ((ticket, name), result) in report.tickets.iter().zip(&names).zip(&results) {
-        let state = ticket.state.as_str().replace('_', " ");
+        let state = cells::state(ticket).replace('_', " ");
         write!(out, "{:GAP$}", "")?;
-        write_padded(out, &state, report.style(style::for_state(ticket.state)), STATE + GAP)?;
+        write_padded(out, &state, report.style(style::for_state(ticket)), STATE + GAP)?;
         write_padded(out, name, style::PLAIN, widest + GAP)?;
         writeln!(out, "{result}")?;
     }
@@ -44,10 +45,11 @@ pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str)
     closing::print_advice(out, report)
 }
 
-/// The file token with a note on the file, else the reason.
+/// The file token with a note on the artefact, else the reason.
 fn result(ticket: &TicketRecord, now: WallTime) -> String {
     let result = cells::result(ticket);
     match ticket.state {
+        TicketState::Completed if ticket.file.is_some() => result.into_owned(),
         TicketState::Completed => match Availability::new(ticket, now) {
             Availability::Over(_) => format!("{result}, gone: export again"),
             _ => format!("{result}, may be gone"),
@@ -91,5 +93,16 @@ What to do
 "
         );
         assert!(said.lines().all(|line| width(line) <= 80));
+    }
+
+    /// Promise: a file that could not be saved is named with its reason.
+    #[test]
+    fn lost_files_are_named() {
+        let [_, _, expired, failed] = fixtures::with_files();
+        let mut out = Vec::new();
+        print_batch(&mut out, &fixtures::report(&[expired, failed]), "status").unwrap();
+        let said = String::from_utf8(out).unwrap();
+        let rows = "  expired    周报, \"Q4\"  expired (1060001)\n  failed     周报, \"Q4\"  wrong_content\n";
+        assert!(said.starts_with(rows) && said.contains("\n  wrong_content  export the"), "{said}");
     }
 }

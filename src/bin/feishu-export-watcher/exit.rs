@@ -1,6 +1,6 @@
 //! Exit codes: how the program ended, for scripts. Those of errors are the numbers of their classes.
 
-use feishu_export_watcher::domain::TicketState;
+use feishu_export_watcher::domain::{FileState, TicketState};
 use feishu_export_watcher::{End, ErrorClass, Outcome};
 
 /// Everything went well.
@@ -9,9 +9,9 @@ pub(crate) const FINE: u8 = 0;
 pub(crate) const UNEXPECTED: u8 = ErrorClass::Unexpected as u8;
 /// The command line can't be understood.
 pub(crate) const USAGE: u8 = ErrorClass::Usage as u8;
-/// A batch ended, but some of its tickets failed or timed out.
+/// A batch ended, but some of its tickets failed or timed out, or their files could not be saved.
 pub(crate) const UNSUCCESSFUL: u8 = 10;
-/// A batch ended with tickets pending.
+/// A batch ended with tickets pending or files waiting.
 pub(crate) const PENDING: u8 = 11;
 /// Only apps that need a fix had tickets left (EX_UNAVAILABLE of sysexits.h).
 pub(crate) const UNAVAILABLE: u8 = 69;
@@ -30,7 +30,7 @@ pub(crate) fn from_outcome(outcome: &Outcome, until_done: bool) -> u8 {
     if outcome.unannounced > 0 {
         return UNEXPECTED;
     }
-    let pending = outcome.listed.of(TicketState::Pending) > 0;
+    let pending = outcome.listed.of(TicketState::Pending) + outcome.files[FileState::Waiting] > 0;
     match &outcome.end {
         End::StateLost => STATE,
         End::Stopped if !until_done => FINE,
@@ -75,6 +75,24 @@ mod tests {
             (End::Stuck, &[Pending, Failed], UNAVAILABLE),
         ] {
             assert_eq!(from_outcome(&outcome(end.clone(), states), true), code, "{end:?} {states:?}");
+        }
+    }
+
+    /// Promise: a batch succeeds only with every file saved.
+    #[test]
+    fn a_batch_ends_with_its_files() {
+        use FileState::{Expired, Failed, Saved, Waiting};
+        for (end, states, code) in [
+            (End::Done, &[Saved][..], FINE),
+            (End::Done, &[Saved, Failed], UNSUCCESSFUL),
+            (End::Done, &[Expired], UNSUCCESSFUL),
+            (End::Deadline, &[Waiting, Expired], PENDING),
+            (End::Stopped, &[Waiting], PENDING),
+            (End::Stuck, &[Waiting], UNAVAILABLE),
+        ] {
+            let mut outcome = outcome(end, &[TicketState::Completed]);
+            states.iter().for_each(|state| outcome.files[*state] += 1);
+            assert_eq!(from_outcome(&outcome, true), code, "{outcome:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use feishu_export_watcher::domain::words::grouped;
-use feishu_export_watcher::domain::{TicketState, WallTime};
+use feishu_export_watcher::domain::{TicketState, WallTime, files_in_words};
 use feishu_export_watcher::log::{LogHandle, TextForm};
 use feishu_export_watcher::service;
 use feishu_export_watcher::{
@@ -138,9 +138,10 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
     };
     let [completed, failed, timed_out, pending] =
         [Completed, Failed, TimedOut, Pending].map(|state| outcome.listed.of(state));
+    let files = files_in_words(&outcome.files).map(|files| format!("; files {files}")).unwrap_or_default();
     let state = state.display();
     eprint_escaped(&format!(
-        "{completed} completed{doubtful}, {failed} failed, {timed_out} timed out, {pending} pending; state file {state}"
+        "{completed} completed{doubtful}, {failed} failed, {timed_out} timed out, {pending} pending{files}; state file {state}"
     ));
     print_tickets(outcome, config);
     if outcome.end == End::Deadline {
@@ -151,7 +152,7 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
     }
 }
 
-/// Prints the tickets that failed or may have lost their files, with advice.
+/// Prints the tickets that failed, or whose files are lost or may be, with advice.
 fn print_tickets(outcome: &Outcome, config: &Path) {
     let report = Report {
         tickets: &outcome.named,

@@ -1,7 +1,7 @@
 //! The end: requests in flight are given up, the last batches and the outcome are drawn up.
 
 use super::State;
-use crate::domain::{AppName, Availability, FileCounts, TicketRecord, TicketState, Trouble};
+use crate::domain::{AppName, Availability, FileCounts, FileState, TicketRecord, TicketState, Trouble};
 use crate::engine::now::Now;
 use crate::engine::outcome::{End, NAMED_MAX, Outcome};
 use crate::store::{Batch, EventId};
@@ -48,7 +48,10 @@ impl State {
     fn named(&self) -> (Vec<TicketRecord>, usize) {
         let listed =
             || self.tickets.iter().map(|(_, slot)| &slot.record).filter(|it| it.unlisted_since.is_none());
-        let failed = listed().filter(|it| matches!(it.state, TicketState::Failed | TicketState::TimedOut));
+        let failed = listed().filter(|it| {
+            matches!(it.state, TicketState::Failed | TicketState::TimedOut)
+                || it.file_state().is_some_and(FileState::is_lost)
+        });
         let doubtful = || listed().filter(|ticket| is_doubtful(ticket));
         (failed.chain(doubtful()).take(NAMED_MAX).cloned().collect(), doubtful().count())
     }

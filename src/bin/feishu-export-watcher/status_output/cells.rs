@@ -6,7 +6,8 @@ use std::time::Duration;
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::words::span;
 use feishu_export_watcher::domain::{
-    AppName, Availability, Failure, TicketRecord, TicketState, WallTime, escape,
+    AppName, Availability, Failure, FileRecord, FileState, TicketRecord, TicketState, WallTime, escape,
+    size_in_words,
 };
 
 use super::attention::born_at;
@@ -18,8 +19,22 @@ pub(crate) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
     escape(ticket.entry.label.as_deref().or(file).unwrap_or(ticket.entry.token.as_str()))
 }
 
-/// The file token, else the error.
+/// Where its file stands, if that is downloaded, else the ticket.
+pub(crate) fn state(ticket: &TicketRecord) -> &'static str {
+    ticket.file_state().map_or(ticket.state.as_str(), FileState::as_str)
+}
+
+/// The path of the saved file, else its error; else the file token, else the ticket's error.
 pub(crate) fn result(ticket: &TicketRecord) -> Cow<'_, str> {
+    match ticket.file.as_deref() {
+        Some(FileRecord { state: FileState::Saved, path: Some(path), .. }) => {
+            return Cow::Owned(escape(&path.to_string_lossy()).into_owned());
+        }
+        Some(FileRecord { state, error: Some(error), .. }) if *state != FileState::Saved => {
+            return trouble(error);
+        }
+        _ => {}
+    }
     match (&ticket.artefact, &ticket.error) {
         (Some(file), _) => escape(&file.file_token),
         (None, Some(failure)) => trouble(failure),
@@ -37,9 +52,12 @@ fn trouble(failure: &Failure) -> Cow<'static, str> {
 }
 
 impl Report<'_> {
-    /// The file token, else the error; for a pending ticket without one, its app's trouble.
+    /// What [`result`] says; where the ticket or its file only waits, its app's trouble.
     pub(super) fn result<'t>(&self, ticket: &'t TicketRecord) -> Cow<'t, str> {
-        let is_silent = ticket.state == TicketState::Pending && ticket.error.is_none();
+        let is_silent = match ticket.file_state() {
+            Some(state) => state == FileState::Waiting && ticket.file_error().is_none(),
+            None => ticket.state == TicketState::Pending && ticket.error.is_none(),
+        };
         match self.app(&ticket.entry.key.app).and_then(|app| app.trouble.as_ref()) {
             Some(trouble) if is_silent => trouble.cause.as_str().into(),
             _ => result(ticket),
@@ -59,7 +77,10 @@ impl Report<'_> {
     pub(super) fn when(&self, ticket: &TicketRecord) -> String {
         match (ticket.state, ticket.finished_at) {
             (TicketState::Pending, _) => self.next_poll(ticket),
-            (TicketState::Completed, _) => self.download(ticket),
+            (TicketState::Completed, _) => match ticket.file.as_deref() {
+                Some(file) => self.of_file(ticket, file),
+                None => self.download(ticket),
+            },
             (_, Some(finished)) => format!("ended {}", ago(finished, self.now)),
             (_, None) => "ended".to_owned(),
         }
@@ -86,6 +107,24 @@ impl Report<'_> {
             Some(trouble) => due_by(trouble.next.map_or(self.now, |next| next.max(self.now))),
             None => app.is_configured == Some(false) && due_by(self.now),
         }
+    }
+
+    /// The size of a saved file; for how long the artefact lives of one that waits, and what was tried.
+    fn of_file(&self, ticket: &TicketRecord, file: &FileRecord) -> String {
+        let plural = if file.attempts == 1 { "" } else { "s" };
+        let attempts = format!("{} attempt{plural}", file.attempts);
+        if file.state != FileState::Waiting {
+            let size = file.size.filter(|_| file.state == FileState::Saved);
+            return size.map_or(attempts, size_in_words);
+        }
+        let life = match Availability::new(ticket, self.now) {
+            _ if file.is_whole() => "whole, waits for its name".to_owned(),
+            Availability::Sure(until) => format!("lives {} more", span(until.since(self.now))),
+            Availability::Unknown => "lives 10 min at most".to_owned(),
+            Availability::Passed(_) | Availability::Over(_) => "may be gone".to_owned(),
+        };
+        let watcher = if self.is_watched { "" } else { "waits for a watcher, " };
+        format!("{watcher}{life}, {attempts}")
     }
 
     fn download(&self, ticket: &TicketRecord) -> String {

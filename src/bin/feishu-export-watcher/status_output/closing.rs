@@ -5,7 +5,9 @@ use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::words::grouped;
-use feishu_export_watcher::domain::{Availability, Counts, MAY_BE_GONE_HINT, TicketState, escape};
+use feishu_export_watcher::domain::{
+    Availability, Counts, FileCounts, FileState, MAY_BE_GONE_HINT, TicketState, escape, files_in_words,
+};
 
 use super::columns::{GAP, width, write_padded};
 use super::report::Report;
@@ -40,10 +42,17 @@ pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>) -> io::Res
     let mut advice: Vec<(&str, &str)> = Vec::new();
     for ticket in report.tickets {
         let may_be_gone = || matches!(Availability::new(ticket, report.now), Availability::Passed(_));
-        let found = match (ticket.state, ticket.error.as_deref()) {
-            (TicketState::Failed, Some(error)) => (error.kind.as_str(), error.kind.hint()),
+        let file = ticket.file_state();
+        let found = match (ticket.state, ticket.error.as_deref().or(ticket.file_error())) {
+            (TicketState::Failed, Some(error)) => (error.kind.as_str(), error.hint()),
             (TicketState::TimedOut, _) => TIMED_OUT,
-            (TicketState::Completed, _) if may_be_gone() => MAY_BE_GONE,
+            (TicketState::Completed, Some(error))
+                if file.is_some_and(FileState::is_lost)
+                    || file == Some(FileState::Waiting) && error.kind.is_of_disk() =>
+            {
+                (error.kind.as_str(), error.hint())
+            }
+            (TicketState::Completed, _) if file.is_none() && may_be_gone() => MAY_BE_GONE,
             _ => continue,
         };
         if !advice.contains(&found) {
@@ -71,9 +80,11 @@ pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>) -> io::Resul
     }
     if report.apps.len() > 1 {
         let sum: Counts = report.apps.iter().map(|app| app.counts).sum();
-        writeln!(out, "{:indent$}{sum}", "", indent = widest + GAP)?;
+        let files = FileCounts::from_fn(|state| report.apps.iter().map(|app| app.files[state]).sum());
+        writeln!(out, "{:indent$}{}", "", counts(&sum, &files), indent = widest + GAP)?;
     }
-    let pending = report.apps.iter().any(|app| app.counts.of(TicketState::Pending) > 0);
+    let is_open = |app: &AppReport| app.counts.of(TicketState::Pending) + app.files[FileState::Waiting] > 0;
+    let pending = report.apps.iter().any(is_open);
     if pending && !report.is_watched {
         let warning = report.style(style::WARNING);
         writeln!(out, "{warning}no watcher runs: nothing is polled{warning:#}")?;
@@ -81,9 +92,15 @@ pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>) -> io::Resul
     Ok(())
 }
 
+/// "2 completed, 1 failed; files 1 waiting, 1 expired".
+fn counts(tickets: &Counts, files: &FileCounts) -> String {
+    let files = files_in_words(files).map(|files| format!("; files {files}")).unwrap_or_default();
+    format!("{tickets}{files}")
+}
+
 /// The rest of an app's line, in which `taken` columns are taken, and advice if it is in trouble.
 fn print_app(out: &mut impl Write, app: &AppReport, report: &Report<'_>, taken: usize) -> io::Result<()> {
-    let counts = app.counts.to_string();
+    let counts = counts(&app.counts, &app.files);
     let mut taken = taken + width(&counts);
     write!(out, "{counts}")?;
     if app.is_configured == Some(false) {

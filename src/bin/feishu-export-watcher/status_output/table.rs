@@ -58,7 +58,7 @@ fn print_tickets(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     for ticket in report.tickets {
         let mut row = row(ticket, report);
         row[NAME] = cut(std::mem::take(&mut row[NAME]), widths[NAME]);
-        let state = report.style(style::for_state(ticket.state));
+        let state = report.style(style::for_state(ticket));
         print_cells(out, &row[..cells], &widths, [state, style::PLAIN])?;
         if cells == FIRST_LINE {
             print_second_line(out, row)?;
@@ -69,7 +69,7 @@ fn print_tickets(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
 
 fn row<'t>(ticket: &'t TicketRecord, report: &Report<'_>) -> Row<'t> {
     [
-        ticket.state.as_str().into(),
+        cells::state(ticket).into(),
         escape(ticket.entry.key.ticket.as_str()),
         escape(ticket.entry.key.app.as_str()),
         cut(cells::name(ticket), NAME_MAX),
@@ -207,6 +207,36 @@ pending    7000000000000000003  default  doxcnCCCC
         let text = on_screen(&tickets()[..1], &apps, 200);
         assert!(text.starts_with("STATE      TICKET               NAME        AGE"), "{text}");
         assert!(text.ends_with("\n\ndefault  2 pending, 1 completed\n"), "{text}");
+    }
+
+    /// Promise: a file shows where it is, or what keeps it, and for how long the artefact lives.
+    #[test]
+    fn files_are_in_the_table() {
+        let (mut tickets, mut apps) = (fixtures::with_files(), app_reports());
+        tickets.iter_mut().for_each(|ticket| ticket.entry.label = None);
+        apps[0].counts = fixtures::summary(&tickets);
+        for ticket in &tickets {
+            apps[0].files[ticket.file_state().unwrap()] += 1;
+        }
+        let report = Report { apps: &apps[..1], ..fixtures::report(&tickets) };
+        let expected = "\
+STATE    TICKET               NAME             AGE    POLLS  RESULT                     WHEN
+waiting  6933093124755412345  gpj\\u{202e}.exe  4 min  3      disk_full                  lives 8 min more, 2 attempts
+saved    6933093124755412345  gpj\\u{202e}.exe  4 min  3      /exports/周报�\\u{1b}.docx  34 KiB
+expired  6933093124755412345  gpj\\u{202e}.exe  4 min  3      expired (1060001)          1 attempt
+failed   6933093124755412345  gpj\\u{202e}.exe  4 min  3      wrong_content              3 attempts
+
+What to do
+  disk_full      make room below download.folder; the file is fetched again by itself for as long as it lives
+  expired        export the document again, and list the new ticket while it is fresh
+  wrong_content  export the document again; if that fails as well, give error.log_id to the platform's support
+
+default  4 completed; files 1 waiting, 1 saved, 1 failed, 1 expired
+";
+        assert_eq!(printed(&report), expected);
+        let alone = printed(&Report { is_watched: false, ..report });
+        assert!(alone.contains("  waits for a watcher, lives 8 min more, 2 attempts\n"), "{alone}");
+        assert!(alone.ends_with("\nno watcher runs: nothing is polled\n"), "{alone}");
     }
 
     /// Promise: tickets that are not shown are counted, with the reason.
