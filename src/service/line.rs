@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::domain::words::{grouped, span};
-use crate::domain::{Counts, TicketState, Trouble, WallTime, escape};
+use crate::domain::{Counts, FileState, TicketState, Trouble, WallTime, escape, files_in_words};
 use crate::engine::{AppView, Now, Snapshot};
 use tokio::time::Instant;
 
@@ -23,6 +23,7 @@ const STILL: Duration = Duration::from_secs(10);
 /// "1,204 pending, 31 done, 2 failed; app default paused 38 s: rate limit".
 pub(super) fn line(seen: &Snapshot, now: Now) -> String {
     let mut parts = vec![counts(&seen.listed)];
+    parts.extend(files(seen, now));
     parts.extend(stillness(seen, now));
     if seen.state_failing {
         parts.push(state_failing(seen.unannounced));
@@ -45,6 +46,17 @@ fn counts(listed: &Counts) -> String {
         grouped(of(TicketState::Completed)),
         grouped(of(TicketState::Failed) + of(TicketState::TimedOut))
     )
+}
+
+/// "files 3 waiting, 12 saved, the first lives 4 min more".
+fn files(seen: &Snapshot, now: Now) -> Option<String> {
+    let first =
+        seen.apps.iter().filter(|app| app.files[FileState::Waiting] > 0).filter_map(|app| app.alive_until);
+    let left = first.min().map(|until| match until.saturating_duration_since(now.at) {
+        Duration::ZERO => ", the first may be gone".to_owned(),
+        left => format!(", the first lives {} more", span(left)),
+    });
+    Some(format!("files {}{}", files_in_words(&seen.files)?, left.unwrap_or_default()))
 }
 
 /// A standstill that only a restart ends, by the watchdog or a person. A loop that stands still takes no answers.
@@ -147,6 +159,28 @@ pub(super) mod tests {
             "1,204 pending, 31 done, 2 failed; app default paused 38 s: rate limit"
         );
         assert_eq!(last_line(&listed), "stopping: 1,204 pending, 31 done, 2 failed");
+    }
+
+    #[test]
+    fn says_what_waits_to_be_fetched() {
+        let now = now();
+        let waiting = |seconds: Option<u64>| {
+            let mut app = AppView { alive_until: seconds.map(|it| now.at + SECOND * it as u32), ..app("a") };
+            app.files[FileState::Waiting] = 2;
+            app
+        };
+        let of = |apps: Vec<AppView>| {
+            let mut seen = Snapshot { apps, turned_at: Some(now.at), ..Snapshot::default() };
+            (seen.files[FileState::Waiting], seen.files[FileState::Saved]) = (3, 12);
+            line(&seen, now).split_off("0 pending, 0 done, 0 failed; ".len())
+        };
+        for (apps, words) in [
+            (vec![waiting(Some(500)), waiting(Some(240))], ", the first lives 4 min more"),
+            (vec![waiting(Some(0))], ", the first may be gone"),
+            (vec![waiting(None)], ""),
+        ] {
+            assert_eq!(of(apps), format!("files 3 waiting, 12 saved{words}"));
+        }
     }
 
     #[test]

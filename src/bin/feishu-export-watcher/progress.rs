@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feishu_export_watcher::domain::words::{grouped, span};
-use feishu_export_watcher::domain::{TicketState, Trouble, WallTime, escape};
+use feishu_export_watcher::domain::{FileState, TicketState, Trouble, WallTime, escape, size_in_words};
 use feishu_export_watcher::log::Suspend;
 use feishu_export_watcher::log::columns::cut;
 use feishu_export_watcher::{AppView, Snapshot};
@@ -27,7 +27,7 @@ const COLUMNS: usize = 80;
 pub(crate) struct Progress {
     bar: ProgressBar,
     began: Instant,
-    /// Tickets that were done when the bar began.
+    /// Tickets that were done, with their files, when the bar began.
     done_before: Option<usize>,
 }
 
@@ -56,7 +56,8 @@ impl Progress {
 
     fn draw(&mut self, snapshot: &Snapshot) {
         let listed = snapshot.listed;
-        let done = listed.total() - listed.of(TicketState::Pending);
+        let open = listed.of(TicketState::Pending) + snapshot.files[FileState::Waiting];
+        let done = listed.total().saturating_sub(open);
         let done_before = *self.done_before.get_or_insert(done);
         self.bar.set_length(u64::try_from(listed.total()).unwrap_or(u64::MAX));
         self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
@@ -87,12 +88,20 @@ struct Pace {
     took: Duration,
 }
 
-/// "31/1,204 done, 2 failed, about 12 min left"; in trouble the reason and when it goes on in place of the time left.
+/// "31/1,204 done, 12/31 files, 34 MiB, 2 failed, about 12 min left"; in trouble the reason and when it goes on in place
+/// of the time left.
 fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
     let listed = snapshot.listed;
     let pending = listed.of(TicketState::Pending);
-    let failed = listed.of(TicketState::Failed) + listed.of(TicketState::TimedOut);
+    let files = &snapshot.files;
+    let lost = files[FileState::Failed] + files[FileState::Expired];
+    let failed = listed.of(TicketState::Failed) + listed.of(TicketState::TimedOut) + lost;
     let mut text = format!("{}/{} done", grouped(listed.total() - pending), grouped(listed.total()));
+    let known: usize = files.values().sum();
+    if known > 0 {
+        let saved = grouped(files[FileState::Saved]);
+        text += &format!(", {saved}/{} files, {}", grouped(known), size_in_words(snapshot.bytes));
+    }
     if failed > 0 {
         text += &format!(", {} failed", grouped(failed));
     }
@@ -105,26 +114,26 @@ fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
             let name = if is_alone { String::new() } else { format!("{} ", escape(app.name.as_str())) };
             text + &format!("; {name}{}", trouble.summary(now, None))
         }
-        None if pending > 0 => text + &format!(", {}", left(snapshot, pace)),
+        None if pending + files[FileState::Waiting] > 0 => text + &format!(", {}", left(snapshot, pace)),
         None => text,
     }
 }
 
 /// The trouble to look at first, of an app that has open tickets.
 fn worst(snapshot: &Snapshot) -> Option<(&AppView, &Trouble)> {
-    let open = snapshot.apps.iter().filter(|app| app.pending > 0);
+    let open = snapshot.apps.iter().filter(|app| app.pending + app.files[FileState::Waiting] > 0);
     open.filter_map(|app| Some((app, app.trouble.as_ref()?))).min_by_key(|(_, trouble)| trouble.urgency())
 }
 
-/// How long the open tickets take at the pace so far, which is never sooner than the budget allows to ask about each
+/// How long the open tickets and their files take at the pace so far, which is never sooner than the budget allows to ask about each
 /// once; that alone is known before the first is done.
 fn left(snapshot: &Snapshot, pace: Pace) -> String {
     let least = snapshot.apps.iter().map(|app| sweep(app, snapshot)).max().unwrap_or_default();
     if pace.done == 0 {
         return format!("at least {} left", span(least));
     }
-    let pending = snapshot.listed.of(TicketState::Pending);
-    let expected = pace.took.mul_f64(pending as f64 / pace.done as f64);
+    let open = snapshot.listed.of(TicketState::Pending) + snapshot.files[FileState::Waiting];
+    let expected = pace.took.mul_f64(open as f64 / pace.done as f64);
     format!("about {} left", span(expected.max(least)))
 }
 
@@ -177,6 +186,20 @@ mod tests {
         assert_eq!(after(0, 9), "33/1,237 done, 2 failed, at least 12 min left");
         assert_eq!(after(33, 60), "33/1,237 done, 2 failed, about 36 min left");
         assert_eq!(after(33, 1), "33/1,237 done, 2 failed, about 12 min left");
+        let mut fetching = Snapshot { listed: counts(1, 31, 0), bytes: 35_651_584, ..Snapshot::default() };
+        (fetching.files[FileState::Waiting], fetching.files[FileState::Saved]) = (18, 12);
+        fetching.files[FileState::Expired] = 1;
+        let pace = Pace { done: 13, took: Duration::from_secs(130) };
+        assert_eq!(
+            message(&fetching, pace, NOW),
+            "31/32 done, 12/31 files, 34 MiB, 1 failed, about 3 min left"
+        );
+        fetching.apps = vec![app(0)];
+        fetching.apps[0].files[FileState::Waiting] = 18;
+        fetching.apps[0].trouble =
+            Some(Trouble::from_calls(AppCondition::Degraded, Endpoint::Download, ErrorKind::Network, NOW));
+        let troubled = "31/32 done, 12/31 files, 34 MiB, 1 failed; degraded for 0 s: server not reached";
+        assert_eq!(message(&fetching, pace, NOW), troubled);
         let done = Snapshot { listed: counts(0, 31, 0), ..Snapshot::default() };
         assert_eq!(message(&done, Pace { done: 31, took: EVERY }, NOW), "31/31 done");
     }
