@@ -73,5 +73,5 @@ pub const NOTIFY_FAILED: &str = "notify.failed";
 /// The service manager's watchdog waits for less than this program can promise.
 pub const WATCHDOG_WARNING: &str = "watchdog.warning";
 
-/// The `target` of the four verdict events, which are written whatever the level is set to.
+/// The `target` of the verdicts on tickets and files, which are written whatever the level is set to.
 pub const VERDICT_TARGET: &str = "feishu_export_watcher::verdict";

@@ -161,7 +161,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{AppName, Artefact, DocumentToken, ErrorKind, TicketId, TicketKey, WatchEntry};
+    use crate::domain::{
+        AppName, Artefact, DocumentToken, ErrorKind, Sha256, TicketId, TicketKey, WatchEntry,
+    };
 
     fn ticket(state: TicketState) -> TicketRecord {
         let entry = WatchEntry {
@@ -192,6 +194,32 @@ mod tests {
             \"error.kind\":\"no_permission\",\"error.code\":110,\"error.hint\":";
         assert!(payload.starts_with(start), "{payload}");
         assert!(!payload.contains("null"), "{payload}");
+    }
+
+    /// Promise: what became of a file is told apart from its ticket's verdict, with all that is known of the file.
+    #[test]
+    fn a_file_has_an_event_of_its_own() {
+        let mut completed = ticket(TicketState::Completed);
+        let of = |ticket: &TicketRecord| file_event(ticket, ticket.first_seen_at).map(Value::from);
+        assert_eq!(of(&completed), None);
+        let mut file = FileRecord { attempts: 2, sha256: Some(Sha256([7; 32])), ..FileRecord::new() };
+        completed.file = Some(Box::new(file.clone()));
+        assert_eq!(of(&completed), None, "it waits");
+        (file.state, file.size) = (FileState::Saved, Some(34_356));
+        file.path = Some(Path::new("/exports/70.pdf").into());
+        completed.file = Some(Box::new(file.clone()));
+        let saved = of(&completed).unwrap();
+        assert_eq!(saved["message"], "file of ticket 70 saved as /exports/70.pdf");
+        assert_eq!((&saved["event"], &saved["level"]), (&json!(FILE_SAVED), &json!("INFO")));
+        assert_eq!((&saved["file.size"], &saved["file.attempts"]), (&json!(34_356), &json!(2)));
+        assert_eq!(saved["file.sha256"], "07".repeat(32));
+        file.state = FileState::Expired;
+        file.error = Some(Box::new(Failure { code: Some(1_060_001), ..Failure::new(ErrorKind::Expired) }));
+        completed.file = Some(Box::new(file));
+        let expired = of(&completed).unwrap();
+        assert_eq!((&expired["event"], &expired["level"]), (&json!(FILE_EXPIRED), &json!("WARN")));
+        assert_eq!((&expired["error.kind"], &expired["error.code"]), (&json!("expired"), &json!(1_060_001)));
+        assert_eq!(expired["error.hint"], ErrorKind::Expired.hint());
     }
 
     #[test]

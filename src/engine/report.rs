@@ -10,9 +10,10 @@ use tracing::{Level, debug, error, info, warn};
 use super::gate::Pause;
 use super::outcome::{End, Outcome};
 use crate::domain::event;
+use crate::domain::words::span;
 use crate::domain::{
-    AppCondition, AppName, Counts, Endpoint, ErrorKind, PauseReason, TicketKey, TicketRecord, TicketState,
-    Trouble, WallTime, with_causes,
+    AppCondition, AppName, Counts, Endpoint, ErrorKind, Failure, PauseReason, TicketKey, TicketRecord,
+    TicketState, Trouble, WallTime, with_causes,
 };
 use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
@@ -23,6 +24,7 @@ struct Report<'a> {
     event: &'static str,
     app: &'a str,
     ticket: Option<&'a str>,
+    label: Option<&'a str>,
     endpoint: Option<&'static str>,
     reason: Option<&'a str>,
     hint: Option<&'static str>,
@@ -31,6 +33,7 @@ struct Report<'a> {
     kind: Option<&'a str>,
     detail: Detail,
     next_poll: Option<Duration>,
+    next_try: Option<Duration>,
 }
 
 impl<'a> Report<'a> {
@@ -63,6 +66,7 @@ impl<'a> Report<'a> {
                     event = self.event,
                     app = self.app,
                     ticket = self.ticket,
+                    label = self.label,
                     endpoint = self.endpoint,
                     reason = self.reason,
                     until = text(self.until),
@@ -76,6 +80,7 @@ impl<'a> Report<'a> {
                     error.remedy = self.detail.remedy.as_deref(),
                     error.log_id = self.detail.log_id.as_deref(),
                     next_poll_ms = self.next_poll.map(|wait| wait.as_millis() as u64),
+                    next_try_ms = self.next_try.map(|wait| wait.as_millis() as u64),
                     "{message}"
                 )
             };
@@ -128,6 +133,31 @@ pub(super) fn poll_retry(key: &TicketKey, answer: &Answer, wait: Option<Duration
     let report = Report { next_poll: wait, ..Report::from_ticket(event::POLL_RETRY, key) };
     let report = report.error(Some(kind), &answer.detail);
     report.log(Level::DEBUG, format_args!("ticket {} is asked again: {kind}", key.ticket));
+}
+
+/// A transfer broke off, or the disk refused; the file is tried again after `wait`. Only news about the disk, on which a
+/// person has to act, is more than a detail.
+#[expect(dead_code, reason = "the engine calls it once downloads run")]
+pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Duration, is_news: bool) {
+    let (key, kind) = (&ticket.entry.key, error.kind);
+    let detail = Detail {
+        code: error.code,
+        http_status: error.http_status,
+        message: error.message.clone(),
+        log_id: error.log_id.clone(),
+        ..Detail::default()
+    };
+    let is_for_person = is_news && kind.is_of_disk();
+    let report = Report {
+        label: ticket.entry.label.as_deref(),
+        hint: is_for_person.then(|| error.hint()),
+        next_try: Some(wait),
+        ..Report::from_ticket(event::FILE_RETRY, key)
+    };
+    report.error(Some(kind.as_str()), &detail).log(
+        if is_for_person { Level::ERROR } else { Level::DEBUG },
+        format_args!("the file of ticket {} is tried again in {}: {kind}", key.ticket, span(wait)),
+    );
 }
 
 /// What a poll that decided nothing ran into.

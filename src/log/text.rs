@@ -1,5 +1,6 @@
 //! The form for people at a terminal: time of day, level, event, message, then the fields. A verdict is one row: time
-//! of day, outcome, label or document, and the file token or the reason; the rest is for JSON and `status`.
+//! of day, outcome, label or document, and the file token, the path and size of a file, or the reason; the rest is for
+//! JSON and `status`.
 
 use std::borrow::Cow;
 
@@ -10,8 +11,8 @@ use tracing::Level;
 
 use super::columns::{cut, width};
 use super::record::Record;
-use crate::domain::escape;
 use crate::domain::event::VERDICT_TARGET;
+use crate::domain::{escape, size_in_words};
 
 /// How text lines look.
 pub struct TextForm {
@@ -57,14 +58,18 @@ impl TextForm {
     }
 
     fn verdict(&self, record: &Record, time: &str) -> String {
-        let state = record.text("state").unwrap_or_default();
+        let of_file = record.text("file.state");
+        let result = match of_file.as_deref() {
+            Some(state) => result_of_file(record, state),
+            None => result_of(record, &record.text("state").unwrap_or_default()),
+        };
+        let state = of_file.or_else(|| record.text("state")).unwrap_or_default();
         let style = match &*state {
-            "completed" => colour_of(record.level),
+            "completed" | "saved" => colour_of(record.level),
             "removed" => DIM,
             _ => RED,
         };
         let outcome = self.styled(style, &format!("{:<OUTCOME$}", escape(&state).replace('_', " ")));
-        let result = result_of(record, &state);
         let result = escape(&result);
         let name = record.text("label").or_else(|| record.text("token")).unwrap_or_default();
         let mut name = escape(&name);
@@ -101,14 +106,30 @@ fn result_of(record: &Record, state: &str) -> String {
         "completed" => token.into_owned(),
         "removed" => "left the watch list".to_owned(),
         "timed_out" => "no result within give_up_after".to_owned(),
-        _ => {
-            let kind = record.text("error.kind").unwrap_or_default();
-            let code = record.text("error.code").filter(|code| code != "0");
-            match code.or_else(|| record.text("error.job_status")) {
-                Some(number) => format!("{kind} ({number})"),
-                None => kind.into_owned(),
-            }
+        _ => reason_of(record),
+    }
+}
+
+/// The path and the size of a file, else why there is none. What to do about a file that expired is always the same.
+fn result_of_file(record: &Record, state: &str) -> String {
+    match state {
+        "saved" => {
+            let path = record.text("file.path").unwrap_or_default();
+            let size = record.text("file.size").and_then(|size| size.parse().ok()).map(size_in_words);
+            size.map_or_else(|| path.to_string(), |size| format!("{path}, {size}"))
         }
+        "expired" => "gone before it was saved, export again".to_owned(),
+        _ => reason_of(record),
+    }
+}
+
+/// The kind of an error, with the number by which the server's documentation knows it.
+fn reason_of(record: &Record) -> String {
+    let kind = record.text("error.kind").unwrap_or_default();
+    let code = record.text("error.code").filter(|code| code != "0");
+    match code.or_else(|| record.text("error.job_status")) {
+        Some(number) => format!("{kind} ({number})"),
+        None => kind.into_owned(),
     }
 }
 
@@ -232,6 +253,31 @@ mod tests {
             ),
         ] {
             assert_eq!(on_terminal(&verdict(level, fields)), format!("10:00:00 {row}\n"));
+        }
+    }
+
+    /// Promise: what became of a file is one row, made from the payload that the outbox keeps.
+    #[test]
+    fn a_file_is_one_row() {
+        for (fields, row) in [
+            (
+                r#""file.state":"saved","file.path":"/exports/\u001bweekly.pdf","file.size":34356"#,
+                "saved      weekly report              /exports/\\u{1b}weekly.pdf, 34 KiB",
+            ),
+            (
+                r#""file.state":"expired","error.kind":"expired""#,
+                "expired    weekly report         gone before it was saved, export again",
+            ),
+            (
+                r#""file.state":"failed","error.kind":"no_permission","error.code":1069902"#,
+                "failed     weekly report                    no_permission (1069902)",
+            ),
+        ] {
+            let payload = format!(
+                r#"{{"timestamp":"2026-11-22T02:00:00.005Z","level":"INFO","event":"file.saved","label":"weekly report","state":"completed","file_token":"box",{fields}}}"#
+            );
+            let record = Record::from_verdict(&payload).unwrap();
+            assert_eq!(on_terminal(&record), format!("10:00:00 {row}\n"));
         }
     }
 
