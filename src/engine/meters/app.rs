@@ -6,12 +6,16 @@ use prometheus::{HistogramVec, IntCounterVec};
 
 use super::Meters;
 use super::results::{POLL_RESULTS, RENEWALS, poll_result, renewal};
-use crate::domain::{AppName, Endpoint, ErrorKind, PauseReason, TicketRecord, TicketState};
+use crate::domain::{AppName, Endpoint, ErrorKind, FileState, PauseReason, TicketRecord, TicketState};
 use crate::feishu::{TokenTrouble, Verdict};
 
 /// Kinds of trouble that end no ticket as failed.
 const PASSING: [ErrorKind; 4] =
     [ErrorKind::Network, ErrorKind::ServerError, ErrorKind::Throttled, ErrorKind::TokenRejected];
+
+/// Kinds of trouble that files have and tickets do not.
+const OF_FILES: [ErrorKind; 4] =
+    [ErrorKind::Expired, ErrorKind::DiskFull, ErrorKind::FolderUnwritable, ErrorKind::WrongContent];
 
 /// Kinds of trouble that a ticket may have had last when its time was up.
 const LASTING: [ErrorKind; 5] = [
@@ -35,21 +39,26 @@ impl AppMeters {
         let name = app.as_str();
         let endpoints: Vec<_> = Endpoint::ALL.iter().map(|endpoint| endpoint.as_str()).collect();
         let reasons: Vec<_> = PauseReason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let outcomes = [FileState::Saved, FileState::Failed, FileState::Expired].map(FileState::as_str);
+        let kinds: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
         for (family, values) in [
             (&all.requests, &endpoints[..]),
             (&all.throttles, &endpoints),
             (&all.polls, &POLL_RESULTS),
             (&all.pauses, &reasons),
             (&all.renewals, &RENEWALS),
+            (&all.files, &outcomes),
+            (&all.file_failures, &kinds),
         ] {
             values.iter().for_each(|value| drop(family.with_label_values(&[name, value])));
         }
         for (outcome, kind) in ends() {
             all.finished.with_label_values(&[name, outcome.as_str(), word(kind)]);
         }
-        for family in [&all.lag, &all.duration, &all.slack] {
+        for family in [&all.lag, &all.duration, &all.slack, &all.file_transfer, &all.file_slack] {
             family.with_label_values(&[name]);
         }
+        all.file_bytes.with_label_values(&[name]);
         Self { app: app.clone(), all: all.clone() }
     }
 
@@ -106,11 +115,40 @@ impl AppMeters {
     }
 }
 
+/// What happens to its files.
+#[cfg_attr(not(test), expect(dead_code, reason = "the engine calls these once downloads run"))]
+impl AppMeters {
+    /// A transfer ended so long after it was asked for, whole or not.
+    pub(in crate::engine) fn transfer_ended(&self, took: Duration) {
+        self.time(&self.all.file_transfer, took);
+    }
+
+    /// A try to fetch or to write a file failed.
+    pub(in crate::engine) fn file_failed(&self, kind: ErrorKind) {
+        self.count(&self.all.file_failures, kind.as_str());
+    }
+
+    /// A file was saved, with so much of its life left where that is known, or never can be.
+    pub(in crate::engine) fn file_finished(&self, ticket: &TicketRecord, slack: Option<Duration>) {
+        let Some(state) = ticket.file_state().filter(|state| *state != FileState::Waiting) else { return };
+        self.count(&self.all.files, state.as_str());
+        if let (FileState::Saved, Some(slack)) = (state, slack) {
+            self.time(&self.all.file_slack, slack);
+        }
+    }
+
+    /// So many more bytes of an artefact came.
+    pub(in crate::engine) fn bytes_received(&self, bytes: u64) {
+        self.all.file_bytes.with_label_values(&[self.app.as_str()]).inc_by(bytes);
+        self.all.bytes.inc_by(bytes);
+    }
+}
+
 /// Every way in which a ticket can end.
 fn ends() -> impl Iterator<Item = (TicketState, Option<ErrorKind>)> {
     let plain =
         [TicketState::Completed, TicketState::Removed, TicketState::TimedOut].map(|state| (state, None));
-    let failed = ErrorKind::ALL.iter().copied().filter(|kind| !PASSING.contains(kind));
+    let failed = ErrorKind::ALL.iter().copied().filter(|kind| ![PASSING, OF_FILES].concat().contains(kind));
     let timed_out = LASTING.map(|kind| (TicketState::TimedOut, Some(kind)));
     plain.into_iter().chain(failed.map(|kind| (TicketState::Failed, Some(kind)))).chain(timed_out)
 }
@@ -118,4 +156,55 @@ fn ends() -> impl Iterator<Item = (TicketState, Option<ErrorKind>)> {
 /// A kind as a label; an empty one counts as none.
 fn word(kind: Option<ErrorKind>) -> &'static str {
     kind.map_or("", ErrorKind::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use prometheus::TextEncoder;
+
+    use super::*;
+    use crate::domain::{DocumentToken, FileRecord, TicketId, TicketKey, WallTime, WatchEntry};
+
+    /// Promise: every outcome of a file is counted once, bytes and tries by app.
+    #[test]
+    fn files_are_counted() {
+        let all = Meters::new().unwrap();
+        let [app, other] = ["default", "lark"].map(|name| AppMeters::new(&all, &AppName::new(name)));
+        let entry = WatchEntry {
+            key: TicketKey { app: AppName::new("default"), ticket: TicketId::new("1") },
+            token: DocumentToken::parse("doc").unwrap(),
+            label: None,
+            created_at: None,
+            request: None,
+            download: true,
+            source: Path::new("list.toml").into(),
+        };
+        let mut ticket = TicketRecord::new(entry, WallTime::from_millis(1));
+        for state in [FileState::Waiting, FileState::Saved, FileState::Expired] {
+            ticket.file = Some(Box::new(FileRecord { state, ..FileRecord::new() }));
+            app.file_finished(&ticket, Some(Duration::from_secs(240)));
+        }
+        app.transfer_ended(Duration::from_secs(3));
+        app.file_failed(ErrorKind::DiskFull);
+        app.bytes_received(7);
+        other.bytes_received(4);
+        assert_eq!(all.bytes(), 11);
+        let text = TextEncoder::new().encode_to_string(&all.gather()).unwrap();
+        for line in [
+            r#"files_total{app="default",outcome="saved"} 1"#,
+            r#"files_total{app="default",outcome="expired"} 1"#,
+            r#"files_total{app="default",outcome="failed"} 0"#,
+            r#"file_slack_seconds_sum{app="default"} 240"#,
+            r#"file_transfer_seconds_sum{app="default"} 3"#,
+            r#"file_failures_total{app="default",error_kind="disk_full"} 1"#,
+            r#"file_failures_total{app="lark",error_kind="disk_full"} 0"#,
+            r#"file_bytes_total{app="default"} 7"#,
+            r#"file_bytes_total{app="lark"} 4"#,
+        ] {
+            assert!(text.contains(&format!("\nfeishu_export_watcher_{line}\n")), "no {line} in\n{text}");
+        }
+        assert!(!text.contains("outcome=\"waiting\"") && !text.contains("error_kind=\"expired\",outcome"));
+    }
 }

@@ -1,5 +1,5 @@
 //! What happens in the engine, counted and timed for monitoring. Write-only: nothing is read
-//! back from here, and nothing decides by it. How things stand at a moment is the snapshot's affair.
+//! back from here but by people, and nothing decides by it. How things stand at a moment is the snapshot's affair.
 //!
 //! A label holds an app's name or a word of a closed list, never anything that a ticket or the server says.
 
@@ -37,6 +37,13 @@ pub struct Meters {
     lag: HistogramVec,
     duration: HistogramVec,
     slack: HistogramVec,
+    files: IntCounterVec,
+    file_bytes: IntCounterVec,
+    /// The sum of `file_bytes`, for the progress bar.
+    bytes: IntCounter,
+    file_failures: IntCounterVec,
+    file_transfer: HistogramVec,
+    file_slack: HistogramVec,
     commits: IntCounter,
     commit_errors: IntCounter,
     commit_seconds: Histogram,
@@ -75,6 +82,12 @@ impl Meters {
             lag: histograms(LAG, &LAG_SECONDS)?,
             duration: histograms(DURATION, &POLL_SECONDS)?,
             slack: histograms(SLACK, &SLACK_SECONDS)?,
+            files: counters(FILES, &["app", "outcome"])?,
+            file_bytes: counters(FILE_BYTES, &["app"])?,
+            bytes: IntCounter::new(FILE_BYTES.0, FILE_BYTES.1)?,
+            file_failures: counters(FILE_FAILURES, &["app", "error_kind"])?,
+            file_transfer: histograms(FILE_TRANSFER, &TRANSFER_SECONDS)?,
+            file_slack: histograms(FILE_SLACK, &SLACK_SECONDS)?,
             commits: counter(COMMITS)?,
             commit_errors: counter(COMMIT_ERRORS)?,
             commit_seconds: histogram(COMMIT_DURATION, &COMMIT_SECONDS[..])?,
@@ -97,6 +110,12 @@ impl Meters {
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
         self.registry.gather()
+    }
+
+    /// Bytes of artefacts that came, of all apps.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the engine calls it once downloads run"))]
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.get()
     }
 
     /// The state file was, or could not be, written.

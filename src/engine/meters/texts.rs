@@ -29,6 +29,20 @@ pub(super) const SLACK: Text = (
     "download_slack_seconds",
     "What was left of a file's life, up to download_by, when its token became known; only where download_by is known.",
 );
+pub(super) const FILES: Text =
+    ("files_total", "Files that are fetched no more, by what became of them: saved, failed or expired.");
+pub(super) const FILE_BYTES: Text =
+    ("file_bytes_total", "Bytes of exported files that came, those of broken transfers included.");
+pub(super) const FILE_FAILURES: Text =
+    ("file_failures_total", "Tries to fetch or to write a file that failed, by kind of error.");
+pub(super) const FILE_TRANSFER: Text = (
+    "file_transfer_seconds",
+    "From the sending of a download to the end of its body, or to where it broke off.",
+);
+pub(super) const FILE_SLACK: Text = (
+    "file_slack_seconds",
+    "What was left of a file's life, up to download_by, when it was saved; only where download_by is known.",
+);
 pub(super) const COMMITS: Text =
     ("state_commits_total", "Tries to write the state file, failed ones included.");
 pub(super) const COMMIT_ERRORS: Text =
@@ -72,6 +86,10 @@ pub(super) const LAG_SECONDS: [f64; 14] =
     [0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 450.0, 600.0];
 
 pub(super) const POLL_SECONDS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 30.0];
+
+/// From a small file to the whole life of one.
+pub(super) const TRANSFER_SECONDS: [f64; 11] =
+    [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0];
 
 /// A minute apart, and finer where a file is all but gone or was found at once.
 pub(super) const SLACK_SECONDS: [f64; 14] =

@@ -4,13 +4,13 @@
 use prometheus::{GaugeVec, Opts, Registry};
 use tokio::time::Instant;
 
-use crate::domain::{AppCondition, PauseReason, TicketState, Trouble};
+use crate::domain::{ARTEFACT_LIFE, AppCondition, FileState, PauseReason, TicketState, Trouble};
 use crate::engine::{AppView, METRICS_NAMESPACE, Now, Snapshot};
 
 /// Name, help, and the value where there is something to show.
 type OfApp = (&'static str, &'static str, fn(&AppView, Now) -> Option<f64>);
 
-const OF_APP: [OfApp; 7] = [
+const OF_APP: [OfApp; 9] = [
     (
         "budget_left_requests",
         "Polls that the app may send right now; apps with the same host and app id share, and show, one budget.",
@@ -28,6 +28,19 @@ const OF_APP: [OfApp; 7] = [
         "oldest_overdue_seconds",
         "For how long the app's ticket has been due that is next in line; 0 if none is. A pause does not stop it.",
         |app, now| Some(app.next_due.map_or(0.0, |due| (now.at - due).as_secs_f64())),
+    ),
+    ("files_waiting", "Files that are to be fetched, or are about to get their names.", |app, _| {
+        Some(app.files[FileState::Waiting] as f64)
+    }),
+    (
+        "file_life_left_seconds",
+        "For how long the most urgent of the app's waiting files is sure to live; 600, a whole life, if none waits or \
+         nothing is known of it.",
+        |app, now| {
+            let waits = app.files[FileState::Waiting] > 0;
+            let left = app.alive_until.filter(|_| waits).map(|until| until.saturating_duration_since(now.at));
+            Some(left.unwrap_or(ARTEFACT_LIFE).as_secs_f64())
+        },
     ),
     ("app_degraded", "1 while requests of the app fail one after the other.", |app, _| {
         Some(flag(app.condition() == AppCondition::Degraded))
@@ -260,5 +273,25 @@ mod tests {
             ],
         );
         assert!(!text.contains("pause_until") && !text.contains("token_end"), "{text}");
+    }
+
+    /// Promise: the file that is next to be lost shows, and where none waits nothing seems to be.
+    #[test]
+    fn the_most_urgent_file_shows() {
+        let now = now();
+        for (waiting, until, left) in
+            [(0, Some(100), 600), (2, Some(100), 100), (2, None, 600), (2, Some(0), 0)]
+        {
+            let mut app = AppView { alive_until: until.map(|it| now.at + it * SECOND), ..app(now) };
+            app.files[FileState::Waiting] = waiting;
+            let text = shown(&Snapshot { apps: vec![app], ..Snapshot::default() }, now);
+            has(
+                &text,
+                &[
+                    &format!("files_waiting{{app=\"default\"}} {waiting}"),
+                    &format!("file_life_left_seconds{{app=\"default\"}} {left}"),
+                ],
+            );
+        }
     }
 }
