@@ -44,6 +44,7 @@ fn title(entry: &Entry) -> String {
     let (word, says) = (entry.word(), entry.says.unwrap_or_default());
     let sender = match entry.endpoint {
         Some("token") => " (when the access token is fetched)",
+        Some("download") => " (when a file is downloaded)",
         Some(_) => " (when a ticket is polled)",
         None => "",
     };
@@ -143,6 +144,8 @@ error.kind document_deleted
         let second =
             "\n\ncode 9499 with \"too many requests\" in its message\n  error.kind  throttled\n  pauses app";
         assert!(text.contains(second), "{text}");
+        let expired = in_full(&of("1060001"), usize::MAX);
+        assert!(expired.contains("no longer (when a file is downloaded)\n  error.kind  expired\n"), "{expired}");
         assert!(in_full(&of("10015"), usize::MAX).starts_with("code 10015: wrong app secret (when the"));
     }
 

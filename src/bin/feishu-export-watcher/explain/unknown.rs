@@ -1,7 +1,7 @@
 //! The message about a word that nothing is called: which known one was probably meant.
 
 use feishu_export_watcher::domain::answers::{CODES, JOB_STATUSES};
-use feishu_export_watcher::domain::{TicketState, escape, near_miss};
+use feishu_export_watcher::domain::{FileState, TicketState, escape, near_miss};
 
 use super::entry::names;
 
@@ -24,6 +24,9 @@ pub(super) fn message(word: &str) -> String {
     let advice = match number {
         _ if word.parse::<TicketState>().is_ok() => {
             "that is a ticket's state; `feishu-export-watcher status` shows what went wrong"
+        }
+        _ if word.parse::<FileState>().is_ok() => {
+            "that is a file's state; `feishu-export-watcher status` shows where it is, or what keeps it"
         }
         _ if !near.is_empty() => &format!("did you mean {}?", one_of(&near)),
         Ok(100..=599) => "if it is an HTTP status, ask for the error.code or error.kind beside it",
@@ -87,6 +90,7 @@ mod tests {
             ("502", "if it is an HTTP status"),
             ("4711", "explain unknown_job_status unknown_code` says what to do"),
             ("timed_out", "that is a ticket's state"),
+            ("waiting", "that is a file's state"),
             ("export", "`feishu-export-watcher explain` lists"),
             ("", "`feishu-export-watcher explain` lists"),
         ] {
