@@ -67,7 +67,7 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l state-file -d 'The state file itself, such as while the configuration is invalid, which is not read then' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l kind -d 'Of those, only the ones with this error.kind, such as no_permission' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l app -d 'Only tickets of this app' -r
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l failed -d 'All tickets that failed or timed out'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l failed -d 'All tickets that failed or timed out, or whose file could not be saved'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l dry-run -d 'Say what would be done and change nothing'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -s h -l help -d 'Print help'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F

@@ -1,4 +1,4 @@
-//! `retry`: ended tickets are polled again. Chooses them by the content of the state file, and leaves the request
+//! `retry`: ended tickets are polled again, and their files fetched. Chooses them by the content of the state file, and leaves the request
 //! there; the watcher carries it out, now or at its next start.
 
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::error::CommandError;
 use super::known_app::check_app;
 use super::state_file::{Found, StateFile};
-use crate::domain::{AppName, ErrorKind, TicketId, TicketRecord, TicketState, near_miss};
+use crate::domain::{AppName, ErrorKind, FileState, TicketId, TicketRecord, TicketState, near_miss};
 use crate::store::{Holder, StoreReader as _, StoreRequests as _, store_at};
 
 /// A watcher takes requests up within a second; a slow disk, or a hundred thousand of them, may need more.
@@ -20,9 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub struct RetrySelection {
     /// These, by id.
     pub tickets: Vec<String>,
-    /// All that failed or timed out.
+    /// All that failed or timed out, or whose file could not be saved.
     pub failed: bool,
-    /// Of those, only the ones with this kind of error.
+    /// Of those, only the ones with this kind of error, the file's where that is what failed.
     pub kind: Option<ErrorKind>,
     /// Only this app's.
     pub app: Option<String>,
@@ -88,8 +88,10 @@ pub fn plan_retry(file: &StateFile, selection: &RetrySelection) -> Result<RetryP
 }
 
 fn is_failed(ticket: &TicketRecord, selection: &RetrySelection) -> bool {
-    let kind = ticket.error.as_deref().map(|error| error.kind);
-    matches!(ticket.state, TicketState::Failed | TicketState::TimedOut)
+    let is_lost = ticket.file_state().is_some_and(FileState::is_lost);
+    let error = if is_lost { ticket.file_error() } else { ticket.error.as_deref() };
+    let kind = error.map(|error| error.kind);
+    (is_lost || matches!(ticket.state, TicketState::Failed | TicketState::TimedOut))
         && is_of(ticket, selection.app.as_deref())
         && (selection.kind.is_none() || selection.kind == kind)
 }
@@ -104,7 +106,11 @@ fn obstacle(ticket: &TicketRecord, configured: Option<&[AppName]>) -> Option<Str
     if configured.is_some_and(|apps| !apps.contains(app)) {
         return Some(format!("ticket {id} is of app {app}, which is not in watcher.toml"));
     }
-    ticket.unlisted_since.map(|_| format!("ticket {id} left the watch list; list it again to have it polled"))
+    if ticket.unlisted_since.is_some() {
+        return Some(format!("ticket {id} left the watch list; list it again to have it polled"));
+    }
+    let is_waiting = ticket.file_state() == Some(FileState::Waiting);
+    is_waiting.then(|| format!("ticket {id} is completed, and its file is being fetched"))
 }
 
 /// The one ticket of that id, of that app.
@@ -158,7 +164,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{DocumentToken, Failure, TicketKey, WallTime, WatchEntry};
+    use crate::domain::{DocumentToken, Failure, FileRecord, TicketKey, WallTime, WatchEntry};
     use crate::store::{Batch, SqliteStore, Store as _};
 
     fn ticket(app: &str, ticket: &str, state: TicketState, kind: ErrorKind) -> TicketRecord {
@@ -242,6 +248,30 @@ mod tests {
             (named(&["1001"], Some("defualt")), "unknown app `defualt`; did you mean `default`?"),
         ] {
             assert_eq!(plan_retry(&config, &selection).unwrap_err().to_string(), message);
+        }
+    }
+
+    /// Promise: a file that could not be saved is retried with its ticket, by its own kind of error; one that is still
+    /// being fetched is left in peace.
+    #[test]
+    fn lost_files_are_retried() {
+        let failed = RetrySelection { failed: true, ..RetrySelection::default() };
+        let of_kind = |kind| RetrySelection { kind: Some(kind), ..failed.clone() };
+        for (state, is_chosen, obstacle_ends) in [
+            (FileState::Waiting, false, Some("its file is being fetched")),
+            (FileState::Saved, false, None),
+            (FileState::Failed, true, None),
+            (FileState::Expired, true, None),
+        ] {
+            let mut ticket = ticket("default", "1", TicketState::Completed, ErrorKind::Network);
+            let error = Some(Box::new(Failure::new(ErrorKind::WrongContent)));
+            ticket.file = Some(Box::new(FileRecord { state, error, ..FileRecord::new() }));
+            assert_eq!(is_failed(&ticket, &failed), is_chosen, "{state}");
+            assert_eq!(is_failed(&ticket, &of_kind(ErrorKind::WrongContent)), is_chosen, "{state}");
+            assert!(!is_failed(&ticket, &of_kind(ErrorKind::Network)), "{state}");
+            let said = obstacle(&ticket, None);
+            assert_eq!(said.is_some(), obstacle_ends.is_some(), "{state}");
+            assert!(said.unwrap_or_default().ends_with(obstacle_ends.unwrap_or_default()));
         }
     }
 

@@ -78,7 +78,8 @@ const RETRY_HELP: &str = "\
 Leaves the request in the state file: a watcher that runs takes it up within a
 second, else the next one does when it starts. The job that a ticket names is
 asked about again, no new export is made: that helps where a permission or an
-app was fixed, or where no answer came before give_up_after.
+app was fixed, or where no answer came before give_up_after. A file that could
+not be saved is fetched again while the server still has it.
 
 Examples:
   feishu-export-watcher retry --config watcher.toml 6933093124755412345
@@ -224,7 +225,7 @@ pub(crate) struct RetryArguments {
     /// The tickets' ids, whatever they ended as
     #[arg(value_name = "TICKET", required_unless_present = "failed", conflicts_with = "failed")]
     pub(crate) tickets: Vec<String>,
-    /// All tickets that failed or timed out
+    /// All tickets that failed or timed out, or whose file could not be saved
     #[arg(long)]
     pub(crate) failed: bool,
     /// Of those, only the ones with this error.kind, such as no_permission

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use feishu_export_watcher::domain::words::grouped;
-use feishu_export_watcher::domain::{TicketRecord, escape};
+use feishu_export_watcher::domain::{FileState, TicketRecord, escape};
 use feishu_export_watcher::{RetryOutcome, RetryPlan, RetrySelection, plan_retry};
 
 use crate::args::RetryArguments;
@@ -75,6 +75,16 @@ fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
 }
 
 fn in_words(ticket: &TicketRecord) -> String {
+    match ticket.file_state() {
+        Some(FileState::Saved) => {
+            return format!("{}; its file is saved and would be fetched once more", ticket.state);
+        }
+        Some(state) => {
+            let kind = ticket.file_error().map(|error| format!(": {}", error.kind)).unwrap_or_default();
+            return format!("{}; file {state}{kind}", ticket.state);
+        }
+        None => {}
+    }
     match ticket.error.as_deref() {
         Some(error) => format!("{}: {}", ticket.state, error.kind),
         None if ticket.artefact.is_some() => {
@@ -107,6 +117,14 @@ mod tests {
         assert_eq!(
             announcement(std::slice::from_ref(&failed), true),
             "1 ticket would be polled again:\n  lark  7000000000000000001  failed: document_deleted  =1+1\n"
+        );
+        let [_, saved, _, wrong] = fixtures::with_files();
+        assert_eq!(
+            [saved, wrong].map(|ticket| in_words(&ticket)),
+            [
+                "completed; its file is saved and would be fetched once more",
+                "completed; file failed: wrong_content"
+            ]
         );
         let mut hostile = failed;
         hostile.entry.label = Some("\u{1b}[2J\u{202e}".into());

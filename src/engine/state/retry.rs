@@ -1,7 +1,7 @@
 //! Ended tickets are polled again, as `retry` asks.
 
 use super::State;
-use crate::domain::TicketKey;
+use crate::domain::{FileState, TicketKey};
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::tickets::TicketIndex;
@@ -34,6 +34,8 @@ impl State {
             Err("no watch list names it any more; list it again instead")
         } else if slot.app.is_none() {
             Err("its app is no longer in watcher.toml")
+        } else if slot.record.file_state() == Some(FileState::Waiting) {
+            Err("its file is being fetched")
         } else {
             Ok(index)
         }

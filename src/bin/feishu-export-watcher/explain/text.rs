@@ -145,7 +145,10 @@ error.kind document_deleted
             "\n\ncode 9499 with \"too many requests\" in its message\n  error.kind  throttled\n  pauses app";
         assert!(text.contains(second), "{text}");
         let expired = in_full(&of("1060001"), usize::MAX);
-        assert!(expired.contains("no longer (when a file is downloaded)\n  error.kind  expired\n"), "{expired}");
+        assert!(
+            expired.contains("no longer (when a file is downloaded)\n  error.kind  expired\n"),
+            "{expired}"
+        );
         assert!(in_full(&of("10015"), usize::MAX).starts_with("code 10015: wrong app secret (when the"));
     }
 

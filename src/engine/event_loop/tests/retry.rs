@@ -95,6 +95,30 @@ async fn what_cannot_be_polled_again_is_said() {
     assert!(shorter.store.with(|kept| kept.retries.is_empty()));
 }
 
+/// Promise: a ticket whose file could not be saved is polled again, with nothing left of that file; one whose file is
+/// being fetched is not.
+#[tokio::test(start_paused = true)]
+async fn a_lost_file_is_asked_for_again() {
+    let api = FakeApi::new(|_, _| (SECOND / 10, completed()));
+    let mut bench = Bench::new(api).tickets("default", ["1", "2"]);
+    bench.run().await;
+    for (ticket, state) in [("1", FileState::Expired), ("2", FileState::Waiting)] {
+        let file = Some(Box::new(FileRecord { state, ..FileRecord::new() }));
+        let row = TicketRecord { file, ..bench.store.row(ticket) };
+        bench.store.with(|kept| kept.rows.insert(row.entry.key.clone(), row));
+    }
+    (1..=2).for_each(|id| ask(&bench.store, id, &id.to_string()));
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!((bench.log.count(TICKET_RETRIED), bench.log.count(TICKET_RETRY_DROPPED)), (1, 1));
+    assert_eq!(bench.api.polls_of("1").len(), 2);
+    assert_eq!(bench.api.polls_of("2").len(), 1);
+    assert_ne!(bench.store.row("1").file_state(), Some(FileState::Expired));
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+}
+
 /// Promise 4: a retry does not wait for the log, and the verdict before it is announced all the same.
 #[tokio::test(start_paused = true)]
 async fn a_retried_ticket_keeps_its_verdict_in_the_outbox() {
