@@ -277,17 +277,24 @@ impl<'d> Field<'d> {
 
     /// The path of a file; a relative one starts at `folder`.
     pub(super) fn path(&self, folder: &Path) -> Option<PathBuf> {
-        let expected = "a path, not empty and without invisible characters";
-        let plain = |text: &str| !text.is_empty() && !text.contains(unsafe_for_terminal);
-        let text = self.text_where(expected, plain)?;
-        if text.starts_with('~') {
-            return self.unfit(NO_HOME);
-        }
+        let text = self.path_text()?;
         // `Path` drops a final `/` or `/.`, and the file would be made after all.
         if matches!(text.rsplit('/').next(), Some("" | "." | "..")) {
             return self.unfit("the path of a file, not of a folder");
         }
         Some(folder.join(text))
+    }
+
+    /// The path of a folder, with or without a final `/`; a relative one starts at `folder`.
+    pub(super) fn folder(&self, folder: &Path) -> Option<PathBuf> {
+        Some(folder.join(self.path_text()?).components().collect())
+    }
+
+    fn path_text(&self) -> Option<&'d str> {
+        let expected = "a path, not empty and without invisible characters";
+        let plain = |text: &str| !text.is_empty() && !text.contains(unsafe_for_terminal);
+        let text = self.text_where(expected, plain)?;
+        if text.starts_with('~') { self.unfit(NO_HOME) } else { Some(text) }
     }
 
     /// The elements of an array, each under the array's name.

@@ -107,7 +107,7 @@ pub struct DownloadConfig {
     pub max_in_flight: NonZeroUsize,
     /// No byte for this long is a broken transfer, 1 s to 10 min.
     pub idle_timeout: Duration,
-    /// Permissions of a saved file, 0 to 0o777.
+    /// Permissions of a saved file, 0o600 to 0o777; its owner may read and write it.
     pub mode: u32,
 }
 

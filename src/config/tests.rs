@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::problem::Problem;
 use super::watch_list;
 use super::*;
-use super::{apps, entry, server, shipped, watcher};
+use super::{apps, download, entry, server, shipped, watcher};
 use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
 mod files;
@@ -162,6 +162,7 @@ fn the_shipped_files_name_every_key() {
         watcher::STATE_KEYS,
         watcher::LOG_KEYS,
         watcher::POLL_KEYS,
+        download::DOWNLOAD_KEYS,
         server::SERVER_KEYS,
         apps::APP_KEYS,
         apps::SOURCE_KEYS,
@@ -293,6 +294,24 @@ fn what_an_export_was_created_with_is_taken() {
     let words = [&request.doc_type, &request.file_extension, &request.sub_id].map(|word| word.as_deref());
     assert_eq!(words, [Some("sheet"), Some("csv"), Some("0b1e2f")]);
     assert_eq!(check_list(head).into_list().entries[0].request, None);
+}
+
+/// Promise: the file of an export is saved unless its entry says otherwise.
+#[test]
+fn an_entry_may_have_no_download() {
+    let head = "[[ticket]]\nticket = '1'\ntoken = 'd'\napp = 'other'\n";
+    for (line, expected) in [("", true), ("download = true\n", true), ("download = false\n", false)] {
+        let list = check_list(&format!("{head}{line}"));
+        assert_eq!(lines(&list.problems), "");
+        assert_eq!(list.into_list().entries[0].download, expected, "{line}");
+    }
+    for (line, expected) in [
+        ("download = 'no'", "5:12: error: `download`: expected true or false, found a string"),
+        ("downlaod = false", "5:1: error: unknown key `downlaod`; did you mean `download`?"),
+    ] {
+        let list = check_list(&format!("{head}{line}"));
+        assert_eq!(lines(&list.problems), format!("list.toml:{expected}\n"));
+    }
 }
 
 /// Promise: a moment whose form in UTC RFC 3339 does not allow is refused, and so nowhere shown.

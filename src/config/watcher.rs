@@ -1,7 +1,7 @@
 //! `watcher.toml`: its text, as it stands, to a [`Config`] or a list of everything that is wrong with it.
 //!
 //! `[state]`, `[log]` and `[poll]` of the shipped `config/watcher.toml` are compiled in and fill what a
-//! file leaves out, so that what the comments there promise is what happens. `watchlist`, `server` and
+//! file leaves out, so that what the comments there promise is what happens. `watchlist`, `download`, `server` and
 //! `apps` never come from there.
 
 use std::net::SocketAddr;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::apps;
 use super::document;
+use super::download;
 use super::durations::{Bounds, DAY};
 use super::problem::Problem;
 use super::report::FileReport;
@@ -28,7 +29,7 @@ pub(super) const DEFAULTS: &str = include_str!("../../config/watcher.toml");
 /// Bytes of a `watcher.toml` at most.
 pub(super) const SIZE_MAX: u64 = 1 << 20;
 
-pub(super) const KEYS: &[&str] = &["watchlist", "state", "log", "poll", "server", "apps"];
+pub(super) const KEYS: &[&str] = &["watchlist", "state", "log", "poll", "download", "server", "apps"];
 pub(super) const STATE_KEYS: &[&str] = &["path", "keep"];
 pub(super) const LOG_KEYS: &[&str] = &["format", "level", "file"];
 pub(super) const POLL_KEYS: &[&str] = &[
@@ -99,13 +100,13 @@ fn read_sections(path: &Arc<Path>, root: &Section<'_>, defaults: &Section<'_>) -
         [&state, &log, &poll].map(|(key, keys, defaults)| root.subsection(key, keys, Some(defaults)));
     let watchlist = read_sources(root, folder);
     let (state, log, poll) = (read_state(&state, folder), read_log(&log, folder), read_poll(&poll));
-    let server = server::read(root);
+    let (download, server) = (download::read(root, folder), server::read(root));
     let apps = apps::read(root, folder);
     let (sources, app_names, listen) = (watchlist.clone(), apps.names, server.listen);
     let config = || {
         let (path, (apps, credential_places)) = (Arc::clone(path), apps.apps?);
-        let (state, log, poll, server) = (state?, log?, poll?, server.config?);
-        Some(Config { path, watchlist, state, log, poll, download: None, server, apps, credential_places })
+        let (state, log, poll, download, server) = (state?, log?, poll?, download?, server.config?);
+        Some(Config { path, watchlist, state, log, poll, download, server, apps, credential_places })
     };
     WatcherFile { config: config(), sources, app_names, listen, problems: Vec::new() }
 }

@@ -50,9 +50,9 @@ pub enum NameField {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NameTemplateError {
     /// A name in braces that is no field.
-    #[error("unknown field {{{name}}}; expected {}", fields())]
+    #[error("unknown field; expected {}", fields())]
     UnknownField {
-        /// The name.
+        /// The name, which no message repeats: it may be a secret in the wrong place.
         name: String,
     },
     /// A brace without its counterpart.
