@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use feishu_export_watcher::config::{Config, ConfigError, PollConfig, Problem, WatchSourceKind, load};
+use feishu_export_watcher::config::{
+    Config, ConfigError, DownloadConfig, PollConfig, Problem, WatchSourceKind, load,
+};
 use feishu_export_watcher::domain::{
-    App, BaseUrl, Credentials, SecretSource, parse_directives, unsafe_for_terminal,
+    App, BaseUrl, Credentials, NAME_FOLDERS_MAX, NamePart, SecretSource, parse_directives,
+    unsafe_for_terminal,
 };
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -117,6 +120,7 @@ fn assert_in_bounds(config: &Config) {
     config.log.file.iter().for_each(|file| assert_path(file));
     assert!(parse_directives(&config.log.level).is_ok());
     assert_poll(&config.poll);
+    config.download.iter().for_each(assert_download);
     if let Some(server) = config.server {
         assert_ne!(server.listen.port(), 0);
     }
@@ -142,6 +146,15 @@ fn assert_poll(poll: &PollConfig) {
     assert!((milli..=3650 * DAY).contains(&poll.give_up_after));
     assert!((10 * milli..=Duration::from_secs(300)).contains(&poll.request_timeout));
     assert!(poll.max_in_flight.get() <= 1024);
+}
+
+fn assert_download(download: &DownloadConfig) {
+    assert_path(&download.folder);
+    assert!(download.name.folders() <= NAME_FOLDERS_MAX);
+    assert!(download.name.parts().iter().any(|part| matches!(part, NamePart::Field(_))));
+    assert!(download.max_in_flight.get() <= 64);
+    assert!((Duration::from_secs(1)..=Duration::from_secs(600)).contains(&download.idle_timeout));
+    assert!(download.mode <= 0o777 && download.mode & 0o600 == 0o600, "{:o}", download.mode);
 }
 
 fn assert_app(app: &App) {
