@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
-use super::writable::{trouble_with_log, trouble_with_state};
+use super::writable::{trouble_with_downloads, trouble_with_log, trouble_with_state};
 use crate::config::{Config, Loaded, Problem, WatchSourceKind, check_secrets, load_all};
 use crate::domain::{
     ARTEFACT_LIFE, App, BudgetKey, Credentials, TicketRecord, TicketState, WallTime, WatchList,
@@ -51,6 +51,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     let state = known.as_ref().err().map(StoreError::to_string);
     let state = state.or_else(|| trouble_with_state(&config.state.path));
     let log = config.log.file.as_deref().and_then(trouble_with_log);
+    let downloads = config.download.as_ref().and_then(|download| trouble_with_downloads(&download.folder));
     let known = known.ok().flatten().unwrap_or_default().tickets;
     let pending = known.iter().filter(|ticket| ticket.state == TicketState::Pending);
     let files = pending.map(|ticket| ticket.entry.source.to_path_buf()).collect();
@@ -60,7 +61,8 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     if watch_list.entries.is_empty() && recalled.rejected_patterns == 0 {
         notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
     }
-    notes.extend(state.into_iter().chain(log).map(|why| format!("a run would end at once: {why}")));
+    let troubles = state.into_iter().chain(log).chain(downloads);
+    notes.extend(troubles.map(|why| format!("a run would end at once: {why}")));
     let apps = config.apps.iter().flat_map(|app| app_rows(app, &watch_list, network.as_ref().ok()));
     CheckReport { problems, notes, rows: paths(&config).into_iter().chain(apps).collect() }
 }
@@ -69,9 +71,12 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
 fn paths(config: &Config) -> Vec<String> {
     let mut rows = vec![
         format!("configuration  {}", config.path.display()),
-        format!("state file     {}", with_folder(&config.state.path)),
+        format!("state file     {}", with_folder(&config.state.path, config.state.path.parent())),
     ];
-    rows.extend(config.log.file.as_deref().map(|file| format!("log file       {}", with_folder(file))));
+    let log = config.log.file.as_deref();
+    rows.extend(log.map(|file| format!("log file       {}", with_folder(file, file.parent()))));
+    let downloads = config.download.as_ref().map(|download| download.folder.as_path());
+    rows.extend(downloads.map(|folder| format!("downloads      {}", with_folder(folder, Some(folder)))));
     rows.extend(config.server.map(|server| format!("server         {}", server.listen)));
     rows.extend(config.watchlist.iter().map(|source| match &source.kind {
         WatchSourceKind::File(path) => format!("watch list     {}", path.display()),
@@ -80,9 +85,9 @@ fn paths(config: &Config) -> Vec<String> {
     rows
 }
 
-/// The path of a file that a run makes, with its folder if need be.
-fn with_folder(path: &Path) -> String {
-    let absent = path.parent().filter(|folder| folder.symlink_metadata().is_err());
+/// The path of what a run makes, with its folder if that has to be made, too.
+fn with_folder(path: &Path, folder: Option<&Path>) -> String {
+    let absent = folder.filter(|folder| folder.symlink_metadata().is_err());
     let note = absent.map(|folder| format!(" ({} does not exist yet; it will be created)", folder.display()));
     format!("{}{}", path.display(), note.unwrap_or_default())
 }

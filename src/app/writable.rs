@@ -25,6 +25,12 @@ pub(super) fn trouble_with_state(path: &Path) -> Option<String> {
     why.map(|why| format!("state file {}: {why}", path.display()))
 }
 
+/// Why no file could be saved in the folder of downloads, if so.
+pub(super) fn trouble_with_downloads(folder: &Path) -> Option<String> {
+    let why = trouble_with_new(&folder.join("file"));
+    why.map(|why| format!("folder of downloads {}: {why}", folder.display()))
+}
+
 fn trouble_with_file(path: &Path) -> Option<String> {
     let is_refused = refuses(path, Access::READ_OK | Access::WRITE_OK);
     is_refused.then(|| "this user may not read and write it".to_owned())

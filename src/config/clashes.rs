@@ -1,5 +1,6 @@
 //! Files that would be used for two things: what the watcher writes must be nothing that it reads for something else.
-//! Files are compared by canonical path, when a run or a check loads its configuration.
+//! Files are compared by canonical path, when a run or a check loads its configuration. Saved files are named by
+//! titles, so none of them lies where the name of a file has a meaning.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::problem::{Problem, shown_path};
 use super::secrets::find_file;
-use super::settings::{Config, WatchSourceKind};
+use super::settings::{Config, WatchSource, WatchSourceKind};
 use super::sources::{self, OPTIONS};
 use crate::domain::Credentials;
 
@@ -45,7 +46,37 @@ pub(super) fn find(config: &Config) -> Vec<Problem> {
     let clashes = pairs
         .filter(|(_, file, other)| file.canonical == other.canonical)
         .filter(|(key, file, other)| reported.insert((*key, &file.named, other.what)));
-    clashes.map(|(key, file, other)| clash(config, key, file, other)).collect()
+    let clashes = clashes.map(|(key, file, other)| clash(config, key, file, other));
+    clashes.chain(clash_of_downloads(config, &state[0], log.as_ref())).collect()
+}
+
+/// A problem if a saved file could be taken for a watch list, or get the name of the log file or of one beside the state
+/// file while that is away.
+fn clash_of_downloads(config: &Config, state: &Use, log: Option<&Use>) -> Option<Problem> {
+    let download = config.download.as_ref()?;
+    let folder = canonical(&download.folder, LINKS_MAX);
+    // All saved files lie so many names below the folder.
+    let depth = download.name.folders() + 1;
+    let is_there = |file: &Use| file.canonical.ancestors().nth(depth) == Some(&folder);
+    let is_read = |source: &WatchSource| {
+        let WatchSourceKind::Glob(pattern) = &source.kind else { return false };
+        let above = Path::new(pattern).ancestors().nth(depth).and_then(Path::to_str).unwrap_or_default();
+        matched(above, [download.folder.clone()]).iter().any(|path| canonical(path, LINKS_MAX) == folder)
+    };
+    let what = if config.watchlist.iter().any(is_read) {
+        "a pattern of `watchlist` would read them"
+    } else if is_there(state) {
+        "the state file lies"
+    } else if log.is_some_and(is_there) {
+        "the log file lies"
+    } else {
+        return None;
+    };
+    let name = shown_path(&download.folder);
+    let message = format!(
+        "[download] folder: files would be saved below {name} where {what}; give them a folder of their own"
+    );
+    Some(Problem::error(&config.path, None, message))
 }
 
 fn clash(config: &Config, key: &str, file: &Use, other: &Use) -> Problem {
@@ -86,7 +117,7 @@ fn read_files(config: &Config) -> Vec<Use> {
     for source in &config.watchlist {
         let paths = match &source.kind {
             WatchSourceKind::File(path) => vec![path.clone()],
-            WatchSourceKind::Glob(pattern) => matched(config, pattern),
+            WatchSourceKind::Glob(pattern) => matched(pattern, written(config)),
         };
         files.extend(paths.into_iter().map(|path| Use::new(path, "a watch list")));
     }
@@ -100,12 +131,15 @@ fn read_files(config: &Config) -> Vec<Use> {
     files
 }
 
-/// What a pattern matches, and those files that it will match once the watcher has written them.
-fn matched(config: &Config, pattern: &str) -> Vec<PathBuf> {
+fn written(config: &Config) -> impl Iterator<Item = PathBuf> {
+    config.log.file.clone().into_iter().chain(state_files(&config.state.path))
+}
+
+/// What a pattern matches, and what of `written` it will match once that is there.
+fn matched(pattern: &str, written: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
     let mut paths = sources::matches(pattern).unwrap_or_default();
     if let Ok(pattern) = glob::Pattern::new(pattern) {
-        let written = config.log.file.clone().into_iter().chain(state_files(&config.state.path));
-        paths.extend(written.filter(|path| pattern.matches_path_with(path, OPTIONS)));
+        paths.extend(written.into_iter().filter(|path| pattern.matches_path_with(path, OPTIONS)));
     }
     paths
 }
@@ -187,6 +221,40 @@ mod tests {
         std::fs::remove_file(at("secret")).unwrap();
         symlink("state.db", at("secret")).unwrap();
         assert!(find(&folder, "")[0].starts_with("[state] path: state.db is the same file as secret, "));
+    }
+
+    /// Promise: no title makes a saved file a watch list, or one that belongs to the state file or is the log.
+    #[test]
+    fn saved_files_have_a_folder_of_their_own() {
+        let folder = folder();
+        symlink(folder.path().join("d"), folder.path().join("link")).unwrap();
+        let deep = "[state]\npath = \"deep/s.db\"\n";
+        let log = "[state]\npath = \"deep/s.db\"\n[log]\nfile = \"out/events.jsonl\"\n";
+        let list = "a pattern of `watchlist` would read them";
+        let flat = "{file_name}";
+        for (settings, into, name, expected) in [
+            ("", "exports", flat, None),
+            ("", "d/exports", flat, None),
+            ("", "d", flat, Some(list)),
+            ("", "d/", flat, Some(list)),
+            ("", "link", flat, Some(list)),
+            ("", ".", "{label}/{file_name}", Some(list)),
+            ("", "d", "{label}/{file_name}", None),
+            ("", ".", "{app}/{label}/{file_name}", None),
+            ("", ".", flat, Some("the state file lies")),
+            (deep, ".", flat, None),
+            (deep, "deep", flat, Some("the state file lies")),
+            (log, "out", flat, Some("the log file lies")),
+        ] {
+            let section = format!("{settings}[download]\nfolder = \"{into}\"\nname = \"{name}\"");
+            let found = find(&folder, &section);
+            match expected {
+                Some(what) => {
+                    assert!(found.len() == 1 && found[0].contains(&format!(" where {what};")), "{found:?}")
+                }
+                None => assert_eq!(found, [""; 0], "{section}"),
+            }
+        }
     }
 
     /// Promise: however often a file names what it must not, and by however many names, that is reported once.

@@ -215,7 +215,8 @@ fn check_and_run_read_a_secret_alike() {
 fn paths_are_shown_resolved_and_nothing_is_touched() {
     let bench = bench();
     let text = bench.read("watcher.toml");
-    let head = "[state]\npath = \"deep/state.db\"\n[log]\nfile = \"events.jsonl\"\n[poll]";
+    let head = "[state]\npath = \"deep/state.db\"\n[log]\nfile = \"events.jsonl\"\n\
+        [download]\nfolder = \"saved/\"\n[poll]";
     let lists = "[\"watchlist.toml\", \"watchlist.d/*.toml\"]";
     bench.write("watcher.toml", &text.replace("[poll]", head).replace("[\"watchlist.toml\"]", lists));
     fs::create_dir(bench.path("watchlist.d")).unwrap();
@@ -226,6 +227,7 @@ fn paths_are_shown_resolved_and_nothing_is_touched() {
         "watcher.toml",
         "deep/state.db",
         "events.jsonl",
+        "saved (",
         "watchlist.toml",
         "watchlist.d/*.toml",
         "app_secret",
@@ -271,6 +273,11 @@ fn what_cannot_be_written_is_reported() {
     );
     assert!(said.ends_with("\nvalid\n"), "{said}");
     assert!(!bench.path("new").exists());
+    bench.write("watcher.toml", &text.replace("[poll]", "[download]\nfolder = \"letter\"\n[poll]"));
+    let said = stdout(&bench.output("check", &[]));
+    let expected =
+        format!("at once: folder of downloads {}: {} is not a folder\n", at("letter"), at("letter"));
+    assert!(said.contains(&expected), "{said}");
 }
 
 /// Promise: the same of a file system that takes no writing. (Root may write wherever that is not so.)
@@ -278,7 +285,8 @@ fn what_cannot_be_written_is_reported() {
 fn what_is_read_only_is_reported() {
     let Some(bench) = bench_with_disk() else { return };
     bench.jobs([]);
-    reconfigure(&bench, "[poll]", "[log]\nfile = \"disk/logs/events.jsonl\"\n[poll]");
+    let files = "[log]\nfile = \"disk/logs/events.jsonl\"\n[download]\nfolder = \"disk/saved\"\n[poll]";
+    reconfigure(&bench, "[poll]", files);
     let line = |command: &str| {
         let line =
             format!("mount -t tmpfs -o ro none \"$DISK\" || exit 99; exec \"$0\" {command} --config \"$3\"");
@@ -286,11 +294,11 @@ fn what_is_read_only_is_reported() {
     };
     let said = stdout(&line("check"));
     let disk = bench.path("disk").display().to_string();
-    for what in ["state file", "log file"] {
+    for what in ["state file", "log file", "folder of downloads"] {
         let expected = format!("warning: a run would end at once: {what} {disk}/");
         assert!(said.contains(&expected), "{said}");
     }
-    assert_eq!(said.matches(&format!("this user may not make files in {disk}\n")).count(), 2, "{said}");
+    assert_eq!(said.matches(&format!("this user may not make files in {disk}\n")).count(), 3, "{said}");
     assert_eq!(line("run").status.code(), INVALID);
 }
 
