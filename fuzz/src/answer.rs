@@ -1,4 +1,4 @@
-//! An answer of the API, taken for one of the query and for one of the token endpoint. The input begins as an answer
+//! An answer of the API, taken for one of the query, of the download and of the token endpoint. The input begins as an answer
 //! does on the wire, with the status alone in the first line: `200`, or `200 broken` where the body breaks off;
 //! then a header a line, an empty line, the body. Lines end as they like.
 
@@ -7,7 +7,8 @@ use std::time::Duration;
 use feishu_export_watcher::domain::answers::{CodeMeaning, JobMeaning, code_of, job_status};
 use feishu_export_watcher::domain::{Artefact, ErrorKind, PauseReason};
 use feishu_export_watcher::feishu::{
-    Answer, Detail, Grant, Pace, Received, TokenAnswer, TokenTrouble, Verdict, classify_query, classify_token,
+    Answer, Detail, Grant, Pace, Received, TokenAnswer, TokenTrouble, Verdict, classify_download,
+    classify_query, classify_token,
 };
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -34,6 +35,17 @@ pub fn answer(bytes: &[u8]) -> bool {
     let answer = classify_query(&received, &secrets);
     assert_eq!(answer, classify_query(&received, &secrets), "two readings differ");
     assert_query(&answer, &input);
+    for extension in [None, Some("docx"), Some("PDF")] {
+        let refusal = classify_download(&received, extension, &secrets);
+        assert_eq!(refusal, classify_download(&received, extension, &secrets), "two readings differ");
+        match &refusal {
+            Some(refusal) => assert_refusal(refusal, &input),
+            // An envelope is one to the query as well.
+            None => {
+                assert!(answer.detail.code.is_none() && is_file(&input, extension), "saved: {extension:?}")
+            }
+        }
+    }
     assert_token(&classify_token(&received, &APP_SECRETS), &input);
     matches!(answer.verdict, Verdict::Completed(_))
 }
@@ -100,6 +112,22 @@ fn assert_query(answer: &Answer, input: &Input<'_>) {
         Verdict::Retry { pace: Pace::After(wait), .. } => assert_wait(Some(*wait)),
         Verdict::Pending => assert!(job_meaning(detail, input) == Some(JobMeaning::Running), "{answer:?}"),
         Verdict::Retry { .. } | Verdict::Postponed | Verdict::Unclear(_) | Verdict::Strange(_) => {}
+    }
+}
+
+/// Whether the answer may be a file of the format.
+fn is_file(input: &Input<'_>, extension: Option<&str>) -> bool {
+    let first = extension.map_or(&b""[..], |extension| if extension == "docx" { b"PK" } else { b"%PDF-" });
+    input.status == 200 && input.body.is_some_and(|body| body.starts_with(first))
+}
+
+/// What is no file is held to the same as the answer to a query, but for the job's status: it has none.
+fn assert_refusal(answer: &Answer, input: &Input<'_>) {
+    assert_query(answer, input);
+    let is_job = matches!(answer.verdict, Verdict::Completed(_) | Verdict::Pending);
+    assert!(!is_job, "a job's status: {answer:?}");
+    if let Verdict::Failed(kind) = answer.verdict {
+        assert!(is_listed(&answer.detail, CodeMeaning::Failed(kind)), "{answer:?}");
     }
 }
 

@@ -23,6 +23,9 @@ use crate::http::Server;
 use crate::log::{self, Format, LogError, LogHandle, LogSetup, TextForm};
 use crate::store::{EventId, LOG, Outbox as _, SqliteStore};
 
+/// `idle_timeout` where nothing is downloaded.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Commands to the engine that may wait: a list and a command to try again for each reload.
 const COMMANDS: usize = 4;
 
@@ -113,7 +116,8 @@ impl Watcher {
 
     fn open_state(mut loaded: Loaded, options: RunOptions) -> Result<Self, CommandError> {
         let Loaded { config, watch_list, problems, list_watcher } = &mut loaded;
-        let api = HttpExportApi::new(&config.apps, config.poll.request_timeout)?;
+        let idle_timeout = config.download.as_ref().map_or(IDLE_TIMEOUT, |download| download.idle_timeout);
+        let api = HttpExportApi::new(&config.apps, config.poll.request_timeout, idle_timeout)?;
         // The lock first: a second watcher must not get as far as to report anything about tickets.
         let store = SqliteStore::open(&config.state.path)?;
         let state = store.reader();

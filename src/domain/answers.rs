@@ -2,8 +2,9 @@
 //! judged and from which they are explained. What helps stands with the kind of failure or the reason of a pause that a
 //! number leads to. Answers without a listed number are judged by their HTTP status, not here.
 //!
-//! Sources: query and create export task (job status, error codes), generic error codes, rate limits, the pages on
-//! tokens and on the call quota; and, where these are silent, what the platform's own command line does.
+//! Sources: query and create export task (job status, error codes), download exported file, generic error codes, rate
+//! limits, the pages on tokens and on the call quota; and, where these are silent, what the platform's own command line
+//! does.
 
 use super::advice::{Advice, Help};
 use super::{Endpoint, ErrorKind, PauseReason};
@@ -339,7 +340,7 @@ mod tests {
         }
     }
 
-    /// Promise: no number that the reference's decision table names for the watcher's two endpoints is missing.
+    /// Promise: no number that the reference's decision table names for the watcher's endpoints is missing.
     #[test]
     fn the_decision_table_is_covered() {
         for number in [0, 1, 2, 3, 107, 108, 109, 110, 111, 122, 123, 6000] {
@@ -376,6 +377,7 @@ mod tests {
             21_000,
             21_001,
             55_001,
+            1_060_001,
             1_069_901,
             1_069_902,
             1_069_904,

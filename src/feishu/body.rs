@@ -1,8 +1,10 @@
 //! An answer as it arrived: status, the few headers that matter, and the body, read while it streams
 //! and no further than a limit. What it means is not decided here.
 
+use std::mem;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret as _, ExposeSecretMut as _, SecretBox};
@@ -33,12 +35,16 @@ pub(super) struct Headers {
     pub(super) reset: Option<Box<str>>,
     /// `Retry-After`, which the platform does not document, but gateways send.
     pub(super) retry_after: Option<Box<str>>,
+    /// `Content-Encoding`, if it is one: none is asked for.
+    pub(super) encoding: Option<Box<str>>,
+    /// `Content-Length`.
+    pub(super) length: Option<u64>,
 }
 
 /// A body.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// All of it. Wiped when dropped and never shown, because the token endpoint's holds a token.
+    /// All of it, or of a file as much as its answer is judged by. Wiped when dropped and never shown, because the token endpoint's holds a token.
     Whole(SecretBox<Vec<u8>>),
     /// More than [`BODY_MAX`].
     TooLarge,
@@ -52,7 +58,7 @@ impl Received {
     pub fn new(status: u16, headers: &HeaderMap, body: Option<Vec<u8>>) -> Self {
         let body = match body {
             Some(bytes) if bytes.len() > BODY_MAX => Body::TooLarge,
-            Some(bytes) => Body::Whole(SecretBox::new(Box::new(bytes))),
+            Some(bytes) => Body::from_bytes(bytes),
             None => Body::Broken("body broke off".to_owned()),
         };
         Self { status, headers: Headers::from_map(headers), body }
@@ -72,11 +78,19 @@ impl Received {
             Body::TooLarge | Body::Broken(_) => None,
         }
     }
+
+    /// Takes the body out; empty unless [`whole`](Self::whole).
+    pub(super) fn into_body(self) -> Bytes {
+        match self.body {
+            Body::Whole(mut bytes) => mem::take(bytes.expose_secret_mut()).into(),
+            Body::TooLarge | Body::Broken(_) => Bytes::new(),
+        }
+    }
 }
 
 impl Headers {
-    fn from_map(headers: &HeaderMap) -> Self {
-        let text = |name: &str| {
+    pub(super) fn from_map(headers: &HeaderMap) -> Self {
+        let text = |name: &str| -> Option<Box<str>> {
             let value = headers.get(name)?.to_str().ok()?.trim();
             (!value.is_empty()).then(|| value.into())
         };
@@ -84,6 +98,8 @@ impl Headers {
             log_id: text("x-tt-logid").or_else(|| text("x-request-id")),
             reset: text("x-ogw-ratelimit-reset"),
             retry_after: text("retry-after"),
+            encoding: text("content-encoding").filter(|it| !it.eq_ignore_ascii_case("identity")),
+            length: text("content-length").and_then(|length| length.parse().ok()),
         }
     }
 
@@ -107,6 +123,10 @@ fn seconds(text: &str) -> Option<Duration> {
 }
 
 impl Body {
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self::Whole(SecretBox::new(Box::new(bytes)))
+    }
+
     async fn read(mut response: Response) -> Self {
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
         if announced.is_some_and(|length| length > BODY_MAX) {
@@ -131,8 +151,7 @@ impl Body {
 impl Received {
     /// An answer for tests of what answers mean.
     pub(super) fn from_body(status: u16, body: impl AsRef<[u8]>) -> Self {
-        let body = Body::Whole(SecretBox::new(Box::new(body.as_ref().to_vec())));
-        Self { status, headers: Headers::default(), body }
+        Self { status, headers: Headers::default(), body: Body::from_bytes(body.as_ref().to_vec()) }
     }
 }
 
@@ -155,9 +174,9 @@ mod tests {
     #[test]
     fn the_platforms_header_comes_before_the_common_one() {
         let headers = |reset: &str, after: &str| Headers {
-            log_id: None,
             reset: Some(reset.into()),
             retry_after: Some(after.into()),
+            ..Headers::default()
         };
         assert_eq!(headers("52", "7").reset(), Some(Duration::from_secs(52)));
         assert_eq!(headers("soon", "7").reset(), Some(Duration::from_secs(7)));

@@ -2,24 +2,27 @@
 //! no redirect, sends nothing again by itself and keeps no state but open connections and the secrets to hide.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, redirect, retry};
+use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, Response, redirect, retry};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
+use tokio::time;
 
 use super::api::{AccessToken, Answer, Detail, Download, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
 use super::body::Received;
-use super::endpoint::query::{self, classify_query, classify_send_error, unsent};
+use super::endpoint::download::{self, bytes_to_judge, classify_download};
+use super::endpoint::judging::{NETWORK, classify_send_error, unsent};
+use super::endpoint::query::{self, classify_query};
 use super::endpoint::token::{self, classify_token, trouble};
 use super::known_secrets::{Kind, KnownSecrets};
 use super::network::{NetworkError, NetworkSettings, with_hint};
 use super::platform::suggest_other;
 use super::secret;
+use super::stream::HttpBody;
 use super::verdict::Verdict;
 use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretPurpose, with_causes};
 
@@ -32,6 +35,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept: below the 60 to 75 s after which common gateways close it,
 /// so that a request seldom meets a connection that is just being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// How long a whole transfer may take. No artefact lives as long; this one keeps a server that sends a byte now and then
+/// from holding a connection for ever.
+const TRANSFER_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Why there is no client.
 #[derive(Debug, Error)]
@@ -54,24 +61,33 @@ pub struct HttpExportApi {
 struct Site {
     app: App,
     client: Client,
+    request_timeout: Duration,
+    idle_timeout: Duration,
     known: KnownSecrets,
 }
 
 impl HttpExportApi {
-    /// A client for these apps, whose requests take `request_timeout` at most, from connecting to the
-    /// last byte of the answer. The proxy settings of the environment are read here.
+    /// A client for these apps, whose requests take `request_timeout` at most, from connecting to the last byte of the
+    /// answer. A download may take it until its head is there, then `idle_timeout` for each piece of the body. The proxy
+    /// settings of the environment are read here.
     ///
     /// # Errors
     /// Fails if the environment names an unusable proxy or no certificates, or if the system has none.
-    pub fn new(apps: &[App], request_timeout: Duration) -> Result<Self, ClientError> {
-        Self::with(apps, request_timeout, &NetworkSettings::from_env(apps)?)
+    pub fn new(apps: &[App], request_timeout: Duration, idle_timeout: Duration) -> Result<Self, ClientError> {
+        Self::with(apps, request_timeout, idle_timeout, &NetworkSettings::from_env(apps)?)
     }
 
-    fn with(apps: &[App], request_timeout: Duration, network: &NetworkSettings) -> Result<Self, ClientError> {
+    fn with(
+        apps: &[App],
+        request_timeout: Duration,
+        idle_timeout: Duration,
+        network: &NetworkSettings,
+    ) -> Result<Self, ClientError> {
         let mut sites = HashMap::new();
         for app in apps {
             let client = client(app, request_timeout, network)?;
-            let site = Site { app: app.clone(), client, known: KnownSecrets::default() };
+            let known = KnownSecrets::default();
+            let site = Site { app: app.clone(), client, request_timeout, idle_timeout, known };
             sites.insert(app.name.clone(), site);
         }
         Ok(Self { sites: Arc::new(sites) })
@@ -150,27 +166,58 @@ impl ExportApi for HttpExportApi {
         site.query(&query).await
     }
 
-    type Body = Infallible;
+    type Body = HttpBody;
 
-    async fn download(&self, _: Download) -> Result<Infallible, Box<Answer>> {
-        Err(Box::new(Answer::lost("downloads are not built yet")))
+    async fn download(&self, download: Download) -> Result<HttpBody, Box<Answer>> {
+        let Some(site) = self.sites.get(&download.app) else {
+            let fault = Verdict::AppFault(PauseReason::CredentialsRejected);
+            return Err(Box::new(unsent(fault, unknown(&download.app))));
+        };
+        site.download(&download).await.map_err(Box::new)
     }
 }
 
 impl Site {
     async fn query(&self, query: &Query) -> Answer {
         let Some(request) = query::request(&self.client, &self.app.base_url, query) else {
-            let message = "access token holds characters that no request can carry".to_owned();
-            return unsent(Verdict::TokenRejected, message);
+            return uncarried();
         };
         self.known.remember(Kind::AccessToken, query.access_token.expose());
         match self.send(request).await {
-            Ok(received) => {
-                let answer = self.known.with(|secrets| classify_query(&received, secrets));
-                Answer { detail: suggest_other(answer.detail, &self.app.base_url), ..answer }
+            Ok(response) => {
+                let received = Received::read(response).await;
+                self.suggest(self.known.with(|secrets| classify_query(&received, secrets)))
             }
             Err((error, message)) => unsent(classify_send_error(&error), message),
         }
+    }
+
+    async fn download(&self, download: &Download) -> Result<HttpBody, Answer> {
+        let Some(request) = download::request(&self.client, &self.app.base_url, download) else {
+            return Err(uncarried());
+        };
+        self.known.remember(Kind::AccessToken, download.access_token.expose());
+        let sending = self.send(request.timeout(TRANSFER_MAX));
+        let response = match time::timeout(self.request_timeout, sending).await {
+            Ok(Ok(response)) => response,
+            Ok(Err((error, message))) => return Err(unsent(classify_send_error(&error), message)),
+            Err(_) => {
+                let message =
+                    format!("operation timed out: no answer came within {:?}", self.request_timeout);
+                return Err(unsent(NETWORK, message));
+            }
+        };
+        let (status, extension) = (response.status().as_u16(), download.file_extension.as_deref());
+        let wanted = |start: &[u8]| bytes_to_judge(status, start, extension);
+        let classify = |received: &Received| {
+            let answer = self.known.with(|secrets| classify_download(received, extension, secrets))?;
+            Some(self.suggest(answer))
+        };
+        HttpBody::open(response, self.idle_timeout, wanted, classify).await
+    }
+
+    fn suggest(&self, answer: Answer) -> Answer {
+        Answer { detail: suggest_other(answer.detail, &self.app.base_url), ..answer }
     }
 
     async fn fetch_token(&self, app_secret: &SecretString) -> TokenAnswer {
@@ -180,7 +227,8 @@ impl Site {
             Err(error) => return unreadable(&error),
         };
         match self.send(request).await {
-            Ok(received) => {
+            Ok(response) => {
+                let received = Received::read(response).await;
                 let answer = self.known.with(|secrets| classify_token(&received, secrets));
                 TokenAnswer { detail: suggest_other(answer.detail, &self.app.base_url), ..answer }
             }
@@ -188,18 +236,20 @@ impl Site {
         }
     }
 
-    /// The answer, or why none came, with a message.
-    async fn send(&self, request: RequestBuilder) -> Result<Received, (reqwest::Error, String)> {
-        match request.send().await {
-            Ok(response) => Ok(Received::read(response).await),
-            Err(error) => {
-                // The URL names ticket and document, which belong into fields of their own.
-                let error = error.without_url();
-                let message = with_hint(with_causes(&error));
-                Err((error, message))
-            }
-        }
+    /// The head of the answer, or why none came, with a message.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, (reqwest::Error, String)> {
+        request.send().await.map_err(|error| {
+            // The URL names ticket and document, or the file, which belong into fields of their own.
+            let error = error.without_url();
+            let message = with_hint(with_causes(&error));
+            (error, message)
+        })
     }
+}
+
+fn uncarried() -> Answer {
+    let message = "access token holds characters that no request can carry".to_owned();
+    unsent(Verdict::TokenRejected, message)
 }
 
 fn unreadable(error: &dyn std::error::Error) -> TokenAnswer {

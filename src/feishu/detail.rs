@@ -5,6 +5,7 @@ use super::api::Detail;
 use super::body::{BODY_MAX, Body, Received};
 use super::lenient::Text;
 use super::wire::{Envelope, ErrorPart};
+use crate::domain::Endpoint;
 
 /// Characters of a message that are kept.
 const MESSAGE_MAX: usize = 300;
@@ -131,10 +132,11 @@ fn refused_fields(error: &ErrorPart) -> Option<String> {
     (!fields.is_empty()).then(|| fields.join("; "))
 }
 
-/// What an envelope lacks that should say how a job stands.
-pub(super) fn shortcoming(envelope: &Envelope) -> &'static str {
+/// What an envelope lacks that should say how a job stands, or that stands where a file should.
+pub(super) fn shortcoming(envelope: &Envelope, endpoint: Endpoint) -> &'static str {
     match (envelope.code, envelope.result()) {
         (None, _) => "answer has no code",
+        (Some(_), _) if endpoint == Endpoint::Download => "answer is code 0 instead of the file",
         (Some(_), None) => "answer has no data.result",
         (Some(_), Some(result)) if result.job_status.is_none() => "answer has no job_status",
         (Some(_), Some(_)) => "answer has a file_token that no download can carry",

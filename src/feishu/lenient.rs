@@ -17,7 +17,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     // Checked as a whole, because a string that is skipped would go unchecked.
     let text = std::str::from_utf8(body).ok()?;
     // Some gateways put a byte order mark before what they pass on.
-    parse_object(text.strip_prefix('\u{feff}').unwrap_or(text).trim_start())
+    parse_object(text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii_start())
 }
 
 /// Without the check for a brace a list would be taken for the fields in their order.

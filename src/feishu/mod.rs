@@ -1,9 +1,10 @@
 //! The remote: what it is asked, how it is reached, what its answers mean.
 //!
 //! A call goes one way through the files: `client` sends the request that a file in `endpoint` builds by the way that
-//! `network` found, `body` receives, `wire` reads (by `lenient`'s rules), and the same file in `endpoint` says what the
-//! answer means, by the table in `codes`, with the words that `detail` chose, or `page` where the API did not answer. Nothing here waits or repeats, and nothing is
-//! remembered but the secrets that must not be shown (`known_secrets`).
+//! `network` found, `body` receives (`stream`, where it may be a file), `wire` reads (by `lenient`'s rules), and the same
+//! file in `endpoint` says what the answer means, by the table in `codes`, with the words that `detail` chose, or `page`
+//! where the API did not answer. Nothing here waits or repeats, and nothing is remembered but the secrets that must not
+//! be shown (`known_secrets`).
 
 mod address;
 mod api;
@@ -19,6 +20,7 @@ mod page;
 mod platform;
 mod proxy;
 mod secret;
+mod stream;
 #[cfg(test)]
 mod test_server;
 mod trust;
@@ -30,9 +32,11 @@ pub use api::{
 };
 pub use body::Received;
 pub use client::{ClientError, HttpExportApi};
+pub use endpoint::download::classify_download;
 pub use endpoint::query::classify_query;
 pub use endpoint::token::classify_token;
 pub use network::{Connection, NetworkError, NetworkSettings};
 pub use proxy::ProxyError;
+pub use stream::HttpBody;
 pub use trust::TrustError;
 pub use verdict::{Pace, Strange, Verdict};

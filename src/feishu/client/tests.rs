@@ -1,5 +1,7 @@
 //! The client over loopback, in real time: what is on the wire, and what comes of every way to fail.
 
+mod download;
+
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -44,7 +46,7 @@ fn api(server: &TestServer) -> HttpExportApi {
 }
 
 fn api_with(server: &TestServer, timeout: Duration) -> HttpExportApi {
-    HttpExportApi::new(&[app(&format!("http://{}", server.address), nowhere())], timeout).unwrap()
+    HttpExportApi::new(&[app(&format!("http://{}", server.address), nowhere())], timeout, timeout).unwrap()
 }
 
 fn poll(ticket: &str) -> Query {
@@ -196,7 +198,7 @@ async fn no_server_is_the_networks_trouble() {
 async fn tls_trouble_is_the_networks_trouble() {
     let server = TestServer::start(vec![Reply::Close(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())]).await;
     let app = app(&format!("https://{}", server.address), nowhere());
-    let api = HttpExportApi::new(&[app], Duration::from_secs(2)).unwrap();
+    let api = HttpExportApi::new(&[app], Duration::from_secs(2), TIMEOUT).unwrap();
     assert_eq!(api.query(poll("1")).await.verdict, NETWORK);
 }
 
@@ -234,7 +236,7 @@ fn ca_file() -> CaFile {
 async fn an_authority_of_ones_own_is_trusted_once_it_is_named() {
     let answer = async |name: &str, ca_file: Option<CaFile>| {
         let app = App { ca_file, ..app(&format!("https://{}", serve_tls(name).await), nowhere()) };
-        HttpExportApi::new(&[app], TIMEOUT).unwrap().query(poll("1")).await
+        HttpExportApi::new(&[app], TIMEOUT, TIMEOUT).unwrap().query(poll("1")).await
     };
     assert_eq!(answer("server", Some(ca_file())).await.verdict, Verdict::Pending);
     for (name, ca_file, error, hint) in [
@@ -279,7 +281,7 @@ async fn a_proxy_stands_before_remote_hosts_only() {
     remote.name = AppName::new("remote");
     let apps = [app(&format!("http://{}", server.address), nowhere()), remote];
     let network = behind(format!("http://u:hunter3@{}", proxy.address));
-    let api = HttpExportApi::with(&apps, TIMEOUT, &network).unwrap();
+    let api = HttpExportApi::with(&apps, TIMEOUT, TIMEOUT, &network).unwrap();
     assert_eq!(api.query(poll("1")).await.verdict, Verdict::Pending);
     assert!(proxy.requests().is_empty());
     let answer = api.query(Query { app: AppName::new("remote"), ..poll("1") }).await;
@@ -306,7 +308,8 @@ async fn a_proxys_refusal_is_named_as_the_proxys() {
         let proxy = TestServer::start(vec![Reply::Close(page)]).await;
         let network = behind(format!("http://u:hunter3@{}", proxy.address));
         let api =
-            HttpExportApi::with(&[app("https://open.feishu.cn", nowhere())], TIMEOUT, &network).unwrap();
+            HttpExportApi::with(&[app("https://open.feishu.cn", nowhere())], TIMEOUT, TIMEOUT, &network)
+                .unwrap();
         let answer = api.query(poll("1")).await;
         assert_eq!(answer.verdict, NETWORK);
         let message = answer.detail.message.unwrap();
@@ -334,7 +337,8 @@ async fn a_socks_proxy_is_spoken_to() {
         stream.write_all(&[5, 2, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
         (hello, wish)
     });
-    let api = HttpExportApi::with(&[app("https://open.feishu.cn", nowhere())], TIMEOUT, &network).unwrap();
+    let api =
+        HttpExportApi::with(&[app("https://open.feishu.cn", nowhere())], TIMEOUT, TIMEOUT, &network).unwrap();
     let answer = api.query(poll("1")).await;
     assert_eq!(answer.verdict, NETWORK);
     let message = answer.detail.message.unwrap();
@@ -382,7 +386,7 @@ async fn a_server_that_repeats_the_secret_in_a_query_does_not_get_it_into_the_lo
     let server = TestServer::start(replies.map(reply).into()).await;
     let credentials = Credentials::AppSecret(SecretSource::File(path.clone()));
     let apps = [app(&format!("http://{}", server.address), credentials)];
-    let api = HttpExportApi::new(&apps, TIMEOUT).unwrap();
+    let api = HttpExportApi::new(&apps, TIMEOUT, TIMEOUT).unwrap();
     for secret in [format!("old{SECRET}"), SECRET.to_owned()] {
         std::fs::write(&path, secret).unwrap();
         api.access_token(&apps[0].name).await.result.unwrap();
@@ -406,7 +410,8 @@ async fn a_secret_is_read_anew_for_every_token() {
     let server = TestServer::start(vec![Reply::Keep(http("200 OK", "", body))]).await;
     let credentials = Credentials::AppSecret(SecretSource::File(path.clone()));
     let api =
-        HttpExportApi::new(&[app(&format!("http://{}", server.address), credentials)], TIMEOUT).unwrap();
+        HttpExportApi::new(&[app(&format!("http://{}", server.address), credentials)], TIMEOUT, TIMEOUT)
+            .unwrap();
     let name = AppName::new("default");
 
     let answer = api.access_token(&name).await;
@@ -439,7 +444,8 @@ async fn a_ready_made_token_costs_no_request() {
     let server = TestServer::start(vec![Reply::Reset]).await;
     let credentials = Credentials::AccessToken(SecretSource::File(path.clone()));
     let api =
-        HttpExportApi::new(&[app(&format!("http://{}", server.address), credentials)], TIMEOUT).unwrap();
+        HttpExportApi::new(&[app(&format!("http://{}", server.address), credentials)], TIMEOUT, TIMEOUT)
+            .unwrap();
     for token in ["u-old", "u-new"] {
         std::fs::write(&path, format!("{token}\n")).unwrap();
         let grant = api.access_token(&AppName::new("default")).await.result.unwrap();
@@ -460,7 +466,7 @@ async fn trouble_on_the_way_to_a_token_passes() {
         let server = TestServer::start(vec![reply]).await;
         let credentials = Credentials::AppSecret(SecretSource::File(path.clone()));
         let apps = [app(&format!("http://{}", server.address), credentials)];
-        let answer = HttpExportApi::new(&apps, TIMEOUT).unwrap().access_token(&apps[0].name).await;
+        let answer = HttpExportApi::new(&apps, TIMEOUT, TIMEOUT).unwrap().access_token(&apps[0].name).await;
         assert!(!format!("{answer:?}").contains("hunter2"));
         assert_eq!(answer.result.unwrap_err(), TokenTrouble::Retry(ErrorKind::Network));
         assert_eq!(server.requests().len(), 1);

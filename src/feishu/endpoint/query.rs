@@ -1,24 +1,21 @@
 //! Query export task, `GET /open-apis/drive/v1/export_tasks/:ticket?token=…`: the request, and what its answers mean.
 //!
-//! An answer is classified by a pure function of HTTP status, headers and body. The body's `code` decides before the
-//! HTTP status does, because one code comes with many statuses.
+//! An answer is classified by a pure function of HTTP status, headers and body: by `judging`, and where the call went
+//! well, by the job's status.
 
 use percent_encoding::utf8_percent_encode;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, RequestBuilder};
-use secrecy::zeroize::Zeroizing;
 use url::Url;
 
-use crate::domain::answers::{CodeMeaning, JobMeaning, job_status};
+use super::judging::{bearer, judge};
+use crate::domain::answers::{JobMeaning, job_status};
 use crate::domain::{Artefact, BaseUrl, Endpoint, ErrorKind};
 use crate::feishu::address::{RESERVED, endpoint_url, segment};
-use crate::feishu::api::{Answer, Detail, Query};
-use crate::feishu::body::{Body, Received};
-use crate::feishu::codes;
-use crate::feishu::detail::{self, cut, found_in, hide_exactly};
-use crate::feishu::lenient;
-use crate::feishu::page;
-use crate::feishu::verdict::{Pace, Strange, Verdict};
+use crate::feishu::api::{Answer, Query};
+use crate::feishu::body::Received;
+use crate::feishu::detail::{cut, found_in, hide_exactly};
+use crate::feishu::verdict::{Strange, Verdict};
 use crate::feishu::wire::{Envelope, JobResult};
 
 /// The path, up to the ticket.
@@ -51,102 +48,15 @@ fn query_url(base_url: &BaseUrl, ticket: &str, token: &str) -> Url {
     url
 }
 
-/// The header's value, marked so that nothing prints it.
-fn bearer(access_token: &str) -> Option<HeaderValue> {
-    let text = Zeroizing::new(format!("Bearer {access_token}"));
-    let mut value = HeaderValue::from_str(&text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// An answer where the server gave none.
-pub(in crate::feishu) fn unsent(verdict: Verdict, message: String) -> Answer {
-    let detail = Detail { message: Some(message.into()), ..Detail::default() };
-    Answer { verdict, detail: detail::tidy(detail, &[]) }
-}
-
-/// What it means that no answer came.
-pub(in crate::feishu) fn classify_send_error(error: &reqwest::Error) -> Verdict {
-    if error.is_builder() {
-        // The request could not even be written down, as with a ticket longer than any URL: asking
-        // again does not change that, so it must not go on for ever.
-        return Verdict::Unclear(ErrorKind::InvalidParam);
-    }
-    Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual }
-}
-
 /// What an answer to a query means. `secrets` is what the server has seen, such as the access token that was sent:
 /// it is kept out of the texts. The longest comes first, because one may be part of another.
 #[must_use]
 pub fn classify_query(received: &Received, secrets: &[&str]) -> Answer {
-    let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
-    let verdict = match &received.body {
-        Body::Broken(_) => classify_broken(received),
-        Body::Whole(_) | Body::TooLarge => classify_code(received, envelope.as_ref(), secrets),
+    let result_of = |envelope: &Envelope| match envelope.result() {
+        Some(result) => classify_result(result, secrets),
+        None => Verdict::Strange(Strange::NoStatus),
     };
-    let mut detail = detail::from_answer(received, envelope.as_ref());
-    match &envelope {
-        Some(envelope) if envelope.code.is_some() => {
-            let malformed =
-                [Verdict::Unclear(ErrorKind::MalformedAnswer), Verdict::Strange(Strange::NoStatus)];
-            if malformed.contains(&verdict) {
-                detail.message.get_or_insert_with(|| detail::shortcoming(envelope).into());
-            }
-        }
-        _ => detail = page::quote(detail, received, secrets),
-    }
-    Answer { verdict, detail: detail::tidy(detail, secrets) }
-}
-
-/// An answer whose body broke off. Its code is lost, so only a status that can't be outdone by a
-/// code is believed: a 401 or 404 can.
-fn classify_broken(received: &Received) -> Verdict {
-    match received.status {
-        429 | 500.. => classify_status(received, None, &[]),
-        _ => Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual },
-    }
-}
-
-fn classify_code(received: &Received, envelope: Option<&Envelope>, secrets: &[&str]) -> Verdict {
-    let meaning =
-        |envelope: &Envelope| Some(codes::meaning(envelope.code?, &envelope.messages(), Endpoint::Query));
-    match envelope.and_then(meaning).unwrap_or(CodeMeaning::Unclear) {
-        CodeMeaning::Accepted | CodeMeaning::Unclear => classify_status(received, envelope, secrets),
-        CodeMeaning::Failed(ErrorKind::NoPermission) => Verdict::Refused,
-        CodeMeaning::Failed(kind) => Verdict::Failed(kind),
-        CodeMeaning::ServerTrouble => server_trouble(received),
-        CodeMeaning::SlowDown => Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow },
-        CodeMeaning::Postponed => Verdict::Postponed,
-        CodeMeaning::Throttled => Verdict::Throttled { reset: received.headers.reset() },
-        CodeMeaning::TokenRejected => Verdict::TokenRejected,
-        CodeMeaning::App(reason) => Verdict::AppFault(reason),
-    }
-}
-
-/// What the HTTP status says where the code says nothing.
-fn classify_status(received: &Received, envelope: Option<&Envelope>, secrets: &[&str]) -> Verdict {
-    let code = envelope.and_then(|envelope| envelope.code);
-    match received.status {
-        200..=299 => match (code, envelope.and_then(Envelope::result)) {
-            (Some(0), Some(result)) => classify_result(result, secrets),
-            (Some(0), None) => Verdict::Strange(Strange::NoStatus),
-            (None, _) => Verdict::Strange(Strange::Page),
-            (Some(_), _) => Verdict::Strange(Strange::UnlistedCode),
-        },
-        // A 3xx is not followed, as credentials would go with it; like 407 and 408 it comes from
-        // something in between and says nothing about the job.
-        ..400 | 407 | 408 => Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual },
-        401 if code.is_some() => Verdict::TokenRejected,
-        429 => Verdict::Throttled { reset: received.headers.reset() },
-        400..=499 if code.is_none() => Verdict::Strange(Strange::Page),
-        400..=499 => Verdict::Strange(Strange::UnlistedCode),
-        500.. => server_trouble(received),
-    }
-}
-
-fn server_trouble(received: &Received) -> Verdict {
-    let pace = received.headers.retry_after().map_or(Pace::Usual, Pace::After);
-    Verdict::Retry { kind: ErrorKind::ServerError, pace }
+    judge(received, Endpoint::Query, secrets, result_of)
 }
 
 /// What the job's status says (query export task, `job_status`). A missing one is not "0, success".

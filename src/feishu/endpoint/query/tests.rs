@@ -6,12 +6,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::PauseReason;
-use crate::domain::answers::code_of;
-use crate::feishu::body::Headers;
+use crate::domain::answers::{CodeMeaning, code_of};
+use crate::feishu::body::{Body, Headers};
+use crate::feishu::endpoint::judging::NETWORK;
+use crate::feishu::verdict::Pace;
 
 const SLOW: Verdict = Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow };
 const TROUBLE: Verdict = Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Usual };
-const NETWORK: Verdict = Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual };
 const THROTTLED: Verdict = Verdict::Throttled { reset: None };
 const MALFORMED: Verdict = Verdict::Unclear(ErrorKind::MalformedAnswer);
 const PAGE: Verdict = Verdict::Strange(Strange::Page);
