@@ -33,6 +33,16 @@ pub enum CrashPoint {
     VerdictsMarked,
     /// A part of a watch list is carried out, and the rest is still to come.
     ListPartTaken,
+    /// An empty temporary file is made for a body.
+    FileBegun,
+    /// A body is written to its temporary file, and not synced.
+    BodyWritten,
+    /// A body is synced; the state file does not know yet.
+    BodySynced,
+    /// A body has its final name, and its folder is not synced.
+    FileRenamed,
+    /// The folder of a body with its final name is synced; the state file does not know yet.
+    FolderSynced,
     /// All is written but the last batch, which says that the process ended in good order.
     LastBatchDue,
     /// The last batch is committed.

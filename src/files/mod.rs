@@ -4,5 +4,14 @@
 //! fetched, when, and what becomes of a failure is not decided here.
 
 mod api;
+mod disk;
+#[cfg(test)]
+mod fixtures;
+mod free_names;
+mod local_folder;
+mod local_transfer;
+mod names;
 
 pub use api::{Body, FileError, Files, Placed, Placement, Transfer};
+pub use local_folder::LocalFolder;
+pub use local_transfer::LocalTransfer;
