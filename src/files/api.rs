@@ -29,6 +29,10 @@ pub trait Files: Clone + Send + Sync + 'static {
     /// It could not be renamed or synced for now; the body is still there.
     fn place(&self, placement: Placement) -> impl Future<Output = Result<Placed, FileError>> + Send;
 
+    /// Removes a whole body that is not wanted after all, and frees the name that was chosen for it. One that can't be
+    /// removed is swept by the next process.
+    fn discard(&self, temporary: PathBuf) -> impl Future<Output = ()> + Send;
+
     /// Removes the temporary files of earlier processes with this state file, but those that `keep` names. Nothing else
     /// in the folder is touched.
     fn sweep(&self, keep: Vec<PathBuf>) -> impl Future<Output = ()> + Send;

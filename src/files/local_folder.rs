@@ -77,6 +77,18 @@ impl Files for LocalFolder {
         blocking(&placement.path.clone(), move || folder.place(&placement)).await
     }
 
+    async fn discard(&self, temporary: PathBuf) {
+        let folder = Arc::clone(&self.0);
+        let remove = move || {
+            let removed = fs::remove_file(&temporary);
+            let _ = removed.inspect_err(|error| debug!("{} stays: {error}", temporary.display()));
+            folder.names.settle(&temporary);
+            Ok(())
+        };
+        // Nothing in it fails.
+        let _ = blocking(&self.0.root, remove).await;
+    }
+
     async fn sweep(&self, keep: Vec<PathBuf>) {
         let folder = Arc::clone(&self.0);
         // By their names alone: the folder may be spelt another way than when they were noted.

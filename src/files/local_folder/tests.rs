@@ -155,6 +155,19 @@ async fn a_name_becomes_free() {
     assert_eq!(bench.save("report", b"three").await, path);
 }
 
+/// Promise: of a body that is not wanted nothing stays, its name goes to the next one, and to discard it again is nothing.
+#[tokio::test]
+async fn a_discarded_body_leaves_nothing() {
+    let bench = Bench::new(NAME);
+    let [unwanted, other] = [bench.receive("report", b"one").await, bench.receive("report", b"two").await];
+    bench.files.discard(unwanted.placement.temporary.clone()).await;
+    assert_eq!(bench.place(&other).await, Placed::Done);
+    assert_eq!(bench.names(), ["report (2).pdf"]);
+    assert_eq!(bench.save("report", b"three").await, unwanted.placement.path);
+    bench.files.discard(unwanted.placement.temporary).await;
+    assert_eq!(bench.names(), ["report (2).pdf", "report.pdf"]);
+}
+
 /// Promise: a file that takes the name at the last moment keeps it, and another free one is offered.
 #[tokio::test]
 async fn a_name_taken_late_is_not_overwritten() {
