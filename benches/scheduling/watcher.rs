@@ -126,7 +126,7 @@ async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
     let outbox = OutboxLink { durable, announced };
     let controls = Controls { stop: all_detected, commands: receiver, view, outbox, meters };
     let listing = tokio::spawn(list(jobs, commands, began));
-    let _ = watch(remote, Instantly, setup, controls).await;
+    let _ = watch(remote, Instantly, None::<export_watcher::files::LocalFolder>, setup, controls).await;
     listing.abort();
     let _ = listing.await;
     let server = Arc::into_inner(server).expect("no other owner once the engine and its polls are gone");

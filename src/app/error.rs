@@ -5,6 +5,7 @@ use tokio::task::JoinError;
 
 use crate::config::ConfigError;
 use crate::feishu::ClientError;
+use crate::files::FileError;
 use crate::http::ListenError;
 use crate::log::LogError;
 use crate::store::{StoreError, StoreErrorKind};
@@ -21,6 +22,9 @@ pub enum CommandError {
     /// The state file can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Files can't be saved.
+    #[error("no file can be saved in the folder of downloads")]
+    Files(#[from] FileError),
     /// There is no way to send requests.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -60,9 +64,10 @@ impl CommandError {
         match self {
             // The directives of the log in the configuration were checked when that was loaded.
             Self::Usage(_) | Self::Log(LogError::Directives(..)) => ErrorClass::Usage,
-            Self::Config(_) | Self::Client(ClientError::Network(_)) | Self::Log(LogError::File(..)) => {
-                ErrorClass::Config
-            }
+            Self::Config(_)
+            | Self::Files(_)
+            | Self::Client(ClientError::Network(_))
+            | Self::Log(LogError::File(..)) => ErrorClass::Config,
             Self::Store(StoreError { kind: StoreErrorKind::InUse(_), .. }) => ErrorClass::InUse,
             Self::Store(_) => ErrorClass::StateFile,
             Self::Client(_) | Self::Listen(_) | Self::Log(_) | Self::Meters(_) | Self::Task(_) => {

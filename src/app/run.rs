@@ -19,6 +19,7 @@ use crate::engine::{
     watcher_stopped,
 };
 use crate::feishu::HttpExportApi;
+use crate::files::LocalFolder;
 use crate::http::Server;
 use crate::log::{self, Format, LogError, LogHandle, LogSetup, TextForm};
 use crate::store::{EventId, LOG, Outbox as _, SqliteStore};
@@ -94,6 +95,7 @@ pub struct Watcher {
     recalled: Recalled,
     api: HttpExportApi,
     store: SqliteStore,
+    files: Option<LocalFolder>,
     meters: Meters,
     server: Option<Server>,
 }
@@ -128,7 +130,12 @@ impl Watcher {
         {
             return Err(ConfigError(loaded.problems).into());
         }
-        Ok(Self { options, loaded, recalled, api, store, meters: Meters::new()?, server: None })
+        let files = config
+            .download
+            .as_ref()
+            .map(|it| LocalFolder::open(&it.folder, it.name.clone(), it.mode, store.id()));
+        let files = files.transpose()?;
+        Ok(Self { options, loaded, recalled, api, store, files, meters: Meters::new()?, server: None })
     }
 
     /// Watches the tickets until stopped, or as the options say.
@@ -136,7 +143,7 @@ impl Watcher {
     /// # Errors
     /// The state file can't be read. Nothing has been sent then.
     pub async fn run(self, hooks: Hooks) -> Result<Outcome, CommandError> {
-        let Self { options, loaded, recalled, api, store, meters, server } = self;
+        let Self { options, loaded, recalled, api, store, files, meters, server } = self;
         let Loaded { config, watch_list: mut list, problems, list_watcher } = loaded;
         let config = Arc::new(config);
         let _serving = server.map(|server| {
@@ -169,7 +176,7 @@ impl Watcher {
             outbox: OutboxLink { durable, announced },
             meters,
         };
-        let mut outcome = watch(api, store.clone(), setup, controls).await;
+        let mut outcome = watch(api, store.clone(), files, setup, controls).await;
         reloads.abort();
         if let Ok(outcome) = &mut outcome {
             announce_rest(announcing, &store, outcome).await;

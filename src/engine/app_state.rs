@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::active_clock::ActiveClock;
+use super::download_line::DownloadLine;
 use super::gate::{Gate, Pause};
 use super::health::Health;
 use super::meters::AppMeters;
@@ -29,6 +30,8 @@ pub(super) struct AppState {
     pub access: Access,
     /// Tickets that wait.
     pub line: WaitingLine,
+    /// Artefacts that wait.
+    pub downloads: DownloadLine,
     /// Since when its tickets seem to belong to another app.
     pub suspected: Option<WallTime>,
     /// Sending of the last query that was answered properly.
@@ -49,6 +52,8 @@ pub(super) struct EndpointState {
     pub pause_message: Option<Box<str>>,
     /// Requests in flight.
     pub in_flight: usize,
+    /// Those of them whose bodies come slowly.
+    pub slow: usize,
 }
 
 impl AppState {
@@ -61,6 +66,7 @@ impl AppState {
             endpoints: EnumMap::default(),
             access: Access::default(),
             line: WaitingLine::default(),
+            downloads: DownloadLine::default(),
             suspected: None,
             proper_sent: None,
             health: Health::default(),
@@ -78,29 +84,32 @@ impl AppState {
         }
     }
 
-    /// Whether one more request to the endpoint may be in flight, given how many polls may be at once.
+    /// Whether one more request to the endpoint may be in flight, given how many may be at most. As many again may be
+    /// where these are slow.
     #[must_use]
-    pub(super) fn has_room(&self, endpoint: Endpoint, polls: usize) -> bool {
-        let most = match endpoint {
-            Endpoint::Query if self.health.is_degraded() => polls.min(OUTAGE_IN_FLIGHT),
-            Endpoint::Query => polls,
-            Endpoint::Token => 1,
-            Endpoint::Download => 4,
-        };
-        self.endpoints[endpoint].in_flight < most
+    pub(super) fn has_room(&self, endpoint: Endpoint, most: usize) -> bool {
+        let most = if self.health.is_degraded() { most.min(OUTAGE_IN_FLIGHT) } else { most };
+        let state = &self.endpoints[endpoint];
+        state.in_flight - state.slow.min(most) < most
     }
 
-    /// The pauses that keep tickets from being polled. That no new access token is to be had does not, as long
-    /// as the one in use is good.
-    pub(super) fn pauses(&self, now: Instant) -> impl Iterator<Item = (Endpoint, &Pause)> {
+    /// The pauses that keep the app from its work. That no new access token is to be had does not, as long as the one
+    /// in use is good.
+    fn pauses(&self, now: Instant) -> impl Iterator<Item = (Endpoint, &Pause)> {
         let has_token = self.access.usable(now).is_some();
         let pauses = self.endpoints.iter().filter_map(|(endpoint, it)| Some((endpoint, it.gate.pause()?)));
         pauses.filter(move |(endpoint, _)| *endpoint != Endpoint::Token || !has_token)
     }
 
-    /// Whether polls wait for a person, or for the next month.
-    pub(super) fn is_broken(&self, now: Instant) -> bool {
-        self.pauses(now).any(|(_, pause)| pause.reason.ended_by() != PauseEnd::Time)
+    /// The pauses that keep it from sending requests to that endpoint.
+    fn pauses_of(&self, asked: Endpoint, now: Instant) -> impl Iterator<Item = &Pause> {
+        let pauses = self.pauses(now);
+        pauses.filter(move |(it, _)| [Endpoint::Token, asked].contains(it)).map(|(_, pause)| pause)
+    }
+
+    /// Whether requests to the endpoint wait for a person, or for the next month.
+    pub(super) fn is_broken(&self, endpoint: Endpoint, now: Instant) -> bool {
+        self.pauses_of(endpoint, now).any(|pause| pause.reason.ended_by() != PauseEnd::Time)
     }
 
     /// What is wrong: a pause, else an outage, else a suspicion, else the calls that fail, from the second in a row on.
@@ -120,7 +129,7 @@ impl AppState {
         self.health.clock_set_back(by);
     }
 
-    /// How long the app has been at work, its pauses left out.
+    /// How long the app could poll, its pauses left out.
     #[must_use]
     pub(super) fn active(&self, now: Instant) -> Duration {
         self.clock.read(now)
@@ -128,7 +137,7 @@ impl AppState {
 
     /// Lets the clock run or stand, as the gates say. Call after every change of a gate.
     pub(super) fn set_clock(&mut self, now: Instant) {
-        let runs = self.pauses(now).next().is_none();
+        let runs = self.pauses_of(Endpoint::Query, now).next().is_none();
         self.clock.set(runs, now);
     }
 }
@@ -153,9 +162,18 @@ mod tests {
         };
         let meters = AppMeters::new(&Meters::new().unwrap(), &app.name);
         let mut app = AppState::new(app, 0, meters, Instant::now());
-        assert!(app.has_room(Endpoint::Token, 32));
+        assert!(app.has_room(Endpoint::Token, 1));
         app.endpoints[Endpoint::Token].in_flight += 1;
-        assert!(!app.has_room(Endpoint::Token, 32));
+        assert!(!app.has_room(Endpoint::Token, 1));
         assert!(app.has_room(Endpoint::Query, 32), "polls go on meanwhile");
+        let downloads = &mut app.endpoints[Endpoint::Download];
+        downloads.in_flight = 4;
+        for (slow, in_flight) in [(0, 4), (3, 7), (4, 8), (6, 8)] {
+            (app.endpoints[Endpoint::Download].slow, app.endpoints[Endpoint::Download].in_flight) =
+                (slow, in_flight);
+            assert!(!app.has_room(Endpoint::Download, 4), "{slow} of {in_flight} slow");
+            app.endpoints[Endpoint::Download].in_flight -= 1;
+            assert!(app.has_room(Endpoint::Download, 4), "{slow} of {in_flight} slow");
+        }
     }
 }

@@ -1,15 +1,20 @@
 //! What passes between the loop and its [state](super::state): events go in, effects come out.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
+use super::meters::AppMeters;
 use super::setup::Command;
+use super::tickets::TicketIndex;
 use crate::domain::{AppName, Endpoint, TicketRecord};
 use crate::feishu::{Answer, Download, Query, TokenAnswer};
-use crate::files::{Body, FileError};
+use crate::files::{Body, FileError, Placed, Placement};
 use crate::store::{Batch, CommitError, EventId, Retry, RetryId, StoreError};
 
 /// Names a request in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FlightId(pub u64);
 
 /// Why the loop woke up.
@@ -19,6 +24,10 @@ pub(super) enum Event {
     Stop,
     /// A request ended, or its task panicked with that message.
     CallEnded(FlightId, Result<CallEnd, String>),
+    /// The body of a download is on its way.
+    Transfer(FlightId, Signal),
+    /// A whole body was given its final name, or could not be.
+    Placed(TicketIndex, u64, Result<Placed, FileError>),
     /// A command came.
     Command(Command),
     /// The batch was written or not; none if its task panicked.
@@ -36,6 +45,14 @@ pub(super) enum Event {
 pub(super) enum Effect {
     /// Send a request.
     Send(FlightId, Request),
+    /// End downloads at once.
+    Abort(Vec<FlightId>),
+    /// Give a whole body its final name. The ticket is named by place and stamp.
+    Place(TicketIndex, u64, Placement),
+    /// Remove a whole body that is not wanted.
+    Discard(PathBuf),
+    /// Remove what earlier processes left behind, but these.
+    Sweep(Vec<PathBuf>),
     /// Write a batch.
     Commit(Batch),
     /// Ask the state file's writer for a sign of life, unless it is being asked.
@@ -56,7 +73,29 @@ pub(super) enum Request {
     /// An access token for the app.
     Token(AppName),
     /// The artefact of a completed ticket.
-    Download(Download, Box<TicketRecord>),
+    Download(Box<FileRequest>),
+}
+
+/// What a transfer needs to know.
+#[derive(Debug)]
+pub(super) struct FileRequest {
+    /// What is asked for.
+    pub download: Download,
+    /// The ticket, which names the file.
+    pub ticket: TicketRecord,
+    /// A body that brings less than 64 KiB in this time is slow.
+    pub idle_timeout: Duration,
+    /// Counts the bytes.
+    pub meters: AppMeters,
+}
+
+/// How a transfer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// The head of the answer came, and a file follows.
+    Head,
+    /// The body comes slowly.
+    Slow,
 }
 
 /// What a request brought.
@@ -75,8 +114,10 @@ pub(super) enum CallEnd {
 pub(super) enum TransferEnd {
     /// The whole body lies in a temporary file.
     Whole(Body),
-    /// No file came.
+    /// An answer came in place of the file, or none.
     Answer(Box<Answer>),
+    /// The body broke off.
+    Broken(Box<Answer>),
     /// It could not be written.
     Disk(FileError),
 }
@@ -87,7 +128,7 @@ impl Request {
         match self {
             Self::Query(_) => Endpoint::Query,
             Self::Token(_) => Endpoint::Token,
-            Self::Download(..) => Endpoint::Download,
+            Self::Download(_) => Endpoint::Download,
         }
     }
 }

@@ -17,15 +17,21 @@ pub(super) struct Flight {
     pub call: Call,
     /// Whether it is to find out if a pause is over.
     pub probe: bool,
+    /// Whether the head of the answer came: the server has counted the request, and what is left is the body.
+    pub answered: bool,
+    /// Whether the body comes slowly.
+    pub slow: bool,
 }
 
 /// What a request is for: one variant for each endpoint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Call {
     /// A query for a ticket.
     Query(Poll),
     /// An access token.
     Token,
+    /// The artefact of a ticket.
+    Download(Fetch),
 }
 
 /// A query for a ticket.
@@ -41,12 +47,33 @@ pub(super) struct Poll {
     pub due: Instant,
 }
 
+/// The download of a ticket's artefact.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fetch {
+    /// The ticket.
+    pub index: TicketIndex,
+    /// The ticket's stamp.
+    pub stamp: u64,
+    /// The generation of the access token that it carries.
+    pub generation: u64,
+}
+
 impl Flight {
+    /// The generation of the access token that it carries; none if it is to get one.
+    pub(super) const fn generation(&self) -> Option<u64> {
+        match &self.call {
+            Call::Query(poll) => Some(poll.generation),
+            Call::Download(fetch) => Some(fetch.generation),
+            Call::Token => None,
+        }
+    }
+
     /// The server counts, and an app may be paused for, each endpoint by itself.
     pub(super) const fn endpoint(&self) -> Endpoint {
         match self.call {
             Call::Query(_) => Endpoint::Query,
             Call::Token => Endpoint::Token,
+            Call::Download(_) => Endpoint::Download,
         }
     }
 }

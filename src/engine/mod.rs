@@ -11,8 +11,10 @@ mod app_budget;
 mod app_signal;
 mod app_state;
 mod clock_step;
+mod download_line;
 mod event;
 mod event_loop;
+mod file_step;
 mod flight;
 mod gate;
 mod health;
@@ -30,6 +32,7 @@ mod state;
 mod state_file;
 mod step;
 mod tickets;
+mod transfer;
 mod unsaved;
 mod waiting_line;
 

@@ -137,7 +137,6 @@ pub(super) fn poll_retry(key: &TicketKey, answer: &Answer, wait: Option<Duration
 
 /// A transfer broke off, or the disk refused; the file is tried again after `wait`. Only news about the disk, on which a
 /// person has to act, is more than a detail.
-#[expect(dead_code, reason = "the engine calls it once downloads run")]
 pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Duration, is_news: bool) {
     let (key, kind) = (&ticket.entry.key, error.kind);
     let detail = Detail {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::meters::Meters;
 use super::now::Clock;
 use super::snapshot::Snapshot;
-use crate::domain::{App, Kept, WatchEntry, WatchList};
+use crate::domain::{App, Endpoint, Kept, WatchEntry, WatchList};
 use crate::schedule::Backoff;
 use crate::store::EventId;
 
@@ -34,6 +34,17 @@ pub struct Settings {
     pub deadline: Option<Duration>,
     /// Where the jitter starts: one seed, one history.
     pub seed: u64,
+}
+
+impl Settings {
+    /// Requests to the endpoint in flight at most, per app; of downloads, those that are not slow.
+    pub(super) fn max_in_flight(&self, endpoint: Endpoint) -> usize {
+        match (endpoint, &self.download) {
+            (Endpoint::Query, _) => self.max_in_flight.get(),
+            (Endpoint::Token, _) => 1,
+            (Endpoint::Download, download) => download.map_or(0, |download| download.max_in_flight.get()),
+        }
+    }
 }
 
 /// How files are downloaded.

@@ -1,10 +1,10 @@
 //! What the engine knows of its state file: what is not written yet, which ids come next, what the file holds already.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::unsaved::Unsaved;
-use crate::domain::{TicketRecord, WallTime, verdict_event};
+use crate::domain::WallTime;
 use crate::store::{EventId, OutboxRow, RetryId, TroubleRecord};
 
 /// The engine's side of the state file.
@@ -58,10 +58,9 @@ impl Verdicts {
         Self { found, last_found, first, next: first }
     }
 
-    /// The row of a ticket that just got its verdict; none for one that is pending.
-    pub(super) fn row(&mut self, ticket: &TicketRecord, now: WallTime) -> Option<OutboxRow> {
-        let payload = Value::from(verdict_event(ticket, now)?).to_string();
-        Some(OutboxRow { id: self.next.take(), payload: payload.into() })
+    /// The row of a new verdict.
+    pub(super) fn row(&mut self, payload: Map<String, Value>) -> OutboxRow {
+        OutboxRow { id: self.next.take(), payload: Value::from(payload).to_string().into() }
     }
 
     /// How many verdicts are not safely in the log, where rows up to that one are.

@@ -193,15 +193,7 @@ fn finish(ticket: &mut TicketRecord, state: TicketState, error: Option<Box<Failu
 }
 
 fn failure(kind: ErrorKind, answer: &Answer) -> Box<Failure> {
-    let detail = &answer.detail;
-    Box::new(Failure {
-        kind,
-        code: detail.code,
-        job_status: detail.job_status,
-        http_status: detail.http_status,
-        message: detail.message.clone(),
-        log_id: detail.log_id.clone(),
-    })
+    Box::new(answer.failure(kind))
 }
 
 #[cfg(test)]

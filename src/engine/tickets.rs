@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::file_step::FileMemory;
 use super::judging::{is_refused, is_unasked};
-use crate::domain::{Counts, TicketKey, TicketRecord, TicketState};
+use crate::domain::{Counts, FileCounts, FileState, TicketKey, TicketRecord, TicketState};
 
 /// The place of a ticket, stable for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,16 @@ pub(super) struct Slot {
     pub clock_mark: Duration,
     /// Sending of the last request that was answered strangely, if no proper answer came since.
     pub strange_at: Option<Instant>,
+    /// What is remembered of its file while that waits.
+    pub file: Option<Box<FileMemory>>,
+}
+
+impl Slot {
+    /// Whether its artefact is to be downloaded.
+    #[must_use]
+    pub(super) fn is_to_fetch(&self) -> bool {
+        self.record.file.as_deref().is_some_and(|file| file.state == FileState::Waiting && !file.is_whole())
+    }
 }
 
 /// All tickets.
@@ -37,6 +48,7 @@ pub(super) struct Tickets {
     free: Vec<TicketIndex>,
     by_key: HashMap<TicketKey, TicketIndex>,
     listed: Counts,
+    listed_files: FileCounts,
     by_app: Vec<AppCounts>,
     stamps: u64,
 }
@@ -67,7 +79,7 @@ impl Tickets {
         app: Option<usize>,
         clock_mark: Duration,
     ) -> TicketIndex {
-        let slot = Slot { record, app, stamp: self.next_stamp(), clock_mark, strange_at: None };
+        let slot = Slot { record, app, stamp: self.next_stamp(), clock_mark, strange_at: None, file: None };
         self.count(&slot, Counts::add, 1);
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -115,6 +127,12 @@ impl Tickets {
         self.listed
     }
 
+    /// Counts of the files of tickets that a watch list names.
+    #[must_use]
+    pub(super) const fn listed_files(&self) -> FileCounts {
+        self.listed_files
+    }
+
     /// Counts of all tickets of the app at that place, listed or not.
     #[must_use]
     pub(super) fn of_app(&self, app: usize) -> AppCounts {
@@ -124,9 +142,11 @@ impl Tickets {
     fn count(&mut self, slot: &Slot, change: fn(&mut Counts, TicketState), by: isize) {
         if slot.record.unlisted_since.is_none() {
             change(&mut self.listed, slot.record.state);
+            count_file(&mut self.listed_files, slot, by);
         }
         let Some(counts) = slot.app.and_then(|app| self.by_app.get_mut(app)) else { return };
         change(&mut counts.known, slot.record.state);
+        count_file(&mut counts.files, slot, by);
         if is_refused(&slot.record) {
             counts.refused = counts.refused.saturating_add_signed(by);
         } else if is_unasked(&slot.record) {
@@ -135,11 +155,19 @@ impl Tickets {
     }
 }
 
+fn count_file(files: &mut FileCounts, slot: &Slot, by: isize) {
+    if let Some(state) = slot.record.file_state() {
+        files[state] = files[state].saturating_add_signed(by);
+    }
+}
+
 /// The tickets of one app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct AppCounts {
     /// All, by state.
     pub known: Counts,
+    /// All files, by state.
+    pub files: FileCounts,
     /// Pending ones about which no answer has come yet.
     pub unasked: usize,
     /// Pending ones whose last answer was a refusal.
@@ -150,6 +178,16 @@ impl AppCounts {
     /// The pending ones.
     pub(super) const fn pending(&self) -> usize {
         self.known.of(TicketState::Pending)
+    }
+
+    /// Whether tickets or files of the app are to be attended to.
+    pub(super) fn is_open(&self) -> bool {
+        self.pending() > 0 || self.waiting() > 0
+    }
+
+    /// Files that are to come.
+    pub(super) fn waiting(&self) -> usize {
+        self.files[FileState::Waiting]
     }
 }
 

@@ -22,13 +22,22 @@ const ROWS_MAX: usize = 4096;
 /// A write that failed is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// A verdict on its way into the state file.
+/// A verdict, or the name of a whole body, on its way into the state file.
 #[derive(Clone, Debug)]
 struct Decided {
     /// The ticket, whose row goes into the same batch.
     index: TicketIndex,
-    /// What its consumers get.
-    row: OutboxRow,
+    /// What the verdict's consumers get; none for a body.
+    row: Option<OutboxRow>,
+}
+
+/// What became durable with a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Durable {
+    /// The last verdict.
+    pub last: Option<EventId>,
+    /// Tickets whose bodies may get their final names.
+    pub bodies: Vec<TicketIndex>,
 }
 
 /// What is not yet in the state file.
@@ -60,7 +69,13 @@ impl Unsaved {
     /// A ticket got its verdict, which is written at once.
     pub(super) fn decided(&mut self, index: TicketIndex, row: OutboxRow, now: Instant) {
         self.changed(index, now);
-        self.decided.push(Decided { index, row });
+        self.decided.push(Decided { index, row: Some(row) });
+    }
+
+    /// The body of a ticket's file is whole, and its final name is chosen: that is written at once.
+    pub(super) fn body_came(&mut self, index: TicketIndex, now: Instant) {
+        self.changed(index, now);
+        self.decided.push(Decided { index, row: None });
     }
 
     /// A ticket is no longer kept.
@@ -107,7 +122,7 @@ impl Unsaved {
     ) -> Batch {
         let mut batch = Batch { released_before: Some(released_before), ..Batch::default() };
         let verdicts = self.next_verdicts();
-        batch.outbox = verdicts.iter().map(|verdict| verdict.row.clone()).collect();
+        batch.outbox = verdicts.iter().filter_map(|verdict| verdict.row.clone()).collect();
         let rows = self.next_rows(&verdicts).into_iter().filter_map(|index| tickets.get(index));
         batch.tickets = rows.map(|slot| slot.record.clone()).collect();
         // A row goes from the file only with the last of the verdicts, its own among them.
@@ -147,10 +162,17 @@ impl Unsaved {
         rows
     }
 
-    /// The batch is durable: its verdicts, up to this one, may be announced now.
-    pub(super) fn committed(&mut self) -> Option<EventId> {
+    /// The batch is durable: its verdicts may be announced now, and its bodies be placed.
+    pub(super) fn committed(&mut self) -> Durable {
         self.not_before = None;
-        self.committing.take()?.last().map(|verdict| verdict.row.id)
+        let mut durable = Durable::default();
+        for Decided { index, row } in self.committing.take().into_iter().flatten() {
+            match row {
+                Some(row) => durable.last = Some(row.id),
+                None => durable.bodies.push(index),
+            }
+        }
+        durable
     }
 
     /// The batch was not written: everything in it waits for the next. Says whether that is news.
@@ -260,7 +282,7 @@ mod tests {
         unsaved.commit_lost(&tickets, start);
         let batch = next(&mut unsaved, &tickets);
         assert_eq!((batch.tickets.len(), &*batch.outbox), (1, &[row(1)][..]));
-        assert_eq!(unsaved.committed(), Some(EventId(1)));
+        assert_eq!(unsaved.committed().last, Some(EventId(1)));
         assert!(unsaved.works() && !unsaved.works());
         assert!(unsaved.is_written() && next(&mut unsaved, &tickets).outbox.is_empty());
     }
@@ -281,7 +303,7 @@ mod tests {
         let first: Vec<_> = batch.tickets[..2].iter().map(|row| row.entry.key.ticket.to_string()).collect();
         assert_eq!(first, [(ROWS_MAX + 5).to_string(), "3".to_owned()]);
         assert_eq!((batch.tickets.len(), batch.outbox), (ROWS_MAX, vec![row(1), row(2)]));
-        assert_eq!(unsaved.committed(), Some(EventId(2)));
+        assert_eq!(unsaved.committed().last, Some(EventId(2)));
         assert!(unsaved.commit_due().is_some() && !unsaved.is_written(), "the rest waits for the next batch");
         assert_eq!(next(&mut unsaved, &tickets).tickets.len(), 10);
         assert!(unsaved.is_written());
@@ -303,7 +325,7 @@ mod tests {
         decide(&mut unsaved, &mut tickets, all[0], 10_000);
         let batch = next(&mut unsaved, &tickets);
         assert_eq!((batch.tickets.len(), batch.outbox.len()), (2 * ROWS_MAX, 2 * ROWS_MAX + 1));
-        assert_eq!(unsaved.committed(), Some(EventId(10_000)));
+        assert_eq!(unsaved.committed().last, Some(EventId(10_000)));
     }
 
     /// Promise 6: a request leaves the state file with the last row that it changed: a crash before that finds it

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::verdict::{Pace, Verdict};
-use crate::domain::{AppName, DocumentToken, ErrorKind, PauseReason, TicketId};
+use crate::domain::{AppName, DocumentToken, ErrorKind, Failure, PauseReason, TicketId};
 
 /// The remote. Cloned into every poll, hence cheap to clone.
 pub trait ExportApi: Clone + Send + Sync + 'static {
@@ -152,7 +152,14 @@ impl Answer {
         is_result && self.detail.code == Some(0) && self.detail.job_status.is_some()
     }
 
-    /// A poll that brought nothing, for a reason on this side.
+    /// What is noted of it where it is a trouble of that kind.
+    #[must_use]
+    pub fn failure(&self, kind: ErrorKind) -> Failure {
+        let Detail { http_status, code, job_status, message, log_id, .. } = self.detail.clone();
+        Failure { kind, code, job_status, http_status, message, log_id }
+    }
+
+    /// A request that brought nothing, for a reason on this side.
     #[must_use]
     pub fn lost(why: &str) -> Self {
         Self {

@@ -8,20 +8,23 @@ mod tests;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::event::{CallEnd, Effect, Event, FlightId, Request};
+use super::event::{CallEnd, Effect, Event, FileRequest, FlightId, Request, Signal};
 use super::meters::{Meters, tickets_in};
 use super::now::{Clock, Now};
 use super::outcome::Outcome;
 use super::setup::{Command, Controls, OutboxLink, Setup};
 use super::snapshot::Snapshot;
 use super::state::State;
+use super::transfer::transfer;
 use crate::crash_points::CrashPoint;
 use crate::feishu::ExportApi;
+use crate::files::Files;
 use crate::store::{Batch, CommitError, Retry, Store, StoreError};
 
 /// A wake-up that is already past must not become a busy loop.
@@ -46,9 +49,10 @@ type CommitEnd = Result<(), Box<CommitError>>;
 ///
 /// # Errors
 /// The state file can't be read. Whatever happens later is part of the outcome.
-pub async fn watch<A: ExportApi, S: Store>(
+pub async fn watch<A: ExportApi, S: Store, F: Files>(
     api: A,
     store: S,
+    files: Option<F>,
     setup: Setup,
     controls: Controls,
 ) -> Result<Outcome, StoreError> {
@@ -60,6 +64,7 @@ pub async fn watch<A: ExportApi, S: Store>(
     let mut event_loop = EventLoop {
         api,
         store,
+        files,
         state,
         clock,
         call_limit,
@@ -70,6 +75,9 @@ pub async fn watch<A: ExportApi, S: Store>(
         meters: controls.meters,
         calls: JoinSet::new(),
         flights: HashMap::new(),
+        transfers: HashMap::new(),
+        placements: JoinSet::new(),
+        signals: mpsc::unbounded_channel(),
         commit: None,
         ping: None,
         retry_query: None,
@@ -79,9 +87,10 @@ pub async fn watch<A: ExportApi, S: Store>(
 }
 
 /// Waits and performs; the state decides.
-struct EventLoop<A, S> {
+struct EventLoop<A, S, F> {
     api: A,
     store: S,
+    files: Option<F>,
     state: State,
     clock: Clock,
     call_limit: Duration,
@@ -92,12 +101,17 @@ struct EventLoop<A, S> {
     meters: Meters,
     calls: JoinSet<CallEnd>,
     flights: HashMap<Id, FlightId>,
+    /// The downloads among the calls.
+    transfers: HashMap<FlightId, AbortHandle>,
+    placements: JoinSet<Event>,
+    /// Two from each transfer at most.
+    signals: (UnboundedSender<(FlightId, Signal)>, UnboundedReceiver<(FlightId, Signal)>),
     commit: Option<JoinHandle<CommitEnd>>,
     ping: Option<JoinHandle<Result<(), StoreError>>>,
     retry_query: Option<JoinHandle<Result<Vec<Retry>, StoreError>>>,
 }
 
-impl<A: ExportApi, S: Store> EventLoop<A, S> {
+impl<A: ExportApi, S: Store, F: Files> EventLoop<A, S, F> {
     /// The main loop. It ends once an end was decided and nothing in flight is worth waiting for.
     async fn run(mut self) -> Outcome {
         loop {
@@ -139,7 +153,9 @@ impl<A: ExportApi, S: Store> EventLoop<A, S> {
             ping = ended(&mut self.ping) => if matches!(ping, Ok(Ok(()))) { Event::Pinged } else { Event::Time },
             retries = ended(&mut self.retry_query), if !stopping => retries.map_or(Event::Time, Event::Retries),
             command = self.commands.recv(), if listens => command.map_or(Event::Time, Event::Command),
+            Some((flight, signal)) = self.signals.1.recv() => Event::Transfer(flight, signal),
             Some(call) = self.calls.join_next_with_id() => self.call_ended(call),
+            Some(placed) = self.placements.join_next() => placed.unwrap_or(Event::Time),
             () = sleep_until(until) => Event::Time,
         }
     }
@@ -149,15 +165,40 @@ impl<A: ExportApi, S: Store> EventLoop<A, S> {
             Ok((id, end)) => (id, Ok(end)),
             Err(panic) => (panic.id(), Err(panic.to_string())),
         };
-        self.flights.remove(&id).map_or(Event::Time, |flight| Event::CallEnded(flight, end))
+        let Some(flight) = self.flights.remove(&id) else { return Event::Time };
+        self.transfers.remove(&flight);
+        Event::CallEnded(flight, end)
     }
 
     fn perform(&mut self) {
         for effect in self.state.take_effects() {
             match effect {
+                Effect::Send(flight, Request::Download(request)) => self.start_transfer(flight, *request),
                 Effect::Send(flight, request) => {
                     let task = self.calls.spawn(send(self.api.clone(), request, self.call_limit));
                     self.flights.insert(task.id(), flight);
+                }
+                Effect::Abort(flights) => {
+                    flights
+                        .iter()
+                        .filter_map(|flight| self.transfers.remove(flight))
+                        .for_each(|task| task.abort());
+                }
+                Effect::Place(index, stamp, placement) => {
+                    if let Some(files) = self.files.clone() {
+                        self.placements
+                            .spawn(async move { Event::Placed(index, stamp, files.place(placement).await) });
+                    }
+                }
+                Effect::Discard(temporary) => {
+                    if let Some(files) = self.files.clone() {
+                        tokio::spawn(async move { files.discard(temporary).await });
+                    }
+                }
+                Effect::Sweep(keep) => {
+                    if let Some(files) = self.files.clone() {
+                        tokio::spawn(async move { files.sweep(keep).await });
+                    }
                 }
                 Effect::Commit(batch) => self.commit = Some(tokio::spawn(self.write(batch))),
                 Effect::Ping if self.ping.is_none() => {
@@ -176,8 +217,22 @@ impl<A: ExportApi, S: Store> EventLoop<A, S> {
         }
     }
 
+    /// The client, and no limit of the loop's, sees to it that a transfer ends.
+    fn start_transfer(&mut self, flight: FlightId, request: FileRequest) {
+        let (api, signals) = (self.api.clone(), self.signals.0.clone());
+        let Some(files) = self.files.clone() else { return };
+        // A loop that is gone needs no signal.
+        let signal = move |signal| {
+            let _ = signals.send((flight, signal));
+        };
+        let task = async move { CallEnd::Download(transfer(api, files, request, signal).await) };
+        let task = self.calls.spawn(task);
+        self.flights.insert(task.id(), flight);
+        self.transfers.insert(flight, task);
+    }
+
     /// Writes a batch and notes how that went.
-    fn write(&self, batch: Batch) -> impl Future<Output = CommitEnd> + Send + use<A, S> {
+    fn write(&self, batch: Batch) -> impl Future<Output = CommitEnd> + Send + use<A, S, F> {
         let (store, meters) = (self.store.clone(), self.meters.clone());
         async move {
             let (tickets, began) = (tickets_in(&batch), Instant::now());
@@ -247,7 +302,7 @@ async fn send<A: ExportApi>(api: A, request: Request, limit: Duration) -> CallEn
         match request {
             Request::Query(query) => CallEnd::Query(api.query(query).await),
             Request::Token(app) => CallEnd::Token(api.access_token(&app).await),
-            Request::Download(..) => CallEnd::lost(endpoint, OVERDUE),
+            Request::Download(_) => CallEnd::lost(endpoint, "downloads are transfers"),
         }
     };
     timeout(limit, call).await.unwrap_or_else(|_| CallEnd::lost(endpoint, OVERDUE))

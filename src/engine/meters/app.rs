@@ -116,7 +116,6 @@ impl AppMeters {
 }
 
 /// What happens to its files.
-#[cfg_attr(not(test), expect(dead_code, reason = "the engine calls these once downloads run"))]
 impl AppMeters {
     /// A transfer ended so long after it was asked for, whole or not.
     pub(in crate::engine) fn transfer_ended(&self, took: Duration) {

@@ -113,7 +113,6 @@ impl Meters {
     }
 
     /// Bytes of artefacts that came, of all apps.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the engine calls it once downloads run"))]
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.get()
     }

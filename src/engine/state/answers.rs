@@ -7,7 +7,7 @@ use super::State;
 use crate::domain::{Endpoint, WallTime};
 use crate::engine::app_signal::AppSignal;
 use crate::engine::event::{CallEnd, FlightId};
-use crate::engine::flight::{Call, Flight, Poll};
+use crate::engine::flight::{Call, Fetch, Flight, Poll};
 use crate::engine::judging::{Evidence, REFUSED_WAIT, counts_against_ticket, is_refused};
 use crate::engine::now::Now;
 use crate::engine::report;
@@ -18,31 +18,44 @@ use crate::store::Release;
 
 impl State {
     pub(super) fn call_ended(&mut self, id: FlightId, end: Result<CallEnd, String>, now: Now) {
-        let Some(flight) = self.flights.remove(&id) else { return };
+        let Some(mut flight) = self.flights.remove(&id) else { return };
         self.release(&flight, now.wall, now);
         let end = end.unwrap_or_else(|panic| self.call_panicked(&flight, &panic));
-        match (end, &flight.call) {
-            (CallEnd::Query(answer), Call::Query(poll)) => self.query_ended(&flight, *poll, &answer, now),
+        match (end, flight.call) {
+            (CallEnd::Query(answer), Call::Query(poll)) => self.query_ended(&flight, poll, &answer, now),
             (CallEnd::Token(answer), Call::Token) => self.fetch_ended(&flight, answer, now),
-            (CallEnd::Query(_) | CallEnd::Download(_), Call::Token)
-            | (CallEnd::Token(_) | CallEnd::Download(_), Call::Query(_)) => {}
+            (CallEnd::Download(end), Call::Download(fetch)) => {
+                self.transfer_ended(&mut flight, fetch, end, now)
+            }
+            (CallEnd::Query(_) | CallEnd::Token(_) | CallEnd::Download(_), _) => {}
         }
         self.apps[flight.app].set_clock(now.at);
     }
 
     fn call_panicked(&self, flight: &Flight, panic: &str) -> CallEnd {
-        if let Call::Query(poll) = &flight.call
-            && let Some(slot) = self.tickets.get(poll.index)
-        {
+        let index = match flight.call {
+            Call::Query(Poll { index, .. }) | Call::Download(Fetch { index, .. }) => Some(index),
+            Call::Token => None,
+        };
+        if let Some(slot) = index.and_then(|index| self.tickets.get(index)) {
             report::poll_panicked(&slot.record.entry.key, panic);
         }
         CallEnd::lost(flight.endpoint(), "the request panicked")
     }
 
-    /// The request's slot is held for one more window, here from now on, in the state file from `at` on.
+    /// A request is over.
     pub(super) fn release(&mut self, flight: &Flight, at: WallTime, now: Now) {
+        let state = &mut self.apps[flight.app].endpoints[flight.endpoint()];
+        state.in_flight -= 1;
+        state.slow -= usize::from(flight.slow);
+        if !flight.answered {
+            self.release_slot(flight, at, now);
+        }
+    }
+
+    /// The request's slot is held for one more window, here from now on, in the state file from `at` on.
+    pub(super) fn release_slot(&mut self, flight: &Flight, at: WallTime, now: Now) {
         let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
-        app.endpoints[endpoint].in_flight -= 1;
         if !app.sends_to(endpoint) {
             return;
         }
@@ -77,11 +90,17 @@ impl State {
         }
     }
 
-    fn query_answered(&mut self, flight: &Flight, answer: &Answer, now: Now) {
+    /// The server answered with something that can be understood.
+    pub(super) fn app_answered(&mut self, flight: &Flight) {
         let app = &mut self.apps[flight.app];
         if app.health.call_answered() {
             report::app_recovered(&app.app.name);
         }
+    }
+
+    fn query_answered(&mut self, flight: &Flight, answer: &Answer, now: Now) {
+        self.app_answered(flight);
+        let app = &mut self.apps[flight.app];
         if answer.is_proper() {
             app.proper_sent = app.proper_sent.max(Some(flight.sent.at));
             self.prove_identity(self.apps[flight.app].budget, now);
@@ -204,7 +223,7 @@ impl State {
     }
 
     /// How long the backoff waits after that attempt, in the pace that the server wants.
-    fn interval(&mut self, attempt: u32, pace: Pace) -> Duration {
+    pub(super) fn interval(&mut self, attempt: u32, pace: Pace) -> Duration {
         let backoff = &self.settings.backoff;
         let usual = backoff.interval(attempt, self.rng.f64());
         match pace {

@@ -7,7 +7,7 @@ use crate::domain::{Endpoint, ErrorKind, PauseReason};
 use crate::engine::access::Refusal;
 use crate::engine::app_signal::AppSignal;
 use crate::engine::app_state::AppState;
-use crate::engine::flight::{Call, Flight};
+use crate::engine::flight::Flight;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::feishu::Detail;
@@ -48,8 +48,8 @@ impl State {
     /// The endpoint that was asked no longer gives the reason of its pause.
     fn accepted(&mut self, flight: &Flight, now: Now) {
         let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
-        if let Call::Query(poll) = &flight.call {
-            app.access.accepted(poll.generation);
+        if let Some(generation) = flight.generation() {
+            app.access.accepted(generation);
         }
         let gate = &mut app.endpoints[endpoint].gate;
         let Some(over) = gate.accepted(flight.sent.at, now) else { return };
@@ -80,9 +80,9 @@ impl State {
     }
 
     fn token_rejected(&mut self, flight: &Flight, detail: &Detail, now: Now) -> bool {
-        let Call::Query(poll) = &flight.call else { return false };
+        let Some(generation) = flight.generation() else { return false };
         let app = &mut self.apps[flight.app];
-        match app.access.refused(poll.generation) {
+        match app.access.refused(generation) {
             Refusal::AppFault => {
                 return self.app_fault(flight, PauseReason::CredentialsRejected, detail, now);
             }

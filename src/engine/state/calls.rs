@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::State;
 use crate::domain::{Endpoint, TicketState};
+use crate::engine::download_line::NextDownload;
 use crate::engine::event::{Effect, FlightId, Request};
 use crate::engine::flight::{Call, Flight, Poll};
 use crate::engine::gate::Permit;
@@ -25,6 +26,9 @@ impl State {
             while let Some((next, place)) = self.next_app(budget, now.at) {
                 self.start_poll(place, next, now);
             }
+            while let Some((next, place)) = self.next_app_to_download(budget, now.at) {
+                self.start_download(place, next, now);
+            }
         }
     }
 
@@ -32,7 +36,8 @@ impl State {
     pub(super) fn next_call(&mut self, now: Instant) -> Option<Instant> {
         let moments = (0..self.apps.len()).flat_map(|place| {
             let poll = self.next_poll(place, now).map(|(due, _)| due);
-            [poll, self.next_fetch(place, now), self.next_pause_end(place)]
+            let download = self.next_download(place, now).map(|(due, _)| due);
+            [poll, download, self.next_fetch(place, now), self.next_pause_end(place)]
         });
         moments.flatten().min()
     }
@@ -62,10 +67,10 @@ impl State {
 
     /// When a request to the endpoint may be sent, as far as gate, budget and the requests in flight go; none while only
     /// an answer helps.
-    fn opens(&self, place: usize, endpoint: Endpoint, now: Instant) -> Option<Instant> {
+    pub(super) fn opens(&self, place: usize, endpoint: Endpoint, now: Instant) -> Option<Instant> {
         let app = &self.apps[place];
         let opens = app.endpoints[endpoint].gate.opens(now)?;
-        if !app.has_room(endpoint, self.settings.max_in_flight.get()) {
+        if !app.has_room(endpoint, self.settings.max_in_flight(endpoint)) {
             None
         } else if app.sends_to(endpoint) {
             Some(opens.max(self.budgets[app.budget].endpoints[endpoint].next_room(now)?))
@@ -83,14 +88,19 @@ impl State {
         Some((opens.max(next.due), next))
     }
 
-    /// When an access token is to be fetched: a poll is due, and there is none, or it ends soon. An app that has
-    /// nothing to poll asks for nothing.
+    /// When an access token is to be fetched: a poll or a download is due, and there is none, or it ends soon. An app
+    /// that has neither asks for nothing.
     fn next_fetch(&mut self, place: usize, now: Instant) -> Option<Instant> {
         let opens = self.opens(place, Endpoint::Token, now)?;
         let app = &mut self.apps[place];
-        let polls_open = app.endpoints[Endpoint::Query].gate.opens(now)?;
-        let next = app.line.next(&self.tickets, now)?;
-        Some(opens.max(polls_open).max(app.access.fetch_due(now)).max(next.due))
+        let poll = app.line.next(&self.tickets, now).map(|next| next.due);
+        let download = app.downloads.next(&self.tickets, now).map(|next| next.due);
+        let opens_and_due = |endpoint: Endpoint, due: Option<Instant>| {
+            Some(app.endpoints[endpoint].gate.opens(now)?.max(due?))
+        };
+        let wanted = [opens_and_due(Endpoint::Query, poll), opens_and_due(Endpoint::Download, download)];
+        let wanted = wanted.into_iter().flatten().min()?;
+        Some(opens.max(wanted).max(app.access.fetch_due(now)))
     }
 
     fn start_fetch(&mut self, place: usize, now: Now) {
@@ -105,6 +115,16 @@ impl State {
     fn next_app(&mut self, budget: usize, now: Instant) -> Option<(InLine, usize)> {
         let due = (0..self.apps.len()).filter_map(|place| {
             let (due, next) = (self.apps[place].budget == budget).then(|| self.next_poll(place, now))??;
+            (due <= now).then_some((next, place))
+        });
+        due.min()
+    }
+
+    /// The same for downloads: the app whose next artefact may die first.
+    fn next_app_to_download(&mut self, budget: usize, now: Instant) -> Option<(NextDownload, usize)> {
+        let due = (0..self.apps.len()).filter_map(|place| {
+            let (due, next) =
+                (self.apps[place].budget == budget).then(|| self.next_download(place, now))??;
             (due <= now).then_some((next, place))
         });
         due.min()
@@ -129,7 +149,7 @@ impl State {
         self.send(place, call, Request::Query(query), now);
     }
 
-    fn send(&mut self, place: usize, call: Call, request: Request, now: Now) {
+    pub(super) fn send(&mut self, place: usize, call: Call, request: Request, now: Now) {
         let (app, endpoint) = (&mut self.apps[place], request.endpoint());
         if app.sends_to(endpoint) {
             self.budgets[app.budget].endpoints[endpoint].take(now.at);
@@ -143,7 +163,7 @@ impl State {
         }
         let id = self.next_flight;
         self.next_flight = FlightId(id.0 + 1);
-        self.flights.insert(id, Flight { app: place, sent: now, call, probe });
+        self.flights.insert(id, Flight { app: place, sent: now, call, probe, answered: false, slow: false });
         self.effects.push(Effect::Send(id, request));
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::State;
-use crate::domain::{Endpoint, TicketRecord, TicketState, WallTime};
+use crate::domain::{Endpoint, FileState, TicketRecord, TicketState, WallTime};
 use crate::engine::clock_step::ClockStep;
 use crate::engine::now::Now;
 use crate::engine::report;
@@ -31,7 +31,9 @@ impl State {
             app.clock_set_back(by);
         }
         let is_late = |record: &TicketRecord| {
-            record.state == TicketState::Pending || record.download_by.is_some_and(|until| until > now.wall)
+            let waits =
+                record.state == TicketState::Pending || record.file_state() == Some(FileState::Waiting);
+            waits || record.download_by.is_some_and(|until| until > now.wall)
         };
         let late = self.tickets.iter().filter(|(_, slot)| is_late(&slot.record));
         let late: Vec<_> = late.map(|(index, _)| index).collect();

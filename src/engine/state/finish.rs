@@ -1,7 +1,8 @@
 //! The end: requests in flight are given up, the last batches and the outcome are drawn up.
 
 use super::State;
-use crate::domain::{AppName, Availability, FileCounts, FileState, TicketRecord, TicketState, Trouble};
+use crate::domain::{AppName, Availability, FileState, TicketRecord, TicketState, Trouble};
+use crate::engine::flight::Flight;
 use crate::engine::now::Now;
 use crate::engine::outcome::{End, NAMED_MAX, Outcome};
 use crate::store::{Batch, EventId};
@@ -10,10 +11,14 @@ impl State {
     /// A request that is given up may still be on its way to the server: its slot is held as if it had been waited for.
     pub(in crate::engine) fn give_up_calls(&mut self, now: Now) {
         for flight in std::mem::take(&mut self.flights).into_values() {
-            let waited = now.at.saturating_duration_since(flight.sent.at);
-            let left = self.settings.request_timeout.saturating_sub(waited);
-            self.release(&flight, now.wall + left, now);
+            self.give_up(&flight, now);
         }
+    }
+
+    pub(super) fn give_up(&mut self, flight: &Flight, now: Now) {
+        let waited = now.at.saturating_duration_since(flight.sent.at);
+        let left = self.settings.request_timeout.saturating_sub(waited);
+        self.release(flight, now.wall + left, now);
     }
 
     /// The next of the batches that write all that is left; the last one says that the process ended in good order.
@@ -28,7 +33,7 @@ impl State {
         Outcome {
             end: self.ending.take().map_or(End::Stopped, |ending| ending.end),
             listed: self.tickets.listed(),
-            files: FileCounts::default(),
+            files: self.tickets.listed_files(),
             troubled: self.troubled(now),
             named,
             doubtful,
@@ -37,10 +42,9 @@ impl State {
         }
     }
 
-    /// The apps in trouble that have tickets pending.
+    /// The apps in trouble that have work left.
     fn troubled(&self, now: Now) -> Vec<(AppName, Trouble)> {
-        let apps =
-            self.apps.iter().enumerate().filter(|(place, _)| self.tickets.of_app(*place).pending() > 0);
+        let apps = self.apps.iter().enumerate().filter(|(place, _)| self.tickets.of_app(*place).is_open());
         apps.filter_map(|(_, app)| Some((app.app.name.clone(), app.trouble(now.at)?))).collect()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::State;
 use crate::crash_points::CrashPoint;
-use crate::domain::{AppName, Kept, TicketRecord, WatchEntry, WatchList};
+use crate::domain::{AppName, FileState, Kept, TicketRecord, WatchEntry, WatchList};
 use crate::engine::list_update::{Change, ListUpdate};
 use crate::engine::now::Now;
 use crate::engine::report::{self, ListChanges};
@@ -75,7 +75,7 @@ impl State {
         let keep = self.settings.keep;
         let over = |slot: &Slot| {
             let left = slot.record.unlisted_since.is_some_and(|since| since + keep <= now.wall);
-            left && slot.record.state.is_final()
+            left && slot.record.state.is_final() && slot.record.file_state() != Some(FileState::Waiting)
         };
         let old: Vec<_> =
             self.tickets.iter().filter(|(_, slot)| over(slot)).map(|(index, _)| index).collect();
@@ -113,12 +113,14 @@ impl State {
     pub(super) fn restart_ticket(&mut self, index: TicketIndex, entry: WatchEntry, now: Now) {
         let active = self.active_of(index, now);
         let stamp = self.tickets.next_stamp();
+        self.discard_body(index);
         self.alter(index, now, |slot| {
             let first_seen_at = slot.record.first_seen_at;
             slot.record = TicketRecord { first_seen_at, ..TicketRecord::new(entry, now.wall) };
             slot.stamp = stamp;
             slot.clock_mark = active;
             slot.strange_at = None;
+            slot.file = None;
         });
         self.first_poll(index, now);
     }

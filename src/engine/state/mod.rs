@@ -3,12 +3,13 @@
 //!
 //! The files beside this one hold the changes by subject: `start` (what the state file knew), `list` (a watch list is
 //! applied), `retry` (ended tickets are polled again), `calls` (requests go out), `answers` and `app_answers` (answers
-//! come in), `identity` (refused tickets), `writes` (the state file), `clock`, `show` (what is shown outside), `finish`.
+//! come in), `files` (artefacts become files), `identity` (refused tickets), `writes` (the state file), `clock`, `show` (what is shown outside), `finish`.
 
 mod answers;
 mod app_answers;
 mod calls;
 mod clock;
+mod files;
 mod finish;
 mod identity;
 mod list;
@@ -33,8 +34,9 @@ use super::outcome::End;
 use super::report;
 use super::setup::{Command, Settings};
 use super::state_file::StateFile;
-use super::tickets::Tickets;
-use crate::domain::App;
+use super::tickets::{TicketIndex, Tickets};
+use crate::domain::{App, Endpoint};
+use crate::schedule::Queue;
 
 /// After a stop, requests in flight may still end within this time.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -61,6 +63,8 @@ pub(super) struct State {
     list_update: Option<ListUpdate>,
     timers: Timers,
     ending: Option<Ending>,
+    /// Whole bodies that are being given their names.
+    placing: usize,
     effects: Vec<Effect>,
 }
 
@@ -72,6 +76,10 @@ struct Timers {
     purge_at: Instant,
     deadline: Option<Instant>,
     stuck_since: Option<Instant>,
+    /// When whole bodies are tried again that could not be given their names.
+    place_again: Queue<(TicketIndex, u64)>,
+    /// When artefacts are surely gone.
+    files_over: Queue<(TicketIndex, u64)>,
 }
 
 /// The engine is to end, and polls in flight may end until then.
@@ -97,8 +105,11 @@ impl State {
                 purge_at: now.at,
                 deadline: settings.deadline.map(|deadline| now.at + deadline),
                 stuck_since: None,
+                place_again: Queue::default(),
+                files_over: Queue::default(),
             },
             ending: None,
+            placing: 0,
             effects: Vec::new(),
             settings,
             meters,
@@ -113,6 +124,8 @@ impl State {
         match event {
             Event::Stop => self.end(End::Stopped, now),
             Event::CallEnded(flight, end) => self.call_ended(flight, end, now),
+            Event::Transfer(flight, signal) => self.transfer_goes_on(flight, signal, now),
+            Event::Placed(index, stamp, end) => self.placed(index, stamp, end, now),
             Event::Command(Command::ListPart(entries)) => self.apply_chunk(entries, now),
             Event::Command(Command::ListEnd { kept }) => self.end_list(&kept, now),
             Event::Command(Command::TryAgain) => self.try_again(now),
@@ -135,6 +148,7 @@ impl State {
         }
         if self.ending.is_none() {
             self.judge_refused(now);
+            self.attend_files(now);
             self.start_calls(now);
         }
         if self.timers.pulse_at <= now.at {
@@ -152,7 +166,8 @@ impl State {
     pub(super) fn is_over(&mut self, now: Now) -> bool {
         self.follow_clock(now);
         self.decide_end(now);
-        self.ending.as_ref().is_some_and(|ending| self.flights.is_empty() || ending.drain_until <= now.at)
+        let is_idle = self.flights.is_empty() && self.placing == 0;
+        self.ending.as_ref().is_some_and(|ending| is_idle || ending.drain_until <= now.at)
     }
 
     /// Whether an end is decided.
@@ -162,16 +177,17 @@ impl State {
 
     /// The next moment at which there is something to do without anything having ended.
     pub(super) fn next_moment(&mut self, now: Now) -> Instant {
-        let Timers { deadline, purge_at, pulse_at, stuck_since, .. } = self.timers;
+        let Timers { deadline, purge_at, pulse_at, stuck_since, .. } = &self.timers;
+        let (deadline, purge_at, pulse_at, stuck_since) = (*deadline, *purge_at, *pulse_at, *stuck_since);
         let write = self.file.unsaved.commit_due();
         let moments = match &self.ending {
             Some(ending) => {
                 let drained = Some(ending.drain_until).filter(|until| *until > now.at);
-                [write, drained, None, None, None]
+                [write, drained, None, None, None, None]
             }
             None => {
                 let stuck = stuck_since.map(|since| since + STUCK_AFTER);
-                [write, self.next_call(now.at), stuck, deadline, Some(purge_at)]
+                [write, self.next_call(now.at), self.next_file_moment(), stuck, deadline, Some(purge_at)]
             }
         };
         moments.into_iter().flatten().fold(pulse_at, Instant::min)
@@ -205,17 +221,23 @@ impl State {
         if !self.settings.until_done || self.list_update.is_some() {
             return;
         }
-        let pending = |place: &usize| self.tickets.of_app(*place).pending() > 0;
-        let open: Vec<usize> = (0..self.apps.len()).filter(pending).collect();
+        let is_open = |place: &usize| self.tickets.of_app(*place).is_open();
+        let open: Vec<usize> = (0..self.apps.len()).filter(is_open).collect();
         if open.is_empty() {
             return self.end(End::Done, now);
         }
-        let is_stuck = |place: &usize| self.apps[*place].is_broken(now.at) || self.is_only_refused(*place);
-        if !open.iter().all(is_stuck) {
+        if !open.iter().all(|place| self.is_stuck(*place, now.at)) {
             self.timers.stuck_since = None;
         } else if now.at - *self.timers.stuck_since.get_or_insert(now.at) >= STUCK_AFTER {
             self.end(End::Stuck, now);
         }
+    }
+
+    /// Whether all that is left of the app's work waits for a person, or for the next month.
+    fn is_stuck(&self, place: usize, now: Instant) -> bool {
+        let (app, left) = (&self.apps[place], self.tickets.of_app(place));
+        let polls = app.is_broken(Endpoint::Query, now) || self.is_only_refused(place);
+        (left.pending() == 0 || polls) && (left.waiting() == 0 || app.is_broken(Endpoint::Download, now))
     }
 
     fn end(&mut self, end: End, now: Now) {
@@ -223,5 +245,6 @@ impl State {
         report::watcher_stopping(&end, self.flights.len());
         self.timers.stuck_since = None;
         self.ending = Some(Ending { end, drain_until });
+        self.give_up_transfers(now);
     }
 }

@@ -1,7 +1,7 @@
 //! What the engine shows of itself after each turn: a copy, cheap whatever the number of tickets.
 
 use super::State;
-use crate::domain::{Endpoint, FileCounts};
+use crate::domain::Endpoint;
 use crate::engine::now::Now;
 use crate::engine::snapshot::{AppView, Snapshot};
 use crate::store::EventId;
@@ -12,8 +12,8 @@ impl State {
         let apps = (0..self.apps.len()).map(|place| self.view_of(place, now)).collect();
         Snapshot {
             listed: self.tickets.listed(),
-            files: FileCounts::default(),
-            bytes: 0,
+            files: self.tickets.listed_files(),
+            bytes: self.meters.bytes(),
             apps,
             state_failing: self.file.unsaved.is_failing(),
             unannounced: self.file.verdicts.unannounced(announced),
@@ -29,8 +29,8 @@ impl State {
             name: app.app.name.clone(),
             pending: self.tickets.of_app(place).pending(),
             known: self.tickets.of_app(place).known,
-            files: FileCounts::default(),
-            alive_until: None,
+            files: self.tickets.of_app(place).files,
+            alive_until: app.downloads.alive_until(&self.tickets),
             next_due: app.line.next(&self.tickets, now.at).map(|next| next.due),
             token_ends_at: app.access.ends_at(),
             trouble: app.trouble(now.at),

@@ -42,6 +42,7 @@ impl State {
         self.file.verdicts = Verdicts::new(loaded.unannounced, loaded.last_event, now.wall);
         self.effects.push(Effect::WakeConsumers(loaded.last_event));
         self.restore_tickets(loaded.tickets, now);
+        self.restore_files(now);
         let known = self.pending_by_budget();
         self.apply_list(list, now);
         self.retry(loaded.retries, now);
@@ -114,14 +115,18 @@ impl State {
         let each = usize::try_from(FLUSH_EVERY.as_nanos() / initial + 1).unwrap_or(usize::MAX);
         let tickets = std::iter::zip(known, self.pending_by_budget());
         let queries: Vec<_> = tickets.map(|(known, listed)| (known + listed).saturating_mul(each)).collect();
+        let files: Vec<_> =
+            self.files_by_budget().into_iter().map(|files| files.saturating_mul(each)).collect();
         // What it had in flight outlives it, and may arrive as late as its answer was waited for.
         let (in_flight, within) = (self.settings.max_in_flight.get(), self.settings.request_timeout);
-        for (place, queries) in queries.into_iter().enumerate() {
+        for (place, (queries, files)) in queries.into_iter().zip(files).enumerate() {
             let apps = self.apps.iter().filter(|app| app.budget == place).count();
             let on_their_way = in_flight.saturating_mul(apps);
             for &endpoint in Endpoint::ALL {
                 let (requests, on_their_way) = match endpoint {
-                    Endpoint::Query | Endpoint::Download => (queries, on_their_way),
+                    Endpoint::Query => (queries, on_their_way),
+                    // A ticket may have been completed and its artefact asked for.
+                    Endpoint::Download => (queries + files, on_their_way),
                     Endpoint::Token => (TOKEN_REQUESTS_UNNOTED, TOKEN_REQUESTS_UNNOTED),
                 };
                 let slots = &mut self.budgets[place].endpoints[endpoint];
@@ -139,6 +144,14 @@ impl State {
             pending[app.budget] += self.tickets.of_app(place).pending();
         }
         pending
+    }
+
+    fn files_by_budget(&self) -> Vec<usize> {
+        let mut files = vec![0; self.budgets.len()];
+        for (place, app) in self.apps.iter().enumerate() {
+            files[app.budget] += self.tickets.of_app(place).waiting();
+        }
+        files
     }
 
     /// When the requests that ended before it matter to no budget any more.

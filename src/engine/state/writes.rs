@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::crash_points::CrashPoint;
+use crate::domain::verdict_event;
 use crate::engine::app_state::AppState;
 use crate::engine::event::Effect;
 use crate::engine::now::Now;
@@ -45,14 +46,15 @@ impl State {
     pub(super) fn commit_ended(&mut self, end: Option<Result<(), Box<CommitError>>>, now: Now) {
         match end {
             Some(Ok(())) => {
-                let last_verdict = self.file.unsaved.committed();
+                let durable = self.file.unsaved.committed();
                 if self.file.unsaved.works() {
                     report::state_recovered();
                 }
-                if let Some(last) = last_verdict {
+                if let Some(last) = durable.last {
                     CrashPoint::VerdictsDurable.pass();
                     self.effects.push(Effect::WakeConsumers(last));
                 }
+                durable.bodies.into_iter().for_each(|index| self.place(index));
             }
             Some(Err(failed)) => {
                 let error = failed.error;
@@ -76,11 +78,14 @@ impl State {
 
     /// A ticket got its verdict, which is written at once, with its row of the outbox.
     pub(super) fn decided(&mut self, index: TicketIndex, now: Now) {
+        // First, for the verdict says whether a file follows.
+        self.want_file(index, now);
         let Some(slot) = self.tickets.get(index) else { return };
         if let Some(place) = slot.app {
             self.apps[place].meters.finished(&slot.record);
         }
-        if let Some(row) = self.file.verdicts.row(&slot.record, now.wall) {
+        if let Some(payload) = verdict_event(&slot.record, now.wall) {
+            let row = self.file.verdicts.row(payload);
             self.file.unsaved.decided(index, row, now.at);
         }
     }
