@@ -118,7 +118,9 @@ pub(super) enum TransferEnd {
     Answer(Box<Answer>),
     /// The body broke off.
     Broken(Box<Answer>),
-    /// It could not be written.
+    /// No file could be made, and no request was sent.
+    NotBegun(FileError),
+    /// The body could not be written.
     Disk(FileError),
 }
 
@@ -134,6 +136,11 @@ impl Request {
 }
 
 impl CallEnd {
+    /// Whether a request was sent, as far as is known.
+    pub(super) const fn was_sent(&self) -> bool {
+        !matches!(self, Self::Download(TransferEnd::NotBegun(_)))
+    }
+
     /// A request that brought nothing, for a reason on this side.
     pub(super) fn lost(endpoint: Endpoint, why: &str) -> Self {
         match endpoint {

@@ -81,7 +81,10 @@ pub(super) fn after_answer(
     let said_gone = std::mem::replace(&mut memory.said_gone, false);
     let (kind, pace) = match answer.verdict {
         // The app's fault leaves no mark on the file (promise 3). The next probe takes another one.
-        Verdict::AppFault(_) => return again(memory, Pace::Usual),
+        Verdict::AppFault(_) => {
+            file.error = None;
+            return again(memory, Pace::Usual);
+        }
         Verdict::Throttled { .. } => return at_once(file, ErrorKind::Throttled, answer, moment),
         Verdict::TokenRejected => return at_once(file, ErrorKind::TokenRejected, answer, moment),
         Verdict::Failed(_) | Verdict::Refused if moment.is_late => {

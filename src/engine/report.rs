@@ -135,9 +135,9 @@ pub(super) fn poll_retry(key: &TicketKey, answer: &Answer, wait: Option<Duration
     report.log(Level::DEBUG, format_args!("ticket {} is asked again: {kind}", key.ticket));
 }
 
-/// A transfer broke off, or the disk refused; the file is tried again after `wait`. Only news about the disk, on which a
+/// A transfer brought no file, or the disk refused; the file is tried again after `wait`, or as soon as its app may. Only news about the disk, on which a
 /// person has to act, is more than a detail.
-pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Duration, is_news: bool) {
+pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Option<Duration>, is_news: bool) {
     let (key, kind) = (&ticket.entry.key, error.kind);
     let detail = Detail {
         code: error.code,
@@ -147,15 +147,16 @@ pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Duration,
         ..Detail::default()
     };
     let is_for_person = is_news && kind.is_of_disk();
+    let in_words = wait.map(|wait| format!(" in {}", span(wait))).unwrap_or_default();
     let report = Report {
         label: ticket.entry.label.as_deref(),
         hint: is_for_person.then(|| error.hint()),
-        next_try: Some(wait),
+        next_try: wait,
         ..Report::from_ticket(event::FILE_RETRY, key)
     };
     report.error(Some(kind.as_str()), &detail).log(
         if is_for_person { Level::ERROR } else { Level::DEBUG },
-        format_args!("the file of ticket {} is tried again in {}: {kind}", key.ticket, span(wait)),
+        format_args!("the file of ticket {} is tried again{in_words}: {kind}", key.ticket),
     );
 }
 

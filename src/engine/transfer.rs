@@ -22,7 +22,7 @@ pub(super) async fn transfer<A: ExportApi, F: Files>(
     // First: where there is no room, no request is sent.
     let mut file = match files.begin(&ticket).await {
         Ok(file) => file,
-        Err(error) => return TransferEnd::Disk(error),
+        Err(error) => return TransferEnd::NotBegun(error),
     };
     let mut body = match api.download(download).await {
         Ok(body) => body,

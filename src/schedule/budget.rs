@@ -61,6 +61,11 @@ impl Budget {
         self.hold_until(now + self.per);
     }
 
+    /// The request was not sent after all: its slot is free again.
+    pub fn give_back(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
     /// Holds a slot for a request of an earlier process that ended `ago` before `now`. An end that lies
     /// ahead, as after the clock was set back, counts as now.
     pub fn restore(&mut self, now: Instant, ago: Duration) {

@@ -43,6 +43,9 @@ const WRITE_WITHIN: Duration = Duration::from_secs(4);
 /// At the end a write that failed is tried again after this long.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
 
+/// How transfers go, on its way from their tasks.
+type Signals = (UnboundedSender<(FlightId, Signal)>, UnboundedReceiver<(FlightId, Signal)>);
+
 type CommitEnd = Result<(), Box<CommitError>>;
 
 /// Watches until stopped, or as the settings say.
@@ -105,7 +108,7 @@ struct EventLoop<A, S, F> {
     transfers: HashMap<FlightId, AbortHandle>,
     placements: JoinSet<Event>,
     /// Two from each transfer at most.
-    signals: (UnboundedSender<(FlightId, Signal)>, UnboundedReceiver<(FlightId, Signal)>),
+    signals: Signals,
     commit: Option<JoinHandle<CommitEnd>>,
     ping: Option<JoinHandle<Result<(), StoreError>>>,
     retry_query: Option<JoinHandle<Result<Vec<Retry>, StoreError>>>,

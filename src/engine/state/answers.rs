@@ -18,15 +18,17 @@ use crate::store::Release;
 
 impl State {
     pub(super) fn call_ended(&mut self, id: FlightId, end: Result<CallEnd, String>, now: Now) {
-        let Some(mut flight) = self.flights.remove(&id) else { return };
-        self.release(&flight, now.wall, now);
+        let Some(flight) = self.flights.remove(&id) else { return };
         let end = end.unwrap_or_else(|panic| self.call_panicked(&flight, &panic));
+        if end.was_sent() {
+            self.release(&flight, now.wall, now);
+        } else {
+            self.take_back(&flight);
+        }
         match (end, flight.call) {
             (CallEnd::Query(answer), Call::Query(poll)) => self.query_ended(&flight, poll, &answer, now),
             (CallEnd::Token(answer), Call::Token) => self.fetch_ended(&flight, answer, now),
-            (CallEnd::Download(end), Call::Download(fetch)) => {
-                self.transfer_ended(&mut flight, fetch, end, now)
-            }
+            (CallEnd::Download(end), Call::Download(fetch)) => self.transfer_ended(&flight, fetch, end, now),
             (CallEnd::Query(_) | CallEnd::Token(_) | CallEnd::Download(_), _) => {}
         }
         self.apps[flight.app].set_clock(now.at);
@@ -45,12 +47,26 @@ impl State {
 
     /// A request is over.
     pub(super) fn release(&mut self, flight: &Flight, at: WallTime, now: Now) {
-        let state = &mut self.apps[flight.app].endpoints[flight.endpoint()];
-        state.in_flight -= 1;
-        state.slow -= usize::from(flight.slow);
+        self.leave(flight);
         if !flight.answered {
             self.release_slot(flight, at, now);
         }
+    }
+
+    fn leave(&mut self, flight: &Flight) {
+        let state = &mut self.apps[flight.app].endpoints[flight.endpoint()];
+        state.in_flight -= 1;
+        state.slow -= usize::from(flight.slow);
+    }
+
+    /// A request was not sent after all.
+    fn take_back(&mut self, flight: &Flight) {
+        self.leave(flight);
+        let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
+        if flight.probe {
+            app.endpoints[endpoint].gate.probe_prepared();
+        }
+        self.budgets[app.budget].endpoints[endpoint].give_back();
     }
 
     /// The request's slot is held for one more window, here from now on, in the state file from `at` on.
@@ -59,6 +75,7 @@ impl State {
         if !app.sends_to(endpoint) {
             return;
         }
+        app.meters.request_sent(endpoint);
         let (place, budget) = (app.budget, &mut self.budgets[app.budget]);
         budget.endpoints[endpoint].release(now.at);
         if endpoint.counts_against_quota() {

@@ -153,7 +153,6 @@ impl State {
         let (app, endpoint) = (&mut self.apps[place], request.endpoint());
         if app.sends_to(endpoint) {
             self.budgets[app.budget].endpoints[endpoint].take(now.at);
-            app.meters.request_sent(endpoint);
         }
         let state = &mut app.endpoints[endpoint];
         state.in_flight += 1;

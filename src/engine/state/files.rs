@@ -8,8 +8,7 @@ use tokio::time::Instant;
 
 use super::State;
 use crate::domain::{
-    ARTEFACT_LIFE, Endpoint, ErrorKind, FileRecord, FileState, TicketRecord, TicketState, WallTime,
-    file_event,
+    ARTEFACT_LIFE, Endpoint, FileRecord, FileState, TicketRecord, TicketState, WallTime, file_event,
 };
 use crate::engine::app_signal::AppSignal;
 use crate::engine::download_line::NextDownload;
@@ -125,7 +124,11 @@ impl State {
     pub(super) fn transfer_goes_on(&mut self, id: FlightId, signal: Signal, now: Now) {
         let Some(mut flight) = self.flights.remove(&id) else { return };
         match signal {
-            Signal::Head => self.head_came(&mut flight, now),
+            Signal::Head => {
+                self.release_slot(&flight, now.wall, now);
+                flight.answered = true;
+                self.app_accepts(&flight, now);
+            }
             Signal::Slow if !flight.slow => {
                 flight.slow = true;
                 self.apps[flight.app].endpoints[flight.endpoint()].slow += 1;
@@ -136,24 +139,19 @@ impl State {
         self.flights.insert(id, flight);
     }
 
-    fn head_came(&mut self, flight: &mut Flight, now: Now) {
-        if !std::mem::replace(&mut flight.answered, true) {
-            self.release_slot(flight, now.wall, now);
-            self.apply_to_app(flight, AppSignal::Answered, &Detail::default(), now);
-            self.app_answered(flight);
-        }
+    fn app_accepts(&mut self, flight: &Flight, now: Now) {
+        self.apply_to_app(flight, AppSignal::Answered, &Detail::default(), now);
+        self.app_answered(flight);
     }
 
-    pub(super) fn transfer_ended(&mut self, flight: &mut Flight, fetch: Fetch, end: TransferEnd, now: Now) {
+    pub(super) fn transfer_ended(&mut self, flight: &Flight, fetch: Fetch, end: TransferEnd, now: Now) {
         self.apps[flight.app].meters.transfer_ended(now.at.saturating_duration_since(flight.sent.at));
         match &end {
-            TransferEnd::Whole(_) | TransferEnd::Broken(_) => self.head_came(flight, now),
-            TransferEnd::Answer(answer) => self.download_answered(flight, answer, now),
-            // Nothing was sent.
-            TransferEnd::Disk(_) if flight.probe && !flight.answered => {
-                self.apps[flight.app].endpoints[flight.endpoint()].gate.probe_prepared();
+            TransferEnd::Whole(_) | TransferEnd::Broken(_) | TransferEnd::Disk(_) => {
+                self.app_accepts(flight, now);
             }
-            TransferEnd::Disk(_) => {}
+            TransferEnd::Answer(answer) => self.download_answered(flight, answer, now),
+            TransferEnd::NotBegun(_) => {}
         }
         let is_current = |slot: &Slot| slot.stamp == fetch.stamp && slot.is_to_fetch();
         if self.tickets.get(fetch.index).is_some_and(is_current) {
@@ -171,8 +169,6 @@ impl State {
     }
 
     fn apply_to_file(&mut self, index: TicketIndex, end: &TransferEnd, now: Now) {
-        let before =
-            self.tickets.get(index).and_then(|slot| slot.record.file_error()).map(|error| error.kind);
         let next = self.tickets.change(index, |slot| {
             let Slot { record, file: memory, .. } = slot;
             let named = record.artefact.as_deref().and_then(|artefact| artefact.file_size);
@@ -186,32 +182,44 @@ impl State {
                 TransferEnd::Answer(answer) | TransferEnd::Broken(answer) => {
                     Some(after_answer(file, memory, answer, moment))
                 }
-                TransferEnd::Disk(error) => Some(after_disk_error(file, memory, error, moment)),
+                TransferEnd::NotBegun(error) | TransferEnd::Disk(error) => {
+                    Some(after_disk_error(file, memory, error, moment))
+                }
             }
         });
         match next.flatten() {
-            None => self.file.unsaved.body_came(index, now.at),
+            None => {
+                self.disk_trouble = None;
+                self.file.unsaved.body_came(index, now.at);
+            }
             Some(NextFetch::Never) => self.file_ended(index, now),
-            Some(NextFetch::AtOnce) => self.fetch_again(index, Duration::ZERO, before, now),
+            Some(NextFetch::AtOnce) => self.fetch_again(index, None, now),
             Some(NextFetch::After { attempt, pace }) => {
                 let wait = self.interval(attempt, pace);
-                self.fetch_again(index, wait, before, now);
+                self.fetch_again(index, Some(wait), now);
             }
         }
     }
 
-    fn fetch_again(&mut self, index: TicketIndex, wait: Duration, before: Option<ErrorKind>, now: Now) {
+    /// Puts the file in line again, for as soon as its app may if there is no wait.
+    fn fetch_again(&mut self, index: TicketIndex, wait: Option<Duration>, now: Now) {
         self.file.unsaved.changed(index, now.at);
+        self.report_trouble(index, wait);
         let Some(slot) = self.tickets.get(index) else { return };
-        if let Some(error) = slot.record.file_error() {
-            let is_news = before != Some(error.kind);
-            report::file_retry(&slot.record, error, wait, is_news);
-            if let Some(place) = slot.app {
-                self.apps[place].meters.file_failed(error.kind);
-            }
-        }
         if let Some(place) = slot.app {
-            self.apps[place].downloads.push(index, slot.stamp, now.at + wait);
+            self.apps[place].downloads.push(index, slot.stamp, now.at + wait.unwrap_or_default());
+        }
+    }
+
+    /// The disk's trouble is news once: it meets every file.
+    fn report_trouble(&mut self, index: TicketIndex, wait: Option<Duration>) {
+        let Some(slot) = self.tickets.get(index) else { return };
+        let Some(error) = slot.record.file_error() else { return };
+        let kind = error.kind;
+        let is_news = kind.is_of_disk() && self.disk_trouble.replace(kind) != Some(kind);
+        report::file_retry(&slot.record, error, wait, is_news);
+        if let Some(place) = slot.app {
+            self.apps[place].meters.file_failed(kind);
         }
     }
 
@@ -274,16 +282,11 @@ impl State {
 
     fn not_placed(&mut self, index: TicketIndex, stamp: u64, error: &FileError, now: Now) {
         let failure = disk_failure(error);
-        let Some(slot) = self.tickets.get(index) else { return };
-        let is_news = slot.record.file_error().is_none_or(|last| last.kind != failure.kind);
-        report::file_retry(&slot.record, &failure, PLACE_AGAIN, is_news);
-        if let Some(place) = slot.app {
-            self.apps[place].meters.file_failed(failure.kind);
-        }
         self.change_file(index, |file| {
             file.error.take_if(|error| error.kind.is_of_disk());
             file.error.get_or_insert(failure);
         });
+        self.report_trouble(index, Some(PLACE_AGAIN));
         self.file.unsaved.changed(index, now.at);
         self.timers.place_again.push(now.at + PLACE_AGAIN, (index, stamp));
     }
@@ -324,7 +327,9 @@ impl State {
                 self.give_up(&flight, now);
             }
         }
-        self.effects.push(Effect::Abort(ids));
+        if !ids.is_empty() {
+            self.effects.push(Effect::Abort(ids));
+        }
     }
 
     /// A ticket starts over: its whole body is not wanted any more.

@@ -35,7 +35,7 @@ use super::report;
 use super::setup::{Command, Settings};
 use super::state_file::StateFile;
 use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{App, Endpoint};
+use crate::domain::{App, Endpoint, ErrorKind};
 use crate::schedule::Queue;
 
 /// After a stop, requests in flight may still end within this time.
@@ -65,6 +65,8 @@ pub(super) struct State {
     ending: Option<Ending>,
     /// Whole bodies that are being given their names.
     placing: usize,
+    /// What kept the last body from the disk, if that was not written.
+    disk_trouble: Option<ErrorKind>,
     effects: Vec<Effect>,
 }
 
@@ -110,6 +112,7 @@ impl State {
             },
             ending: None,
             placing: 0,
+            disk_trouble: None,
             effects: Vec::new(),
             settings,
             meters,
@@ -242,9 +245,9 @@ impl State {
 
     fn end(&mut self, end: End, now: Now) {
         let drain_until = if end == End::Done { now.at } else { now.at + DRAIN };
+        self.give_up_transfers(now);
         report::watcher_stopping(&end, self.flights.len());
         self.timers.stuck_since = None;
         self.ending = Some(Ending { end, drain_until });
-        self.give_up_transfers(now);
     }
 }

@@ -322,7 +322,8 @@ impl Bench {
         let outbox = OutboxLink { durable, announced };
         let meters = self.meters.clone();
         let controls = Controls { stop: stop.clone(), commands: receiver, view, outbox, meters };
-        let run = watch(self.api.clone(), self.store.clone(), None::<crate::files::LocalFolder>, setup, controls);
+        let run =
+            watch(self.api.clone(), self.store.clone(), None::<crate::files::LocalFolder>, setup, controls);
         let (log, store) = (self.log.clone(), self.store.clone());
         let outcome = tokio::spawn(async move {
             // Dies with the process.
