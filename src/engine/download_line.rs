@@ -99,3 +99,92 @@ fn first(queue: &mut Queue<Entry>, tickets: &Tickets) -> Option<Instant> {
 fn is_waiting(tickets: &Tickets, (index, stamp): Entry) -> bool {
     tickets.get(index).is_some_and(|slot| slot.stamp == stamp && slot.is_to_fetch())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::{
+        AppName, DocumentToken, FileRecord, FileState, TicketId, TicketKey, TicketRecord, WallTime,
+        WatchEntry,
+    };
+    use crate::engine::file_step::FileMemory;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A line of artefacts that are due at once and sure to live for so many seconds; zero is unknown.
+    fn line(lives: &[u32], now: Instant) -> (Tickets, DownloadLine, Vec<TicketIndex>) {
+        let (mut tickets, mut line) = (Tickets::new(1), DownloadLine::default());
+        let indices = lives.iter().enumerate().map(|(number, life)| {
+            let entry = WatchEntry {
+                key: TicketKey { app: AppName::new("a"), ticket: TicketId::new(&number.to_string()) },
+                token: DocumentToken::parse("doc").unwrap(),
+                label: None,
+                created_at: None,
+                request: None,
+                download: true,
+                source: Path::new("list.toml").into(),
+            };
+            let file = Some(Box::new(FileRecord::new()));
+            let record = TicketRecord { file, ..TicketRecord::new(entry, WallTime::from_millis(1)) };
+            let index = tickets.insert(record, Some(0), Duration::ZERO);
+            let until = (*life > 0).then(|| now + *life * SECOND);
+            let memory = Some(Box::new(FileMemory::new(until, now + 600 * SECOND)));
+            tickets.change(index, |slot| slot.file = memory);
+            let stamp = tickets.get(index).unwrap().stamp;
+            line.push(index, stamp, now);
+            until.into_iter().for_each(|until| line.lives_until(index, stamp, until));
+            index
+        });
+        let indices = indices.collect();
+        (tickets, line, indices)
+    }
+
+    fn taken(line: &mut DownloadLine, tickets: &Tickets, now: Instant) -> Vec<usize> {
+        std::iter::from_fn(|| {
+            let next = line.next(tickets, now).filter(|next| next.due <= now)?;
+            line.pop(next).map(|(index, _)| index.place())
+        })
+        .collect()
+    }
+
+    /// Promise 5: the artefact that dies first is fetched first; those of unknown age go before, but take at most every
+    /// second turn.
+    #[test]
+    fn the_first_to_die_goes_first() {
+        let now = Instant::now();
+        let (tickets, mut line, _) = line(&[300, 0, 100, 0, 0, 200], now);
+        assert_eq!(line.alive_until(&tickets), Some(now + 100 * SECOND));
+        assert_eq!(taken(&mut line, &tickets, now), [1, 2, 3, 5, 4, 0]);
+    }
+
+    /// An artefact in backoff holds up no other, and is not forgotten.
+    #[test]
+    fn one_that_is_not_due_waits() {
+        let now = Instant::now();
+        let (tickets, mut line, indices) = line(&[300, 100], now);
+        let next = line.next(&tickets, now).unwrap();
+        let (index, stamp) = line.pop(next).unwrap();
+        assert_eq!(index, indices[1]);
+        line.push(index, stamp, now + SECOND);
+        assert_eq!(taken(&mut line, &tickets, now), [0]);
+        assert_eq!(line.next(&tickets, now).map(|next| next.due), Some(now + SECOND));
+        assert_eq!(taken(&mut line, &tickets, now + SECOND), [1]);
+        assert_eq!(line.next(&tickets, now), None);
+    }
+
+    /// What was saved, or starts over, is neither fetched nor counted among those that die.
+    #[test]
+    fn outdated_entries_are_void() {
+        let now = Instant::now();
+        let (mut tickets, mut line, indices) = line(&[100, 200, 0, 300], now);
+        let saved = FileRecord { state: FileState::Saved, ..FileRecord::new() };
+        tickets.change(indices[0], |slot| slot.record.file = Some(Box::new(saved)));
+        tickets.change(indices[1], |slot| slot.stamp += 100);
+        tickets.forget(indices[2]);
+        assert_eq!(line.alive_until(&tickets), Some(now + 300 * SECOND));
+        assert_eq!(taken(&mut line, &tickets, now), [3]);
+    }
+}

@@ -208,3 +208,6 @@ fn came_before(file: &FileRecord, kind: ErrorKind, answer: &Answer) -> bool {
 fn failure(kind: ErrorKind, answer: &Answer) -> Box<Failure> {
     Box::new(answer.failure(kind))
 }
+
+#[cfg(test)]
+mod tests;
