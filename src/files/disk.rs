@@ -1,8 +1,8 @@
 //! Steps on the file system that hold after a power cut, and the thread on which they may block.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -20,25 +20,12 @@ pub(super) async fn blocking<T: Send + 'static>(
     done.map_err(|source| FileError::new(path, source))
 }
 
-/// Makes the folder and those above it where they are missing, open to all that may read files of `file_mode`.
-pub(super) fn make_folder(folder: &Path, file_mode: u32) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let above = folder.parent().ok_or(io::ErrorKind::NotFound)?;
-    make_folder(above, file_mode)?;
-    let mode = 0o700 | file_mode | (file_mode & 0o444) >> 2;
-    match DirBuilder::new().mode(mode).create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => return Ok(()),
-        made => made?,
-    }
-    let made = fs::metadata(folder)?.mode();
-    if made & 0o777 != mode {
-        // The umask took bits away. What the parent handed down (set-group-ID) stays; a service that may not set that
-        // bit keeps the folder as it is.
-        let _ = fs::set_permissions(folder, Permissions::from_mode(made & 0o7000 | mode));
-    }
-    sync_folder(above)
+/// Makes the folder and those above it where they are missing, durably. Permissions are left to the umask, and the group
+/// to the folder above: to change the mode of a folder of another group would take away its set-group-ID bit.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    fs::create_dir_all(folder)?;
+    missing.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
 }
 
 /// Makes the names in the folder durable.

@@ -40,7 +40,7 @@ struct Folder {
 impl LocalFolder {
     /// Makes the folder if need be, and tries whether files can be made and renamed there. Blocks.
     ///
-    /// `folder` is absolute, `mode` the permissions of a saved file; `state_id` tells the temporary files of this state
+    /// `folder` is absolute, `mode` the permissions of a saved file (folders have those that the umask leaves); `state_id` tells the temporary files of this state
     /// file from others', is short and can stand in a file name.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Files for LocalFolder {
         let above = target.parent().unwrap_or(&target).to_path_buf();
         let (mode, names) = (folder.mode, Arc::clone(&folder.names));
         let made = blocking(&target, move || {
-            make_folder(&above, folder.mode)?;
+            make_folder(&above)?;
             let made = folder.make_temporary(&above)?;
             CrashPoint::FileBegun.pass();
             Ok(made)
@@ -104,7 +104,7 @@ impl Files for LocalFolder {
 
 impl Folder {
     fn probe(&self) -> io::Result<()> {
-        make_folder(&self.root, self.mode)?;
+        make_folder(&self.root)?;
         let (_, temporary) = self.make_temporary(&self.root)?;
         let renamed = self.root.join(self.temporary_name());
         rename_new(&temporary.0, &renamed)?;

@@ -89,8 +89,21 @@ async fn a_body_is_saved_as_it_came() {
     let found = fs::metadata(&path).unwrap();
     assert_eq!(found.mode() & 0o7777, 0o640);
     assert!(found.blocks() * 512 < 3_000_000, "{}", found.blocks());
-    assert_eq!(fs::metadata(bench.path("default")).unwrap().mode() & 0o777, 0o750);
     assert!(!received.placement.temporary.exists());
+}
+
+/// Promise: a folder is made as `mkdir` makes one, whatever the mode of files, and hands its group down.
+#[tokio::test]
+async fn folders_follow_the_one_above() {
+    let bench = Bench::new("{app}/{date}/{file_name}.{file_extension}");
+    fs::create_dir(bench.path("plain")).unwrap();
+    let plain = fs::metadata(bench.path("plain")).unwrap().mode();
+    fs::set_permissions(bench.folder.path(), fs::Permissions::from_mode(0o2750)).unwrap();
+    bench.save("report", b"ours").await;
+    assert_eq!(fs::metadata(bench.folder.path()).unwrap().mode() & 0o7777, 0o2750);
+    for folder in ["default", "default/2026-11-22"] {
+        assert_eq!(fs::metadata(bench.path(folder)).unwrap().mode(), plain | 0o2000, "{folder}");
+    }
 }
 
 /// Promise: an empty body is a file.
@@ -255,7 +268,6 @@ async fn a_folder_is_tried_at_the_start() {
     assert!(bench.names().is_empty());
     let open = |path: &Path| LocalFolder::open(path, NAME.parse().unwrap(), 0o600, ID);
     open(&bench.path("a/b")).unwrap();
-    assert_eq!(fs::metadata(bench.path("a/b")).unwrap().mode() & 0o777, 0o700);
     fs::write(bench.path("file"), "").unwrap();
     let error = open(&bench.path("file/below")).unwrap_err();
     assert_eq!((error.kind, error.path), (ErrorKind::FolderUnwritable, bench.path("file/below")));
