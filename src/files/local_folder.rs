@@ -34,6 +34,8 @@ struct Folder {
     mode: u32,
     /// Begins the names of the temporary files of this state file.
     prefix: String,
+    /// Goes on the names of those of this process, which are not swept.
+    process: String,
     names: Arc<FreeNames>,
 }
 
@@ -47,7 +49,8 @@ impl LocalFolder {
     /// The folder can't be made, or no file in it.
     pub fn open(folder: &Path, template: NameTemplate, mode: u32, state_id: &str) -> Result<Self, FileError> {
         let (root, prefix) = (folder.to_path_buf(), format!("{PREFIX}{state_id}-"));
-        let opened = Folder { root, template, mode, prefix, names: Arc::default() };
+        let process = format!("{:08x}", fastrand::u32(..));
+        let opened = Folder { root, template, mode, prefix, process, names: Arc::default() };
         opened.probe().map_err(|source| FileError::new(folder, source))?;
         Ok(Self(Arc::new(opened)))
     }
@@ -112,7 +115,7 @@ impl Folder {
     }
 
     fn temporary_name(&self) -> String {
-        format!("{}{:016x}{SUFFIX}", self.prefix, fastrand::u64(..))
+        format!("{}{}{:08x}{SUFFIX}", self.prefix, self.process, fastrand::u32(..))
     }
 
     fn make_temporary(&self, folder: &Path) -> io::Result<(File, Temporary)> {
@@ -154,19 +157,22 @@ impl Folder {
         for entry in entries.into_iter().flatten().flatten() {
             let Ok(kind) = entry.file_type() else { continue };
             let name = entry.file_name();
-            if kind.is_dir() && depth > 0 {
-                self.sweep(&entry.path(), depth - 1, keep);
-            } else if kind.is_file() && self.is_temporary(&name) && !keep.contains(&name) {
+            // A link to a folder is followed, as it is when files are saved there.
+            let is_folder = || kind.is_dir() || kind.is_symlink() && entry.path().is_dir();
+            if kind.is_file() && self.is_left_over(&name) && !keep.contains(&name) {
                 let removed = fs::remove_file(entry.path());
                 let _ = removed.inspect_err(|error| debug!("{name:?} is not swept: {error}"));
+            } else if depth > 0 && is_folder() {
+                self.sweep(&entry.path(), depth - 1, keep);
             }
         }
     }
 
-    /// Whether a process with this state file made it.
-    fn is_temporary(&self, name: &OsStr) -> bool {
-        let name = name.to_str().and_then(|name| name.strip_prefix(&self.prefix)?.strip_suffix(SUFFIX));
-        name.is_some_and(|number| number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    /// Whether an earlier process with this state file made it.
+    fn is_left_over(&self, name: &OsStr) -> bool {
+        let number = name.to_str().and_then(|name| name.strip_prefix(&self.prefix)?.strip_suffix(SUFFIX));
+        let is_one = |number: &str| number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit());
+        number.is_some_and(|number| is_one(number) && !number.starts_with(&self.process))
     }
 }
 

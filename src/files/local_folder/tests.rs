@@ -229,10 +229,12 @@ async fn a_folder_that_comes_back_still_has_the_body() {
     assert_eq!(files.place(body.placement).await.unwrap(), Placed::Done);
 }
 
-/// Promise: only temporary files of this state file are swept, and none that holds a whole body.
+/// Promise: only temporary files of earlier processes with this state file are swept, in every folder that files go to,
+/// and none that holds a whole body.
 #[tokio::test]
 async fn others_files_are_not_swept() {
-    let bench = Bench::new("{app}/{file_name}.{file_extension}");
+    const TEMPLATE: &str = "{app}/{file_name}.{file_extension}";
+    let bench = Bench::new(TEMPLATE);
     let kept = bench.receive("kept", b"whole").await.placement.temporary;
     let number = "0123456789abcdef";
     let stays = [
@@ -243,22 +245,37 @@ async fn others_files_are_not_swept() {
         "report.pdf".to_owned(),
     ];
     let goes = format!("{PREFIX}{ID}-{number}{SUFFIX}");
-    let deep = bench.path("default/deep");
-    let outside = tempfile::tempdir().unwrap();
+    let (deep, linked) = (bench.path("default/deep"), tempfile::tempdir().unwrap());
     fs::create_dir(&deep).unwrap();
-    symlink(outside.path(), bench.path("link")).unwrap();
-    for folder in [bench.folder.path(), &bench.path("default"), &deep, outside.path()] {
+    symlink(linked.path(), bench.path("link")).unwrap();
+    for folder in [bench.folder.path(), &bench.path("default"), &deep, linked.path()] {
         stays.iter().chain([&goes]).for_each(|name| fs::write(folder.join(name), "").unwrap());
     }
+    let next = LocalFolder::open(bench.folder.path(), TEMPLATE.parse().unwrap(), 0o640, ID).unwrap();
     let other_spelling = Path::new("/elsewhere").join(kept.file_name().unwrap());
-    bench.files.sweep(vec![other_spelling]).await;
+    next.sweep(vec![other_spelling]).await;
     assert!(kept.exists());
     for (folder, is_swept) in
-        [(bench.folder.path(), true), (&bench.path("default"), true), (&deep, false), (outside.path(), false)]
+        [(bench.folder.path(), true), (&bench.path("default"), true), (&deep, false), (linked.path(), true)]
     {
         assert!(stays.iter().all(|name| folder.join(name).exists()), "{}", folder.display());
         assert_eq!(!folder.join(&goes).exists(), is_swept, "{}", folder.display());
     }
+}
+
+/// Promise: a transfer that begins before the sweep does is not disturbed by it; the next process sweeps what it left.
+#[tokio::test]
+async fn what_this_process_began_is_not_swept() {
+    let bench = Bench::new(NAME);
+    let mut transfer = bench.files.begin(&ticket("report", "pdf")).await.unwrap();
+    transfer.write(Bytes::from_static(b"ours")).await.unwrap();
+    bench.files.sweep(Vec::new()).await;
+    let body = transfer.finish().await.unwrap();
+    bench.files.sweep(Vec::new()).await;
+    assert!(body.placement.temporary.exists());
+    let next = LocalFolder::open(bench.folder.path(), NAME.parse().unwrap(), 0o640, ID).unwrap();
+    next.sweep(Vec::new()).await;
+    assert!(bench.names().is_empty());
 }
 
 /// Promise: a folder in which no file can be made is found at the start; where it can, nothing is left behind.
