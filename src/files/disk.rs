@@ -5,11 +5,15 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
 use rustix::io::Errno;
 use tokio::task::spawn_blocking;
 
 use super::FileError;
+use super::names::NAME_MAX;
+
+/// A file system that claims to have shorter names than this is not believed.
+const NAME_LEAST: usize = 100;
 
 /// Does the work on a thread that may block, and says at which path it failed. A mount that hangs holds up this alone.
 pub(super) async fn blocking<T: Send + 'static>(
@@ -26,6 +30,12 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
     fs::create_dir_all(folder)?;
     missing.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
+}
+
+/// Bytes that a name in the folder may have: 143 where each file is encrypted by eCryptfs, as on some network storage.
+pub(super) fn name_max(folder: &Path) -> usize {
+    let told = statvfs(folder).ok().and_then(|about| usize::try_from(about.f_namemax).ok());
+    told.filter(|max| (NAME_LEAST..NAME_MAX).contains(max)).unwrap_or(NAME_MAX)
 }
 
 /// Makes the names in the folder durable.

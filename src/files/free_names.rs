@@ -13,8 +13,10 @@ use super::disk::is_there;
 use super::names::alternative;
 
 /// The names of all folders that files went to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FreeNames {
+    /// Bytes that a name may have.
+    pub(super) max: usize,
     folders: Mutex<HashMap<PathBuf, Names>>,
     hasher: RandomState,
 }
@@ -30,6 +32,10 @@ struct Names {
 }
 
 impl FreeNames {
+    pub(super) fn new(max: usize) -> Self {
+        Self { max, folders: Mutex::default(), hasher: RandomState::new() }
+    }
+
     /// The first free name of those that the file may have. It is taken for as long as the temporary file exists.
     ///
     /// # Errors
@@ -47,7 +53,7 @@ impl FreeNames {
             names.seen.extend(names.given.values());
         }
         for n in 1.. {
-            let path = alternative(wanted, n);
+            let path = alternative(wanted, n, self.max);
             let hash = self.hash(path.file_name());
             if !names.seen.contains(&hash) && !is_there(&path)? {
                 names.seen.insert(hash);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ring::digest;
 use tracing::debug;
 
-use super::disk::{blocking, is_same_file, is_there, make_folder, rename_new, sync_folder};
+use super::disk::{blocking, is_same_file, is_there, make_folder, name_max, rename_new, sync_folder};
 use super::free_names::FreeNames;
 use super::local_transfer::{LocalTransfer, Temporary, sha256};
 use super::names::relative_path;
@@ -42,16 +42,19 @@ struct Folder {
 impl LocalFolder {
     /// Makes the folder if need be, and tries whether files can be made and renamed there. Blocks.
     ///
-    /// `folder` is absolute, `mode` the permissions of a saved file (folders have those that the umask leaves); `state_id` tells the temporary files of this state
-    /// file from others', is short and can stand in a file name.
+    /// `folder` is absolute, `mode` the permissions of a saved file (folders have those that the umask leaves);
+    /// `state_id` tells the temporary files of this state file from others', is short and can stand in a file name.
     ///
     /// # Errors
     /// The folder can't be made, or no file in it.
     pub fn open(folder: &Path, template: NameTemplate, mode: u32, state_id: &str) -> Result<Self, FileError> {
         let (root, prefix) = (folder.to_path_buf(), format!("{PREFIX}{state_id}-"));
         let process = format!("{:08x}", fastrand::u32(..));
-        let opened = Folder { root, template, mode, prefix, process, names: Arc::default() };
-        opened.probe().map_err(|source| FileError::new(folder, source))?;
+        let failed = |source| FileError::new(folder, source);
+        make_folder(folder).map_err(failed)?;
+        let names = Arc::new(FreeNames::new(name_max(folder)));
+        let opened = Folder { root, template, mode, prefix, process, names };
+        opened.probe().map_err(failed)?;
         Ok(Self(Arc::new(opened)))
     }
 }
@@ -61,7 +64,7 @@ impl Files for LocalFolder {
 
     async fn begin(&self, ticket: &TicketRecord) -> Result<LocalTransfer, FileError> {
         let folder = Arc::clone(&self.0);
-        let target = folder.root.join(relative_path(&folder.template, ticket));
+        let target = folder.root.join(relative_path(&folder.template, ticket, folder.names.max));
         let size = ticket.artefact.as_deref().and_then(|artefact| artefact.file_size).unwrap_or(0);
         let above = target.parent().unwrap_or(&target).to_path_buf();
         let (mode, names) = (folder.mode, Arc::clone(&folder.names));
@@ -107,7 +110,6 @@ impl Files for LocalFolder {
 
 impl Folder {
     fn probe(&self) -> io::Result<()> {
-        make_folder(&self.root)?;
         let (_, temporary) = self.make_temporary(&self.root)?;
         let renamed = self.root.join(self.temporary_name());
         rename_new(&temporary.0, &renamed)?;

@@ -10,8 +10,8 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::domain::{Artefact, NameField, NamePart, NameTemplate, TicketRecord, unsafe_for_terminal};
 
-/// Bytes of a name on the common file systems.
-const NAME_MAX: usize = 255;
+/// Bytes of a name on the common file systems, and at most elsewhere.
+pub(super) const NAME_MAX: usize = 255;
 
 /// Bytes after the last dot that are still taken for an extension.
 const EXTENSION_MAX: usize = 16;
@@ -24,17 +24,18 @@ const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
 const NUMBERED_DEVICES: [&str; 2] = ["COM", "LPT"];
 
 /// The path of the ticket's file below the folder of all files: as many safe names as the template says, each of at
-/// most 255 bytes.
-pub(super) fn relative_path(template: &NameTemplate, ticket: &TicketRecord) -> PathBuf {
+/// most `max` bytes.
+pub(super) fn relative_path(template: &NameTemplate, ticket: &TicketRecord, max: usize) -> PathBuf {
     let names = template.parts().split(|part| *part == NamePart::Slash);
-    names.map(|parts| safe_name(&parts.iter().map(|part| filled(part, ticket)).collect::<String>())).collect()
+    let text = |parts: &[NamePart]| parts.iter().map(|part| filled(part, ticket)).collect::<String>();
+    names.map(|parts| safe_name(&text(parts), max)).collect()
 }
 
 /// The path under which the file lies if `n - 1` others have the names before: `report (2).docx`.
-pub(super) fn alternative(path: &Path, n: u32) -> Cow<'_, Path> {
+pub(super) fn alternative(path: &Path, n: u32, max: usize) -> Cow<'_, Path> {
     match path.file_name() {
         Some(name) if n > 1 => {
-            path.with_file_name(fitted(&name.to_string_lossy(), &format!(" ({n})"))).into()
+            path.with_file_name(fitted(&name.to_string_lossy(), &format!(" ({n})"), max)).into()
         }
         _ => path.into(),
     }
@@ -78,13 +79,13 @@ fn is_dot_or_space(c: char) -> bool {
 }
 
 /// A name that is no other path, hides no file, is no option of a command and no device.
-fn safe_name(text: &str) -> String {
+fn safe_name(text: &str, max: usize) -> String {
     let name = text.trim().trim_end_matches(is_dot_or_space);
-    let name = fitted(if name.is_empty() { UNTITLED } else { name }, "");
+    let name = fitted(if name.is_empty() { UNTITLED } else { name }, "", max);
     if !name.starts_with(['.', '-']) && !is_device(&name) {
         return name;
     }
-    fitted(&format!("_{name}"), "")
+    fitted(&format!("_{name}"), "", max)
 }
 
 fn is_device(name: &str) -> bool {
@@ -96,13 +97,13 @@ fn is_device(name: &str) -> bool {
 }
 
 /// The name with a suffix before its extension; the rest is cut between grapheme clusters where that is too long.
-fn fitted(name: &str, suffix: &str) -> String {
+fn fitted(name: &str, suffix: &str, max: usize) -> String {
     let is_extension = |text: &str| {
         (1..=EXTENSION_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     let dot = name.rfind('.').filter(|dot| *dot > 0 && is_extension(&name[dot + 1..]));
     let (stem, extension) = name.split_at(dot.unwrap_or(name.len()));
-    let room = NAME_MAX.saturating_sub(suffix.len() + extension.len());
+    let room = max.saturating_sub(suffix.len() + extension.len());
     let ends = stem.grapheme_indices(true).map(|(start, cluster)| start + cluster.len());
     let end = ends.take_while(|end| *end <= room).last().unwrap_or(0);
     let kept = stem[..end].trim_end_matches(is_dot_or_space);
@@ -121,7 +122,7 @@ mod tests {
     const DEFAULT: &str = "{file_name}.{file_extension}";
 
     fn path(template: &str, title: &str, extension: &str) -> String {
-        let path = relative_path(&template.parse().unwrap(), &ticket(title, extension));
+        let path = relative_path(&template.parse().unwrap(), &ticket(title, extension), NAME_MAX);
         path.into_os_string().into_string().unwrap()
     }
 
@@ -174,7 +175,8 @@ mod tests {
         let stem = name.strip_suffix(".docx").unwrap();
         assert!(name.len() <= NAME_MAX && name.len() > NAME_MAX - 11, "{}", name.len());
         assert!(stem.ends_with("🇨🇳") || stem.ends_with("e\u{301}"));
-        let second = alternative(Path::new(&name), 2).into_owned().into_os_string().into_string().unwrap();
+        let second =
+            alternative(Path::new(&name), 2, NAME_MAX).into_owned().into_os_string().into_string().unwrap();
         assert!(second.len() <= NAME_MAX && second.ends_with(" (2).docx"), "{second}");
         assert_eq!(path(DEFAULT, &format!("a{}", "\u{301}".repeat(200)), "pdf"), "untitled.pdf");
         assert_eq!(path(DEFAULT, &format!("nul{}", "\u{301}".repeat(200)), "pdf"), "nu.pdf");
@@ -182,7 +184,7 @@ mod tests {
 
     #[test]
     fn alternatives_are_numbered_before_the_extension() {
-        let nth = |path: &str, n| alternative(Path::new(path), n).to_str().unwrap().to_owned();
+        let nth = |path: &str, n| alternative(Path::new(path), n, NAME_MAX).to_str().unwrap().to_owned();
         assert_eq!(nth("/x/report.docx", 1), "/x/report.docx");
         assert_eq!(nth("/x/report.docx", 2), "/x/report (2).docx");
         assert_eq!(nth("/x.y/report", 13), "/x.y/report (13)");
@@ -193,18 +195,18 @@ mod tests {
         /// Promise: whatever the remote says, the path is as deep as the template, below the folder, and each of its
         /// names is safe.
         #[test]
-        fn any_title_is_safe(title in any::<String>(), long in "[-.a-c /界\u{301}\u{200d}]{0,300}", extension in any::<String>()) {
+        fn any_title_is_safe(title in any::<String>(), long in "[-.a-c /界\u{301}\u{200d}]{0,300}", extension in any::<String>(), max in prop::sample::select(vec![143, NAME_MAX])) {
             for title in [title, long] {
                 let ticket = ticket(&title, &extension);
                 let template = "{file_name}/{file_name}{file_extension}/{file_name}.{file_extension}".parse().unwrap();
-                let path = relative_path(&template, &ticket);
-                prop_assert_eq!(&path, &relative_path(&template, &ticket));
+                let path = relative_path(&template, &ticket, max);
+                prop_assert_eq!(&path, &relative_path(&template, &ticket, max));
                 prop_assert_eq!(path.components().count(), 3);
-                let other = alternative(&path, u32::MAX).into_owned();
+                let other = alternative(&path, u32::MAX, max).into_owned();
                 for component in path.components().chain(other.components()) {
                     let Component::Normal(name) = component else { panic!("{component:?}") };
                     let name = name.to_str().unwrap();
-                    prop_assert!(name.len() <= NAME_MAX);
+                    prop_assert!(name.len() <= max);
                     prop_assert!(!name.starts_with(['.', '-', ' ']) && !name.ends_with(is_dot_or_space), "{:?}", name);
                     prop_assert!(!name.contains(unsafe_for_terminal) && !is_device(name), "{:?}", name);
                 }
