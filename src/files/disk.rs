@@ -55,10 +55,21 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Network file systems do not know the flag.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            fs::hard_link(from, to)?;
+            fs::hard_link(from, to).map_err(with_reason)?;
             fs::remove_file(from)
         }
         renamed => Ok(renamed?),
+    }
+}
+
+/// Says what is missing where a file system knows no hard links, as those of object storage.
+fn with_reason(error: io::Error) -> io::Error {
+    match Errno::from_io_error(&error) {
+        Some(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP) => io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the file system can neither rename without replacing a file nor make hard links",
+        ),
+        _ => error,
     }
 }
 

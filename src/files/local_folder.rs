@@ -40,7 +40,7 @@ struct Folder {
 }
 
 impl LocalFolder {
-    /// Makes the folder if need be, and tries whether files can be made and renamed there. Blocks.
+    /// Makes the folder if need be, and tries every step of saving a file but its contents. Blocks.
     ///
     /// `folder` is absolute, `mode` the permissions of a saved file (folders have those that the umask leaves);
     /// `state_id` tells the temporary files of this state file from others', is short and can stand in a file name.
@@ -113,7 +113,8 @@ impl Folder {
         let (_, temporary) = self.make_temporary(&self.root)?;
         let renamed = self.root.join(self.temporary_name());
         rename_new(&temporary.0, &renamed)?;
-        fs::remove_file(renamed)
+        fs::remove_file(renamed)?;
+        sync_folder(&self.root)
     }
 
     fn temporary_name(&self) -> String {
