@@ -85,16 +85,29 @@ async fn a_file_arrives_whole() {
     assert_eq!(fetch(Reply::Close(to_the_end), "docx").await.unwrap(), b"PKrest");
 }
 
-/// Promise: a body is given out while it comes, before all of it is there, and for longer than a request may take.
+/// Promise: a file ends where the answer said it would; what comes behind is neither part of it nor of the next answer.
+#[tokio::test]
+async fn what_comes_behind_a_file_is_left_out() {
+    let surplus = [http("200 OK", "", "PK\x03\x04"), http("200 OK", "", "PKsurplus")].concat();
+    let next = http("200 OK", "", "PKnext");
+    let server = TestServer::start(vec![Reply::Keep(surplus), Reply::Keep(next)]).await;
+    let api = api(&server);
+    assert_eq!(read(&api, "docx").await.unwrap(), b"PK\x03\x04");
+    assert_eq!(read(&api, "docx").await.unwrap(), b"PKnext");
+    assert_eq!(server.requests().len(), 2);
+}
+
+/// Promise: a body is given out while it comes, before all of it is there, and for longer than a request may take or
+/// nothing may come.
 #[tokio::test]
 async fn a_body_streams() {
     let server = TestServer::start(vec![Reply::Flood(b"HTTP/1.1 200 OK\r\n\r\nPK".to_vec())]).await;
-    let request_timeout = Duration::from_millis(300);
-    let mut body =
-        patient(&server, request_timeout, TIMEOUT).download(download_of("b", "docx")).await.unwrap();
+    let (request_timeout, idle_timeout) = (Duration::from_millis(300), Duration::from_secs(1));
+    let api = patient(&server, request_timeout, idle_timeout);
+    let mut body = api.download(download_of("b", "docx")).await.unwrap();
     let start = Instant::now();
     let mut count = 0;
-    while count < 4 * BODY_MAX || start.elapsed() < 2 * request_timeout {
+    while count < 4 * BODY_MAX || start.elapsed() < idle_timeout + request_timeout {
         count += body.chunk().await.unwrap().unwrap().len();
     }
 }
