@@ -90,7 +90,7 @@ pub enum Placed {
 pub struct FileError {
     /// [`ErrorKind::DiskFull`] or [`ErrorKind::FolderUnwritable`].
     pub kind: ErrorKind,
-    /// The file or folder.
+    /// The folder, or the file by its final name, as far as that is known.
     pub path: PathBuf,
     /// What the system says.
     pub source: io::Error,

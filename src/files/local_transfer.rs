@@ -98,15 +98,14 @@ impl LocalTransfer {
 
 impl Transfer for LocalTransfer {
     async fn write(&mut self, bytes: Bytes) -> Result<(), FileError> {
-        self.receive(bytes).await.map_err(|source| FileError::new(&self.temporary.0, source))
+        self.receive(bytes).await.map_err(|source| FileError::new(&self.target, source))
     }
 
     async fn finish(mut self) -> Result<Body, FileError> {
-        let temporary = self.temporary.0.clone();
-        let appender = self.appender().await.map_err(|source| FileError::new(&temporary, source))?;
-        let (block, target, mode) = (mem::take(&mut self.block), mem::take(&mut self.target), self.mode);
-        let names = Arc::clone(&self.names);
-        let body = blocking(&self.temporary.0, move || {
+        let appender = self.appender().await.map_err(|source| FileError::new(&self.target, source))?;
+        let (temporary, target) = (self.temporary.0.clone(), self.target.clone());
+        let (block, mode, names) = (mem::take(&mut self.block), self.mode, Arc::clone(&self.names));
+        let body = blocking(&self.target, move || {
             let appender = appender.append(block)?;
             CrashPoint::BodyWritten.pass();
             let (sha256, size) = appender.finish(mode)?;

@@ -303,6 +303,7 @@ async fn an_endless_body_is_refused() {
     transfer.pretend_received(16 << 30);
     let error = transfer.write(Bytes::from_static(b"x")).await.unwrap_err();
     assert_eq!(error.source.kind(), io::ErrorKind::FileTooLarge);
+    assert_eq!(error.path, bench.path("report.pdf"), "not the temporary name, which says nothing");
 }
 
 /// Promise: no room and no quota are told apart from a folder that can't be written.
