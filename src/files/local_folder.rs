@@ -17,7 +17,7 @@ use super::local_transfer::{LocalTransfer, Temporary, sha256};
 use super::names::relative_path;
 use super::{FileError, Files, Placed, Placement};
 use crate::crash_points::CrashPoint;
-use crate::domain::{NameTemplate, Sha256, TicketRecord};
+use crate::domain::{ErrorKind, NameTemplate, Sha256, TicketRecord};
 
 /// How temporary files are named: no saved file begins with a dot.
 const PREFIX: &str = ".feishu-export-";
@@ -46,16 +46,19 @@ impl LocalFolder {
     /// `state_id` tells the temporary files of this state file from others', is short and can stand in a file name.
     ///
     /// # Errors
-    /// The folder can't be made, or no file in it.
+    /// The folder can't be made, or no file in it, for another reason than a full disk.
     pub fn open(folder: &Path, template: NameTemplate, mode: u32, state_id: &str) -> Result<Self, FileError> {
         let (root, prefix) = (folder.to_path_buf(), format!("{PREFIX}{state_id}-"));
         let process = format!("{:08x}", fastrand::u32(..));
-        let failed = |source| FileError::new(folder, source);
-        make_folder(folder).map_err(failed)?;
+        let made = make_folder(folder);
         let names = Arc::new(FreeNames::new(name_max(folder)));
         let opened = Folder { root, template, mode, prefix, process, names };
-        opened.probe().map_err(failed)?;
-        Ok(Self(Arc::new(opened)))
+        let tried = made.and_then(|()| opened.probe()).map_err(|source| FileError::new(folder, source));
+        match tried {
+            // Room may come back, and each file is tried again.
+            Err(error) if error.kind != ErrorKind::DiskFull => Err(error),
+            _ => Ok(Self(Arc::new(opened))),
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::ErrorKind;
 use crate::files::fixtures::ticket;
 use crate::files::{Body, Transfer as _};
 
