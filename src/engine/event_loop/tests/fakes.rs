@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 
+use super::fake_downloads::{Artefacts, FakeBody, file_token_of};
 pub(super) use super::fake_log::FakeLog;
 pub(super) use super::fake_store::FakeStore;
 use crate::domain::*;
@@ -56,6 +57,7 @@ pub(super) struct Remote {
     /// When the server counted each request of an app: at its sending, at its answer, or halfway.
     arrivals: Vec<(String, Endpoint, Instant)>,
     pub(super) fetches: Vec<Sent>,
+    pub(super) artefacts: Artefacts,
     pub(super) in_flight: usize,
     pub(super) most_in_flight: usize,
     nth: HashMap<String, u32>,
@@ -71,6 +73,21 @@ pub(super) struct Sent {
     pub(super) is_final: bool,
 }
 
+impl Remote {
+    /// No two tickets have the same artefact.
+    fn name_artefact(&mut self, ticket: &str, verdict: Verdict) -> Verdict {
+        let Verdict::Completed(mut artefact) = verdict else { return verdict };
+        self.artefacts.job_ended(ticket);
+        artefact.file_token = file_token_of(ticket).into();
+        Verdict::Completed(artefact)
+    }
+
+    /// Whatever becomes of the process that sent it.
+    pub(super) fn arrived(&mut self, app: &AppName, endpoint: Endpoint, on_the_way: Duration) {
+        self.arrivals.push((app.to_string(), endpoint, Instant::now() + on_the_way));
+    }
+}
+
 impl FakeApi {
     pub(super) fn new(script: impl FnMut(&str, u32) -> (Duration, Verdict) + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(Remote {
@@ -82,6 +99,7 @@ impl FakeApi {
             polls: Vec::new(),
             arrivals: Vec::new(),
             fetches: Vec::new(),
+            artefacts: Artefacts::default(),
             in_flight: 0,
             most_in_flight: 0,
             nth: HashMap::new(),
@@ -112,7 +130,7 @@ impl FakeApi {
     }
 
     fn assert_never_more(&self, is_meant: impl Fn(&str) -> bool, requests: usize, unwritten: &[Instant]) {
-        for endpoint in [Endpoint::Query, Endpoint::Token] {
+        for &endpoint in Endpoint::ALL {
             let mut arrived: Vec<_> = self.with(|remote| {
                 let meant = remote.arrivals.iter().filter(|(app, at, _)| is_meant(app) && *at == endpoint);
                 meant.map(|(_, _, at)| *at).collect()
@@ -126,7 +144,7 @@ impl FakeApi {
         self.with(|remote| remote.polls.iter().filter(|sent| sent.ticket == ticket).cloned().collect())
     }
 
-    fn nth(remote: &mut Remote, key: String) -> u32 {
+    pub(super) fn nth(remote: &mut Remote, key: String) -> u32 {
         let nth = remote.nth.entry(key).or_default();
         *nth += 1;
         *nth
@@ -134,17 +152,17 @@ impl FakeApi {
 }
 
 impl ExportApi for FakeApi {
-    type Body = std::convert::Infallible;
+    type Body = FakeBody;
 
-    async fn download(&self, _: Download) -> Result<Self::Body, Box<Answer>> {
-        Err(Box::new(Answer::lost("no artefacts here")))
+    async fn download(&self, download: Download) -> Result<FakeBody, Box<Answer>> {
+        self.deliver(download).await
     }
 
     async fn access_token(&self, app: &AppName) -> TokenAnswer {
         let result = self.with(|remote| {
             let nth = Self::nth(remote, format!("token {app}"));
             let on_the_way = TOKEN_LATENCY * u32::try_from(remote.fetches.len() % 3).unwrap() / 2;
-            remote.arrivals.push((app.to_string(), Endpoint::Token, Instant::now() + on_the_way));
+            remote.arrived(app, Endpoint::Token, on_the_way);
             remote.fetches.push(Sent {
                 app: app.to_string(),
                 ticket: String::new(),
@@ -173,6 +191,7 @@ impl ExportApi for FakeApi {
             } else {
                 (remote.script)(query.ticket.as_str(), nth)
             };
+            let verdict = remote.name_artefact(query.ticket.as_str(), verdict);
             let on_the_way = latency * u32::try_from(remote.polls.len() % 3).unwrap() / 2;
             remote.polls.push(Sent {
                 app: query.app.to_string(),
@@ -183,8 +202,7 @@ impl ExportApi for FakeApi {
             });
             remote.in_flight += 1;
             remote.most_in_flight = remote.most_in_flight.max(remote.in_flight);
-            // Whatever becomes of the process that sent it.
-            remote.arrivals.push((query.app.to_string(), Endpoint::Query, Instant::now() + on_the_way));
+            remote.arrived(&query.app, Endpoint::Query, on_the_way);
             (latency, verdict)
         });
         tokio::time::sleep(latency).await;
@@ -199,7 +217,7 @@ impl ExportApi for FakeApi {
 }
 
 /// What comes with such a verdict from a real server.
-fn detail_of(verdict: &Verdict) -> Detail {
+pub(super) fn detail_of(verdict: &Verdict) -> Detail {
     let (code, job_status) = match verdict {
         Verdict::Completed(_) => (Some(0), Some(0)),
         Verdict::Pending => (Some(0), Some(2)),

@@ -4,6 +4,8 @@ mod apps;
 mod beside_a_broken_app;
 mod clock;
 mod effects;
+mod fake_downloads;
+mod fake_files;
 mod fake_log;
 mod fake_store;
 mod fakes;

@@ -23,7 +23,7 @@ async fn a_ticket_is_polled_until_its_file_is_there() {
     assert_eq!((row.state, row.polls, bench.store.unannounced()), (TicketState::Completed, 4, 0));
     assert_eq!(row.download_by, row.progress.last_running_at.map(|at| at + ARTEFACT_LIFE));
     assert_eq!(bench.log.count(TICKET_COMPLETED), 1);
-    assert_eq!(bench.log.field(TICKET_COMPLETED, "file_token").as_deref(), Some("box"));
+    assert_eq!(bench.log.field(TICKET_COMPLETED, "file_token").as_deref(), Some("box-1"));
     let gaps: Vec<_> =
         bench.api.polls_of("1").windows(2).map(|pair| (pair[1].at - pair[0].at).as_millis()).collect();
     assert_eq!(gaps, [4100, 5300, 6860], "initial 4 s, times 1.3, after each answer");
@@ -33,9 +33,9 @@ async fn a_ticket_is_polled_until_its_file_is_there() {
 #[tokio::test(start_paused = true)]
 async fn a_verdict_that_may_come_too_late_says_so() {
     for (created, level, words) in [
-        (Some(120), "INFO", "completed: file token box, download by "),
-        (Some(720), "WARN", "completed: file token box, may be gone since "),
-        (None, "INFO", "completed: file token box, download at once: the age of the job is not known"),
+        (Some(120), "INFO", "completed: file token box-1, download by "),
+        (Some(720), "WARN", "completed: file token box-1, may be gone since "),
+        (None, "INFO", "completed: file token box-1, download at once: the age of the job is not known"),
     ] {
         let mut bench = Bench::new(FakeApi::new(|_, _| (SECOND / 10, completed()))).tickets("default", ["1"]);
         let now = bench.wall().as_millis();
