@@ -37,7 +37,7 @@ pub(super) struct Disk {
     pub(super) foreign: BTreeMap<PathBuf, Vec<u8>>,
     /// There is no room.
     pub(super) full: bool,
-    /// Nothing can be made or renamed.
+    /// No file can be made or renamed; those that are open can be written.
     pub(super) closed: bool,
     /// The process ends when it next comes to that step.
     pub(super) doom: Option<Step>,
@@ -59,6 +59,7 @@ pub(super) enum Step {
     Written,
     Placing,
     Renamed,
+    Discarded,
     Swept,
 }
 
@@ -170,14 +171,14 @@ impl Disk {
         !self.saved.contains_key(path) && !self.foreign.contains_key(path)
     }
 
-    /// Fails as the folder does at the moment. What needs no room goes well on a full disk.
-    fn check(&self, path: &Path, needs_room: bool) -> Result<(), FileError> {
-        let kind = match () {
-            () if self.closed => io::ErrorKind::PermissionDenied,
-            () if self.full && needs_room => io::ErrorKind::StorageFull,
-            () => return Ok(()),
-        };
-        Err(FileError::new(path, kind.into()))
+    fn check_room(&self, path: &Path) -> Result<(), FileError> {
+        let error = || Err(FileError::new(path, io::ErrorKind::StorageFull.into()));
+        if self.full { error() } else { Ok(()) }
+    }
+
+    fn check_folder(&self, path: &Path) -> Result<(), FileError> {
+        let error = || Err(FileError::new(path, io::ErrorKind::PermissionDenied.into()));
+        if self.closed { error() } else { Ok(()) }
     }
 
     /// A name that nobody has, and none of this process's bodies was promised.
@@ -219,7 +220,8 @@ impl Files for FakeFiles {
         let title = artefact.file_name.as_deref().unwrap_or("untitled");
         let target = Path::new("/files").join(format!("{title}.docx"));
         let path = self.with(|disk| {
-            disk.check(&target, true)?;
+            disk.check_folder(&target)?;
+            disk.check_room(&target)?;
             disk.made += 1;
             disk.begun += 1;
             let path = PathBuf::from(format!("/files/.{}.tmp", disk.made));
@@ -238,7 +240,7 @@ impl Files for FakeFiles {
         self.pass(Step::Placing).await;
         self.take_half().await;
         let placed = self.with(|disk| {
-            disk.check(&placement.path, false)?;
+            disk.check_folder(&placement.path)?;
             Ok(disk.place(&placement))
         });
         self.pass(Step::Renamed).await;
@@ -246,15 +248,18 @@ impl Files for FakeFiles {
         placed
     }
 
+    async fn discard(&self, temporary: PathBuf) {
+        self.take_half().await;
+        self.with(|disk| disk.temporary.remove(&temporary));
+        self.pass(Step::Discarded).await;
+        self.take_half().await;
+    }
+
     async fn sweep(&self, keep: Vec<PathBuf>) {
         self.take_half().await;
         self.with(|disk| {
-            let is_swept = |path: &PathBuf| !keep.contains(path);
-            let own = disk.temporary.iter().filter(|(path, file)| is_swept(path) && file.life == self.life);
-            let wrong: Vec<_> =
-                own.map(|(path, _)| format!("{} is swept while in use", path.display())).collect();
-            disk.wrong.extend(wrong);
-            disk.temporary.retain(|path, _| !is_swept(path));
+            let is_swept = |path: &PathBuf, life| life != self.life && !keep.contains(path);
+            disk.temporary.retain(|path, file| !is_swept(path, file.life));
         });
         self.pass(Step::Swept).await;
         self.take_half().await;
@@ -271,7 +276,7 @@ pub(super) struct FakeTransfer {
 
 impl FakeTransfer {
     fn check_room(&self) -> Result<(), FileError> {
-        self.files.with(|disk| disk.check(&self.temporary, true))
+        self.files.with(|disk| disk.check_room(&self.temporary))
     }
 }
 

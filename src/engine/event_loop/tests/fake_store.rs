@@ -75,19 +75,25 @@ impl FakeStore {
 }
 
 impl Memory {
-    /// Promise 4: a ticket's row shows no verdict that is not in the outbox by then, or was.
+    /// Promise 4: a ticket's row shows no verdict, and no outcome of its file, that is not in the outbox by then, or was.
     fn take_verdicts(&mut self, batch: &Batch) {
         for row in &batch.outbox {
             let verdict: serde_json::Value = serde_json::from_str(&row.payload).unwrap();
             let text = |name: &str| verdict[name].as_str().unwrap_or_default().to_owned();
-            self.verdicts.insert((text("ticket"), text("state"), text("finished_at")));
+            let state = if verdict.get("file.state").is_some() { "file.state" } else { "state" };
+            self.verdicts.insert((text("ticket"), text(state), text("finished_at")));
             self.outbox.entry(row.id).or_insert_with(|| row.clone());
         }
         for row in batch.tickets.iter().filter(|row| row.state.is_final()) {
             let at = row.finished_at.map(|at| at.to_string()).unwrap_or_default();
-            let verdict = (row.entry.key.ticket.to_string(), row.state.to_string(), at);
-            if !self.verdicts.contains(&verdict) {
-                self.lost.push(format!("{verdict:?}"));
+            let file = row.file_state().filter(|state| *state != FileState::Waiting);
+            for state in
+                [Some(row.state.to_string()), file.map(|state| state.to_string())].into_iter().flatten()
+            {
+                let verdict = (row.entry.key.ticket.to_string(), state, at.clone());
+                if !self.verdicts.contains(&verdict) {
+                    self.lost.push(format!("{verdict:?}"));
+                }
             }
         }
     }

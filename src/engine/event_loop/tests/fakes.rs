@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::fake_downloads::{Artefacts, FakeBody, file_token_of};
+use super::fake_downloads::{Artefacts, FakeBody, IDLE, file_token_of};
+pub(super) use super::fake_files::FakeFiles;
 pub(super) use super::fake_log::FakeLog;
 pub(super) use super::fake_store::FakeStore;
 use crate::domain::*;
@@ -267,6 +268,8 @@ pub(super) fn trouble() -> Verdict {
 pub(super) struct Bench {
     pub(super) api: FakeApi,
     pub(super) store: FakeStore,
+    /// Where files go, if the settings say that they are downloaded.
+    pub(super) files: FakeFiles,
     pub(super) log: FakeLog,
     pub(super) apps: Vec<App>,
     pub(super) entries: Vec<WatchEntry>,
@@ -291,9 +294,11 @@ pub(super) struct Running {
 
 impl Bench {
     pub(super) fn new(api: FakeApi) -> Self {
+        let store = FakeStore::default();
         Self {
             api,
-            store: FakeStore::default(),
+            files: FakeFiles::new(&store),
+            store,
             log: FakeLog::default(),
             apps: vec![app("default", 100)],
             entries: Vec::new(),
@@ -320,6 +325,13 @@ impl Bench {
         self
     }
 
+    /// The same where files are downloaded.
+    pub(super) fn downloading(mut self) -> Self {
+        let max_in_flight = 4.try_into().unwrap();
+        self.settings.download = Some(DownloadSettings { max_in_flight, idle_timeout: IDLE });
+        self
+    }
+
     pub(super) fn start(&self) -> Running {
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(self.log.clone()));
         let (commands, receiver) = mpsc::channel(8);
@@ -340,8 +352,8 @@ impl Bench {
         let outbox = OutboxLink { durable, announced };
         let meters = self.meters.clone();
         let controls = Controls { stop: stop.clone(), commands: receiver, view, outbox, meters };
-        let run =
-            watch(self.api.clone(), self.store.clone(), None::<crate::files::LocalFolder>, setup, controls);
+        let files = self.settings.download.map(|_| self.files.next_process());
+        let run = watch(self.api.clone(), self.store.clone(), files, setup, controls);
         let (log, store) = (self.log.clone(), self.store.clone());
         let outcome = tokio::spawn(async move {
             // Dies with the process.
@@ -362,6 +374,11 @@ impl Bench {
         let start = format!("{METRICS_NAMESPACE}_{series} ");
         let found = text.lines().find_map(|line| line.strip_prefix(&start));
         found.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
+    }
+
+    /// When the wall clock said [`START`].
+    pub(super) const fn began(&self) -> Instant {
+        self.began
     }
 
     /// What the wall clock says.

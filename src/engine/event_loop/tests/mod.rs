@@ -3,6 +3,7 @@
 mod apps;
 mod beside_a_broken_app;
 mod clock;
+mod downloads;
 mod effects;
 mod fake_downloads;
 mod fake_files;
@@ -14,6 +15,7 @@ mod meters;
 mod pulse;
 mod restarts;
 mod retry;
+mod saving;
 mod simulation;
 mod strange;
 mod tickets;
