@@ -18,11 +18,11 @@ const EROFS: i32 = 30;
 
 /// Which calls fail, of which files, and how.
 #[derive(Clone, Copy)]
-struct Fault {
-    calls: &'static str,
+pub(crate) struct Fault {
+    pub(crate) calls: &'static str,
     /// The end of the files' names.
-    files: &'static str,
-    errno: i32,
+    pub(crate) files: &'static str,
+    pub(crate) errno: i32,
 }
 
 const SYNC_OF_STATE: Fault = Fault { calls: "sync", files: "/state.db-wal", errno: EIO };
@@ -30,14 +30,14 @@ const SYNC_OF_STATE: Fault = Fault { calls: "sync", files: "/state.db-wal", errn
 const SYNC_OF_LOG: Fault = Fault { calls: "sync", files: "/events.jsonl", errno: EIO };
 
 /// A disk that fails while a file is there.
-struct FaultyDisk {
+pub(crate) struct FaultyDisk {
     library: PathBuf,
     switch: PathBuf,
 }
 
 impl FaultyDisk {
     /// Compiles the library. There is a C compiler, or there were no SQLite.
-    fn new(bench: &Bench) -> Self {
+    pub(crate) fn new(bench: &Bench) -> Self {
         let (library, switch) = (bench.path("faulty_disk.so"), bench.path("faulty"));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/watcher/faulty_disk.c");
         let mut compiler = Command::new("cc");
@@ -47,7 +47,7 @@ impl FaultyDisk {
     }
 
     /// A service on that disk.
-    fn start(&self, bench: &Bench, fault: Fault) -> Running {
+    pub(crate) fn start(&self, bench: &Bench, fault: Fault) -> Running {
         let mut command = bench.command("run", &[]);
         command.env("LD_PRELOAD", &self.library).env("FAULTY_SWITCH", &self.switch);
         command.env("FAULTY_CALLS", fault.calls).env("FAULTY_FILES", fault.files);
@@ -55,16 +55,16 @@ impl FaultyDisk {
         Running::start(command)
     }
 
-    fn breaks(&self) {
+    pub(crate) fn breaks(&self) {
         fs::write(&self.switch, "").unwrap();
     }
 
-    fn works_again(&self) {
+    pub(crate) fn works_again(&self) {
         fs::remove_file(&self.switch).unwrap();
     }
 
     /// Waits until so many calls were struck.
-    fn wait_struck(&self, calls: u64) {
+    pub(crate) fn wait_struck(&self, calls: u64) {
         let until = Instant::now() + PATIENCE;
         let mark = self.switch.with_extension("failed");
         while fs::metadata(&mark).map_or(0, |mark| mark.len()) < calls {

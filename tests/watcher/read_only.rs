@@ -14,19 +14,19 @@ use crate::outputs::{files, reconfigure};
 
 /// Covers the folder by a view of it that can't be written: a mount can't be made read-only itself while files are
 /// open for writing.
-const COVER: &str = "mount --bind \"$DISK\" \"$DISK\" && mount -o remount,bind,ro \"$DISK\"";
+pub(crate) const COVER: &str = "mount --bind \"$DISK\" \"$DISK\" && mount -o remount,bind,ro \"$DISK\"";
 
 /// The same below a running watcher, once the test says so.
 const COVER_ON_REQUEST: &str = "( while ! [ -e \"$BENCH/cover\" ]; do kill -0 $$ || exit; sleep 0.02; done; \
      mount --bind \"$DISK\" \"$DISK\" && mount -o remount,bind,ro \"$DISK\" && touch \"$BENCH/covered\" \
      ) >/dev/null 2>&1 &";
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// Whether this user may mount anything; said if not.
-fn may_mount(bench: &Bench) -> bool {
+pub(crate) fn may_mount(bench: &Bench) -> bool {
     let tried = in_own_namespace(bench, COVER, &[]).try_spawn();
     let may = tried.is_ok_and(|process| process.output().status.success());
     if !may {
@@ -35,7 +35,7 @@ fn may_mount(bench: &Bench) -> bool {
     may
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
