@@ -17,6 +17,7 @@ mod config_file;
 mod core_dump;
 mod crash;
 mod disk_faults;
+mod download_batch;
 mod download_folder;
 mod downloads;
 mod explain;
