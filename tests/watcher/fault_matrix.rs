@@ -1,7 +1,9 @@
-//! Every fault of the simulator, at either endpoint, in every phase: what the watcher makes of it. The table in
-//! `table.rs` is the test; each of its cells has an app of its own, so that one process plays all of them at once.
+//! Every fault of the simulator, at every endpoint, in every phase: what the watcher makes of it. The tables in `table.rs`
+//! and `download_table.rs` are the test; each cell has an app of its own, so that one process plays all of them at once.
 
 mod cell;
+mod download_table;
+mod downloads;
 mod table;
 
 use std::collections::BTreeSet;
@@ -42,7 +44,12 @@ fn the_table_names_everything_that_the_simulator_can_do() {
         };
     }
     variants!(Fault);
-    // They change only the file of a download, and the watcher downloads nothing.
+    let of_downloads: BTreeSet<_> = downloads::faults().collect();
+    assert!(
+        missing.iter().all(|(_, fault)| of_downloads.contains(fault)),
+        "{missing:?} and {of_downloads:?}"
+    );
+    // They change only the file of a download.
     missing.retain(|(_, fault)| !["short_file", "long_file", "wrong_start"].contains(&fault.as_str()));
     variants!(Trouble);
     variants!(ThrottleStyle);

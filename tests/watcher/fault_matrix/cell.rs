@@ -328,7 +328,7 @@ pub(super) fn lines_of<'a>(said: &'a Said, app: &str) -> &'a [Value] {
     said.get(app).map_or(&[], Vec::as_slice)
 }
 
-fn is_pause(line: &Value, endpoint: &str, reason: &str) -> bool {
+pub(super) fn is_pause(line: &Value, endpoint: &str, reason: &str) -> bool {
     line["event"] == "app.paused" && line["endpoint"] == endpoint && line["reason"] == reason
 }
 

@@ -78,10 +78,10 @@ impl Row {
 }
 
 /// Late, but in time.
-const LITTLE: Duration = Duration::from_millis(50);
+pub(super) const LITTLE: Duration = Duration::from_millis(50);
 
 /// Later than any test waits.
-const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
 const NETWORK: Phases = [Retry("network"); 3];
 /// At the token endpoint, which is asked again as long as it takes.
