@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use export_simulator::{Fault, Job, Life, Simulator};
+use export_simulator::{Fault, Job, Life, Simulator, Target};
 use feishu_export_watcher::domain::{ErrorKind, TicketState};
 
 /// One ticket of the demo.
@@ -12,6 +12,8 @@ pub(crate) struct Fate {
     life: Life,
     extension: &'static str,
     faults: Vec<(u64, Fault)>,
+    /// What the first download of its file meets.
+    broken: Option<Fault>,
     /// The state it must end in.
     pub(crate) state: TicketState,
     /// The kind of its error, if it must fail.
@@ -47,7 +49,7 @@ pub(crate) fn all() -> Vec<Fate> {
         succeeds("soon, as PDF", 400, "pdf"),
         succeeds("soon, as Excel", 600, "xlsx"),
         succeeds("soon, as CSV", 800, "csv"),
-        succeeds("later", 3000, "docx"),
+        succeeds("half a download", 600, "pdf").downloads(Fault::HalfBody),
         succeeds("much later", 8000, "pdf"),
         succeeds("revoked token", 5000, "docx"),
         succeeds("HTML 502", 500, "docx")
@@ -81,11 +83,18 @@ impl Fate {
         for (nth, fault) in &self.faults {
             sim.fault(ticket, *nth, fault.clone());
         }
+        if let Some(fault) = &self.broken {
+            sim.fault(Target::download_of(ticket), 1, fault.clone());
+        }
     }
 
     fn meets(mut self, nth: u64, fault: Fault) -> Self {
         self.faults.push((nth, fault));
         self
+    }
+
+    fn downloads(self, fault: Fault) -> Self {
+        Self { broken: Some(fault), ..self }
     }
 
     fn fails(self, kind: ErrorKind) -> Self {
@@ -94,7 +103,8 @@ impl Fate {
 }
 
 fn fate(label: &'static str, life: Life) -> Fate {
-    Fate { label, life, extension: "docx", faults: Vec::new(), state: TicketState::Completed, error: None }
+    let (faults, broken, state, error) = (Vec::new(), None, TicketState::Completed, None);
+    Fate { label, life, extension: "docx", faults, broken, state, error }
 }
 
 fn succeeds(label: &'static str, millis: u64, extension: &'static str) -> Fate {

@@ -1,10 +1,11 @@
 //! The whole program against a stand-in for the API: thirty tickets of every fate, a quarter of a minute.
 //!
 //! Nothing is needed but this repository. The stand-in listens on a free loopback port; configuration,
-//! watch list, log and state file go to a temporary folder that stays, so that they can be looked at.
-//! Ends with 0 if every ticket met the fate it was meant to meet.
+//! watch list, log, state file and the saved files go to a temporary folder that stays, so that they can be looked at.
+//! Ends with 0 if every ticket met the fate it was meant to meet, and every file is what the stand-in has.
 
 mod fates;
+mod tree;
 // The status table is the binary's own. An example does not build the binary, so it takes it by path.
 #[path = "../../src/bin/feishu-export-watcher/status_output/mod.rs"]
 mod status_output;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use export_simulator::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, Endpoint, RateLimit, Scenario, Simulator};
 use feishu_export_watcher::config::Loaded;
-use feishu_export_watcher::domain::{TicketRecord, WallTime};
+use feishu_export_watcher::domain::{TicketRecord, TicketState, WallTime};
 use feishu_export_watcher::log::{LogHandle, TextForm};
 use feishu_export_watcher::{
     Hooks, RunOptions, Snapshot, StateFile, StatusQuery, Watcher, load, set_up_log, status,
@@ -98,7 +99,9 @@ async fn demonstrate() -> Outcome<bool> {
         screen: Screen::from_stdout(),
     };
     status_output::print(&mut io::stdout().lock(), status_output::Format::Table, &printed)?;
-    let strays = strays(&fates, &report.tickets);
+    println!();
+    tree::print(&mut io::stdout().lock(), &folder.join("exports"), &report.tickets)?;
+    let strays = strays(&sim, &fates, &report.tickets);
     print_end(&sim, &folder, began.elapsed(), &strays);
     Ok(strays.is_empty() && sim.throttled_count() == 0)
 }
@@ -117,6 +120,9 @@ initial_interval = "1s"
 max_interval = "3s"
 give_up_after = "12s"
 request_timeout = "2s"
+
+[download]
+folder = "exports"
 
 [apps.demo]
 base_url = "{}"
@@ -164,8 +170,8 @@ async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {
     Ok(())
 }
 
-/// Tickets that met another fate than they were meant to.
-fn strays(fates: &[Fate], tickets: &[TicketRecord]) -> Vec<String> {
+/// Tickets that met another fate than they were meant to, and files that are not those of the stand-in.
+fn strays(sim: &Simulator, fates: &[Fate], tickets: &[TicketRecord]) -> Vec<String> {
     let of = |number: usize| {
         tickets
             .iter()
@@ -176,13 +182,25 @@ fn strays(fates: &[Fate], tickets: &[TicketRecord]) -> Vec<String> {
         (found != Some((fate.state, fate.error)))
             .then(|| format!("{}: expected {} {:?}, found {found:?}", fate.label, fate.state, fate.error))
     };
-    fates.iter().enumerate().filter_map(stray).collect()
+    let completed = tickets.iter().filter(|ticket| ticket.state == TicketState::Completed);
+    let misread = completed
+        .filter(|ticket| !is_saved(sim, ticket))
+        .map(|ticket| format!("ticket {}: its file is not the one of the stand-in", ticket.entry.key.ticket));
+    fates.iter().enumerate().filter_map(stray).chain(misread).collect()
+}
+
+/// Whether the ticket's file lies on disk as the stand-in has it.
+fn is_saved(sim: &Simulator, ticket: &TicketRecord) -> bool {
+    let path = ticket.file.as_deref().and_then(|file| file.path.as_deref());
+    let right = sim.file_of(ticket.entry.key.ticket.as_str());
+    path.and_then(|path| fs::read(path).ok()).is_some_and(|found| right.pieces().flatten().eq(found))
 }
 
 fn print_end(sim: &Simulator, folder: &Path, took: Duration, strays: &[String]) {
     println!(
-        "\n{} polls and {} token requests in {:.0} s; {} answers were throttled for breaking the limit",
+        "\n{} polls, {} downloads and {} token requests in {:.0} s; {} answers were throttled for breaking the limit",
         sim.count(Endpoint::Query),
+        sim.count(Endpoint::Download),
         sim.count(Endpoint::TenantToken),
         took.as_secs_f64(),
         sim.throttled_count()
@@ -192,7 +210,7 @@ fn print_end(sim: &Simulator, folder: &Path, took: Duration, strays: &[String]) 
     println!("configuration  {}", folder.join("watcher.toml").display());
     println!("watch list     {}", folder.join("watchlist.toml").display());
     match strays {
-        [] => println!("\nEvery ticket met its fate."),
+        [] => println!("\nEvery ticket met its fate, and every file is whole."),
         strays => println!("\nNot as expected:\n{}", strays.join("\n")),
     }
 }
