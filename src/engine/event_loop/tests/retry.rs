@@ -1,5 +1,7 @@
 //! Ended tickets that are polled again on request, and the pauses that the state file shows.
 
+use super::downloads::done;
+use super::fake_downloads::Delivery;
 use super::fakes::*;
 use crate::domain::event::*;
 use crate::domain::*;
@@ -99,9 +101,10 @@ async fn what_cannot_be_polled_again_is_said() {
 /// being fetched is not.
 #[tokio::test(start_paused = true)]
 async fn a_lost_file_is_asked_for_again() {
-    let api = FakeApi::new(|_, _| (SECOND / 10, completed()));
-    let mut bench = Bench::new(api).tickets("default", ["1", "2"]);
+    let mut bench = done(|_, _| Delivery::answer(trouble())).tickets("default", ["1", "2"]);
+    bench.settings.download = None;
     bench.run().await;
+    bench = bench.downloading();
     for (ticket, state) in [("1", FileState::Expired), ("2", FileState::Waiting)] {
         let file = Some(Box::new(FileRecord { state, ..FileRecord::new() }));
         let row = TicketRecord { file, ..bench.store.row(ticket) };
