@@ -71,6 +71,10 @@ impl Formatter for TerminalSafe {
     where
         W: io::Write + ?Sized,
     {
+        // Most strings are plain ASCII, where it is enough to look at bytes.
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return out.write_all(fragment.as_bytes());
+        }
         for part in fragment.split_inclusive(unsafe_for_terminal) {
             let plain = part.trim_end_matches(unsafe_for_terminal);
             out.write_all(plain.as_bytes())?;
