@@ -16,18 +16,20 @@ pub enum Format {
 }
 
 impl Format {
-    /// The record as a line, newline included.
-    pub(super) fn line(&self, record: &Record) -> Vec<u8> {
-        match self {
-            Self::Json => {
-                let mut line = Vec::new();
-                // Memory takes all, and every key is text.
-                let _ = write_json(&mut line, record);
-                line.push(b'\n');
-                line
+    /// The records as lines, each with its newline.
+    pub(super) fn lines<'r>(&self, records: impl IntoIterator<Item = &'r Record>) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for record in records {
+            match self {
+                Self::Json => {
+                    // Memory takes all, and every key is text.
+                    let _ = write_json(&mut lines, record);
+                    lines.push(b'\n');
+                }
+                Self::Text(form) => lines.extend_from_slice(form.line(record).as_bytes()),
             }
-            Self::Text(form) => form.line(record).into_bytes(),
         }
+        lines
     }
 }
 
@@ -72,7 +74,7 @@ mod tests {
     }
 
     fn line(record: &Record) -> String {
-        String::from_utf8(Format::Json.line(record)).unwrap()
+        String::from_utf8(Format::Json.lines([record])).unwrap()
     }
 
     #[test]

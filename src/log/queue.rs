@@ -73,9 +73,8 @@ impl SinkHandle {
     /// # Errors
     /// None of the lines counts as written: hand them over again.
     pub async fn write_synced(&self, records: Vec<Record>) -> io::Result<()> {
-        let bytes = records.iter().flat_map(|record| self.format.line(record)).collect();
         let (reply, answer) = oneshot::channel();
-        let batch = Job { bytes, lines: records.len(), reply: Some(reply) };
+        let batch = Job { bytes: self.format.lines(&records), lines: records.len(), reply: Some(reply) };
         if !self.send(batch, TIMES_OF_BATCHES) {
             return Err(io::Error::other("too many lines wait to be written"));
         }
@@ -88,7 +87,7 @@ impl SinkHandle {
             Level::ERROR | Level::WARN => 2,
             _ => 1,
         };
-        if !self.send(Job { bytes: self.format.line(record), lines: 1, reply: None }, times) {
+        if !self.send(Job { bytes: self.format.lines([record]), lines: 1, reply: None }, times) {
             self.load.dropped.fetch_add(1, Relaxed);
         }
     }
