@@ -55,12 +55,14 @@ impl Record {
     /// The line of a verdict, of which the outbox has the fields as JSON; none if it is something else.
     #[must_use]
     pub fn from_verdict(payload: &str) -> Option<Self> {
-        let mut fields: Map<String, Value> = serde_json::from_str(payload).ok()?;
-        let mut text = |name| fields.shift_remove(name)?.as_str().map(str::to_owned);
+        let fields: Map<String, Value> = serde_json::from_str(payload).ok()?;
+        let text = |name| fields.get(name)?.as_str();
         let (at, level) = (text("timestamp")?.parse().ok()?, text("level")?.parse().ok()?);
         let mut record = Self::new(at, level, VERDICT_TARGET);
         for (name, value) in fields {
-            record.add(name, value);
+            if !matches!(&*name, "timestamp" | "level") {
+                record.add(name, value);
+            }
         }
         Some(record)
     }
