@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::{
     Availability, Failure, FileRecord, FileState, MAY_BE_GONE_HINT, TicketRecord, TicketState, WallTime,
@@ -13,90 +14,94 @@ use super::{
     },
 };
 
-/// The verdict that the ticket got at `now`, with the fields of its line in the log, under the same names and in the same
-/// order; what is not known is left out. None while the ticket is pending.
+/// The fields of an event, in their order. Those that are null are left out.
+struct Fields<const N: usize>([(&'static str, Value); N]);
+
+impl<const N: usize> Serialize for Fields<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let known = self.0.iter().filter(|(_, value)| !value.is_null());
+        serializer.collect_map(known.map(|(name, value)| (name, value)))
+    }
+}
+
+/// The verdict that the ticket got at `now` as a JSON object, with the fields of its line in the log, under the same names
+/// and in the same order; what is not known is left out. None while the ticket is pending.
 #[must_use]
-pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<Map<String, Value>> {
+pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
     let (event, message) = name_and_message(ticket, now)?;
     let (file, error) = (ticket.artefact.as_deref(), ticket.error.as_deref());
-    let Value::Object(mut fields) = json!({
-        "timestamp": now,
-        "level": if Availability::is_doubtful(ticket, now) { "WARN" } else { "INFO" },
-        "message": message,
-        "event": event,
-        "app": ticket.entry.key.app.as_str(),
-        "ticket": ticket.entry.key.ticket.as_str(),
-        "token": ticket.entry.token.as_str(),
-        "label": ticket.entry.label.as_deref(),
-        "state": ticket.state.as_str(),
-        "file_token": file.map(|file| &file.file_token),
-        "file_name": file.map(|file| &file.file_name),
-        "file_extension": ticket.file_extension(),
-        "doc_type": ticket.doc_type(),
-        "sub_id": ticket.sub_id(),
-        "file_size": file.map(|file| file.file_size),
-        "job_status": ticket.job_status,
-        "polls": ticket.polls,
-        "first_seen_at": ticket.first_seen_at,
-        "last_polled_at": ticket.last_polled_at,
-        "finished_at": ticket.finished_at,
-        "download_by": ticket.download_by,
-        "error.kind": error.map(|error| error.kind.as_str()),
-        "error.code": error.map(|error| error.code),
-        "error.job_status": error.map(|error| error.job_status),
-        "error.http_status": error.map(|error| error.http_status),
-        "error.message": error.map(|error| &error.message),
-        "error.hint": error.map(Failure::hint),
-        "error.log_id": error.map(|error| &error.log_id),
-    }) else {
-        return None;
-    };
-    fields.retain(|_, value| !value.is_null());
-    Some(fields)
+    let fields = Fields([
+        ("timestamp", json!(now)),
+        ("level", json!(if Availability::is_doubtful(ticket, now) { "WARN" } else { "INFO" })),
+        ("message", json!(message)),
+        ("event", json!(event)),
+        ("app", json!(ticket.entry.key.app.as_str())),
+        ("ticket", json!(ticket.entry.key.ticket.as_str())),
+        ("token", json!(ticket.entry.token.as_str())),
+        ("label", json!(ticket.entry.label.as_deref())),
+        ("state", json!(ticket.state.as_str())),
+        ("file_token", json!(file.map(|file| &file.file_token))),
+        ("file_name", json!(file.map(|file| &file.file_name))),
+        ("file_extension", json!(ticket.file_extension())),
+        ("doc_type", json!(ticket.doc_type())),
+        ("sub_id", json!(ticket.sub_id())),
+        ("file_size", json!(file.map(|file| file.file_size))),
+        ("job_status", json!(ticket.job_status)),
+        ("polls", json!(ticket.polls)),
+        ("first_seen_at", json!(ticket.first_seen_at)),
+        ("last_polled_at", json!(ticket.last_polled_at)),
+        ("finished_at", json!(ticket.finished_at)),
+        ("download_by", json!(ticket.download_by)),
+        ("error.kind", json!(error.map(|error| error.kind.as_str()))),
+        ("error.code", json!(error.map(|error| error.code))),
+        ("error.job_status", json!(error.map(|error| error.job_status))),
+        ("error.http_status", json!(error.map(|error| error.http_status))),
+        ("error.message", json!(error.map(|error| &error.message))),
+        ("error.hint", json!(error.map(Failure::hint))),
+        ("error.log_id", json!(error.map(|error| &error.log_id))),
+    ]);
+    serde_json::to_string(&fields).ok()
 }
 
 /// The outcome of the ticket's file at `now`, with the fields of its line in the log as above. None while the file is not
 /// to be downloaded, or waits.
 #[must_use]
-pub fn file_event(ticket: &TicketRecord, now: WallTime) -> Option<Map<String, Value>> {
+pub fn file_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
     let file = ticket.file.as_deref()?;
     let (artefact, error) = (ticket.artefact.as_deref(), file.error.as_deref());
     let (event, level, message) = file_name_and_message(ticket, file)?;
-    let Value::Object(mut fields) = json!({
-        "timestamp": now,
-        "level": level,
-        "message": message,
-        "event": event,
-        "app": ticket.entry.key.app.as_str(),
-        "ticket": ticket.entry.key.ticket.as_str(),
-        "token": ticket.entry.token.as_str(),
-        "label": ticket.entry.label.as_deref(),
-        "state": ticket.state.as_str(),
-        "file_token": artefact.map(|it| &it.file_token),
-        "file_name": artefact.map(|it| &it.file_name),
-        "file_extension": ticket.file_extension(),
-        "doc_type": ticket.doc_type(),
-        "sub_id": ticket.sub_id(),
-        "file_size": artefact.map(|it| it.file_size),
-        "finished_at": ticket.finished_at,
-        "download_by": ticket.download_by,
-        "file.state": file.state.as_str(),
-        "file.path": file.path.as_deref().map(Path::to_string_lossy),
-        "file.size": file.size,
-        "file.sha256": file.sha256.as_ref().map(ToString::to_string),
-        "file.saved_at": file.saved_at,
-        "file.attempts": file.attempts,
-        "error.kind": error.map(|error| error.kind.as_str()),
-        "error.code": error.map(|error| error.code),
-        "error.http_status": error.map(|error| error.http_status),
-        "error.message": error.map(|error| &error.message),
-        "error.hint": error.map(Failure::hint),
-        "error.log_id": error.map(|error| &error.log_id),
-    }) else {
-        return None;
-    };
-    fields.retain(|_, value| !value.is_null());
-    Some(fields)
+    let fields = Fields([
+        ("timestamp", json!(now)),
+        ("level", json!(level)),
+        ("message", json!(message)),
+        ("event", json!(event)),
+        ("app", json!(ticket.entry.key.app.as_str())),
+        ("ticket", json!(ticket.entry.key.ticket.as_str())),
+        ("token", json!(ticket.entry.token.as_str())),
+        ("label", json!(ticket.entry.label.as_deref())),
+        ("state", json!(ticket.state.as_str())),
+        ("file_token", json!(artefact.map(|it| &it.file_token))),
+        ("file_name", json!(artefact.map(|it| &it.file_name))),
+        ("file_extension", json!(ticket.file_extension())),
+        ("doc_type", json!(ticket.doc_type())),
+        ("sub_id", json!(ticket.sub_id())),
+        ("file_size", json!(artefact.map(|it| it.file_size))),
+        ("finished_at", json!(ticket.finished_at)),
+        ("download_by", json!(ticket.download_by)),
+        ("file.state", json!(file.state.as_str())),
+        ("file.path", json!(file.path.as_deref().map(Path::to_string_lossy))),
+        ("file.size", json!(file.size)),
+        ("file.sha256", json!(file.sha256.as_ref().map(ToString::to_string))),
+        ("file.saved_at", json!(file.saved_at)),
+        ("file.attempts", json!(file.attempts)),
+        ("error.kind", json!(error.map(|error| error.kind.as_str()))),
+        ("error.code", json!(error.map(|error| error.code))),
+        ("error.http_status", json!(error.map(|error| error.http_status))),
+        ("error.message", json!(error.map(|error| &error.message))),
+        ("error.hint", json!(error.map(Failure::hint))),
+        ("error.log_id", json!(error.map(|error| &error.log_id))),
+    ]);
+    serde_json::to_string(&fields).ok()
 }
 
 /// A saved file with an error is one that differs from the size that the query named.
@@ -165,6 +170,10 @@ mod tests {
         AppName, Artefact, DocumentToken, ErrorKind, Sha256, TicketId, TicketKey, WatchEntry,
     };
 
+    fn parsed(payload: String) -> Value {
+        serde_json::from_str(&payload).unwrap()
+    }
+
     fn ticket(state: TicketState) -> TicketRecord {
         let entry = WatchEntry {
             key: TicketKey { app: AppName::new("default"), ticket: TicketId::new("70") },
@@ -185,8 +194,7 @@ mod tests {
     fn the_payload_is_one_flat_object() {
         let mut failed = ticket(TicketState::Failed);
         failed.error = Some(Box::new(Failure { code: Some(110), ..Failure::new(ErrorKind::NoPermission) }));
-        let event = verdict_event(&failed, failed.finished_at.unwrap()).unwrap();
-        let payload = Value::from(event).to_string();
+        let payload = verdict_event(&failed, failed.finished_at.unwrap()).unwrap();
         let start = "{\"timestamp\":\"2026-11-22T10:00:04.005Z\",\"level\":\"INFO\",\
             \"message\":\"ticket 70 failed: no_permission\",\"event\":\"ticket.failed\",\"app\":\"default\",\
             \"ticket\":\"70\",\"token\":\"doc70\",\"label\":\"周报\",\"state\":\"failed\",\"polls\":0,\
@@ -200,7 +208,7 @@ mod tests {
     #[test]
     fn a_file_has_an_event_of_its_own() {
         let mut completed = ticket(TicketState::Completed);
-        let of = |ticket: &TicketRecord| file_event(ticket, ticket.first_seen_at).map(Value::from);
+        let of = |ticket: &TicketRecord| file_event(ticket, ticket.first_seen_at).map(parsed);
         assert_eq!(of(&completed), None);
         let mut file = FileRecord { attempts: 2, sha256: Some(Sha256([7; 32])), ..FileRecord::new() };
         completed.file = Some(Box::new(file.clone()));
@@ -227,13 +235,13 @@ mod tests {
         let mut completed = ticket(TicketState::Completed);
         completed.artefact = Some(Box::new(Artefact { file_token: "box".into(), ..Artefact::default() }));
         let level = |ticket: &TicketRecord| {
-            verdict_event(ticket, ticket.finished_at.unwrap()).unwrap()["level"].clone()
+            parsed(verdict_event(ticket, ticket.finished_at.unwrap()).unwrap())["level"].clone()
         };
         assert_eq!(level(&completed), "INFO");
         completed.download_by = completed.finished_at;
         assert_eq!(level(&completed), "WARN");
         completed.file = Some(Box::default());
-        let event = verdict_event(&completed, completed.finished_at.unwrap()).unwrap();
+        let event = parsed(verdict_event(&completed, completed.finished_at.unwrap()).unwrap());
         let said = "ticket 70 completed: file token box, its file is being fetched";
         assert_eq!((&event["level"], &event["message"]), (&"INFO".into(), &said.into()));
         assert_eq!(verdict_event(&ticket(TicketState::Pending), completed.first_seen_at), None);

@@ -1,6 +1,5 @@
 //! What the engine knows of its state file: what is not written yet, which ids come next, what the file holds already.
 
-use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::unsaved::Unsaved;
@@ -59,8 +58,8 @@ impl Verdicts {
     }
 
     /// The row of a new verdict.
-    pub(super) fn row(&mut self, payload: Map<String, Value>) -> OutboxRow {
-        OutboxRow { id: self.next.take(), payload: Value::from(payload).to_string().into() }
+    pub(super) fn row(&mut self, payload: String) -> OutboxRow {
+        OutboxRow { id: self.next.take(), payload: payload.into() }
     }
 
     /// How many verdicts are not safely in the log, where rows up to that one are.

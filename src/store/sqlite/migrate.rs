@@ -1,7 +1,6 @@
 //! Brings the state file of an earlier version up to this one.
 
 use rusqlite::{Connection, TransactionBehavior};
-use serde_json::Value;
 
 use super::schema::{APPLICATION_ID, MIGRATIONS, recognise};
 use super::{outbox, tickets};
@@ -37,8 +36,7 @@ fn marked(connection: &Connection) -> Result<Vec<OutboxRow>, StoreErrorKind> {
     let which = "WHERE announced = 0 ORDER BY finished_at, app, ticket";
     let tickets = tickets::select(connection, which, ())?;
     let verdicts = tickets.iter().filter_map(|ticket| {
-        let event = verdict_event(ticket, ticket.finished_at.unwrap_or(ticket.first_seen_at))?;
-        Some(Value::Object(event).to_string().into())
+        Some(verdict_event(ticket, ticket.finished_at.unwrap_or(ticket.first_seen_at))?.into())
     });
     Ok(verdicts.zip(1..).map(|(payload, id)| OutboxRow { id: EventId(id), payload }).collect())
 }
