@@ -49,7 +49,8 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<String, Refusal> {
 
 /// The whole file, at most `limit` bytes.
 pub(super) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = Vec::new();
+    // Only what is filled is memory. A buffer that grows leaves pieces behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(limit).unwrap_or(0));
     // One byte more distinguishes "as long as allowed" from "too long".
     open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 <= limit {

@@ -93,7 +93,9 @@ pub(super) fn read(terms: &Terms<'_>) -> Lists {
     let Expanded { files, rejected } = sources::expand(terms.config_path, terms.sources, terms.absences);
     let (rejected_patterns, problems) = rejected.into_iter().unzip();
     let mut reader = ListReader::new(terms.apps, terms.now);
-    reader.lists = Lists { problems, rejected_patterns, ..Lists::default() };
+    // Only what is filled is memory, and glibc gives a block of this size back as soon as it is freed.
+    let entries = Vec::with_capacity(TICKETS_MAX);
+    reader.lists = Lists { entries, problems, rejected_patterns, ..Lists::default() };
     let mut omitted = 0;
     for file in &files {
         let text = if terms.state_files.contains(&file.canonical) {
