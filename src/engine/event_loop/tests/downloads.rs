@@ -361,6 +361,9 @@ async fn downloads_have_a_budget_of_their_own() {
     bench.run().await;
     assert!(bench.api.downloads() > 60);
     bench.api.assert_never_more_than(10);
+    let requests = bench.api.downloads() + bench.api.with(|remote| remote.polls.len());
+    let counted = bench.store.with(|kept| kept.tallies.values().map(|tally| tally.requests).sum::<u64>());
+    assert_eq!(counted, requests as u64, "each once against the quota");
     bench.assert_sound();
 }
 
