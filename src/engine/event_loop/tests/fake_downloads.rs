@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
-use super::fakes::{FakeApi, SECOND, Sent, detail_of};
+use super::fakes::{FakeApi, PANIC, SECOND, Sent, detail_of};
 use crate::domain::*;
 use crate::feishu::*;
 
@@ -229,7 +229,10 @@ impl FakeApi {
                 is_first: true,
                 _on_its_way: on_its_way,
             }),
-            Brings::Answer(answer) => Err(answer),
+            Brings::Answer(answer) => {
+                assert_ne!(answer.verdict, PANIC, "as the script wants it");
+                Err(answer)
+            }
         }
     }
 }

@@ -6,7 +6,9 @@
 //! What must hold in each of them is asked at its end, and some of it at every line of the log. Histories that once went
 //! wrong are written out in [`scripts`], so that they are asked again whatever the generator comes to draw.
 
+mod artefacts;
 mod course;
+mod files;
 mod lists;
 mod oracles;
 mod pauses;
@@ -20,7 +22,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::artefacts::{Artefacts, FolderChange};
 use self::course::{Course, Disturbance};
+use self::files::judge_files;
 use self::lists::{Lists, RIGHT};
 use self::oracles::judge;
 use self::pauses::{Spans, never_forgotten};
@@ -58,6 +62,8 @@ struct Diary {
     without_memory: Arc<Mutex<Vec<Instant>>>,
     /// When each ticket was on no list.
     off_the_list: Arc<Mutex<HashMap<String, Spans>>>,
+    /// What happened to the folder of files.
+    folder: Arc<Mutex<Vec<(Instant, FolderChange)>>>,
 }
 
 impl Diary {
@@ -69,6 +75,7 @@ impl Diary {
             lives: Arc::default(),
             without_memory: Arc::default(),
             off_the_list: Arc::default(),
+            folder: Arc::default(),
         }
     }
 
@@ -125,8 +132,11 @@ impl Drop for Witness {
 }
 
 /// Plays a history to its end and asks whether it kept every promise.
-async fn play(name: &str, world: World, mut lists: Lists, mut course: Course) {
+async fn play(name: &str, mut world: World, mut lists: Lists, mut course: Course) {
     let mut bench = Bench::new(world.api());
+    if world.artefacts.are_wanted {
+        bench = bench.downloading();
+    }
     bench.apps.clone_from(&world.apps);
     bench.settings.seed = world.seed;
     bench.settings.until_done = false;
@@ -143,14 +153,17 @@ async fn play(name: &str, world: World, mut lists: Lists, mut course: Course) {
     bench.api.with(|remote| remote.document = Some(RIGHT));
     let mut running = bench.start();
     while let Some((wait, disturbance)) = course.next(began.elapsed()) {
-        tokio::time::sleep(wait).await;
+        running = live(wait, &mut world.artefacts, &bench, running, &diary).await;
         if let Some(disturbance) = disturbance {
             running = disturb(disturbance, &mut bench, running, &mut lists, &diary).await;
         }
     }
     diary.note("everything works again");
     make_good(&bench, &running, &mut lists, &diary).await;
-    let is_open = |view: &Snapshot| view.turned_at.is_none() || view.listed.of(TicketState::Pending) > 0;
+    let is_open = |view: &Snapshot| {
+        let (tickets, files) = (view.listed.of(TicketState::Pending), view.files[FileState::Waiting]);
+        view.turned_at.is_none() || tickets + files > 0
+    };
     // A commit may hang for minutes, and until it ends the rows are those of before.
     let is_unwritten = || bench.store.with(|kept| kept.under_way > 0 || !kept.outbox.is_empty());
     while is_open(&running.view.borrow()) || is_unwritten() {
@@ -161,9 +174,39 @@ async fn play(name: &str, world: World, mut lists: Lists, mut course: Course) {
     running.stop.cancel();
     let outcome = running.outcome.await.unwrap();
     assert!(outcome.saved && outcome.unannounced == 0);
+    // What a process left behind that died is removed by the next one.
+    bench.entries = lists.entries();
+    let last = bench.start();
+    tokio::time::sleep(10 * SECOND).await;
+    stop(last).await;
     let unwritten = diary.unwritten.lock().unwrap().clone();
     judge(&world, &bench, &lists, &unwritten, began);
     never_forgotten(&world, &bench, &lists, &diary);
+    judge_files(&world, &bench, &lists, &diary);
+}
+
+/// Time passes. Meanwhile things happen to the folder of files, and the process may die of them.
+async fn live(
+    wait: Duration,
+    artefacts: &mut Artefacts,
+    bench: &Bench,
+    mut running: Running,
+    diary: &Diary,
+) -> Running {
+    let until = Instant::now() + wait;
+    loop {
+        let change = artefacts.next_change(until - diary.began);
+        let moment = change.as_ref().map_or(until, |(at, _)| diary.began + *at);
+        while let Ok(()) = tokio::time::timeout_at(moment, bench.files.died()).await {
+            diary.note("death at that step");
+            running = diary.restart(bench, kill(bench, running)).await;
+            diary.unwritten.lock().unwrap().push(Instant::now());
+        }
+        let Some((_, change)) = change else { return running };
+        diary.note(format!("{change:?}"));
+        change.apply(&bench.files);
+        diary.folder.lock().unwrap().push((Instant::now(), change));
+    }
 }
 
 /// One more thing happens.
@@ -175,6 +218,7 @@ async fn disturb(
     diary: &Diary,
 ) -> Running {
     diary.note(format!("{disturbance:?}"));
+    bench.files.with(|disk| disk.doom = None);
     match disturbance {
         Disturbance::List(edits) => {
             let before = lists.gone.clone();
@@ -198,7 +242,7 @@ async fn disturb(
         }
         Disturbance::Death => {
             let_write(bench).await;
-            return diary.restart(bench, kill(running)).await;
+            return diary.restart(bench, kill(bench, running)).await;
         }
         Disturbance::StopAtOnce => {
             let running = diary.restart(bench, stop(running)).await;
@@ -206,7 +250,7 @@ async fn disturb(
             return running;
         }
         Disturbance::DeathAtOnce => {
-            let running = diary.restart(bench, kill(running)).await;
+            let running = diary.restart(bench, kill(bench, running)).await;
             diary.unwritten.lock().unwrap().push(Instant::now());
             return running;
         }
@@ -235,7 +279,8 @@ async fn stop(running: Running) {
     running.outcome.await.unwrap();
 }
 
-async fn kill(running: Running) {
+async fn kill(bench: &Bench, running: Running) {
+    bench.files.end_process();
     running.outcome.abort();
     let _ = running.outcome.await;
 }
@@ -248,6 +293,7 @@ async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists, diary: &
         kept.late.clear();
     });
     bench.log.with(|log| log.fails = false);
+    bench.files.with(|disk| (disk.doom, disk.full, disk.closed) = (None, false, false));
     // Those that are still gone were not polled since.
     let late = |sent: &&Sent| lists.gone.get(&sent.ticket).is_some_and(|since| sent.at > *since + SECOND);
     let polled = bench.api.with(|remote| remote.polls.iter().find(late).cloned());

@@ -29,6 +29,8 @@ enum Hindrance {
     Paused,
     /// The token endpoint is paused.
     TokenPaused,
+    /// The pause of its downloads.
+    DownloadsPaused,
     /// It has no access token, or waits for a new one.
     NoToken,
     /// Polls fail one after the other: few are in flight.
@@ -40,12 +42,16 @@ enum Hindrance {
 pub(super) struct Spans(Vec<(Instant, Instant)>);
 
 impl Spans {
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+
     pub(super) fn add(&mut self, from: Instant, to: Instant) {
         self.0.push((from, to));
     }
 
     /// How much of the time between lies outside of these and those.
-    fn left_of(&self, others: &Self, from: Instant, to: Instant) -> Duration {
+    pub(super) fn left_of(&self, others: &Self, from: Instant, to: Instant) -> Duration {
         let mut inside: Vec<_> = [&self.0, &others.0]
             .into_iter()
             .flatten()
@@ -66,7 +72,10 @@ impl Spans {
 #[derive(Default)]
 struct Hindrances {
     open: HashMap<(String, Hindrance), (Instant, String)>,
+    /// Those of polls.
     over: HashMap<String, Spans>,
+    /// Those that downloads have besides.
+    of_downloads: HashMap<String, Spans>,
 }
 
 impl Hindrances {
@@ -77,19 +86,24 @@ impl Hindrances {
 
     fn end(&mut self, app: &str, what: Hindrance, at: Instant) {
         if let Some((since, _)) = self.open.remove(&(app.to_owned(), what)) {
-            self.over.entry(app.to_owned()).or_default().add(since, at);
+            self.spans(app, what).add(since, at);
         }
     }
 
+    fn spans(&mut self, app: &str, what: Hindrance) -> &mut Spans {
+        let all = if what == Hindrance::DownloadsPaused { &mut self.of_downloads } else { &mut self.over };
+        all.entry(app.to_owned()).or_default()
+    }
+
     /// The polls that were refused took their slots, a window's worth at most, and are repeated first.
-    fn refused(&mut self, app: &str, at: Instant) {
-        self.over.entry(app.to_owned()).or_default().add(at, at + SETTLED_AFTER);
+    fn refused(&mut self, app: &str, what: Hindrance, at: Instant) {
+        self.spans(app, what).add(at, at + SETTLED_AFTER);
     }
 
     /// A process ended, and with it all that it knew.
     fn end_all(&mut self, at: Instant) {
-        for ((app, _), (since, _)) in std::mem::take(&mut self.open) {
-            self.over.entry(app).or_default().add(since, at);
+        for ((app, what), (since, _)) in std::mem::take(&mut self.open) {
+            self.spans(&app, what).add(since, at);
         }
     }
 
@@ -97,7 +111,11 @@ impl Hindrances {
         let field = |name| line.get(name).map_or("", String::as_str);
         let (app, reason) = (field("app"), field("reason"));
         let at_token = reason == "rate_limited" && field("endpoint") == "token";
-        let paused = if at_token { Hindrance::TokenPaused } else { Hindrance::Paused };
+        let paused = match field("endpoint") {
+            "download" => Hindrance::DownloadsPaused,
+            _ if at_token => Hindrance::TokenPaused,
+            _ => Hindrance::Paused,
+        };
         match field("event") {
             APP_PAUSED => {
                 let known = self.open.get(&(app.to_owned(), paused));
@@ -107,8 +125,8 @@ impl Hindrances {
                     "announced twice: {line:?}, {known:?}, {at:?}"
                 );
                 self.begin(app, paused, reason, at);
-                if field("endpoint") == "query" {
-                    self.refused(app, at);
+                if field("endpoint") != "token" {
+                    self.refused(app, paused, at);
                 }
             }
             APP_RESUMED => self.end(app, paused, at),
@@ -117,7 +135,7 @@ impl Hindrances {
             TOKEN_RETRY => self.begin(app, Hindrance::NoToken, "", at),
             TOKEN_REJECTED => {
                 self.begin(app, Hindrance::NoToken, "", at);
-                self.refused(app, at);
+                self.refused(app, Hindrance::NoToken, at);
             }
             TOKEN_REFRESHED => self.end(app, Hindrance::NoToken, at),
             _ => {}
@@ -126,7 +144,7 @@ impl Hindrances {
 }
 
 /// Reads the log from its beginning, restarts included.
-fn hindrances(world: &World, bench: &Bench, diary: &Diary) -> HashMap<String, Spans> {
+fn hindrances(world: &World, bench: &Bench, diary: &Diary) -> Hindrances {
     let mut seen = Hindrances::default();
     let lives = diary.lives.lock().unwrap().clone();
     let mut ends = lives.iter().peekable();
@@ -145,7 +163,16 @@ fn hindrances(world: &World, bench: &Bench, diary: &Diary) -> HashMap<String, Sp
         let spans = seen.over.entry(app.name.to_string()).or_default();
         lives.iter().for_each(|(down, up)| spans.add(*down, *up + STARTED_AFTER));
     }
-    seen.over
+    seen
+}
+
+/// What keeps each app from its downloads.
+pub(super) fn hindrances_of_downloads(world: &World, bench: &Bench, diary: &Diary) -> HashMap<String, Spans> {
+    let Hindrances { over: mut all, of_downloads, .. } = hindrances(world, bench, diary);
+    for (app, spans) in &of_downloads {
+        all.entry(app.clone()).or_default().extend(spans);
+    }
+    all
 }
 
 /// When there was nothing to ask of a ticket: from when it left the list until it was pending again. One that is back on
@@ -183,7 +210,7 @@ fn split((from, to): (Instant, Instant), at: &[Instant]) -> Vec<(Instant, Instan
 /// longer than the longest interval, a request's life, and one sweep over the tickets of its app's budget; not before its first poll
 /// either.
 pub(super) fn never_forgotten(world: &World, bench: &Bench, lists: &Lists, diary: &Diary) {
-    let hindrances = hindrances(world, bench, diary);
+    let hindrances = hindrances(world, bench, diary).over;
     for app in &world.apps {
         let name = app.name.as_str();
         let bound = POLLED_WITHIN + world.sweep(app);

@@ -8,6 +8,7 @@ use fastrand::Rng;
 
 use super::super::fakes::*;
 use super::CALM_AFTER;
+use super::artefacts::Artefacts;
 use crate::domain::*;
 use crate::feishu::*;
 
@@ -22,9 +23,9 @@ pub(super) struct Job {
 /// A stretch of time in which something is wrong with an app.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trouble {
-    from: Duration,
-    until: Duration,
-    verdict: fn(Duration) -> Verdict,
+    pub(super) from: Duration,
+    pub(super) until: Duration,
+    pub(super) verdict: fn(Duration) -> Verdict,
 }
 
 /// A stretch of time in which an app gets no access token.
@@ -44,6 +45,7 @@ pub(super) struct World {
     troubles: Vec<Vec<Trouble>>,
     /// The same at the token endpoint.
     token_troubles: Vec<Vec<TokenStretch>>,
+    pub(super) artefacts: Artefacts,
     /// Nothing goes wrong at all: then files must be found in time.
     pub(super) is_calm: bool,
     /// Polls take as long as they are drawn to, and some of them fail.
@@ -71,7 +73,10 @@ impl World {
         let troubles = (0..count).map(|_| if is_calm { Vec::new() } else { troubles(&mut rng) }).collect();
         let token_troubles =
             (0..count).map(|_| if is_calm { Vec::new() } else { token_troubles(&mut rng) }).collect();
-        Self { seed, rng, apps, jobs, troubles, token_troubles, is_calm, is_moody: true }
+        let artefacts = Artefacts::default();
+        let world =
+            Self { seed, rng, apps, jobs, troubles, token_troubles, artefacts, is_calm, is_moody: true };
+        Self { artefacts: Artefacts::drawn(&world), ..world }
     }
 
     /// Nothing is left to chance, and nothing goes wrong with the remote: these apps, and jobs that end well, at these
@@ -84,6 +89,7 @@ impl World {
             jobs: jobs.into_iter().map(job).collect(),
             troubles: vec![Vec::new(); apps.len()],
             token_troubles: vec![Vec::new(); apps.len()],
+            artefacts: Artefacts::default(),
             apps,
             is_calm: false,
             is_moody: false,
@@ -123,7 +129,9 @@ impl World {
         let (jobs, troubles) = (self.jobs.clone(), self.troubles.clone());
         let (is_calm, is_moody) = (self.is_calm, self.is_moody);
         let (token_troubles, began) = (self.token_troubles.clone(), tokio::time::Instant::now());
-        FakeApi::new(move |ticket, _| {
+        let artefacts: HashMap<_, _> =
+            self.jobs.keys().map(|ticket| (ticket.clone(), self.artefacts.described(ticket))).collect();
+        let api = FakeApi::new(move |ticket, _| {
             let now = began.elapsed();
             let place: usize = ticket[3..4].parse().unwrap();
             let latency = if is_moody { SECOND.mul_f64(0.02 + 0.2 * rng.f64()) } else { SECOND / 10 };
@@ -136,9 +144,10 @@ impl World {
                 4..8 if passing => (latency, trouble_of_server()),
                 8 if passing => (latency, PAGE),
                 9 if passing => (latency, PANIC),
-                _ => (latency, answer(&jobs, ticket, now)),
+                _ => (latency, answer(jobs[ticket], &artefacts[ticket], now)),
             }
         })
+        .with_downloads(self.artefacts.script())
         .with_tokens(move |app, nth| {
             let now = began.elapsed();
             let place: usize = app[3..4].parse().unwrap();
@@ -146,7 +155,10 @@ impl World {
                 Some(stretch) => Err((stretch.trouble)(stretch.until - now)),
                 None => Ok(Some(if nth.is_multiple_of(2) { 300 } else { 7200 })),
             }
-        })
+        });
+        let ended = self.jobs.iter().map(|(ticket, job)| (ticket.clone(), began + job.ends));
+        api.with(|remote| remote.artefacts.ended = ended.collect());
+        api
     }
 }
 
@@ -166,15 +178,15 @@ fn trouble_of_server() -> Verdict {
     Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow }
 }
 
-fn answer(jobs: &HashMap<String, Job>, ticket: &str, now: Duration) -> Verdict {
-    match jobs[ticket] {
+fn answer(job: Job, artefact: &Artefact, now: Duration) -> Verdict {
+    match job {
         Job { ends, .. } if now < ends => Verdict::Pending,
-        Job { succeeds: true, .. } => completed(),
+        Job { succeeds: true, .. } => Verdict::Completed(Box::new(artefact.clone())),
         Job { .. } => Verdict::Failed(ErrorKind::DocumentTooLarge),
     }
 }
 
-fn troubles(rng: &mut Rng) -> Vec<Trouble> {
+pub(super) fn troubles(rng: &mut Rng) -> Vec<Trouble> {
     let kinds: [fn(Duration) -> Verdict; 7] = [
         |left| Verdict::Throttled { reset: Some(left) },
         |_| Verdict::Throttled { reset: None },
@@ -232,6 +244,6 @@ impl fmt::Display for World {
                 )?;
             }
         }
-        Ok(())
+        write!(f, "{}", self.artefacts)
     }
 }

@@ -1,0 +1,159 @@
+//! What must hold of files in every history: each is whole under its name, once, announced, and saved if it could be.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::fake_downloads::content_of;
+use super::super::fakes::*;
+use super::Diary;
+use super::artefacts::FolderChange;
+use super::lists::Lists;
+use super::pauses::{Spans, hindrances_of_downloads};
+use super::world::World;
+use crate::domain::event::*;
+use crate::domain::*;
+
+/// The longest wait between two tries of anything, and what a file takes besides its transfer.
+const AGAIN_WITHIN: Duration = Duration::from_secs(66);
+
+/// What must hold of files in every history.
+pub(super) fn judge_files(world: &World, bench: &Bench, lists: &Lists, diary: &Diary) {
+    // Promise 6: nothing was placed that the state file did not know, nothing was replaced, nothing is left over.
+    assert_eq!(bench.files.with(|disk| disk.wrong.clone()), Vec::<String>::new());
+    assert_eq!(bench.files.temporary(), 0, "temporary files are left");
+    if !world.artefacts.are_wanted {
+        assert_eq!(bench.api.downloads(), 0);
+        return;
+    }
+    no_false_loss(world, bench, diary);
+    for ticket in lists.listed.iter().filter(|ticket| world.jobs[*ticket].succeeds) {
+        each_has_an_outcome(ticket, bench);
+        each_is_there_once(ticket, bench, lists);
+    }
+    saved_if_it_could_be(world, bench, lists, diary);
+}
+
+fn file_of(ticket: &str, bench: &Bench) -> FileRecord {
+    *bench.store.row(ticket).file.unwrap_or_else(|| panic!("{ticket} has no file"))
+}
+
+/// Promise 4: every outcome was announced. Promise 6: what is saved is the right file.
+fn each_has_an_outcome(ticket: &str, bench: &Bench) {
+    let file = file_of(ticket, bench);
+    let event = match file.state {
+        FileState::Saved => FILE_SAVED,
+        FileState::Expired => FILE_EXPIRED,
+        FileState::Failed => FILE_FAILED,
+        FileState::Waiting => panic!("the file of {ticket} was forgotten: {file:?}"),
+    };
+    assert!(bench.log.tickets_of(event).contains(ticket), "{event} of {ticket} was never announced");
+    if file.state == FileState::Saved {
+        let there = bench.files.with(|disk| disk.saved.get(&*file.path.unwrap()).cloned());
+        assert_eq!(there.as_deref(), Some(&content_of(ticket)[..]), "{ticket}");
+    }
+}
+
+/// Promise 6: each file is there once. One more is left of each time that its ticket started over.
+fn each_is_there_once(ticket: &str, bench: &Bench, lists: &Lists) {
+    let content = content_of(ticket);
+    let copies = bench.files.with(|disk| disk.saved.values().filter(|it| **it == content).count());
+    let is_saved = file_of(ticket, bench).state == FileState::Saved;
+    if lists.mistyped.contains(ticket) {
+        assert!(copies >= usize::from(is_saved), "{ticket}");
+    } else {
+        assert_eq!(copies, usize::from(is_saved), "copies of {ticket}");
+    }
+}
+
+/// Promises 2 and 5 at every line that shows a lost file: its artefact was gone by then, or never was a file.
+fn no_false_loss(world: &World, bench: &Bench, diary: &Diary) {
+    let lines = bench.log.with(|log| log.lines.clone());
+    for line in &lines {
+        let moment = |name: &str| line.get(name).map(|text| text.parse::<WallTime>().unwrap());
+        let is_true = match line["event"].as_str() {
+            FILE_EXPIRED => {
+                let ticket = &line["ticket"];
+                let (job, fate) = (world.jobs[ticket], &world.artefacts.fates[ticket]);
+                let at = moment("timestamp").unwrap();
+                let is_gone = at >= START + job.ends + ARTEFACT_LIFE;
+                is_gone || fate.may_seem_gone() && moment("download_by").is_some_and(|until| until <= at)
+            }
+            FILE_FAILED => world.artefacts.fates[&line["ticket"]].is_wrong,
+            _ => true,
+        };
+        assert!(is_true, "{line:?}, began {:?}", diary.began);
+    }
+}
+
+/// Promise 5: a file is saved if, from its ticket's verdict to the end of its artefact, there was time for it: for what the
+/// budget takes for all downloads, for all transfers with so many at once, and for its own, outside of what keeps the app
+/// from them.
+fn saved_if_it_could_be(world: &World, bench: &Bench, lists: &Lists, diary: &Diary) {
+    let mut hindrances = hindrances_of_downloads(world, bench, diary);
+    for (place, app) in world.apps.iter().enumerate() {
+        let of_app = hindrances.entry(app.name.to_string()).or_default();
+        for trouble in world.artefacts.troubles.get(place).into_iter().flatten() {
+            of_app.add(diary.began + trouble.from, diary.began + trouble.until + AGAIN_WITHIN);
+        }
+        of_app.extend(&closed_folder(diary));
+        let needed = work_of(world, app);
+        let fates = world.artefacts.fates.iter().filter(|(ticket, fate)| {
+            let is_sure = !fate.is_wrong && !fate.may_seem_gone() && !lists.mistyped.contains(*ticket);
+            is_sure && ticket.starts_with(app.name.as_str()) && world.jobs[*ticket].succeeds
+        });
+        for (ticket, fate) in fates {
+            let gone = diary.began + world.jobs[ticket].ends + ARTEFACT_LIFE;
+            let from = last_begin(ticket, bench, diary, gone);
+            let needed = needed + fate.takes() + AGAIN_WITHIN * u32::try_from(fate.downloads()).unwrap();
+            let had =
+                if from < gone { of_app.left_of(&Spans::default(), from, gone) } else { Duration::ZERO };
+            let file = file_of(ticket, bench);
+            assert!(
+                had < needed || file.state == FileState::Saved,
+                "{ticket} had {had:?} of {needed:?} from {:?} on: {file:?}",
+                from - diary.began
+            );
+        }
+    }
+}
+
+/// How long all downloads of the app take at most, side by side.
+fn work_of(world: &World, app: &App) -> Duration {
+    let together: Vec<_> = world.sharing_with(app).map(|app| app.name.as_str()).collect();
+    let fates = world.artefacts.fates.iter();
+    let budget: usize =
+        fates.clone().filter(|it| together.contains(&&it.0[..4])).map(|it| it.1.downloads()).sum();
+    let own = fates.filter(|(ticket, _)| ticket.starts_with(app.name.as_str()));
+    let transfers: Duration = own.map(|(_, fate)| fate.takes()).sum();
+    app.rate_limit.time_for(budget) + transfers / 4
+}
+
+/// When the folder was full or closed, and as long again as a try may be away.
+fn closed_folder(diary: &Diary) -> Spans {
+    let (mut spans, mut since) = (Spans::default(), [None, None]);
+    for (at, change) in diary.folder.lock().unwrap().iter() {
+        let (place, begins) = match change {
+            FolderChange::Full(begins) => (0, *begins),
+            FolderChange::Closed(begins) => (1, *begins),
+            _ => continue,
+        };
+        if begins {
+            since[place].get_or_insert(*at);
+        } else if let Some(since) = since[place].take() {
+            spans.add(since, *at + AGAIN_WITHIN);
+        }
+    }
+    spans
+}
+
+/// When the engine last began to fetch the file: with the verdict, or a process that came later, or the loss of a body.
+fn last_begin(ticket: &str, bench: &Bench, diary: &Diary, gone: Instant) -> Instant {
+    let found = bench.api.polls_of(ticket).last().unwrap().at;
+    let lives = diary.lives.lock().unwrap().iter().map(|(_, up)| *up).collect::<Vec<_>>();
+    let folder = diary.folder.lock().unwrap().clone();
+    let lost = folder.iter().filter(|(_, it)| matches!(it, FolderChange::Lost)).map(|(at, _)| *at);
+    // A body that is lost after its artefact is gone is gone as well.
+    let begins = lives.into_iter().filter(|up| *up < gone).chain(lost);
+    begins.chain([found]).max().unwrap()
+}
