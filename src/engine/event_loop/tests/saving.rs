@@ -48,7 +48,7 @@ async fn a_full_disk_costs_no_request() {
         let retries = log.lines.iter().filter(|line| line["event"] == FILE_RETRY);
         retries.filter(|line| line["level"] == "ERROR").count()
     });
-    assert_eq!(errors, 1, "once, not for each file");
+    assert_eq!(errors, 1, "the disk is news once");
     bench.files.with(|disk| disk.full = false);
     let outcome = running.outcome.await.unwrap();
     assert_eq!((outcome.end, outcome.files[FileState::Saved]), (End::Done, 2));
