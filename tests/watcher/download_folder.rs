@@ -143,11 +143,17 @@ fn a_full_disk_is_waited_for() {
 fn assert_survives_fault(fault: disk_faults::Fault, kind: &str) {
     let bench = bench_with_downloads("");
     bench.jobs([large("70")]);
+    let held = bench.sim.hold(download_of("70"), 1);
     let disk = FaultyDisk::new(&bench);
-    disk.breaks();
     let run = disk.start(&bench, fault);
+    run.wait_event("ticket.completed", 1);
+    let begin = |_: &Running| {
+        disk.breaks();
+        bench.sim.release(held);
+        disk.wait_struck(2);
+    };
     let content = |_: &Running| fs::read(bench.path(&path_of("70"))).unwrap();
-    assert_survives(&bench, run, kind, |_| disk.wait_struck(2), |_| disk.works_again(), content);
+    assert_survives(&bench, run, kind, begin, |_| disk.works_again(), content);
     assert_saved(&bench, "70");
     assert_exports(&bench, &["T-70.docx"]);
 }
@@ -172,11 +178,12 @@ fn a_body_that_is_not_synced_is_not_saved() {
 fn a_folder_that_is_not_synced_costs_no_second_transfer() {
     let bench = bench_with_downloads("");
     bench.jobs([large("70")]);
-    // Its making is synced before.
-    fs::create_dir(bench.path("exports")).unwrap();
+    let held = bench.sim.hold(download_of("70"), 1);
     let disk = FaultyDisk::new(&bench);
-    disk.breaks();
     let run = disk.start(&bench, disk_faults::Fault { calls: "sync", files: "/exports", errno: EIO });
+    run.wait_event("ticket.completed", 1);
+    disk.breaks();
+    bench.sim.release(held);
     disk.wait_struck(3);
     assert!(events(&run.log(), "file.saved").next().is_none());
     assert_eq!(bench.ticket("70")["file"]["state"], "waiting");
