@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::harness::{Bench, PATIENCE};
 
+mod files;
 mod lists;
 mod memory;
 mod oracle;

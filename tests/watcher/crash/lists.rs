@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use export_simulator::{FAILING_JOB_STATUSES, Job, Life};
+use export_simulator::{FAILING_JOB_STATUSES, Fault, Job, Life, Target};
 use fastrand::Rng;
 
 use crate::harness::Bench;
@@ -86,17 +86,21 @@ impl Lists {
         self.entries.keys().map(String::as_str)
     }
 
-    /// A job that ends soon, every fourth of them badly; every third is listed with a wrong token at first. Returns
-    /// the file that lists it.
+    /// A job that ends soon, every fourth of them badly; every third is listed with a wrong token at first, every
+    /// fourth file breaks off once. Returns the list that names it.
     fn add_job(&mut self, bench: &Bench, rng: &mut Rng) -> usize {
         let after = Duration::from_millis(rng.u64(..1_500));
         let status = FAILING_JOB_STATUSES[rng.usize(..FAILING_JOB_STATUSES.len())];
         let fails = rng.u8(..4) == 0;
-        self.add(
-            bench,
-            rng,
-            |job| if fails { job.fails_after(after, status) } else { job.succeeds_after(after) },
-        )
+        // Long enough for the line that names its ticket.
+        let file_size = rng.i64(100..600_000);
+        let ended = |job: Job| if fails { job.fails_after(after, status) } else { job.succeeds_after(after) };
+        let is_broken = rng.u8(..4) == 0;
+        let file = self.add(bench, rng, |job| Job { file_size, ..ended(job) });
+        if is_broken && let Some(ticket) = self.entries.keys().next_back() {
+            bench.sim.fault(Target::download_of(ticket), 1, Fault::HalfBody);
+        }
+        file
     }
 
     fn add(&mut self, bench: &Bench, rng: &mut Rng, life: impl Fn(Job) -> Job) -> usize {

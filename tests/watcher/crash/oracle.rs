@@ -7,6 +7,7 @@ use std::time::Instant;
 use export_simulator::{DEFAULT_APP_ID, Endpoint, Job, Life, Request};
 use serde_json::Value;
 
+use super::files::Files;
 use super::lists::Lists;
 use super::memory::{Memory, Row, Verdict};
 use super::{PER, REQUESTS, is_verdict};
@@ -16,6 +17,7 @@ use crate::harness::{Bench, Ended};
 #[derive(Default)]
 pub(super) struct Oracle {
     memory: Memory,
+    files: Files,
     /// By how often each was announced.
     on_stdout: BTreeMap<Verdict, usize>,
     in_file: BTreeMap<Verdict, usize>,
@@ -43,10 +45,11 @@ impl Oracle {
                 *said.entry(verdict).or_default() += 1;
             }
         }
-        for row in self.memory.outbox.iter().filter(|row| row.is_taken) {
-            let verdict = verdict_of(&row.payload).unwrap();
+        let taken = self.memory.outbox.iter().filter(|row| row.is_taken);
+        for verdict in taken.filter_map(|row| verdict_of(&row.payload)) {
             assert!(self.is_announced(&verdict), "gone from the outbox, and never announced: {verdict:?}");
         }
+        self.files.judge(bench, &self.memory.outbox, &ended.lines, &added);
     }
 
     /// Lines of the log file since the last time; a crash may have torn one.
@@ -82,6 +85,7 @@ impl Oracle {
             judge_end(self.memory.rows.iter().rfind(|row| row.ticket == ticket), ticket, lists);
         }
         assert!(verdicts.is_empty(), "no list names {verdicts:?}");
+        self.files.conclude(bench, &self.memory.outbox);
         self.judge_requests(bench);
         let twice = |said: &BTreeMap<_, usize>| said.values().filter(|times| **times > 1).count();
         let (stdout, file) = (twice(&self.on_stdout), twice(&self.in_file));
@@ -96,11 +100,12 @@ impl Oracle {
         if let Some(refused) = bench.sim.requests().into_iter().find(|request| request.throttled) {
             panic!("refused, by {:?}:\n{:#?}", self.deaths, around(bench, refused.arrived_at));
         }
-        for endpoint in [Endpoint::Query, Endpoint::TenantToken] {
+        for endpoint in [Endpoint::Query, Endpoint::TenantToken, Endpoint::Download] {
             let most = bench.sim.max_in_window(DEFAULT_APP_ID, endpoint, PER);
             assert!(most <= REQUESTS, "{most} requests in {PER:?}");
         }
-        let (noted, sent) = (self.memory.queries as usize, bench.sim.count(Endpoint::Query));
+        let sent = bench.sim.count(Endpoint::Query) + bench.sim.count(Endpoint::Download);
+        let noted = self.memory.queries as usize;
         let polls = polls(&self.memory.rows);
         assert!((polls..=sent).contains(&noted), "{polls} polls by the rows, {noted} noted, {sent} sent");
     }

@@ -11,6 +11,7 @@ use super::memory::Memory;
 use super::oracle::Oracle;
 use super::{PER, REQUESTS, is_verdict};
 use crate::harness::{Bench, Running, default_app};
+use crate::saved::DOWNLOAD;
 
 /// After so many rounds on one bench another is begun, so that no run grows without bounds.
 const ROUNDS_OF_A_BENCH: usize = 40;
@@ -85,7 +86,7 @@ impl Scene {
 fn empty_bench() -> Bench {
     let bench = Bench::with(Scenario::with_apps([default_app(REQUESTS, PER)]));
     // So that what a dead process may have had in flight does not take up the whole budget of the next.
-    bench.configure("max_in_flight = 8\n[log]\nfile = \"events.jsonl\"");
+    bench.configure(&format!("max_in_flight = 8\n[log]\nfile = \"events.jsonl\"\n{DOWNLOAD}"));
     let limit = format!("rate_limit = {{ requests = {REQUESTS}, per = \"{}ms\" }}\n", PER.as_millis());
     bench.write("watcher.toml", &(bench.read("watcher.toml") + &limit));
     bench.reconfigure("[\"watchlist.toml\"]", WATCHLIST);
@@ -187,26 +188,13 @@ mod named {
         assert_eq!(dead.code, None, "not killed at {}:\n{}", point.name(), dead.stderr);
     }
 
-    /// Passed only where files are downloaded, which these benches do not do.
-    fn is_of_files(point: CrashPoint) -> bool {
-        matches!(
-            point,
-            CrashPoint::FileBegun
-                | CrashPoint::BodyWritten
-                | CrashPoint::BodySynced
-                | CrashPoint::FileRenamed
-                | CrashPoint::FolderSynced
-        )
-    }
-
     /// The points that a state file passes which is there already.
     fn later_points() -> impl Iterator<Item = CrashPoint> {
-        let points = CrashPoint::ALL.iter().copied();
-        points.filter(|point| *point != CrashPoint::FileBuilt && !is_of_files(*point))
+        CrashPoint::ALL.iter().copied().filter(|point| *point != CrashPoint::FileBuilt)
     }
 
-    /// The same promises, with every second kill at one of the points around commit and announcement that the program
-    /// names, each in its turn at some passage: so every point is really reached.
+    /// The same promises, with every second kill at one of the points around commit, announcement and the steps of a file that
+    /// the program names, each in its turn at some passage: so every point is really reached.
     #[test]
     fn kills_at_every_point_lose_nothing() {
         let mut deck = Vec::new();
