@@ -231,7 +231,7 @@ fn judge(found: &Found) {
     let memory = medians[0].max(medians[1]);
     let ratio = found.first_poll.median / found.parse.median;
     let share = Spread::new(found.followed.processor.clone()).median;
-    println!("{}", judged(&goal("memory at most 64 MiB"), &format!("{memory:.1}"), memory <= 64.0));
+    println!("{}", judged(&goal("memory at most 128 MiB"), &format!("{memory:.1}"), memory <= 128.0));
     println!("{}", judged(&goal("first poll within 3 × the parsing"), &format!("{ratio:.2}"), ratio <= 3.0));
     println!("{}", judged(&goal("processor under 0.5 % of a core"), &format!("{share:.2}"), share < 0.5));
 }
