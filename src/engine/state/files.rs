@@ -147,6 +147,8 @@ impl State {
     pub(super) fn transfer_ended(&mut self, flight: &Flight, fetch: Fetch, end: TransferEnd, now: Now) {
         self.apps[flight.app].meters.transfer_ended(now.at.saturating_duration_since(flight.sent.at));
         match &end {
+            // What came after the head says nothing about the app: a body may break off because of an outage.
+            _ if flight.answered => {}
             TransferEnd::Whole(_) | TransferEnd::Broken(_) | TransferEnd::Disk(_) => {
                 self.app_accepts(flight, now);
             }

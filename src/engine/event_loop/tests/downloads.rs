@@ -348,6 +348,25 @@ async fn a_fault_at_downloads_is_none_of_the_polls() {
     bench.assert_sound();
 }
 
+/// Promise 3: an outage that breaks a body off is said once, and is not over because the head came before it.
+#[tokio::test(start_paused = true)]
+async fn a_broken_body_ends_no_outage() {
+    let api = FakeApi::new(|ticket, nth| match ticket {
+        "runs" if nth < 12 => (SECOND / 10, trouble()),
+        _ => (SECOND / 10, completed()),
+    });
+    let api = api.with_downloads(|ticket, nth| match (ticket, nth) {
+        ("done", 1) => Delivery::dripping(&content_of(ticket), 20, 5 * SECOND).ending(BodyEnd::Breaks),
+        ("done", 2..=8) => Delivery::answer(trouble()),
+        _ => whole(ticket, nth),
+    });
+    let bench = Bench::new(api).downloading().tickets("default", ["done", "runs"]);
+    bench.run().await;
+    ["done", "runs"].iter().for_each(|ticket| bench.assert_saved(ticket));
+    assert_eq!((bench.log.count(APP_DEGRADED), bench.log.count(APP_RECOVERED)), (1, 1));
+    bench.assert_sound();
+}
+
 /// Promise 1 at downloads, whatever becomes of them; the slot is held until the head came, not until the body did.
 #[tokio::test(start_paused = true)]
 async fn downloads_have_a_budget_of_their_own() {
