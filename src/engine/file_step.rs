@@ -83,7 +83,7 @@ pub(super) fn after_answer(
         // The app's fault leaves no mark on the file (promise 3). The next probe takes another one.
         Verdict::AppFault(_) => {
             file.error = None;
-            return again(memory, Pace::Usual);
+            return if moment.is_over { expire(file) } else { again(memory, Pace::Usual) };
         }
         Verdict::Throttled { .. } => return at_once(file, ErrorKind::Throttled, answer, moment),
         Verdict::TokenRejected => return at_once(file, ErrorKind::TokenRejected, answer, moment),

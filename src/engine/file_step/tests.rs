@@ -98,6 +98,12 @@ fn the_apps_fault_is_not_the_files() {
         assert_eq!(waiting.answer(verdict, "", LATE), NextFetch::AtOnce);
         assert_eq!((waiting.file.state, waiting.kind()), (FileState::Waiting, Some(kind)));
     }
+    // Promise 5: what is surely gone does not wait for the app.
+    for verdict in [Verdict::AppFault(PauseReason::ScopeMissing), Verdict::TokenRejected] {
+        let mut waiting = Waiting::new();
+        assert_eq!(waiting.answer(verdict, "", OVER), NextFetch::Never);
+        assert_eq!((waiting.file.state, waiting.kind()), (FileState::Expired, Some(ErrorKind::Expired)));
+    }
 }
 
 /// "Not found" once may come from a server that does not know the artefact yet; twice in a row, or after the moment until
