@@ -118,15 +118,15 @@ impl State {
         let files: Vec<_> =
             self.files_by_budget().into_iter().map(|files| files.saturating_mul(each)).collect();
         // What it had in flight outlives it, and may arrive as late as its answer was waited for.
-        let (in_flight, within) = (self.settings.max_in_flight.get(), self.settings.request_timeout);
+        let (polls, within) = (self.settings.max_in_flight.get(), self.settings.request_timeout);
+        let downloads = self.settings.max_in_flight(Endpoint::Download).max(polls);
         for (place, (queries, files)) in queries.into_iter().zip(files).enumerate() {
             let apps = self.apps.iter().filter(|app| app.budget == place).count();
-            let on_their_way = in_flight.saturating_mul(apps);
             for &endpoint in Endpoint::ALL {
                 let (requests, on_their_way) = match endpoint {
-                    Endpoint::Query => (queries, on_their_way),
+                    Endpoint::Query => (queries, polls.saturating_mul(apps)),
                     // A ticket may have been completed and its artefact asked for.
-                    Endpoint::Download => (queries + files, on_their_way),
+                    Endpoint::Download => (queries + files, downloads.saturating_mul(apps)),
                     Endpoint::Token => (TOKEN_REQUESTS_UNNOTED, TOKEN_REQUESTS_UNNOTED),
                 };
                 let slots = &mut self.budgets[place].endpoints[endpoint];

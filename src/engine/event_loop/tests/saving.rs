@@ -208,6 +208,28 @@ async fn the_budget_of_downloads_survives_a_crash() {
     bench.assert_sound();
 }
 
+/// Promise 1: downloads that were on their way when the process died may arrive late, also where polls go one by one.
+#[tokio::test(start_paused = true)]
+async fn downloads_of_a_dead_process_may_arrive_late() {
+    let mut bench = done(|ticket, nth| Delivery { head: 3 * SECOND, ..whole(ticket, nth) });
+    bench.apps = vec![app("default", 3)];
+    bench.settings.until_done = false;
+    bench.settings.max_in_flight = 1.try_into().unwrap();
+    let bench = bench.tickets("default", ["1", "2", "3", "4", "5"]);
+    let running = bench.start();
+    while bench.api.downloads() < 3 {
+        sleep(SECOND / 100).await;
+    }
+    kill(&bench, running).await;
+    let died = tokio::time::Instant::now();
+    let running = bench.start();
+    sleep(5 * MINUTE).await;
+    let next = bench.api.with(|remote| remote.artefacts.downloads[3].at);
+    assert!(next - died >= MINUTE + bench.settings.request_timeout, "{:?}", next - died);
+    stop(running).await;
+    bench.assert_sound();
+}
+
 /// Promise 6: what a ticket that starts over leaves behind is removed: the whole body that waited, and the one that was
 /// still to come.
 #[tokio::test(start_paused = true)]
