@@ -27,6 +27,10 @@ use crate::schedule::Queue;
 /// A whole body that could not be given its name is tried again after this long.
 const PLACE_AGAIN: Duration = Duration::from_secs(5);
 
+/// A file that could not be fetched is tried again after this long at the latest, however rarely the configuration has jobs
+/// polled: an artefact lives ten minutes.
+const FETCH_AGAIN_MAX: Duration = Duration::from_secs(60);
+
 impl State {
     /// A ticket is completed: its file is to come, if files are downloaded.
     pub(super) fn want_file(&mut self, index: TicketIndex, now: Now) {
@@ -197,7 +201,7 @@ impl State {
             Some(NextFetch::Never) => self.file_ended(index, now),
             Some(NextFetch::AtOnce) => self.fetch_again(index, None, now),
             Some(NextFetch::After { attempt, pace }) => {
-                let wait = self.interval(attempt, pace);
+                let wait = self.interval(attempt, pace).min(FETCH_AGAIN_MAX);
                 self.fetch_again(index, Some(wait), now);
             }
         }

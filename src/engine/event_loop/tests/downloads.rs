@@ -7,6 +7,7 @@ use crate::domain::event::*;
 use crate::domain::*;
 use crate::engine::*;
 use crate::feishu::*;
+use crate::schedule::Backoff;
 
 /// A remote whose jobs are all done, and whose artefacts come as the script says.
 pub(super) fn done(script: impl FnMut(&str, u32) -> Delivery + Send + 'static) -> Bench {
@@ -154,6 +155,17 @@ async fn a_broken_transfer_starts_over() {
     assert_eq!(bench.file("1").attempts, 4);
     assert_eq!(gaps(&bench, "1"), [4, 5 + 30, 6]);
     assert!(bench.file("1").error.is_none());
+}
+
+/// Promise 5: it does so often enough even where jobs are polled rarely, as quotas are spared.
+#[tokio::test(start_paused = true)]
+async fn rare_polls_make_no_rare_downloads() {
+    let mut bench = done(broken_twice).tickets("default", ["1"]);
+    bench.settings.backoff = Backoff::new(5 * MINUTE, 1.5, 30 * MINUTE, 0.0).unwrap();
+    bench.run().await;
+    bench.assert_saved("1");
+    assert_eq!(gaps(&bench, "1"), [60, 60]);
+    bench.assert_sound();
 }
 
 /// Promise 5: it does so until the artefact is surely gone, ten minutes after the first answer that said done, and then
