@@ -36,7 +36,7 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l deadline -d 'End after this long, whatever is pending (such as 90s, 30m, 2h) [default: no deadline]' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l log-level -d 'off, error, warn, info, debug, trace, or tracing directives; wins over the configuration, whose default is info' -r
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l until-done -d 'End when no ticket is pending, and say so in the exit code'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l until-done -d 'End when no ticket is pending and no file is to come, and say in the exit code how it went'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -s h -l help -d 'Print help'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l no-secrets -d 'Do not look at secrets: for a user who may not read them'

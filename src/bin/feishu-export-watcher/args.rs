@@ -27,13 +27,15 @@ The log goes to stdout: text on a terminal, else a JSON object a line, unless
 [log] says otherwise. Progress, summary and errors go to stderr.
 
 Signals:
-  SIGTERM, SIGINT  stop: polls in flight may end within 8 s; again: end at once
+  SIGTERM, SIGINT  stop: polls in flight may end within 8 s, downloads start over
+                   in the next run; again: end at once
   SIGHUP           read watch lists and secret files again, try paused apps,
                    reopen the log file; ignored if it was at the start (nohup)
 
 Exit codes: 0 fine, 1 unexpected, 2 usage, 10 some tickets failed or timed out,
-11 some are pending, 12 another watcher holds the state file, 69 the batch is
-stuck, 74 state file, 78 configuration or watch list, 130 second signal.
+or their files could not be saved, 11 tickets are pending or files to come,
+12 another watcher holds the state file, 69 the batch is stuck, 74 state file,
+78 configuration, watch list or folder of downloads, 130 second signal.
 README.md has them in detail.
 
 Examples:
@@ -147,7 +149,7 @@ pub(crate) struct RunArguments {
     /// The configuration.
     #[command(flatten)]
     pub(crate) config: ConfigArgument,
-    /// End when no ticket is pending, and say so in the exit code
+    /// End when no ticket is pending and no file is to come, and say in the exit code how it went
     #[arg(long)]
     pub(crate) until_done: bool,
     /// End after this long, whatever is pending (such as 90s, 30m, 2h) [default: no deadline]
