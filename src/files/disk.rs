@@ -28,8 +28,17 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// to the folder above: to change the mode of a folder of another group would take away its set-group-ID bit.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(folder).map_err(|error| in_the_way(folder, error))?;
     missing.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
+}
+
+/// Names what is where a folder is to be made: the path that failed is a file's, far below.
+fn in_the_way(folder: &Path, error: io::Error) -> io::Error {
+    let there = folder.ancestors().find(|path| path.symlink_metadata().is_ok());
+    match there.filter(|path| !path.is_dir()) {
+        Some(path) => io::Error::new(error.kind(), format!("{} is no folder", path.display())),
+        None => error,
+    }
 }
 
 /// Bytes that a name in the folder may have: 143 where each file is encrypted by eCryptfs, as on some network storage.

@@ -294,6 +294,21 @@ async fn a_folder_is_tried_at_the_start() {
     }
 }
 
+/// Promise: a file where a folder is to be made is named: it is the user's to move.
+#[tokio::test]
+async fn what_is_in_the_way_of_a_folder_is_named() {
+    let bench = Bench::new("{app}/{date}/{file_name}");
+    let link = bench.path("default");
+    for name in [bench.path("file"), bench.path("none")] {
+        symlink(&name, &link).unwrap();
+        fs::write(bench.path("file"), "mine").unwrap();
+        let error = bench.files.begin(&ticket("report", "pdf")).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::FolderUnwritable);
+        assert_eq!(error.source.to_string(), format!("{} is no folder", link.display()));
+        fs::remove_file(&link).unwrap();
+    }
+}
+
 /// Promise: a body without end does not fill the disk.
 #[tokio::test]
 async fn an_endless_body_is_refused() {
