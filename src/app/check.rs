@@ -88,7 +88,8 @@ fn paths(config: &Config) -> Vec<String> {
 /// The path of what a run makes, with its folder if that has to be made, too.
 fn with_folder(path: &Path, folder: Option<&Path>) -> String {
     let absent = folder.filter(|folder| folder.symlink_metadata().is_err());
-    let note = absent.map(|folder| format!(" ({} does not exist yet; it will be created)", folder.display()));
+    let name = |folder: &Path| if folder == path { String::new() } else { format!("{} ", folder.display()) };
+    let note = absent.map(|folder| format!(" ({}does not exist yet; it will be created)", name(folder)));
     format!("{}{}", path.display(), note.unwrap_or_default())
 }
 
