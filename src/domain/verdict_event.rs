@@ -116,7 +116,9 @@ fn file_name_and_message(
         FileState::Saved => {
             let path = file.path.as_deref().map(|path| format!(" as {}", path.display())).unwrap_or_default();
             let level = if file.error.is_some() { "WARN" } else { "INFO" };
-            (FILE_SAVED, level, format!("file of ticket {id} saved{path}"))
+            let odd = file.error.as_deref().and_then(|error| error.message.as_deref());
+            let odd = odd.map(|odd| format!(", but {odd}")).unwrap_or_default();
+            (FILE_SAVED, level, format!("file of ticket {id} saved{path}{odd}"))
         }
         FileState::Failed => (FILE_FAILED, "WARN", format!("file of ticket {id} can't be saved{kind}")),
         FileState::Expired => (
@@ -221,6 +223,12 @@ mod tests {
         assert_eq!((&saved["event"], &saved["level"]), (&json!(FILE_SAVED), &json!("INFO")));
         assert_eq!((&saved["file.size"], &saved["file.attempts"]), (&json!(34_356), &json!(2)));
         assert_eq!(saved["file.sha256"], "07".repeat(32));
+        let odd = "12 bytes came, the query named 34".into();
+        file.error = Some(Box::new(Failure { message: Some(odd), ..Failure::new(ErrorKind::WrongContent) }));
+        completed.file = Some(Box::new(file.clone()));
+        let saved = of(&completed).unwrap();
+        let said = "file of ticket 70 saved as /exports/70.pdf, but 12 bytes came, the query named 34";
+        assert_eq!((&saved["level"], &saved["message"]), (&json!("WARN"), &json!(said)));
         file.state = FileState::Expired;
         file.error = Some(Box::new(Failure { code: Some(1_060_001), ..Failure::new(ErrorKind::Expired) }));
         completed.file = Some(Box::new(file));

@@ -115,8 +115,11 @@ fn result_of_file(record: &Record, state: &str) -> String {
     match state {
         "saved" => {
             let path = record.text("file.path").unwrap_or_default();
-            let size = record.text("file.size").and_then(|size| size.parse().ok()).map(size_in_words);
-            size.map_or_else(|| path.to_string(), |size| format!("{path}, {size}"))
+            let size_of = |field| record.text(field)?.parse().ok().map(size_in_words);
+            let size = size_of("file.size").map(|size| format!(", {size}")).unwrap_or_default();
+            let named = size_of("file_size").filter(|_| record.level == Level::WARN);
+            let named = named.map(|named| format!(" in place of {named}")).unwrap_or_default();
+            format!("{path}{size}{named}")
         }
         "expired" => "gone before it was saved, export again".to_owned(),
         _ => reason_of(record),
@@ -259,22 +262,30 @@ mod tests {
     /// Promise: what became of a file is one row, made from the payload that the outbox keeps.
     #[test]
     fn a_file_is_one_row() {
-        for (fields, row) in [
+        for (level, fields, row) in [
             (
-                r#""file.state":"saved","file.path":"/exports/\u001bweekly.pdf","file.size":34356"#,
+                "INFO",
+                r#""file.state":"saved","file.path":"/exports/\u001bweekly.pdf","file.size":34356,"file_size":34356"#,
                 "saved      weekly report              /exports/\\u{1b}weekly.pdf, 34 KiB",
             ),
             (
+                "WARN",
+                r#""file.state":"saved","file.path":"/exports/weekly.pdf","file.size":34356,"file_size":12"#,
+                "saved      weekly report   /exports/weekly.pdf, 34 KiB in place of 12 B",
+            ),
+            (
+                "WARN",
                 r#""file.state":"expired","error.kind":"expired""#,
                 "expired    weekly report         gone before it was saved, export again",
             ),
             (
+                "WARN",
                 r#""file.state":"failed","error.kind":"no_permission","error.code":1069902"#,
                 "failed     weekly report                    no_permission (1069902)",
             ),
         ] {
             let payload = format!(
-                r#"{{"timestamp":"2026-11-22T02:00:00.005Z","level":"INFO","event":"file.saved","label":"weekly report","state":"completed","file_token":"box",{fields}}}"#
+                r#"{{"timestamp":"2026-11-22T02:00:00.005Z","level":"{level}","event":"file.saved","label":"weekly report","state":"completed","file_token":"box",{fields}}}"#
             );
             let record = Record::from_verdict(&payload).unwrap();
             assert_eq!(on_terminal(&record), format!("10:00:00 {row}\n"));
