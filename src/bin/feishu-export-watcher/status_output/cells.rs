@@ -124,7 +124,8 @@ impl Report<'_> {
             Availability::Passed(_) | Availability::Over(_) => "may be gone".to_owned(),
         };
         let watcher = if self.is_watched { "" } else { "waits for a watcher, " };
-        format!("{watcher}{life}, {attempts}")
+        let attempts = if file.attempts > 0 { format!(", {attempts}") } else { String::new() };
+        format!("{watcher}{life}{attempts}")
     }
 
     fn download(&self, ticket: &TicketRecord) -> String {

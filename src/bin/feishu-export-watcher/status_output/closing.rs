@@ -83,11 +83,13 @@ pub(super) fn print_apps(out: &mut impl Write, report: &Report<'_>) -> io::Resul
         let files = FileCounts::from_fn(|state| report.apps.iter().map(|app| app.files[state]).sum());
         writeln!(out, "{:indent$}{}", "", counts(&sum, &files), indent = widest + GAP)?;
     }
-    let is_open = |app: &AppReport| app.counts.of(TicketState::Pending) + app.files[FileState::Waiting] > 0;
+    let has_files = |app: &AppReport| app.files[FileState::Waiting] > 0;
+    let is_open = |app: &AppReport| app.counts.of(TicketState::Pending) > 0 || has_files(app);
     let pending = report.apps.iter().any(is_open);
     if pending && !report.is_watched {
         let warning = report.style(style::WARNING);
-        writeln!(out, "{warning}no watcher runs: nothing is polled{warning:#}")?;
+        let or_fetched = if report.apps.iter().any(has_files) { " or fetched" } else { "" };
+        writeln!(out, "{warning}no watcher runs: nothing is polled{or_fetched}{warning:#}")?;
     }
     Ok(())
 }

@@ -236,7 +236,7 @@ default  4 completed; files 1 waiting, 1 saved, 1 failed, 1 expired
         assert_eq!(printed(&report), expected);
         let alone = printed(&Report { is_watched: false, ..report });
         assert!(alone.contains("  waits for a watcher, lives 8 min more, 2 attempts\n"), "{alone}");
-        assert!(alone.ends_with("\nno watcher runs: nothing is polled\n"), "{alone}");
+        assert!(alone.ends_with("\nno watcher runs: nothing is polled or fetched\n"), "{alone}");
     }
 
     /// Promise: tickets that are not shown are counted, with the reason.
