@@ -80,8 +80,9 @@ fn in_words(ticket: &TicketRecord) -> String {
             return format!("{}; its file is saved and would be fetched once more", ticket.state);
         }
         Some(state) => {
-            let kind = ticket.file_error().map(|error| format!(": {}", error.kind)).unwrap_or_default();
-            return format!("{}; file {state}{kind}", ticket.state);
+            let kind = ticket.file_error().map(|error| error.kind.as_str());
+            let kind = kind.filter(|kind| *kind != state.as_str()).map(|kind| format!(": {kind}"));
+            return format!("{}; file {state}{}", ticket.state, kind.unwrap_or_default());
         }
         None => {}
     }
@@ -118,11 +119,12 @@ mod tests {
             announcement(std::slice::from_ref(&failed), true),
             "1 ticket would be polled again:\n  lark  7000000000000000001  failed: document_deleted  =1+1\n"
         );
-        let [_, saved, _, wrong] = fixtures::with_files();
+        let [_, saved, expired, wrong] = fixtures::with_files();
         assert_eq!(
-            [saved, wrong].map(|ticket| in_words(&ticket)),
+            [saved, expired, wrong].map(|ticket| in_words(&ticket)),
             [
                 "completed; its file is saved and would be fetched once more",
+                "completed; file expired",
                 "completed; file failed: wrong_content"
             ]
         );
