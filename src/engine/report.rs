@@ -13,7 +13,7 @@ use crate::domain::event;
 use crate::domain::words::span;
 use crate::domain::{
     AppCondition, AppName, Counts, Endpoint, ErrorKind, Failure, PauseReason, TicketKey, TicketRecord,
-    TicketState, Trouble, WallTime, with_causes,
+    TicketState, Trouble, WallTime, files_in_words, with_causes,
 };
 use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
@@ -135,8 +135,8 @@ pub(super) fn poll_retry(key: &TicketKey, answer: &Answer, wait: Option<Duration
     report.log(Level::DEBUG, format_args!("ticket {} is asked again: {kind}", key.ticket));
 }
 
-/// A transfer brought no file, or the disk refused; the file is tried again after `wait`, or as soon as its app may. Only news about the disk, on which a
-/// person has to act, is more than a detail.
+/// A transfer brought no file, or the disk refused; the file is tried again after `wait`, or as soon as its app may. Only
+/// news about the disk, on which a person has to act, is more than a detail.
 pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Option<Duration>, is_news: bool) {
     let (key, kind) = (&ticket.entry.key, error.kind);
     let detail = Detail {
@@ -147,7 +147,9 @@ pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Option<Du
         ..Detail::default()
     };
     let is_for_person = is_news && kind.is_of_disk();
-    let in_words = wait.map(|wait| format!(" in {}", span(wait))).unwrap_or_default();
+    // A second that has begun counts: "in 0 s" would be no pause.
+    let in_words =
+        wait.map(|wait| format!(" in {}", span(wait + Duration::from_millis(999)))).unwrap_or_default();
     let report = Report {
         label: ticket.entry.label.as_deref(),
         hint: is_for_person.then(|| error.hint()),
@@ -360,6 +362,7 @@ pub fn watcher_stopped(outcome: &Outcome) {
     use TicketState::{Completed, Failed, Pending, TimedOut};
     let [completed, failed, timed_out, pending] =
         [Completed, Failed, TimedOut, Pending].map(|state| outcome.listed.of(state));
+    let files = files_in_words(&outcome.files).map(|files| format!("; files {files}")).unwrap_or_default();
     info!(
         event = event::WATCHER_STOPPED,
         end = describe(&outcome.end).0,
@@ -368,14 +371,14 @@ pub fn watcher_stopped(outcome: &Outcome) {
         completed,
         failed,
         timed_out,
-        "stopped: {completed} completed, {failed} failed, {timed_out} timed out, {pending} pending"
+        "stopped: {completed} completed, {failed} failed, {timed_out} timed out, {pending} pending{files}"
     );
 }
 
 /// An end's name in the log, and what ended the run.
 const fn describe(end: &End) -> (&'static str, &'static str) {
     match end {
-        End::Done => ("done", "no ticket is pending"),
+        End::Done => ("done", "no ticket is pending and no file is to come"),
         End::Stopped => ("stopped", "asked to; requests in flight may still end"),
         End::Deadline => ("deadline", "the deadline passed; requests in flight may still end"),
         End::Stuck => ("stuck", "only paused apps have tickets left"),
