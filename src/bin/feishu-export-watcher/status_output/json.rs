@@ -68,7 +68,8 @@ mod tests {
     const WAITING: &str = concat!(
         r#""file":{"state":"waiting","path":null,"size":null,"sha256":null,"saved_at":null,"attempts":2,"#,
         r#""error":{"kind":"disk_full","code":null,"job_status":null,"http_status":null,"#,
-        r#""message":"No space left on device","hint":"make room below download.folder; the file is fetched "#,
+        r#""message":"No space left on device","hint":"free space on the file system of "#,
+        r#"download.folder, or raise the quota; the file is fetched "#,
         r#"again by itself for as long as it lives","log_id":null}}}"#,
     );
 

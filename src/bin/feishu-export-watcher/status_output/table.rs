@@ -227,7 +227,7 @@ expired  6933093124755412345  gpj\\u{202e}.exe  4 min  3      expired (1060001) 
 failed   6933093124755412345  gpj\\u{202e}.exe  4 min  3      wrong_content              3 attempts
 
 What to do
-  disk_full      make room below download.folder; the file is fetched again by itself for as long as it lives
+  disk_full      free space on the file system of download.folder, or raise the quota; the file is fetched again by itself for as long as it lives
   expired        export the document again, and list the new ticket while it is fresh
   wrong_content  export the document again; if that fails as well, give error.log_id to the platform's support
 
