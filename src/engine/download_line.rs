@@ -22,7 +22,7 @@ pub(super) struct DownloadLine {
     unknown: Queue<Entry>,
     /// The last turn was taken by one of unknown age.
     unknown_had_turn: bool,
-    /// All whose age is known, in line or in flight, by the moment until which they are sure to live.
+    /// All, in line or in flight, by the moment until which they are sure to live, or, if that is not known, can.
     alive: Queue<Entry>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct NextDownload {
 }
 
 impl DownloadLine {
-    /// Notes a new artefact that is sure to live until then.
+    /// Notes a new artefact that may live until then: as long as it is sure to, or, if that is not known, as it can.
     pub(super) fn lives_until(&mut self, index: TicketIndex, stamp: u64, until: Instant) {
         self.alive.push(until, (index, stamp));
     }
@@ -63,7 +63,7 @@ impl DownloadLine {
         queue.pop().map(|(_, ticket)| ticket)
     }
 
-    /// Until when the first of the artefacts is sure to live, of those of which that is known.
+    /// Until when the first of the artefacts may live.
     pub(super) fn alive_until(&mut self, tickets: &Tickets) -> Option<Instant> {
         first(&mut self.alive, tickets)
     }

@@ -38,7 +38,7 @@ pub struct AppView {
     pub known: Counts,
     /// The files of all its tickets that are known, listed or not, by state.
     pub files: FileCounts,
-    /// Until when the first of its waiting artefacts is sure to live, of those of which that is known.
+    /// Until when the first of its waiting artefacts is sure to live, or, if that is not known, can live.
     pub alive_until: Option<Instant>,
     /// When the ticket is due, or was, that is next in line; what is being asked about is not in line.
     pub next_due: Option<Instant>,

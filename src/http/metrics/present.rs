@@ -34,8 +34,8 @@ const OF_APP: [OfApp; 9] = [
     }),
     (
         "file_life_left_seconds",
-        "For how long the most urgent of the app's waiting files is sure to live; 600, a whole life, if none waits or \
-         nothing is known of it.",
+        "For how long the most urgent of the app's waiting files is sure to live, or can if its age is not known; 600, a \
+         whole life, if none waits.",
         |app, now| {
             let waits = app.files[FileState::Waiting] > 0;
             let left = app.alive_until.filter(|_| waits).map(|until| until.saturating_duration_since(now.at));
