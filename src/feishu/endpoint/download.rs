@@ -54,7 +54,7 @@ pub(in crate::feishu) fn bytes_to_judge(status: u16, start: &[u8], file_extensio
 }
 
 /// What an answer to a download means; none if it is the file. Its body may go on behind as many bytes as
-/// [`bytes_to_judge`] asks for. `secrets` is what the server has seen: it is kept out of the texts. The longest comes
+/// `bytes_to_judge` asks for. `secrets` is what the server has seen: it is kept out of the texts. The longest comes
 /// first, because one may be part of another.
 #[must_use]
 pub fn classify_download(
