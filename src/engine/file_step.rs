@@ -127,8 +127,8 @@ pub(super) fn after_disk_error(
 
 /// The whole body came. None if it is to be saved.
 ///
-/// The query's size is a hint: a body that differs is fetched again, but not for ever, and not if it is the last one that
-/// can be had.
+/// The query's size is a hint: a body that differs is fetched again, but not once it came three times alike, and not if
+/// no other can be had any more.
 pub(super) fn after_body(
     file: &mut FileRecord,
     memory: &mut FileMemory,

@@ -379,8 +379,8 @@ pub fn watcher_stopped(outcome: &Outcome) {
 const fn describe(end: &End) -> (&'static str, &'static str) {
     match end {
         End::Done => ("done", "no ticket is pending and no file is to come"),
-        End::Stopped => ("stopped", "asked to; requests in flight may still end"),
-        End::Deadline => ("deadline", "the deadline passed; requests in flight may still end"),
+        End::Stopped => ("stopped", "asked to; polls in flight may still end"),
+        End::Deadline => ("deadline", "the deadline passed; polls in flight may still end"),
         End::Stuck => ("stuck", "only paused apps have tickets left"),
         End::StateLost => ("state_lost", "the state file can't be used any more"),
     }

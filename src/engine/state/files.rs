@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::State;
 use crate::domain::{
-    ARTEFACT_LIFE, Endpoint, FileRecord, FileState, TicketRecord, TicketState, WallTime, file_event,
+    ARTEFACT_LIFE, Endpoint, ErrorKind, FileRecord, FileState, TicketRecord, TicketState, WallTime,
+    file_event,
 };
 use crate::engine::app_signal::AppSignal;
 use crate::engine::download_line::NextDownload;
@@ -57,7 +58,7 @@ impl State {
         self.timers.files_over.push(over_at, (index, stamp));
         if let Some(app) = app.map(|place| &mut self.apps[place]) {
             app.downloads.push(index, stamp, now.at);
-            alive_until.into_iter().for_each(|until| app.downloads.lives_until(index, stamp, until));
+            app.downloads.lives_until(index, stamp, alive_until.unwrap_or(over_at));
         }
     }
 
@@ -76,7 +77,11 @@ impl State {
                 self.place(index);
             } else if slot.is_to_fetch() {
                 self.remember_file(index, now);
-            } else if slot.record.finished_at.is_some_and(|at| at + ARTEFACT_LIFE > now.wall) {
+            } else if slot
+                .record
+                .finished_at
+                .is_some_and(|at| at <= now.wall && at + ARTEFACT_LIFE > now.wall)
+            {
                 self.want_file(index, now);
             }
         }
@@ -149,7 +154,10 @@ impl State {
     }
 
     pub(super) fn transfer_ended(&mut self, flight: &Flight, fetch: Fetch, end: TransferEnd, now: Now) {
-        self.apps[flight.app].meters.transfer_ended(now.at.saturating_duration_since(flight.sent.at));
+        if !matches!(end, TransferEnd::NotBegun(_)) {
+            let took = now.at.saturating_duration_since(flight.sent.at);
+            self.apps[flight.app].meters.transfer_ended(took);
+        }
         match &end {
             // What came after the head says nothing about the app: a body may break off because of an outage.
             _ if flight.answered => {}
@@ -175,11 +183,15 @@ impl State {
     }
 
     fn apply_to_file(&mut self, index: TicketIndex, end: &TransferEnd, now: Now) {
+        let before = self.trouble_of(index);
         let next = self.tickets.change(index, |slot| {
             let Slot { record, file: memory, .. } = slot;
+            let download_by = record.download_by;
             let named = record.artefact.as_deref().and_then(|artefact| artefact.file_size);
             let (file, memory) = record.file.as_deref_mut().zip(memory.as_deref_mut())?;
-            let is_late = memory.alive_until.is_some_and(|until| until <= now.at);
+            // The machine may have slept meanwhile.
+            let is_late = memory.alive_until.is_some_and(|until| until <= now.at)
+                || download_by.is_some_and(|until| until <= now.wall);
             file.attempts = file.attempts.saturating_add(1);
             memory.in_flight = false;
             let moment = Moment { is_late, is_over: memory.over_at <= now.at };
@@ -199,30 +211,41 @@ impl State {
                 self.file.unsaved.body_came(index, now.at);
             }
             Some(NextFetch::Never) => self.file_ended(index, now),
-            Some(NextFetch::AtOnce) => self.fetch_again(index, None, now),
+            Some(NextFetch::AtOnce) => self.fetch_again(index, None, before, now),
             Some(NextFetch::After { attempt, pace }) => {
                 let wait = self.interval(attempt, pace).min(FETCH_AGAIN_MAX);
-                self.fetch_again(index, Some(wait), now);
+                self.fetch_again(index, Some(wait), before, now);
             }
         }
     }
 
     /// Puts the file in line again, for as soon as its app may if there is no wait.
-    fn fetch_again(&mut self, index: TicketIndex, wait: Option<Duration>, now: Now) {
+    fn fetch_again(
+        &mut self,
+        index: TicketIndex,
+        wait: Option<Duration>,
+        before: Option<ErrorKind>,
+        now: Now,
+    ) {
         self.file.unsaved.changed(index, now.at);
-        self.report_trouble(index, wait);
+        self.report_trouble(index, wait, before);
         let Some(slot) = self.tickets.get(index) else { return };
         if let Some(place) = slot.app {
             self.apps[place].downloads.push(index, slot.stamp, now.at + wait.unwrap_or_default());
         }
     }
 
-    /// The disk's trouble is news once: it meets every file.
-    fn report_trouble(&mut self, index: TicketIndex, wait: Option<Duration>) {
+    fn trouble_of(&self, index: TicketIndex) -> Option<ErrorKind> {
+        self.tickets.get(index)?.record.file_error().map(|error| error.kind)
+    }
+
+    /// The disk's trouble is news once, for it meets every file, and once for a file that alone can't be written.
+    fn report_trouble(&mut self, index: TicketIndex, wait: Option<Duration>, before: Option<ErrorKind>) {
         let Some(slot) = self.tickets.get(index) else { return };
         let Some(error) = slot.record.file_error() else { return };
         let kind = error.kind;
-        let is_news = kind.is_of_disk() && self.disk_trouble.replace(kind) != Some(kind);
+        let is_news =
+            kind.is_of_disk() && self.disk_trouble.replace(kind) != Some(kind) && before != Some(kind);
         report::file_retry(&slot.record, error, wait, is_news);
         if let Some(place) = slot.app {
             self.apps[place].meters.file_failed(kind);
@@ -287,12 +310,12 @@ impl State {
     }
 
     fn not_placed(&mut self, index: TicketIndex, stamp: u64, error: &FileError, now: Now) {
-        let failure = disk_failure(error);
+        let (failure, before) = (disk_failure(error), self.trouble_of(index));
         self.change_file(index, |file| {
             file.error.take_if(|error| error.kind.is_of_disk());
             file.error.get_or_insert(failure);
         });
-        self.report_trouble(index, Some(PLACE_AGAIN));
+        self.report_trouble(index, Some(PLACE_AGAIN), before);
         self.file.unsaved.changed(index, now.at);
         self.timers.place_again.push(now.at + PLACE_AGAIN, (index, stamp));
     }
@@ -350,7 +373,12 @@ impl State {
         let Some(slot) = self.tickets.get(index) else { return };
         if let Some(place) = slot.app {
             let slack = slot.record.download_by.map(|until| until.since(now.wall));
-            self.apps[place].meters.file_finished(&slot.record, slack);
+            let meters = &self.apps[place].meters;
+            meters.file_finished(&slot.record, slack);
+            let lost = slot.record.file.as_deref().filter(|file| file.state.is_lost());
+            lost.and_then(|file| file.error.as_deref())
+                .into_iter()
+                .for_each(|error| meters.file_failed(error.kind));
         }
         if let Some(payload) = file_event(&slot.record, now.wall) {
             let row = self.file.verdicts.row(payload);

@@ -61,6 +61,10 @@ impl State {
                 self.remove_ticket(index, now);
             }
             Change::Describe(index, entry) => self.alter(index, now, |slot| {
+                // A whole body gets its name all the same.
+                if !entry.download && slot.is_to_fetch() {
+                    (slot.record.file, slot.file) = (None, None);
+                }
                 slot.record.entry = entry;
                 slot.record.unlisted_since = None;
             }),

@@ -149,6 +149,23 @@ async fn a_ticket_off_the_list_gets_its_file() {
     bench.assert_sound();
 }
 
+/// A ticket whose list says later that its file is not wanted is no longer waited for.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_no_longer_wanted_is_not_fetched() {
+    let mut bench = done(whole).tickets("default", ["1", "2"]);
+    bench.files.with(|disk| disk.full = true);
+    let running = bench.start();
+    sleep(5 * SECOND).await;
+    bench.entries[0].download = false;
+    running.take_list(bench.entries.clone()).await;
+    sleep(5 * SECOND).await;
+    bench.files.with(|disk| disk.full = false);
+    let outcome = running.outcome.await.unwrap();
+    assert_eq!((outcome.end, outcome.files[FileState::Saved]), (End::Done, 1));
+    assert_eq!((bench.store.row("1").file, bench.api.downloads_of("1").len()), (None, 0));
+    bench.assert_sound();
+}
+
 /// Promise 6: a stop waits for no transfer. The next process starts it over.
 #[tokio::test(start_paused = true)]
 async fn a_stop_gives_transfers_up() {
