@@ -4,6 +4,13 @@ use crate::Figures;
 use crate::server::WINDOW;
 use crate::workload::Workload;
 
+/// What both parts of the bench look at.
+pub(crate) struct Common {
+    pub(crate) makespan: f64,
+    pub(crate) lost: f64,
+    pub(crate) throttled: f64,
+}
+
 /// Every goal, and how the watcher stands.
 #[derive(Default)]
 pub(crate) struct Goals(Vec<String>);
@@ -11,21 +18,8 @@ pub(crate) struct Goals(Vec<String>);
 impl Goals {
     /// Judges the runs of one workload, a pair for each seed.
     pub(crate) fn judge(&mut self, workload: &Workload, watcher: &[Figures], oracle: &[Figures]) {
-        let pairs = || watcher.iter().zip(oracle);
-        let window = WINDOW.as_secs_f64();
-        let over =
-            pairs().map(|(it, best)| it.makespan - (1.05 * best.makespan + window)).fold(f64::MIN, f64::max);
-        self.note(
-            workload,
-            "seconds to spare within 1.05 × the oracle's makespan and a window, worst seed",
-            -over,
-            0.0,
-            f64::MAX,
-        );
-        let lost = pairs().map(|(it, best)| if best.lost == 0.0 { it.lost } else { 0.0 }).fold(0.0, f64::max);
-        self.note(workload, "files lost where the oracle loses none, worst seed", lost, 0.0, 0.0);
-        let throttled = watcher.iter().map(|it| it.throttled).fold(0.0, f64::max);
-        self.note(workload, "throttled answers, worst seed", throttled, 0.0, 0.0);
+        let common = |it: &Figures| Common { makespan: it.makespan, lost: it.lost, throttled: it.throttled };
+        self.judge_common(workload, watcher.iter().map(common), oracle.iter().map(common));
         let polls = median(watcher.iter().map(|it| it.polls));
         match workload.name {
             name if name.contains("100 a minute") || name.starts_with("900 short") => {
@@ -38,6 +32,26 @@ impl Goals {
             }
             _ => {}
         }
+    }
+
+    /// Judges what is wanted with and without files.
+    pub(crate) fn judge_common(
+        &mut self,
+        workload: &Workload,
+        watcher: impl Iterator<Item = Common>,
+        oracle: impl Iterator<Item = Common>,
+    ) {
+        let window = WINDOW.as_secs_f64();
+        let (mut spare, mut lost, mut throttled) = (f64::MAX, 0.0_f64, 0.0_f64);
+        for (it, best) in watcher.zip(oracle) {
+            spare = spare.min(1.05 * best.makespan + window - it.makespan);
+            lost = lost.max(if best.lost == 0.0 { it.lost } else { 0.0 });
+            throttled = throttled.max(it.throttled);
+        }
+        let goal = "seconds to spare within 1.05 × the oracle's makespan and a window, worst seed";
+        self.note(workload, goal, spare, 0.0, f64::MAX);
+        self.note(workload, "files lost where the oracle loses none, worst seed", lost, 0.0, 0.0);
+        self.note(workload, "throttled answers, worst seed", throttled, 0.0, 0.0);
     }
 
     fn note(&mut self, workload: &Workload, goal: &str, found: f64, least: f64, most: f64) {

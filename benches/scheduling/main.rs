@@ -1,11 +1,13 @@
-//! How soon the watcher finds finished exports, and at what price, beside other ways to poll. All in virtual
-//! time: the figures are the same on every machine.
+//! How soon the watcher finds finished exports, how soon it has their files, and at what price, beside other ways to do
+//! it. All in virtual time: the figures are the same on every machine.
 //!
-//! `cargo bench --bench scheduling` prints a table a workload; `benches/README.md` has the method and what came
-//! of it. `BENCH_SEEDS` sets the number of seeds (10).
+//! `cargo bench --bench scheduling` prints a table a workload; `… -- polls` or `… -- files` one part.
+//! `benches/README.md` has the method and what came of it. `BENCH_SEEDS` sets the number of seeds (10).
 
 #![expect(clippy::expect_used, reason = "a bench that can not be set up has nothing to say")]
 
+mod artefacts;
+mod files;
 mod goals;
 mod rivals;
 mod server;
@@ -21,11 +23,8 @@ use feishu_export_watcher::engine::Settings;
 
 use crate::goals::Goals;
 use crate::rivals::Interval;
-use crate::server::Server;
+use crate::server::{LIFE, Server};
 use crate::workload::{Job, WORKLOADS, Workload};
-
-/// How long an exported file lives.
-const LIFE: Duration = Duration::from_secs(600);
 
 type Policy = (&'static str, Box<dyn Fn(Vec<Job>, u64) -> Server>);
 
@@ -48,14 +47,26 @@ struct Figures {
 
 fn main() {
     let seeds = std::env::var("BENCH_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(10);
-    let policies = policies(shipped_settings());
+    // Cargo itself passes `--bench`.
+    let parts: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|named| named == part);
     println!(
         "{seeds} seeds; medians of the seeds, and of the watcher the worst in brackets. Times in seconds."
     );
+    if wanted("polls") {
+        measure_polls(seeds);
+    }
+    if wanted("files") {
+        files::measure(shipped_settings(), seeds);
+    }
+}
+
+fn measure_polls(seeds: u64) {
+    let policies = policies(shipped_settings());
     let mut goals = Goals::default();
     for workload in &WORKLOADS {
         let runs: Vec<Vec<Figures>> =
-            policies.iter().map(|(_, policy)| run(workload, policy, seeds)).collect();
+            policies.iter().map(|(_, policy)| run(workload, policy, seeds).map(figures).collect()).collect();
         print_workload(workload, &policies, &runs);
         goals.judge(workload, &runs[WATCHER], &runs[ORACLE]);
     }
@@ -102,8 +113,13 @@ fn shipped_settings() -> Settings {
     }
 }
 
-fn run(workload: &Workload, policy: &dyn Fn(Vec<Job>, u64) -> Server, seeds: u64) -> Vec<Figures> {
-    (1..=seeds).map(|seed| figures(&policy(workload.jobs(&mut Rng::with_seed(seed)), seed))).collect()
+/// Runs the workload once for each seed.
+fn run(
+    workload: &Workload,
+    policy: &dyn Fn(Vec<Job>, u64) -> Server,
+    seeds: u64,
+) -> impl Iterator<Item = Server> {
+    (1..=seeds).map(|seed| policy(workload.jobs(&mut Rng::with_seed(seed)), seed))
 }
 
 fn print_workload(workload: &Workload, policies: &[Policy], runs: &[Vec<Figures>]) {
@@ -116,16 +132,8 @@ fn print_workload(workload: &Workload, policies: &[Policy], runs: &[Vec<Figures>
 }
 
 fn print_row(name: &str, runs: &[Figures], with_worst: bool) {
-    let cell = |read: fn(&Figures) -> f64, digits: usize| {
-        let mut values: Vec<_> = runs.iter().map(read).collect();
-        values.sort_by(f64::total_cmp);
-        let (median, worst) = (values[values.len() / 2], values[values.len() - 1]);
-        if with_worst {
-            format!("{median:.digits$} ({worst:.digits$})")
-        } else {
-            format!("{median:.digits$}")
-        }
-    };
+    let worst = with_worst.then_some(f64::max as Worse);
+    let cell = |read: fn(&Figures) -> f64, digits| cell(runs.iter().map(read), digits, worst);
     println!(
         "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
         cell(|it| it.makespan, 0),
@@ -139,7 +147,20 @@ fn print_row(name: &str, runs: &[Figures], with_worst: bool) {
     );
 }
 
-fn figures(server: &Server) -> Figures {
+/// The worse of two figures.
+type Worse = fn(f64, f64) -> f64;
+
+/// The median, and the worst in brackets if it is wanted.
+fn cell(values: impl Iterator<Item = f64>, digits: usize, worse: Option<Worse>) -> String {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let median = values[values.len() / 2];
+    let worst = worse.and_then(|worse| values.into_iter().reduce(worse));
+    worst
+        .map_or_else(|| format!("{median:.digits$}"), |worst| format!("{median:.digits$} ({worst:.digits$})"))
+}
+
+fn figures(server: Server) -> Figures {
     let detected = server.jobs().iter().zip(&server.detected);
     let mut latencies: Vec<f64> = detected
         .map(|(job, detected)| detected.map_or(f64::INFINITY, |at| at.saturating_sub(job.ends).as_secs_f64()))

@@ -1,4 +1,5 @@
-//! The remote as far as scheduling meets it: it counts requests as they arrive, and knows which jobs have ended.
+//! The remote as far as scheduling meets it: it counts requests as they arrive, knows which jobs have ended, and keeps
+//! each artefact for a while.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,8 +12,12 @@ use crate::workload::Job;
 pub(crate) const LIMIT: usize = 100;
 /// The window.
 pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+/// How long an artefact lives.
+pub(crate) const LIFE: Duration = Duration::from_secs(600);
+/// Bytes a second of all downloads together.
+const RATE: f64 = 20.0 * 1024.0 * 1024.0;
 
-/// What the server says.
+/// What the server says to a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Running,
@@ -21,21 +26,63 @@ pub(crate) enum Reply {
     Throttled(Duration),
 }
 
+/// What the server says to a download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Artefact {
+    There,
+    Gone,
+    /// Too many requests; there is room again after so long.
+    Throttled(Duration),
+}
+
+/// Requests to one endpoint. Those that are refused do not count.
+#[derive(Default)]
+struct Counted(VecDeque<Duration>);
+
+impl Counted {
+    /// Counts a request unless there are too many; there is room again after so long.
+    fn admit(&mut self, now: Duration) -> Result<(), Duration> {
+        while self.0.front().is_some_and(|counted| *counted + WINDOW <= now) {
+            self.0.pop_front();
+        }
+        if self.0.len() >= LIMIT {
+            return Err(self.0.front().map_or(WINDOW, |first| *first + WINDOW - now));
+        }
+        self.0.push_back(now);
+        Ok(())
+    }
+}
+
 /// The server, and what became of every job.
 pub(crate) struct Server {
     jobs: Vec<Job>,
     rng: Rng,
-    counted: VecDeque<Duration>,
+    queries: Counted,
+    downloads: Counted,
+    /// When the line has sent all that it was given.
+    line_free: Duration,
     /// When the client learned of each job's end.
     pub(crate) detected: Vec<Option<Duration>>,
+    /// When the client had each artefact.
+    pub(crate) saved: Vec<Option<Duration>>,
     pub(crate) polls: usize,
     pub(crate) throttled: usize,
 }
 
 impl Server {
     pub(crate) fn new(jobs: Vec<Job>, rng: Rng) -> Self {
-        let detected = vec![None; jobs.len()];
-        Self { jobs, rng, counted: VecDeque::new(), detected, polls: 0, throttled: 0 }
+        let none = vec![None; jobs.len()];
+        Self {
+            jobs,
+            rng,
+            queries: Counted::default(),
+            downloads: Counted::default(),
+            line_free: Duration::ZERO,
+            detected: none.clone(),
+            saved: none,
+            polls: 0,
+            throttled: 0,
+        }
     }
 
     /// How long a request takes on its way there, and back.
@@ -44,19 +91,40 @@ impl Server {
         (way(), way())
     }
 
-    /// A request arrives. Those that are refused do not count.
+    /// A query arrives.
     pub(crate) fn arrive(&mut self, job: usize, now: Duration) -> Reply {
         self.polls += 1;
-        while self.counted.front().is_some_and(|counted| *counted + WINDOW <= now) {
-            self.counted.pop_front();
+        match self.queries.admit(now) {
+            Err(room) => {
+                self.throttled += 1;
+                Reply::Throttled(room)
+            }
+            Ok(()) if self.jobs[job].ends <= now => Reply::Done,
+            Ok(()) => Reply::Running,
         }
-        if self.counted.len() >= LIMIT {
-            self.throttled += 1;
-            let room = self.counted.front().map_or(WINDOW, |first| *first + WINDOW - now);
-            return Reply::Throttled(room);
+    }
+
+    /// A download arrives.
+    pub(crate) fn fetch(&mut self, job: usize, now: Duration) -> Artefact {
+        match self.downloads.admit(now) {
+            Err(room) => {
+                self.throttled += 1;
+                Artefact::Throttled(room)
+            }
+            Ok(()) if now < self.jobs[job].ends + LIFE => Artefact::There,
+            Ok(()) => Artefact::Gone,
         }
-        self.counted.push_back(now);
-        if self.jobs[job].ends <= now { Reply::Done } else { Reply::Running }
+    }
+
+    /// Puts so many bytes on the line, behind all others; returns when they are sent.
+    pub(crate) fn send(&mut self, bytes: u64, now: Duration) -> Duration {
+        self.line_free = self.line_free.max(now) + Duration::from_secs_f64(bytes as f64 / RATE);
+        self.line_free
+    }
+
+    /// The client has all of the artefact.
+    pub(crate) fn save(&mut self, job: usize, now: Duration) {
+        self.saved[job].get_or_insert(now);
     }
 
     /// The client learns at `now` that the job has ended.
@@ -70,5 +138,9 @@ impl Server {
 
     pub(crate) fn all_detected(&self) -> bool {
         self.detected.iter().all(Option::is_some)
+    }
+
+    pub(crate) fn all_saved(&self) -> bool {
+        self.saved.iter().all(Option::is_some)
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use export_watcher::domain::{
-    App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, Kept, RateLimit, SecretSource, TicketId,
-    TicketKey, WallTime, WatchEntry, WatchList,
+    App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, ErrorKind, Kept, RateLimit, SecretSource,
+    TicketId, TicketKey, WallTime, WatchEntry, WatchList,
 };
 use export_watcher::engine::{
     Clock, Command, Controls, Meters, OutboxLink, Settings, Setup, Snapshot, watch,
@@ -21,7 +21,8 @@ use tokio::sync::{mpsc, watch as watched};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Reply, Server};
+use crate::artefacts::{Line, Shelf};
+use crate::server::{self, LIFE, Reply, Server};
 use crate::workload::Job;
 
 /// 2026-11-22T10:00:00Z
@@ -30,24 +31,45 @@ const START: WallTime = WallTime::from_millis(1_795_341_600_000);
 /// Entries of a part of a watch list.
 const PART: usize = 1000;
 
+/// The server, and the end of the run.
 #[derive(Clone)]
-struct Remote {
+pub(crate) struct Remote {
     server: Arc<Mutex<Server>>,
-    began: Instant,
-    all_detected: CancellationToken,
+    pub(crate) began: Instant,
+    is_over: fn(&Server) -> bool,
+    over: CancellationToken,
 }
 
 impl Remote {
-    fn server(&self) -> MutexGuard<'_, Server> {
+    pub(crate) fn server(&self) -> MutexGuard<'_, Server> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client learned, or has, what the change says.
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Server, Duration)) {
+        let mut server = self.server();
+        change(&mut server, self.began.elapsed());
+        if (self.is_over)(&server) {
+            self.over.cancel();
+        }
     }
 }
 
 impl ExportApi for Remote {
-    type Body = std::convert::Infallible;
+    type Body = Line;
 
-    async fn download(&self, _: Download) -> Result<Self::Body, Box<Answer>> {
-        Err(Box::new(Answer::lost("no artefacts here")))
+    async fn download(&self, download: Download) -> Result<Line, Box<Answer>> {
+        let job = number(&download.file_token);
+        let (there, back) = self.server().ways();
+        tokio::time::sleep(there).await;
+        let reply = self.server().fetch(job, self.began.elapsed());
+        let verdict = match reply {
+            server::Artefact::There => return Ok(Line::open(self.clone(), job, back).await),
+            server::Artefact::Gone => Verdict::Failed(ErrorKind::Expired),
+            server::Artefact::Throttled(reset) => Verdict::Throttled { reset: Some(reset) },
+        };
+        tokio::time::sleep(back).await;
+        Err(Box::new(Answer { verdict, detail: Detail::default() }))
     }
 
     async fn access_token(&self, _: &AppName) -> TokenAnswer {
@@ -56,7 +78,7 @@ impl ExportApi for Remote {
     }
 
     async fn query(&self, query: Query) -> Answer {
-        let job = query.ticket.as_str().parse().unwrap_or_default();
+        let job = number(query.ticket.as_str());
         let (there, back) = self.server().ways();
         tokio::time::sleep(there).await;
         let reply = self.server().arrive(job, self.began.elapsed());
@@ -65,12 +87,8 @@ impl ExportApi for Remote {
             Reply::Running => Verdict::Pending,
             Reply::Throttled(reset) => Verdict::Throttled { reset: Some(reset) },
             Reply::Done => {
-                let mut server = self.server();
-                server.detect(job, self.began.elapsed());
-                if server.all_detected() {
-                    self.all_detected.cancel();
-                }
-                let file_token = "box".into();
+                self.note(|server, now| server.detect(job, now));
+                let file_token = query.ticket.as_str().into();
                 Verdict::Completed(Box::new(Artefact { file_token, ..Artefact::default() }))
             }
         };
@@ -100,6 +118,11 @@ impl Store for Instantly {
     }
 }
 
+/// The job of a ticket, or of a file token.
+pub(crate) fn number(text: &str) -> usize {
+    text.parse().unwrap_or_default()
+}
+
 /// Follows the jobs with these settings; each is listed the moment it is created.
 pub(crate) fn watcher(jobs: Vec<Job>, settings: &Settings, seed: u64) -> Server {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
@@ -109,9 +132,10 @@ pub(crate) fn watcher(jobs: Vec<Job>, settings: &Settings, seed: u64) -> Server 
 
 async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
     let began = Instant::now();
-    let all_detected = CancellationToken::new();
+    let over = CancellationToken::new();
     let server = Arc::new(Mutex::new(Server::new(jobs.clone(), rng)));
-    let remote = Remote { server: Arc::clone(&server), began, all_detected: all_detected.clone() };
+    let is_over = if settings.download.is_some() { Server::all_saved } else { Server::all_detected };
+    let remote = Remote { server: Arc::clone(&server), began, is_over, over: over.clone() };
     let setup = Setup {
         apps: vec![app()],
         list: WatchList::default(),
@@ -119,21 +143,26 @@ async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
         clock: Clock::with_wall(move || START + began.elapsed()),
     };
     let (commands, receiver) = mpsc::channel(4);
+    let listing = tokio::spawn(list(jobs, commands, began, over.clone()));
+    let shelf = Shelf(remote.clone());
+    let _ = watch(remote, Instantly, Some(shelf), setup, controls(over, receiver)).await;
+    listing.abort();
+    let _ = listing.await;
+    let server = Arc::into_inner(server).expect("no other owner once the engine and its calls are gone");
+    server.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn controls(stop: CancellationToken, commands: mpsc::Receiver<Command>) -> Controls {
     let (view, _seen) = watched::channel(Snapshot::default());
     let meters = Meters::new().expect("their names are constants that every scrape tries");
     let (durable, _receiver) = watched::channel(EventId::default());
     let (_never, announced) = watched::channel(EventId::default());
     let outbox = OutboxLink { durable, announced };
-    let controls = Controls { stop: all_detected, commands: receiver, view, outbox, meters };
-    let listing = tokio::spawn(list(jobs, commands, began));
-    let _ = watch(remote, Instantly, None::<export_watcher::files::LocalFolder>, setup, controls).await;
-    listing.abort();
-    let _ = listing.await;
-    let server = Arc::into_inner(server).expect("no other owner once the engine and its polls are gone");
-    server.into_inner().unwrap_or_else(PoisonError::into_inner)
+    Controls { stop, commands, view, outbox, meters }
 }
 
-async fn list(jobs: Vec<Job>, commands: mpsc::Sender<Command>, began: Instant) {
+async fn list(jobs: Vec<Job>, commands: mpsc::Sender<Command>, began: Instant, over: CancellationToken) {
+    let last = jobs.iter().map(|it| it.ends).max().unwrap_or_default();
     let numbered: Vec<_> = jobs.into_iter().enumerate().collect();
     for created in numbered.chunk_by(|(_, one), (_, other)| one.created == other.created) {
         tokio::time::sleep_until(began + created[0].1.created).await;
@@ -148,8 +177,9 @@ async fn list(jobs: Vec<Job>, commands: mpsc::Sender<Command>, began: Instant) {
             return;
         }
     }
-    // To close the channel would change how the engine waits.
-    std::future::pending::<()>().await;
+    // To close the channel would change how the engine waits. What is not saved long after all are gone is lost.
+    tokio::time::sleep_until(began + last + 4 * LIFE).await;
+    over.cancel();
 }
 
 fn entry(number: usize, job: &Job) -> WatchEntry {
@@ -173,7 +203,7 @@ fn app() -> App {
         ca_file: None,
         rate_limit: RateLimit {
             requests: std::num::NonZeroU32::new(100).expect("a hundred is not zero"),
-            per: crate::server::WINDOW,
+            per: server::WINDOW,
         },
     }
 }

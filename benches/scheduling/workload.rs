@@ -12,6 +12,8 @@ pub(crate) struct Job {
     pub(crate) created: Duration,
     /// When it ends, since the beginning.
     pub(crate) ends: Duration,
+    /// Bytes of its artefact.
+    pub(crate) size: u64,
 }
 
 /// A kind of day.
@@ -59,9 +61,13 @@ impl Workload {
                 Long::All => true,
             };
             let seconds = if long { lognormal(rng, 240.0, 0.6) } else { lognormal(rng, 8.0, 1.0) };
-            Job { created, ends: created + Duration::from_secs_f64(seconds) }
+            Job { created, ends: created + Duration::from_secs_f64(seconds), size: 0 }
         };
-        (0..self.jobs).map(job).collect()
+        let mut jobs: Vec<_> = (0..self.jobs).map(job).collect();
+        for job in &mut jobs {
+            job.size = (lognormal(rng, 2.0, 1.0) * f64::from(1 << 20)) as u64;
+        }
+        jobs
     }
 }
 
