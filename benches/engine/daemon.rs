@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, io, thread};
 
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use tempfile::TempDir;
 
 use crate::server::{FIRST_TICKET, Server};
@@ -26,7 +26,12 @@ pub(crate) struct Place {
 impl Place {
     /// A configuration for the server, with these sections besides the app's, and nothing listed yet.
     pub(crate) fn new(server: &Server, sections: &str, app: &str) -> io::Result<Self> {
-        let place = Self { folder: TempDir::new()? };
+        Self::below(&env::temp_dir(), server, sections, app)
+    }
+
+    /// The same below that folder.
+    pub(crate) fn below(parent: &Path, server: &Server, sections: &str, app: &str) -> io::Result<Self> {
+        let place = Self { folder: TempDir::new_in(parent)? };
         let config = format!(
             "watchlist = [\"watchlist.toml\"]\n{sections}\n[apps.default]\nbase_url = \"{}\"\napp_id = \"cli_bench\"\n\
              app_secret = {{ env = \"BENCH_SECRET\" }}\n{app}\n",
@@ -147,21 +152,53 @@ impl Daemon {
         kibibytes.expect("the kernel shows every process's memory") / 1024.0
     }
 
-    /// Processor time so far, of all its threads, those that ended included. proc(5), fields 14 and 15 of `stat`, in
-    /// hundredths of a second.
+    /// Processor time so far, of all its threads, those that ended included.
     pub(crate) fn processor_time(&self) -> Duration {
-        let stat = self.proc("stat");
-        // The name, in brackets, may hold anything.
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks =
-            after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
-        Duration::from_millis(10 * ticks.sum::<u64>())
+        processor_time(&self.child)
+    }
+
+    /// Waits for its end; see [`spent`].
+    pub(crate) fn spent(mut self) -> Spent {
+        spent(&mut self.child, self.started)
     }
 
     fn proc(&self, file: &str) -> String {
-        let path = Path::new("/proc").join(self.child.id().to_string()).join(file);
-        fs::read_to_string(path).expect("the process is there until it is waited for")
+        proc(&self.child, file)
     }
+}
+
+/// What a process took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    /// From its start to its end.
+    pub(crate) time: Duration,
+    /// Of all its threads and children.
+    pub(crate) processor: Duration,
+}
+
+/// Waits for the end of a process that is to succeed.
+pub(crate) fn spent(child: &mut Child, started: Instant) -> Spent {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("the system's own number");
+    // What it took can be read until it is waited for.
+    let ended = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+    let time = started.elapsed();
+    let processor = processor_time(child);
+    assert!(ended.is_ok() && child.wait().is_ok_and(|status| status.success()), "the process failed");
+    Spent { time, processor }
+}
+
+/// proc(5), fields 14 to 17 of `stat`, in hundredths of a second: of the process, and of its children that ended.
+fn processor_time(child: &Child) -> Duration {
+    let stat = proc(child, "stat");
+    // The name, in brackets, may hold anything.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = after_name.split_whitespace().skip(11).take(4).filter_map(|field| field.parse::<u64>().ok());
+    Duration::from_millis(10 * ticks.sum::<u64>())
+}
+
+fn proc(child: &Child, file: &str) -> String {
+    let path = Path::new("/proc").join(child.id().to_string()).join(file);
+    fs::read_to_string(path).expect("the process is there until it is waited for")
 }
 
 impl Drop for Daemon {

@@ -1,7 +1,7 @@
-//! What the whole watcher can do: polls a second beside a bare loop, and what many tickets cost. Real processes on
-//! this machine, over loopback.
+//! What the whole watcher can do: polls a second beside a bare loop, files beside curl, and what many tickets cost. Real
+//! processes on this machine, over loopback.
 //!
-//! `cargo bench --bench engine` prints it all; `… -- polls` or `… -- scale` one part. `BENCH_ROUNDS` sets how often
+//! `cargo bench --bench engine` prints it all; `… -- polls`, `files` or `scale` one part. `BENCH_ROUNDS` sets how often
 //! everything is measured (5). `benches/README.md` has the method and what came of it.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a bench that can not be set up has nothing to say")]
@@ -9,6 +9,7 @@
 mod bare_loop;
 mod daemon;
 mod figures;
+mod files;
 mod scale;
 mod server;
 mod throughput;
@@ -30,6 +31,9 @@ fn main() -> io::Result<()> {
     println!("{rounds} rounds; medians, with the least and the most in brackets");
     if wanted("polls") {
         throughput::measure(rounds)?;
+    }
+    if wanted("files") {
+        files::measure(rounds)?;
     }
     if wanted("scale") {
         scale::measure(rounds)?;

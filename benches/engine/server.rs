@@ -1,10 +1,10 @@
-//! A server that answers at once and from memory, so that it is the client that is measured: access tokens, and
-//! queries that say "running" a given number of times a ticket and then "success".
+//! A server that answers at once and from memory, so that it is the client that is measured: access tokens, queries that
+//! say "running" a given number of times a ticket and then "success", and artefacts of one size.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdListener};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,15 @@ pub(crate) const FIRST_TICKET: u64 = 6_933_093_124_755_400_000;
 const TOKEN: &str =
     r#"{"code":0,"msg":"ok","tenant_access_token":"t-bench00000000000000000000000000000000","expire":7200}"#;
 const RUNNING: &str = r#"{"code":0,"msg":"success","data":{"result":{"file_extension":"docx","type":"docx","file_name":"","file_token":"","file_size":0,"job_error_msg":"","job_status":2}}}"#;
-const SUCCESS: &str = r#"{"code":0,"msg":"success","data":{"result":{"file_extension":"docx","type":"docx","file_name":"Weekly report","file_token":"boxcnxe5OdjlAkNgSNdsJvabcef","file_size":34356,"job_error_msg":"success","job_status":0}}}"#;
+const SUCCESS: &str = r#"{"code":0,"msg":"success","data":{"result":{"file_extension":"docx","type":"docx","file_name":"Weekly report","file_token":"boxcnxe5OdjlAkNgSNdsJvabcef","file_size":0,"job_error_msg":"success","job_status":0}}}"#;
+const FILE: &str = "/open-apis/drive/v1/export_tasks/file/boxcnxe5OdjlAkNgSNdsJvabcef/download";
 const UNKNOWN: &str = r#"{"code":1069904,"msg":"invalid param"}"#;
+
+/// What all artefacts are made of, piece by piece. Each piece begins as a docx does.
+static PIECE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut rng = fastrand::Rng::with_seed(0);
+    b"PK\x03\x04".iter().copied().chain(std::iter::repeat_with(move || rng.u8(..))).take(256 << 10).collect()
+});
 
 /// The server; it ends with the process.
 pub(crate) struct Server {
@@ -32,6 +39,11 @@ struct Book {
     asked: Vec<AtomicU8>,
     /// How often a ticket is said to be running; 255 is for ever.
     running: u8,
+    /// Bytes of every artefact.
+    file_size: u64,
+    /// Artefacts that are being sent, and the most at once.
+    sending: AtomicUsize,
+    most_at_once: AtomicUsize,
     began: Instant,
     first: OnceLock<Instant>,
     /// Nanoseconds from the beginning to the last query.
@@ -42,12 +54,20 @@ struct Book {
 impl Server {
     /// Listens on a free port of loopback, on a thread of its own.
     pub(crate) fn start(tickets: usize, running: u8) -> io::Result<Self> {
+        Self::with_files(tickets, running, 0)
+    }
+
+    /// The same with an artefact of so many bytes for each ticket.
+    pub(crate) fn with_files(tickets: usize, running: u8, file_size: u64) -> io::Result<Self> {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
         let book = Arc::new(Book {
             asked: (0..tickets).map(|_| AtomicU8::new(0)).collect(),
             running,
+            file_size,
+            sending: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
             began: Instant::now(),
             first: OnceLock::new(),
             last: AtomicU64::new(0),
@@ -62,6 +82,16 @@ impl Server {
     /// Queries so far.
     pub(crate) fn queries(&self) -> u64 {
         self.book.queries.load(Ordering::Relaxed)
+    }
+
+    /// Where every artefact is.
+    pub(crate) fn file_url(&self) -> String {
+        format!("{}{FILE}", self.url)
+    }
+
+    /// How many artefacts were on their way at once, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.book.most_at_once.load(Ordering::Relaxed)
     }
 
     /// When the first query came.
@@ -91,6 +121,13 @@ async fn converse(mut stream: TcpStream, book: Arc<Book>) -> io::Result<()> {
     let (mut received, mut answer) = (Vec::with_capacity(4096), Vec::with_capacity(1024));
     loop {
         while let Some(length) = whole_request(&received) {
+            let is_file =
+                received[..length].strip_prefix(b"GET ").is_some_and(|it| it.starts_with(FILE.as_bytes()));
+            if is_file {
+                received.drain(..length);
+                book.send_file(&mut stream).await?;
+                continue;
+            }
             let body = book.answer(&received[..length]);
             received.drain(..length);
             answer.clear();
@@ -120,6 +157,23 @@ fn whole_request(received: &[u8]) -> Option<usize> {
 }
 
 impl Book {
+    async fn send_file(&self, stream: &mut TcpStream) -> io::Result<()> {
+        let size = self.file_size;
+        self.most_at_once.fetch_max(self.sending.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {size}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await?;
+        let mut left = size;
+        while left > 0 {
+            let bytes = left.min(PIECE.len() as u64);
+            stream.write_all(&PIECE[..bytes as usize]).await?;
+            left -= bytes;
+        }
+        self.sending.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn answer(&self, request: &[u8]) -> &'static str {
         if request.starts_with(b"POST ") {
             return TOKEN;
