@@ -20,7 +20,7 @@ use crate::crash_points::CrashPoint;
 use crate::domain::Sha256;
 
 /// Bytes that are written at once. A transfer holds two blocks.
-const BLOCK: usize = 256 * 1024;
+const BLOCK: usize = 64 * 1024;
 
 /// Bytes of a body at most: a server that never ends one must not fill the disk.
 const BODY_MAX: u64 = 16 << 30;
