@@ -27,13 +27,22 @@ use crate::{config_file, exit};
 /// Lines that are still on their way at the end may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Threads for what blocks, files above all. One writes for many transfers; without a limit each transfer that is
+/// faster than the scheduler adds some, with a stack each.
+const BLOCKING_THREADS: usize = 64;
+
 /// Runs until done or stopped; returns the exit code.
 pub(crate) fn run(arguments: RunArguments) -> u8 {
     let RunArguments { config, until_done, deadline, log_level } = arguments;
     let check = command("check", config.config.as_deref());
     let advice = format!("nothing was started; correct this and check again with `{check}`");
     let Some(config) = config_file::find(config) else { return exit::CONFIG };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, exit::UNEXPECTED),
     };
