@@ -41,6 +41,8 @@ pub(super) struct Disk {
     pub(super) closed: bool,
     /// The process ends when it next comes to that step.
     pub(super) doom: Option<Step>,
+    /// Bodies that waited for their final names when they were lost.
+    pub(super) lost: Vec<Vec<u8>>,
     /// What no engine may do, and this one did.
     pub(super) wrong: Vec<String>,
     pub(super) begun: usize,
@@ -113,7 +115,12 @@ impl FakeFiles {
 
     /// Bodies that wait for their final names are gone.
     pub(super) fn lose(&self) {
-        self.with(|disk| disk.temporary.retain(|_, file| !file.is_whole));
+        self.with(|disk| {
+            let lost = disk.temporary.values().filter(|file| file.is_whole).map(|file| file.content.clone());
+            let lost: Vec<_> = lost.collect();
+            disk.lost.extend(lost);
+            disk.temporary.retain(|_, file| !file.is_whole);
+        });
     }
 
     /// Somebody has a file of that name.

@@ -17,9 +17,6 @@ use crate::feishu::*;
 /// Names that files of several tickets share, and others have files of.
 const TITLES: usize = 7;
 
-/// How long an attempt that brings nothing takes at most.
-const FAULT_TAKES: Duration = Duration::from_secs(35);
-
 /// How a ticket's artefact comes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fate {
@@ -115,9 +112,14 @@ impl Fate {
         self.faults.len() + if self.size.is_some() { 3 } else { 1 }
     }
 
-    /// How long these take.
-    pub(super) fn takes(&self) -> Duration {
-        (FAULT_TAKES + self.takes) * u32::try_from(self.downloads()).unwrap()
+    /// How long the longest of these takes.
+    pub(super) fn longest(&self) -> Duration {
+        let longest = |fault: &Fault| match fault {
+            Fault::Stalled => self.takes + IDLE,
+            Fault::Network => 15 * SECOND,
+            _ => self.takes,
+        };
+        self.faults.iter().map(longest).chain([self.takes]).max().unwrap() + SECOND
     }
 
     /// Whether the artefact is once said not to exist although it does.

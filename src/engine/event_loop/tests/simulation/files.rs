@@ -86,9 +86,8 @@ fn no_false_loss(world: &World, bench: &Bench, diary: &Diary) {
     }
 }
 
-/// Promise 5: a file is saved if, from its ticket's verdict to the end of its artefact, there was time for it: for what the
-/// budget takes for all downloads, for all transfers with so many at once, and for its own, outside of what keeps the app
-/// from them.
+/// Promise 5: a file is saved if, from its ticket's verdict to the end of its artefact, there was time for it outside of
+/// what keeps the app from downloads.
 fn saved_if_it_could_be(world: &World, bench: &Bench, lists: &Lists, diary: &Diary) {
     let mut hindrances = hindrances_of_downloads(world, bench, diary);
     for (place, app) in world.apps.iter().enumerate() {
@@ -97,15 +96,16 @@ fn saved_if_it_could_be(world: &World, bench: &Bench, lists: &Lists, diary: &Dia
             of_app.add(diary.began + trouble.from, diary.began + trouble.until + AGAIN_WITHIN);
         }
         of_app.extend(&closed_folder(diary));
-        let needed = work_of(world, app);
         let fates = world.artefacts.fates.iter().filter(|(ticket, fate)| {
             let is_sure = !fate.is_wrong && !fate.may_seem_gone() && !lists.mistyped.contains(*ticket);
-            is_sure && ticket.starts_with(app.name.as_str()) && world.jobs[*ticket].succeeds
+            // One that was lost while the state file could not be written is fetched when that can be.
+            let is_lost = bench.files.with(|disk| disk.lost.contains(&content_of(ticket).to_vec()));
+            is_sure && !is_lost && ticket.starts_with(app.name.as_str()) && world.jobs[*ticket].succeeds
         });
-        for (ticket, fate) in fates {
+        for (ticket, _) in fates {
             let gone = diary.began + world.jobs[ticket].ends + ARTEFACT_LIFE;
             let from = last_begin(ticket, bench, diary, gone);
-            let needed = needed + fate.takes() + AGAIN_WITHIN * u32::try_from(fate.downloads()).unwrap();
+            let needed = time_for(ticket, world, bench, (from, gone));
             let had =
                 if from < gone { of_app.left_of(&Spans::default(), from, gone) } else { Duration::ZERO };
             let file = file_of(ticket, bench);
@@ -118,15 +118,21 @@ fn saved_if_it_could_be(world: &World, bench: &Bench, lists: &Lists, diary: &Dia
     }
 }
 
-/// How long all downloads of the app take at most, side by side.
-fn work_of(world: &World, app: &App) -> Duration {
+/// How long a file takes at most within that time: the budget's share of all downloads that were sent, their transfers,
+/// four at a time, and its own downloads with the waits between them.
+fn time_for(ticket: &str, world: &World, bench: &Bench, (from, gone): (Instant, Instant)) -> Duration {
+    let app = world.apps.iter().find(|app| ticket.starts_with(app.name.as_str())).unwrap();
     let together: Vec<_> = world.sharing_with(app).map(|app| app.name.as_str()).collect();
-    let fates = world.artefacts.fates.iter();
-    let budget: usize =
-        fates.clone().filter(|it| together.contains(&&it.0[..4])).map(|it| it.1.downloads()).sum();
-    let own = fates.filter(|(ticket, _)| ticket.starts_with(app.name.as_str()));
-    let transfers: Duration = own.map(|(_, fate)| fate.takes()).sum();
-    app.rate_limit.time_for(budget) + transfers / 4
+    let all = bench.api.with(|remote| remote.artefacts.downloads.clone());
+    let sent: Vec<_> = all.iter().filter(|it| from <= it.at + MINUTE && it.at <= gone).collect();
+    let budget = sent.iter().filter(|it| together.contains(&&*it.app)).count();
+    let own = sent.iter().filter(|it| app.name.as_str() == it.app);
+    let transfers: Duration = own.map(|it| world.artefacts.fates[&it.ticket].longest()).sum();
+    let tries = bench.api.downloads_of(ticket).len();
+    let (fate, backoff) = (&world.artefacts.fates[ticket], &bench.settings.backoff);
+    let wait = |nth: usize| backoff.interval(u32::try_from(tries + nth).unwrap(), 0.0) + fate.longest();
+    let itself: Duration = (0..fate.downloads()).map(wait).sum();
+    app.rate_limit.time_for(budget) + transfers / 4 + itself
 }
 
 /// When the folder was full or closed, and as long again as a try may be away.
@@ -147,13 +153,10 @@ fn closed_folder(diary: &Diary) -> Spans {
     spans
 }
 
-/// When the engine last began to fetch the file: with the verdict, or a process that came later, or the loss of a body.
+/// When the engine last began to fetch the file: with the verdict, or with a process that came later.
 fn last_begin(ticket: &str, bench: &Bench, diary: &Diary, gone: Instant) -> Instant {
     let found = bench.api.polls_of(ticket).last().unwrap().at;
-    let lives = diary.lives.lock().unwrap().iter().map(|(_, up)| *up).collect::<Vec<_>>();
-    let folder = diary.folder.lock().unwrap().clone();
-    let lost = folder.iter().filter(|(_, it)| matches!(it, FolderChange::Lost)).map(|(at, _)| *at);
-    // A body that is lost after its artefact is gone is gone as well.
-    let begins = lives.into_iter().filter(|up| *up < gone).chain(lost);
+    let lives = diary.lives.lock().unwrap().clone();
+    let begins = lives.into_iter().map(|(_, up)| up).filter(|up| *up < gone);
     begins.chain([found]).max().unwrap()
 }
