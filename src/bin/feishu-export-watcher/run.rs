@@ -28,8 +28,9 @@ use crate::{config_file, exit};
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Threads for what blocks, files above all. One writes for many transfers; without a limit each transfer that is
-/// faster than the scheduler adds some, with a stack each.
-const BLOCKING_THREADS: usize = 64;
+/// faster than the scheduler adds some, with a stack each. There are more than the transfers of two apps can be, for names
+/// are resolved there as well: a folder that hangs must not hold up polls.
+const BLOCKING_THREADS: usize = 128;
 
 /// Runs until done or stopped; returns the exit code.
 pub(crate) fn run(arguments: RunArguments) -> u8 {
