@@ -209,18 +209,22 @@ async fn a_file_outlives_a_death_at_every_step() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_of_downloads_survives_a_crash() {
     let mut bench = done(|ticket, nth| Delivery { head: 3 * SECOND, ..whole(ticket, nth) });
-    bench.apps = vec![app("default", 3)];
+    // Enough for the access token of the next process as well, which has to ask for it at once.
+    bench.apps = vec![app("default", 10)];
+    bench.settings.download.as_mut().unwrap().max_in_flight = 10.try_into().unwrap();
     bench.settings.until_done = false;
-    let bench = bench.tickets("default", ["1", "2", "3", "4", "5"]);
+    let bench = bench.tickets("default", (0..15).map(|ticket| ticket.to_string()));
     let running = bench.start();
-    while bench.api.downloads() < 3 {
+    while bench.api.downloads() < 10 {
         sleep(SECOND / 100).await;
     }
+    // The verdicts are durable by then, and no head has come.
+    sleep(SECOND).await;
     kill(&bench, running).await;
     let running = bench.start();
     sleep(5 * MINUTE).await;
-    bench.api.assert_never_more_than(3);
-    assert_eq!(bench.files.saved().len(), 5);
+    bench.api.assert_never_more_than(10);
+    assert_eq!(bench.files.saved().len(), 15);
     stop(running).await;
     bench.assert_sound();
 }
@@ -234,7 +238,7 @@ async fn downloads_of_a_dead_process_may_arrive_late() {
     bench.settings.max_in_flight = 1.try_into().unwrap();
     let bench = bench.tickets("default", ["1", "2", "3", "4", "5"]);
     let running = bench.start();
-    while bench.api.downloads() < 3 {
+    while bench.api.downloads() < 10 {
         sleep(SECOND / 100).await;
     }
     kill(&bench, running).await;

@@ -102,7 +102,7 @@ fn saved_if_it_could_be(world: &World, bench: &Bench, lists: &Lists, diary: &Dia
             let is_lost = bench.files.with(|disk| disk.lost.contains(&content_of(ticket).to_vec()));
             is_sure && !is_lost && ticket.starts_with(app.name.as_str()) && world.jobs[*ticket].succeeds
         });
-        for (ticket, _) in fates {
+        for ticket in fates.map(|(ticket, _)| ticket) {
             let gone = diary.began + world.jobs[ticket].ends + ARTEFACT_LIFE;
             let from = last_begin(ticket, bench, diary, gone);
             let needed = time_for(ticket, world, bench, (from, gone));
