@@ -198,15 +198,24 @@ pub(super) fn app_paused(app: &AppName, endpoint: Endpoint, pause: &Pause, detai
         .endpoint(endpoint)
         .reason(reason)
         .error(None, detail)
-        .log(level, format_args!("app {app} is paused{until}: {}", reason.in_words()));
+        .log(level, format_args!("{} paused{until}: {}", subject(app, endpoint), reason.in_words()));
 }
 
 /// A pause ended.
 pub(super) fn app_resumed(app: &AppName, endpoint: Endpoint, pause: &Pause) {
     let reason = Some(pause.reason.as_str());
     let report = Report { until: pause.until(), reason, ..Report::new(event::APP_RESUMED, app) };
-    let message = format_args!("app {app} is polled again ({} is over)", pause.reason);
+    let again = if endpoint == Endpoint::Download { "tried" } else { "polled" };
+    let message = format_args!("{} {again} again ({} is over)", subject(app, endpoint), pause.reason);
     report.endpoint(endpoint).log(Level::INFO, message);
+}
+
+/// What a pause at the endpoint concerns: polls go on without downloads.
+fn subject(app: &AppName, endpoint: Endpoint) -> String {
+    match endpoint {
+        Endpoint::Download => format!("downloads of app {app} are"),
+        Endpoint::Query | Endpoint::Token => format!("app {app} is"),
+    }
 }
 
 /// All that is left of an app's tickets is refused, and it never got a proper answer.
