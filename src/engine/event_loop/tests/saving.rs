@@ -238,7 +238,7 @@ async fn downloads_of_a_dead_process_may_arrive_late() {
     bench.settings.max_in_flight = 1.try_into().unwrap();
     let bench = bench.tickets("default", ["1", "2", "3", "4", "5"]);
     let running = bench.start();
-    while bench.api.downloads() < 10 {
+    while bench.api.downloads() < 3 {
         sleep(SECOND / 100).await;
     }
     kill(&bench, running).await;
