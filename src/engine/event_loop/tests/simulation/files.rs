@@ -100,7 +100,16 @@ fn saved_if_it_could_be(world: &World, bench: &Bench, lists: &Lists, diary: &Dia
             let is_sure = !fate.is_wrong && !fate.may_seem_gone() && !lists.mistyped.contains(*ticket);
             // One that was lost while the state file could not be written is fetched when that can be.
             let is_lost = bench.files.with(|disk| disk.lost.contains(&content_of(ticket).to_vec()));
-            is_sure && !is_lost && ticket.starts_with(app.name.as_str()) && world.jobs[*ticket].succeeds
+            // A process that could write nothing down took its body along; the next one begins anew, maybe too late.
+            let is_forgotten = || {
+                let found = bench.api.polls_of(ticket).last().map(|poll| poll.at);
+                diary.without_memory.lock().unwrap().iter().any(|at| found.is_some_and(|found| *at > found))
+            };
+            is_sure
+                && !is_lost
+                && !is_forgotten()
+                && ticket.starts_with(app.name.as_str())
+                && world.jobs[*ticket].succeeds
         });
         for ticket in fates.map(|(ticket, _)| ticket) {
             let gone = diary.began + world.jobs[ticket].ends + ARTEFACT_LIFE;
@@ -128,7 +137,8 @@ fn time_for(ticket: &str, world: &World, bench: &Bench, (from, gone): (Instant, 
     let budget = sent.iter().filter(|it| together.contains(&&*it.app)).count();
     let own = sent.iter().filter(|it| app.name.as_str() == it.app);
     let transfers: Duration = own.map(|it| world.artefacts.fates[&it.ticket].longest()).sum();
-    let tries = bench.api.downloads_of(ticket).len();
+    // Tries that a full disk ended are no requests.
+    let tries = bench.api.downloads_of(ticket).len().max(file_of(ticket, bench).attempts as usize);
     let (fate, backoff) = (&world.artefacts.fates[ticket], &bench.settings.backoff);
     let wait = |nth: usize| backoff.interval(u32::try_from(tries + nth).unwrap(), 0.0) + fate.longest();
     let itself: Duration = (0..fate.downloads()).map(wait).sum();
