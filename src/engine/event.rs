@@ -94,7 +94,7 @@ pub(super) struct FileRequest {
 pub(super) enum Signal {
     /// The head of the answer came, and a file follows.
     Head,
-    /// The body comes slowly.
+    /// The body comes slowly. Sent once at most.
     Slow,
 }
 

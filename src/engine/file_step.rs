@@ -136,7 +136,7 @@ pub(super) fn after_body(
     named: Option<u64>,
     moment: Moment,
 ) -> Option<NextFetch> {
-    file.error = None;
+    (file.error, memory.said_gone) = (None, false);
     if let Some(named) = named.filter(|named| *named > 0 && *named != body.size) {
         let hash = body.placement.sha256;
         let before = memory.odd.filter(|(odd, _)| *odd == hash).map_or(0, |(_, times)| times);

@@ -1,3 +1,5 @@
+//! What becomes of a waiting file after each kind of transfer, row by row.
+
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -114,6 +116,8 @@ fn gone_is_what_is_said_twice_or_late() {
     assert_eq!(waiting.answer(GONE, "", EARLY), after(0, Pace::Usual));
     assert_eq!(waiting.answer(NETWORK, "", EARLY), after(1, Pace::Usual));
     assert_eq!(waiting.answer(GONE, "", EARLY), after(2, Pace::Usual), "not in a row");
+    assert_eq!(waiting.body(99, 1, EARLY), Some(after(3, Pace::Usual)));
+    assert_eq!(waiting.answer(GONE, "", EARLY), after(4, Pace::Usual), "a body came in between");
     assert_eq!((waiting.answer(GONE, "", EARLY), waiting.file.state), (NextFetch::Never, FileState::Expired));
     for verdict in [GONE, Verdict::Refused, Verdict::Failed(ErrorKind::InvalidParam)] {
         let mut late = Waiting::new();

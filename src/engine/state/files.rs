@@ -138,11 +138,10 @@ impl State {
                 flight.answered = true;
                 self.app_accepts(&flight, now);
             }
-            Signal::Slow if !flight.slow => {
+            Signal::Slow => {
                 flight.slow = true;
                 self.apps[flight.app].endpoints[flight.endpoint()].slow += 1;
             }
-            Signal::Slow => {}
         }
         self.apps[flight.app].set_clock(now.at);
         self.flights.insert(id, flight);

@@ -188,7 +188,7 @@ impl Disk {
         if self.closed { error() } else { Ok(()) }
     }
 
-    /// A name that nobody has, and none of this process's bodies was promised.
+    /// A name that no file has, and that none of this process's bodies is to get.
     fn free_name(&self, wanted: &Path) -> PathBuf {
         let stem = wanted.with_extension("").display().to_string();
         let extension = wanted.extension().unwrap_or_default().display();
