@@ -206,7 +206,7 @@ mod tests {
         assert!(!payload.contains("null"), "{payload}");
     }
 
-    /// Promise: what became of a file is told apart from its ticket's verdict, with all that is known of the file.
+    /// Promise: the outcome of a file and the verdict of its ticket are different events, with all that is known of the file.
     #[test]
     fn a_file_has_an_event_of_its_own() {
         let mut completed = ticket(TicketState::Completed);

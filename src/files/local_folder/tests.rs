@@ -1,3 +1,5 @@
+//! Bodies on a real file system: names that are taken, folders that go away, what is swept.
+
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::time::Duration;
 
@@ -320,7 +322,7 @@ async fn an_endless_body_is_refused() {
     assert_eq!(error.path, bench.path("report.pdf"), "not the temporary name, which says nothing");
 }
 
-/// Promise: no room and no quota are told apart from a folder that can't be written.
+/// Promise: no room and no quota have a kind of their own, other than a folder that can't be written.
 #[test]
 fn a_full_disk_is_no_unwritable_folder() {
     for (kind, expected) in [

@@ -217,7 +217,7 @@ fn play(rows: &[Row], is_size_known: bool, limit: &str) {
 fn judge_log(cell: &Cell, said: &Said, journal: &Journal) {
     let lines = lines_of(said, &cell.app());
     let text = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
-    // Trouble of the app is told by its pauses.
+    // Trouble of the app shows in its pauses.
     let of_app = ["throttled", "token_rejected"];
     let of_file = lines.iter().filter(|line| line["ticket"] == *cell.ticket());
     let story: Vec<_> = of_file

@@ -112,7 +112,7 @@ async fn a_body_streams() {
     }
 }
 
-/// Promise: what is no file is told from one before any of it is given out, also with HTTP 200.
+/// Promise: what is no file is recognised before any of it is given out, also with HTTP 200.
 #[tokio::test]
 async fn what_is_no_file_is_an_answer() {
     let gone = r#"{"code":1060001,"msg":"param is invalid: t-hunter2"}"#;
