@@ -61,7 +61,7 @@ impl Files for Shelf {
     type Transfer = Parcel;
 
     async fn begin(&self, ticket: &TicketRecord) -> Result<Parcel, FileError> {
-        Ok(Parcel { name: ticket.entry.key.ticket.as_str().into(), size: 0 })
+        Ok(Parcel { name: ticket.entry.key.id.as_str().into(), size: 0 })
     }
 
     async fn place(&self, placement: Placement) -> Result<Placed, FileError> {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use export_watcher::domain::{
-    App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, ErrorKind, Kept, RateLimit, SecretSource,
-    TicketId, TicketKey, WallTime, WatchEntry, WatchList,
+    App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, EntryId, EntryKey, ErrorKind, Kept,
+    RateLimit, SecretSource, WallTime, WatchEntry, WatchList,
 };
 use export_watcher::engine::{
     Clock, Command, Controls, Meters, OutboxLink, Settings, Setup, Snapshot, watch,
@@ -184,7 +184,7 @@ async fn list(jobs: Vec<Job>, commands: mpsc::Sender<Command>, began: Instant, o
 
 fn entry(number: usize, job: &Job) -> WatchEntry {
     WatchEntry {
-        key: TicketKey { app: AppName::new("default"), ticket: TicketId::new(&number.to_string()) },
+        key: EntryKey { app: AppName::new("default"), id: EntryId::new(&number.to_string()) },
         token: DocumentToken::parse("doc").expect("it is short"),
         label: None,
         created_at: Some(START + job.created),

@@ -175,7 +175,7 @@ fn strays(sim: &Simulator, fates: &[Fate], tickets: &[TicketRecord]) -> Vec<Stri
     let of = |number: usize| {
         tickets
             .iter()
-            .find(|ticket| ticket.entry.key.ticket.as_str() == (FIRST_TICKET + number as u64).to_string())
+            .find(|ticket| ticket.entry.key.id.as_str() == (FIRST_TICKET + number as u64).to_string())
     };
     let stray = |(number, fate): (usize, &Fate)| {
         let found = of(number).map(|ticket| (ticket.state, ticket.error.as_ref().map(|error| error.kind)));
@@ -185,14 +185,14 @@ fn strays(sim: &Simulator, fates: &[Fate], tickets: &[TicketRecord]) -> Vec<Stri
     let completed = tickets.iter().filter(|ticket| ticket.state == TicketState::Completed);
     let misread = completed
         .filter(|ticket| !is_saved(sim, ticket))
-        .map(|ticket| format!("ticket {}: its file is not the one of the stand-in", ticket.entry.key.ticket));
+        .map(|ticket| format!("ticket {}: its file is not the one of the stand-in", ticket.entry.key.id));
     fates.iter().enumerate().filter_map(stray).chain(misread).collect()
 }
 
 /// Whether the ticket's file lies on disk as the stand-in has it.
 fn is_saved(sim: &Simulator, ticket: &TicketRecord) -> bool {
     let path = ticket.file.as_deref().and_then(|file| file.path.as_deref());
-    let right = sim.file_of(ticket.entry.key.ticket.as_str());
+    let right = sim.file_of(ticket.entry.key.id.as_str());
     path.and_then(|path| fs::read(path).ok()).is_some_and(|found| right.pieces().flatten().eq(found))
 }
 

@@ -49,7 +49,7 @@ fn read(folder: &Folder, list: &[u8]) -> (Option<Vec<WatchEntry>>, Vec<Problem>)
 fn assert_entries(entries: &[WatchEntry], apps: &[AppName]) {
     let mut keys = HashSet::new();
     for entry in entries {
-        let (ticket, token) = (entry.key.ticket.as_str(), entry.token.as_str());
+        let (ticket, token) = (entry.key.id.as_str(), entry.token.as_str());
         let is_segment = |text: &str| {
             text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains(['/', '\\', '?', '#', '%'])
         };
@@ -73,7 +73,7 @@ fn assert_lasting(folder: &Folder, entries: &[WatchEntry]) {
 
 fn written(entry: &WatchEntry) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let (ticket, token) = (quoted(entry.key.ticket.as_str()), quoted(entry.token.as_str()));
+    let (ticket, token) = (quoted(entry.key.id.as_str()), quoted(entry.token.as_str()));
     let app = quoted(entry.key.app.as_str());
     let mut text = format!("[[ticket]]\nticket = {ticket}\ntoken = {token}\napp = {app}\n");
     if let Some(label) = &entry.label {

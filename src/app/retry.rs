@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::error::CommandError;
 use super::known_app::check_app;
 use super::state_file::{Found, StateFile};
-use crate::domain::{AppName, ErrorKind, FileState, TicketId, TicketRecord, TicketState, near_miss};
+use crate::domain::{AppName, EntryId, ErrorKind, FileState, TicketRecord, TicketState, near_miss};
 use crate::store::{Holder, StoreReader as _, StoreRequests as _, store_at};
 
 /// A watcher takes requests up within a second; a slow disk, or a hundred thousand of them, may need more.
@@ -34,7 +34,7 @@ pub struct RetryPlan {
     /// The tickets, in the order in which they were named, else of app and ticket.
     pub tickets: Vec<TicketRecord>,
     /// Tickets that were named and are pending already.
-    pub pending: Vec<TicketId>,
+    pub pending: Vec<EntryId>,
     /// Tickets that would have been chosen, but left the watch list, or their app `watcher.toml`.
     pub unlisted: usize,
     /// Whether there is a state file at all.
@@ -71,7 +71,7 @@ pub fn plan_retry(file: &StateFile, selection: &RetrySelection) -> Result<RetryP
     for id in &selection.tickets {
         let ticket = find(id, selection.app.as_deref(), &known)?;
         if ticket.state == TicketState::Pending {
-            plan.pending.push(ticket.entry.key.ticket.clone());
+            plan.pending.push(ticket.entry.key.id.clone());
         } else if let Some(obstacle) = obstacle(ticket, configured) {
             return Err(CommandError::Usage(obstacle));
         } else if !plan.tickets.iter().any(|chosen| chosen.entry.key == ticket.entry.key) {
@@ -102,7 +102,7 @@ fn is_of(ticket: &TicketRecord, app: Option<&str>) -> bool {
 
 /// The reason for which the watcher does not poll the ticket, if there is one.
 fn obstacle(ticket: &TicketRecord, configured: Option<&[AppName]>) -> Option<String> {
-    let (id, app) = (&ticket.entry.key.ticket, &ticket.entry.key.app);
+    let (id, app) = (&ticket.entry.key.id, &ticket.entry.key.app);
     if configured.is_some_and(|apps| !apps.contains(app)) {
         return Some(format!("ticket {id} is of app {app}, which is not in watcher.toml"));
     }
@@ -119,7 +119,7 @@ fn find<'t>(
     app: Option<&str>,
     known: &'t [TicketRecord],
 ) -> Result<&'t TicketRecord, CommandError> {
-    let same: Vec<_> = known.iter().filter(|ticket| ticket.entry.key.ticket.as_str() == id).collect();
+    let same: Vec<_> = known.iter().filter(|ticket| ticket.entry.key.id.as_str() == id).collect();
     let apps = || same.iter().map(|ticket| ticket.entry.key.app.as_str()).collect::<Vec<_>>().join(", ");
     let found: Vec<_> = same.iter().filter(|ticket| is_of(ticket, app)).collect();
     let message = match (&found[..], app) {
@@ -127,7 +127,7 @@ fn find<'t>(
         ([], Some(app)) if !same.is_empty() => format!("ticket {id} is of app {}, not of {app}", apps()),
         ([], _) => {
             let of_app = known.iter().filter(|ticket| is_of(ticket, app));
-            match near_miss(id, of_app.map(|ticket| ticket.entry.key.ticket.as_str())) {
+            match near_miss(id, of_app.map(|ticket| ticket.entry.key.id.as_str())) {
                 Some(near) => format!("unknown ticket {id}; did you mean {near}?"),
                 None => format!("unknown ticket {id}; `status` shows those that are known"),
             }
@@ -164,11 +164,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{DocumentToken, Failure, FileRecord, TicketKey, WallTime, WatchEntry};
+    use crate::domain::{DocumentToken, EntryKey, Failure, FileRecord, WallTime, WatchEntry};
     use crate::store::{Batch, SqliteStore, Store as _};
 
     fn ticket(app: &str, ticket: &str, state: TicketState, kind: ErrorKind) -> TicketRecord {
-        let key = TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) };
+        let key = EntryKey { app: AppName::new(app), id: EntryId::new(ticket) };
         let source = Path::new("list.toml").into();
         let entry = WatchEntry {
             key,
@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn chosen(file: &StateFile, selection: &RetrySelection) -> Vec<String> {
-        let name = |ticket: &TicketRecord| format!("{}/{}", ticket.entry.key.app, ticket.entry.key.ticket);
+        let name = |ticket: &TicketRecord| format!("{}/{}", ticket.entry.key.app, ticket.entry.key.id);
         plan_retry(file, selection).unwrap().tickets.iter().map(name).collect()
     }
 

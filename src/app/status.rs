@@ -133,11 +133,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{DocumentToken, Endpoint, PauseReason, TicketId, TicketKey, WallTime, WatchEntry};
+    use crate::domain::{DocumentToken, Endpoint, EntryId, EntryKey, PauseReason, WallTime, WatchEntry};
 
     fn ticket(app: &str, state: TicketState) -> TicketRecord {
         let entry = WatchEntry {
-            key: TicketKey { app: AppName::new(app), ticket: TicketId::new("1") },
+            key: EntryKey { app: AppName::new(app), id: EntryId::new("1") },
             token: DocumentToken::parse("doxcn").unwrap(),
             label: None,
             created_at: None,

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use super::document_token::{self, TOKEN, is_placeholder};
 use super::problem::shown;
 use super::section::{Field, Section, is_word};
-use crate::domain::{AppName, ExportRequest, TicketId, TicketKey, WallTime, WatchEntry, unsafe_for_terminal};
+use crate::domain::{AppName, EntryId, EntryKey, ExportRequest, WallTime, WatchEntry, unsafe_for_terminal};
 
 pub(super) const ENTRY_KEYS: &[&str] =
     &["ticket", "token", "app", "created_at", "label", "type", "file_extension", "sub_id", "download"];
@@ -47,7 +47,7 @@ impl EntryReader<'_> {
         let request = read_request(section);
         let download = section.optional("download", |field| field.boolean());
         Some(WatchEntry {
-            key: TicketKey { app: app?, ticket: TicketId::new(ticket?) },
+            key: EntryKey { app: app?, id: EntryId::new(ticket?) },
             token: token?,
             label: label?.map(Into::into),
             created_at: created_at?,

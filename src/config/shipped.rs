@@ -16,13 +16,12 @@ const TICKETS: [(&str, &str); 2] = [
 
 /// Warns of the shipped tickets among those that are to be asked about at a true server.
 pub(super) fn find_tickets(config: &Config, entries: &[WatchEntry]) -> Vec<Problem> {
-    let is_shipped =
-        |entry: &&WatchEntry| TICKETS.contains(&(entry.key.ticket.as_str(), entry.token.as_str()));
+    let is_shipped = |entry: &&WatchEntry| TICKETS.contains(&(entry.key.id.as_str(), entry.token.as_str()));
     let is_real = |entry: &&WatchEntry| {
         config.apps.iter().any(|app| app.name == entry.key.app && !app.base_url.is_loopback())
     };
     let warn = |entry: &WatchEntry| {
-        let ticket = shown(entry.key.ticket.as_str());
+        let ticket = shown(entry.key.id.as_str());
         let message = format!("ticket {ticket} is still that of the shipped example; list your own instead");
         Problem::warning(&entry.source, None, message)
     };

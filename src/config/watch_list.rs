@@ -19,7 +19,7 @@ use super::section::{Field, Origin, Section};
 use super::settings::WatchSource;
 use super::sources::{self, Absences, Expanded, ListFile};
 use super::text_file::{self, Refusal};
-use crate::domain::{AppName, TicketKey, WallTime, WatchEntry, WatchList};
+use crate::domain::{AppName, EntryKey, WallTime, WatchEntry, WatchList};
 
 const KEYS: &[&str] = &["ticket"];
 
@@ -144,7 +144,7 @@ struct ListReader<'t> {
     apps: Option<&'t [AppName]>,
     now: WallTime,
     /// By ticket: the number of its entry, and the byte of its file at which that begins.
-    known: HashMap<TicketKey, (usize, usize)>,
+    known: HashMap<EntryKey, (usize, usize)>,
     /// Bytes of the files that were taken.
     size: usize,
     /// Bytes of a part at least, and tickets at most.
@@ -224,7 +224,7 @@ impl<'t> ListReader<'t> {
         } else {
             shown_path(&earlier.source)
         };
-        let twice = format!("ticket {} stands already in {place}", shown(entry.key.ticket.as_str()));
+        let twice = format!("ticket {} stands already in {place}", shown(entry.key.id.as_str()));
         if earlier.token == entry.token {
             report.warning(offset, || format!("{twice}; it is taken once"));
         } else {

@@ -36,7 +36,7 @@ pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
 pub use secret_text::{SecretFault, SecretPurpose, secret_text};
 pub use ticket::{
-    Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, ExportRequest, Kept, Progress, TicketId, TicketKey,
+    Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, EntryId, EntryKey, ExportRequest, Kept, Progress, TicketId,
     TicketRecord, TicketState, WatchEntry, WatchList,
 };
 pub use trouble::{AppCondition, Trouble, TroubleCause};

@@ -54,13 +54,45 @@ impl DocumentToken {
     }
 }
 
-/// What a ticket is known by: the app that created the job, and the job's id.
+/// What an entry of a watch list is known by within its app: a ticket, or the export of a document as
+/// `type/token/format`, with `/sub_id` behind it for a sheet or table. A ticket has no slash.
+#[derive(Clone, Debug, derive_more::Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(SmolStr);
+
+impl EntryId {
+    /// Takes the id as it stands.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self(id.into())
+    }
+
+    /// The id of an export that the watcher starts.
+    #[must_use]
+    pub fn from_export(doc_type: &str, token: &DocumentToken, format: &str, sub_id: Option<&str>) -> Self {
+        let sub_id = sub_id.map(|sub_id| format!("/{sub_id}")).unwrap_or_default();
+        Self(format!("{doc_type}/{token}/{format}{sub_id}").into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it names a document, whose export the watcher starts.
+    #[must_use]
+    pub fn is_document(&self) -> bool {
+        self.0.contains('/')
+    }
+}
+
+/// What an entry of a watch list is known by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TicketKey {
-    /// The app.
+pub struct EntryKey {
+    /// The app that creates the job, or created it.
     pub app: AppName,
-    /// The job.
-    pub ticket: TicketId,
+    /// The ticket, or the export.
+    pub id: EntryId,
 }
 
 /// What the export was created with, as far as the watch list says. Carried along for creating it again; the
@@ -79,7 +111,7 @@ pub struct ExportRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchEntry {
     /// App and job.
-    pub key: TicketKey,
+    pub key: EntryKey,
     /// The source document.
     pub token: DocumentToken,
     /// A word of the user's, carried into log and state.

@@ -36,7 +36,7 @@ pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
         ("message", json!(message)),
         ("event", json!(event)),
         ("app", json!(ticket.entry.key.app.as_str())),
-        ("ticket", json!(ticket.entry.key.ticket.as_str())),
+        ("ticket", json!(ticket.entry.key.id.as_str())),
         ("token", json!(ticket.entry.token.as_str())),
         ("label", json!(ticket.entry.label.as_deref())),
         ("state", json!(ticket.state.as_str())),
@@ -76,7 +76,7 @@ pub fn file_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
         ("message", json!(message)),
         ("event", json!(event)),
         ("app", json!(ticket.entry.key.app.as_str())),
-        ("ticket", json!(ticket.entry.key.ticket.as_str())),
+        ("ticket", json!(ticket.entry.key.id.as_str())),
         ("token", json!(ticket.entry.token.as_str())),
         ("label", json!(ticket.entry.label.as_deref())),
         ("state", json!(ticket.state.as_str())),
@@ -109,7 +109,7 @@ fn file_name_and_message(
     ticket: &TicketRecord,
     file: &FileRecord,
 ) -> Option<(&'static str, &'static str, String)> {
-    let id = &ticket.entry.key.ticket;
+    let id = &ticket.entry.key.id;
     let kind = file.error.as_deref().map(|error| format!(": {}", error.kind)).unwrap_or_default();
     Some(match file.state {
         FileState::Waiting => return None,
@@ -133,7 +133,7 @@ fn file_name_and_message(
 
 fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static str, String)> {
     use TicketState::{Completed, Failed, Pending, Removed, TimedOut};
-    let id = &ticket.entry.key.ticket;
+    let id = &ticket.entry.key.id;
     Some(match ticket.state {
         Pending => return None,
         Completed => (TICKET_COMPLETED, completed_message(ticket, now)),
@@ -147,7 +147,7 @@ fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static st
 }
 
 fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
-    let (id, file) = (&ticket.entry.key.ticket, ticket.artefact.as_deref());
+    let (id, file) = (&ticket.entry.key.id, ticket.artefact.as_deref());
     let token = file.map(|file| format!(": file token {}", file.file_token)).unwrap_or_default();
     if ticket.file.is_some() {
         return format!("ticket {id} completed{token}, its file is being fetched");
@@ -168,9 +168,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{
-        AppName, Artefact, DocumentToken, ErrorKind, Sha256, TicketId, TicketKey, WatchEntry,
-    };
+    use crate::domain::{AppName, Artefact, DocumentToken, EntryId, EntryKey, ErrorKind, Sha256, WatchEntry};
 
     fn parsed(payload: String) -> Value {
         serde_json::from_str(&payload).unwrap()
@@ -178,7 +176,7 @@ mod tests {
 
     fn ticket(state: TicketState) -> TicketRecord {
         let entry = WatchEntry {
-            key: TicketKey { app: AppName::new("default"), ticket: TicketId::new("70") },
+            key: EntryKey { app: AppName::new("default"), id: EntryId::new("70") },
             token: DocumentToken::parse("doc70").unwrap(),
             label: Some("周报".into()),
             created_at: None,

@@ -107,8 +107,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        AppName, DocumentToken, FileRecord, FileState, TicketId, TicketKey, TicketRecord, WallTime,
-        WatchEntry,
+        AppName, DocumentToken, EntryId, EntryKey, FileRecord, FileState, TicketRecord, WallTime, WatchEntry,
     };
     use crate::engine::file_step::FileMemory;
 
@@ -119,7 +118,7 @@ mod tests {
         let (mut tickets, mut line) = (Tickets::new(1), DownloadLine::default());
         let indices = lives.iter().enumerate().map(|(number, life)| {
             let entry = WatchEntry {
-                key: TicketKey { app: AppName::new("a"), ticket: TicketId::new(&number.to_string()) },
+                key: EntryKey { app: AppName::new("a"), id: EntryId::new(&number.to_string()) },
                 token: DocumentToken::parse("doc").unwrap(),
                 label: None,
                 created_at: None,

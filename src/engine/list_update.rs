@@ -76,10 +76,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{AppName, DocumentToken, ExportRequest, TicketId, TicketKey, TicketRecord, WallTime};
+    use crate::domain::{AppName, DocumentToken, EntryId, EntryKey, ExportRequest, TicketRecord, WallTime};
 
     fn entry(ticket: &str, token: &str, file: &str) -> WatchEntry {
-        let key = TicketKey { app: AppName::new("default"), ticket: TicketId::new(ticket) };
+        let key = EntryKey { app: AppName::new("default"), id: EntryId::new(ticket) };
         WatchEntry {
             key,
             token: DocumentToken::parse(token).unwrap(),

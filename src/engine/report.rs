@@ -12,7 +12,7 @@ use super::outcome::{End, Outcome};
 use crate::domain::event;
 use crate::domain::words::span;
 use crate::domain::{
-    AppCondition, AppName, Counts, Endpoint, ErrorKind, Failure, PauseReason, TicketKey, TicketRecord,
+    AppCondition, AppName, Counts, Endpoint, EntryKey, ErrorKind, Failure, PauseReason, TicketRecord,
     TicketState, Trouble, WallTime, files_in_words, with_causes,
 };
 use crate::feishu::{Answer, Detail, Verdict};
@@ -41,8 +41,8 @@ impl<'a> Report<'a> {
         Self { event, app: app.as_str(), ..Self::default() }
     }
 
-    fn from_ticket(event: &'static str, key: &'a TicketKey) -> Self {
-        Self { ticket: Some(key.ticket.as_str()), ..Self::new(event, &key.app) }
+    fn from_ticket(event: &'static str, key: &'a EntryKey) -> Self {
+        Self { ticket: Some(key.id.as_str()), ..Self::new(event, &key.app) }
     }
 
     fn endpoint(self, endpoint: Endpoint) -> Self {
@@ -96,7 +96,7 @@ impl<'a> Report<'a> {
 
 /// An ended ticket is polled again, as `retry` asks.
 pub(super) fn ticket_retried(ticket: &TicketRecord) {
-    let (TicketKey { app, ticket: id }, state) = (&ticket.entry.key, ticket.state.as_str());
+    let (EntryKey { app, id }, state) = (&ticket.entry.key, ticket.state.as_str());
     info!(
         event = event::TICKET_RETRIED,
         app = app.as_str(),
@@ -109,30 +109,30 @@ pub(super) fn ticket_retried(ticket: &TicketRecord) {
 }
 
 /// `retry` asks for a ticket that can't be polled again.
-pub(super) fn retry_dropped(key: &TicketKey, why: &str) {
+pub(super) fn retry_dropped(key: &EntryKey, why: &str) {
     let report = Report { reason: Some(why), ..Report::from_ticket(event::TICKET_RETRY_DROPPED, key) };
-    report.log(Level::WARN, format_args!("ticket {} can't be polled again: {why}", key.ticket));
+    report.log(Level::WARN, format_args!("ticket {} can't be polled again: {why}", key.id));
 }
 
 /// A poll was answered "running".
-pub(super) fn poll_pending(key: &TicketKey, answer: &Answer, wait: Duration) {
+pub(super) fn poll_pending(key: &EntryKey, answer: &Answer, wait: Duration) {
     debug!(
         event = event::POLL_PENDING,
         app = key.app.as_str(),
-        ticket = key.ticket.as_str(),
+        ticket = key.id.as_str(),
         job_status = answer.detail.job_status,
         next_poll_ms = wait.as_millis() as u64,
         "ticket {} is still running",
-        key.ticket
+        key.id
     );
 }
 
 /// A poll ended without a verdict. `wait` is none where the app's pause decides.
-pub(super) fn poll_retry(key: &TicketKey, answer: &Answer, wait: Option<Duration>) {
+pub(super) fn poll_retry(key: &EntryKey, answer: &Answer, wait: Option<Duration>) {
     let kind = trouble(&answer.verdict);
     let report = Report { next_poll: wait, ..Report::from_ticket(event::POLL_RETRY, key) };
     let report = report.error(Some(kind), &answer.detail);
-    report.log(Level::DEBUG, format_args!("ticket {} is asked again: {kind}", key.ticket));
+    report.log(Level::DEBUG, format_args!("ticket {} is asked again: {kind}", key.id));
 }
 
 /// A transfer brought no file, or the disk refused; the file is tried again after `wait`, or as soon as its app may. Only
@@ -158,7 +158,7 @@ pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Option<Du
     };
     report.error(Some(kind.as_str()), &detail).log(
         if is_for_person { Level::ERROR } else { Level::DEBUG },
-        format_args!("the file of ticket {} is tried again{in_words}: {kind}", key.ticket),
+        format_args!("the file of ticket {} is tried again{in_words}: {kind}", key.id),
     );
 }
 
@@ -177,13 +177,13 @@ fn trouble(verdict: &Verdict) -> &'static str {
 }
 
 /// A poll panicked.
-pub(super) fn poll_panicked(key: &TicketKey, cause: &str) {
+pub(super) fn poll_panicked(key: &EntryKey, cause: &str) {
     error!(
         event = event::POLL_PANICKED,
         app = key.app.as_str(),
-        ticket = key.ticket.as_str(),
+        ticket = key.id.as_str(),
         "a poll of ticket {} panicked ({cause}); it counts as a failed attempt, please report this defect",
-        key.ticket
+        key.id
     );
 }
 

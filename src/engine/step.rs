@@ -201,7 +201,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{AppName, DocumentToken, PauseReason, TicketId, TicketKey, WatchEntry};
+    use crate::domain::{AppName, DocumentToken, EntryId, EntryKey, PauseReason, WatchEntry};
     use crate::feishu::Detail;
 
     const GIVE_UP: Duration = Duration::from_secs(7200);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn ticket() -> TicketRecord {
-        let key = TicketKey { app: AppName::new("default"), ticket: TicketId::new("1") };
+        let key = EntryKey { app: AppName::new("default"), id: EntryId::new("1") };
         let source = Path::new("list.toml").into();
         TicketRecord::new(
             WatchEntry {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::file_step::FileMemory;
 use super::judging::{is_refused, is_unasked};
-use crate::domain::{Counts, FileCounts, FileState, TicketKey, TicketRecord, TicketState};
+use crate::domain::{Counts, EntryKey, FileCounts, FileState, TicketRecord, TicketState};
 
 /// The place of a ticket, stable for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +46,7 @@ impl Slot {
 pub(super) struct Tickets {
     slots: Vec<Option<Slot>>,
     free: Vec<TicketIndex>,
-    by_key: HashMap<TicketKey, TicketIndex>,
+    by_key: HashMap<EntryKey, TicketIndex>,
     listed: Counts,
     listed_files: FileCounts,
     by_app: Vec<AppCounts>,
@@ -68,7 +68,7 @@ impl Tickets {
 
     /// Where the ticket of that key is.
     #[must_use]
-    pub(super) fn find(&self, key: &TicketKey) -> Option<TicketIndex> {
+    pub(super) fn find(&self, key: &EntryKey) -> Option<TicketIndex> {
         self.by_key.get(key).copied()
     }
 
@@ -107,7 +107,7 @@ impl Tickets {
     }
 
     /// Drops a ticket for good.
-    pub(super) fn forget(&mut self, index: TicketIndex) -> Option<TicketKey> {
+    pub(super) fn forget(&mut self, index: TicketIndex) -> Option<EntryKey> {
         let slot = self.slots.get_mut(index.place())?.take()?;
         self.count(&slot, Counts::remove, -1);
         self.by_key.remove(&slot.record.entry.key);
@@ -204,10 +204,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{AppName, DocumentToken, TicketId, WallTime, WatchEntry};
+    use crate::domain::{AppName, DocumentToken, EntryId, WallTime, WatchEntry};
 
-    fn key(number: u32) -> TicketKey {
-        TicketKey { app: AppName::new("default"), ticket: TicketId::new(&number.to_string()) }
+    fn key(number: u32) -> EntryKey {
+        EntryKey { app: AppName::new("default"), id: EntryId::new(&number.to_string()) }
     }
 
     fn insert(tickets: &mut Tickets, number: u32) -> TicketIndex {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::tickets::{TicketIndex, Tickets};
-use crate::domain::{TicketKey, WallTime};
+use crate::domain::{EntryKey, WallTime};
 use crate::store::{Batch, EventId, OutboxRow, Release, RetryId};
 
 /// Poll counters and due times wait at most this long for company.
@@ -48,7 +48,7 @@ pub(super) struct Unsaved {
     /// Verdicts to be written, in the order in which they were found.
     decided: Vec<Decided>,
     dirty_since: Option<Instant>,
-    forgotten: Vec<TicketKey>,
+    forgotten: Vec<EntryKey>,
     released: Vec<Release>,
     /// Retries up to this one were carried out. Removed from the state file with the last of the rows that are
     /// to be written: a crash before that must find them there.
@@ -79,7 +79,7 @@ impl Unsaved {
     }
 
     /// A ticket is no longer kept.
-    pub(super) fn forgotten(&mut self, index: TicketIndex, key: TicketKey, now: Instant) {
+    pub(super) fn forgotten(&mut self, index: TicketIndex, key: EntryKey, now: Instant) {
         self.dirty.remove(&index);
         self.forgotten.push(key);
         self.dirty_since.get_or_insert(now);
@@ -218,7 +218,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{AppName, DocumentToken, TicketId, TicketRecord, TicketState, WatchEntry};
+    use crate::domain::{AppName, DocumentToken, EntryId, TicketRecord, TicketState, WatchEntry};
 
     fn known() -> (Tickets, TicketIndex) {
         let mut tickets = Tickets::new(1);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn insert(tickets: &mut Tickets, ticket: &str) -> TicketIndex {
-        let key = TicketKey { app: AppName::new("a"), ticket: TicketId::new(ticket) };
+        let key = EntryKey { app: AppName::new("a"), id: EntryId::new(ticket) };
         let source = Path::new("l").into();
         let entry = WatchEntry {
             key,
@@ -300,7 +300,7 @@ mod tests {
         decide(&mut unsaved, &mut tickets, all[ROWS_MAX + 5], 1);
         decide(&mut unsaved, &mut tickets, all[3], 2);
         let batch = next(&mut unsaved, &tickets);
-        let first: Vec<_> = batch.tickets[..2].iter().map(|row| row.entry.key.ticket.to_string()).collect();
+        let first: Vec<_> = batch.tickets[..2].iter().map(|row| row.entry.key.id.to_string()).collect();
         assert_eq!(first, [(ROWS_MAX + 5).to_string(), "3".to_owned()]);
         assert_eq!((batch.tickets.len(), batch.outbox), (ROWS_MAX, vec![row(1), row(2)]));
         assert_eq!(unsaved.committed().last, Some(EventId(2)));

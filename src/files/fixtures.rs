@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use crate::domain::{
-    AppName, Artefact, DocumentToken, TicketId, TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
+    AppName, Artefact, DocumentToken, EntryId, EntryKey, TicketRecord, TicketState, WallTime, WatchEntry,
 };
 
 /// A ticket with an artefact of that title and format; an empty text is none.
 pub(super) fn ticket(title: &str, extension: &str) -> TicketRecord {
     let entry = WatchEntry {
-        key: TicketKey { app: AppName::new("default"), ticket: TicketId::new("70") },
+        key: EntryKey { app: AppName::new("default"), id: EntryId::new("70") },
         token: DocumentToken::parse("doc70").unwrap(),
         label: Some("../周报".into()),
         created_at: None,

@@ -59,7 +59,7 @@ fn value(field: NameField, ticket: &TicketRecord) -> Cow<'_, str> {
         NameField::FileExtension => ticket.file_extension(),
         NameField::Label => entry.label.as_deref(),
         NameField::App => Some(entry.key.app.as_str()),
-        NameField::Ticket => Some(entry.key.ticket.as_str()),
+        NameField::Ticket => Some(entry.key.id.as_str()),
         NameField::Document => Some(entry.token.as_str()),
         NameField::Date => {
             let day = ticket.finished_at.map(|moment| moment.timestamp().strftime("%F").to_string());

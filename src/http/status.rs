@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::status_document::{live_status, write_end, write_head, write_tickets};
-use crate::domain::{FileCounts, TicketKey, WallTime};
+use crate::domain::{EntryKey, FileCounts, WallTime};
 use crate::engine::AppView;
 use crate::store::StoreReader;
 
@@ -22,7 +22,7 @@ const PAGE: usize = 500;
 /// The part that is still to be read.
 struct Rest {
     state: Arc<dyn StoreReader>,
-    last: Option<TicketKey>,
+    last: Option<EntryKey>,
     /// Held until the last page is read: a client that has it may ask again at once.
     _turn: OwnedSemaphorePermit,
 }

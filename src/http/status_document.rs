@@ -104,7 +104,7 @@ impl Serialize for TicketView<'_> {
         let artefact = ticket.artefact.as_deref();
         let mut fields = serializer.serialize_map(None)?;
         fields.serialize_entry("app", ticket.entry.key.app.as_str())?;
-        fields.serialize_entry("ticket", ticket.entry.key.ticket.as_str())?;
+        fields.serialize_entry("ticket", ticket.entry.key.id.as_str())?;
         fields.serialize_entry("token", ticket.entry.token.as_str())?;
         fields.serialize_entry("label", &ticket.entry.label.as_deref())?;
         fields.serialize_entry("state", ticket.state.as_str())?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Holder, StoreError};
 use crate::domain::{
-    AppName, BudgetKey, Endpoint, FileState, Month, TicketKey, TicketRecord, TicketState, Trouble, WallTime,
+    AppName, BudgetKey, Endpoint, EntryKey, FileState, Month, TicketRecord, TicketState, Trouble, WallTime,
 };
 
 /// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
@@ -101,8 +101,7 @@ pub trait StoreReader: Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`known`](Self::known).
-    fn tickets_after(&self, after: Option<&TicketKey>, limit: usize)
-    -> Result<Vec<TicketRecord>, StoreError>;
+    fn tickets_after(&self, after: Option<&EntryKey>, limit: usize) -> Result<Vec<TicketRecord>, StoreError>;
 
     /// The process that has the store in use; none if there is none.
     ///
@@ -118,7 +117,7 @@ pub trait StoreRequests {
     ///
     /// # Errors
     /// [`StoreErrorKind::NotOpened`](super::StoreErrorKind::NotOpened) if no watcher of this version has used the store; or it can't be written.
-    fn ask_to_retry(&self, keys: &[TicketKey]) -> Result<RetryId, StoreError>;
+    fn ask_to_retry(&self, keys: &[EntryKey]) -> Result<RetryId, StoreError>;
 
     /// Whether requests up to this one still wait to be carried out.
     ///
@@ -144,7 +143,7 @@ pub struct Batch {
     /// The verdicts of these tickets, for the outbox: each becomes a row for each of the [`CONSUMERS`].
     pub outbox: Vec<OutboxRow>,
     /// Tickets whose rows are no longer kept, unless they are among `tickets` as well.
-    pub forgotten: Vec<TicketKey>,
+    pub forgotten: Vec<EntryKey>,
     /// Requests that ended since the last batch.
     pub released: Vec<Release>,
     /// Requests that ended before this no longer matter to any budget.
@@ -235,7 +234,7 @@ pub struct Retry {
     /// The request.
     pub id: RetryId,
     /// The ticket.
-    pub key: TicketKey,
+    pub key: EntryKey,
 }
 
 /// What the state file knows, for those that only read it.

@@ -65,7 +65,7 @@ fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
     for ticket in tickets.iter().take(SHOWN) {
         let label =
             ticket.entry.label.as_deref().map(|label| format!("  {}", escape(label))).unwrap_or_default();
-        let (app, id) = (escape(ticket.entry.key.app.as_str()), escape(ticket.entry.key.ticket.as_str()));
+        let (app, id) = (escape(ticket.entry.key.app.as_str()), escape(ticket.entry.key.id.as_str()));
         text += &format!("  {app}  {id}  {}{label}\n", in_words(ticket));
     }
     if tickets.len() > SHOWN {

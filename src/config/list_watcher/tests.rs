@@ -59,8 +59,7 @@ impl Bench {
         let mut kept: Vec<_> = news.kept.files.iter().map(|path| short(path)).collect();
         kept.sort();
         let rejected = news.rejected.iter().map(|path| short(path)).collect();
-        let tickets =
-            news.lists.into_list().entries.iter().map(|entry| entry.key.ticket.to_string()).collect();
+        let tickets = news.lists.into_list().entries.iter().map(|entry| entry.key.id.to_string()).collect();
         Some(News { tickets, kept, rejected, problems: news.problems.len() })
     }
 }

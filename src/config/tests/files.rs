@@ -34,7 +34,7 @@ impl Folder {
             Ok(Loaded { watch_list: list, problems, .. }) => {
                 let names = |entry: &crate::domain::WatchEntry| {
                     let file = entry.source.strip_prefix(self.0.path()).unwrap().display();
-                    format!("{}={} {file}", entry.key.ticket, entry.token)
+                    format!("{}={} {file}", entry.key.id, entry.token)
                 };
                 let rejected =
                     list.rejected.iter().map(|path| path.strip_prefix(self.0.path()).unwrap().into());

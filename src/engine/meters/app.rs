@@ -164,7 +164,7 @@ mod tests {
     use prometheus::TextEncoder;
 
     use super::*;
-    use crate::domain::{DocumentToken, FileRecord, TicketId, TicketKey, WallTime, WatchEntry};
+    use crate::domain::{DocumentToken, EntryId, EntryKey, FileRecord, WallTime, WatchEntry};
 
     /// Promise: every outcome of a file is counted once, bytes and tries by app.
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         let all = Meters::new().unwrap();
         let [app, other] = ["default", "lark"].map(|name| AppMeters::new(&all, &AppName::new(name)));
         let entry = WatchEntry {
-            key: TicketKey { app: AppName::new("default"), ticket: TicketId::new("1") },
+            key: EntryKey { app: AppName::new("default"), id: EntryId::new("1") },
             token: DocumentToken::parse("doc").unwrap(),
             label: None,
             created_at: None,

@@ -4,7 +4,7 @@
 use tokio::time::Instant;
 
 use super::State;
-use crate::domain::{Endpoint, TicketState};
+use crate::domain::{Endpoint, TicketId, TicketState};
 use crate::engine::download_line::NextDownload;
 use crate::engine::event::{Effect, FlightId, Request};
 use crate::engine::flight::{Call, Flight, Poll};
@@ -140,7 +140,7 @@ impl State {
         let key = slot.record.entry.key.clone();
         let query = Query {
             app: key.app,
-            ticket: key.ticket,
+            ticket: TicketId::new(key.id.as_str()),
             token: slot.record.entry.token,
             access_token: token.clone(),
         };

@@ -1,7 +1,7 @@
 //! Ended tickets are polled again, as `retry` asks.
 
 use super::State;
-use crate::domain::{FileState, TicketKey};
+use crate::domain::{EntryKey, FileState};
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::tickets::TicketIndex;
@@ -25,7 +25,7 @@ impl State {
     }
 
     /// The ticket, if it can be polled again.
-    fn ended_ticket(&self, key: &TicketKey) -> Result<TicketIndex, &'static str> {
+    fn ended_ticket(&self, key: &EntryKey) -> Result<TicketIndex, &'static str> {
         let known = self.tickets.find(key).and_then(|index| Some((index, self.tickets.get(index)?)));
         let (index, slot) = known.ok_or("it is not known")?;
         if !slot.record.state.is_final() {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::connect::{self, ReadOnly};
 use super::schema;
 use super::{file, lock, retries, tickets, troubles};
-use crate::domain::{FileState, TicketKey, TicketRecord, TicketState};
+use crate::domain::{EntryKey, FileState, TicketRecord, TicketState};
 use crate::store::{Holder, Known, RetryId, StoreError, StoreErrorKind, StoreReader, StoreRequests};
 
 /// The action that failed, for errors.
@@ -74,11 +74,7 @@ impl StoreReader for SqliteReader {
         Ok(counts.unwrap_or_default())
     }
 
-    fn tickets_after(
-        &self,
-        after: Option<&TicketKey>,
-        limit: usize,
-    ) -> Result<Vec<TicketRecord>, StoreError> {
+    fn tickets_after(&self, after: Option<&EntryKey>, limit: usize) -> Result<Vec<TicketRecord>, StoreError> {
         let page = self.read(&|connection, _| tickets::page(connection, after, limit))?;
         Ok(page.unwrap_or_default())
     }
@@ -89,7 +85,7 @@ impl StoreReader for SqliteReader {
 }
 
 impl StoreRequests for SqliteReader {
-    fn ask_to_retry(&self, keys: &[TicketKey]) -> Result<RetryId, StoreError> {
+    fn ask_to_retry(&self, keys: &[EntryKey]) -> Result<RetryId, StoreError> {
         ask(&self.path, keys).map_err(|kind| kind.at(WRITE, &self.path))
     }
 
@@ -103,7 +99,7 @@ impl StoreRequests for SqliteReader {
 ///
 /// # Errors
 /// [`StoreErrorKind::NotOpened`] if no watcher of this version has used the file; or it can't be written.
-pub(super) fn ask(path: &Path, keys: &[TicketKey]) -> Result<RetryId, StoreErrorKind> {
+pub(super) fn ask(path: &Path, keys: &[EntryKey]) -> Result<RetryId, StoreErrorKind> {
     let path = file::find(path)?.ok_or(StoreErrorKind::NotOpened)?;
     let mut connection = connect::open_for_writing(&path)?;
     // To upgrade a file of an earlier version is the watcher's affair.
@@ -176,7 +172,7 @@ mod tests {
 
     fn names(path: &Path) -> Vec<String> {
         let known = read_only(path).unwrap().unwrap();
-        known.tickets.iter().map(|ticket| ticket.entry.key.ticket.as_str().to_owned()).collect()
+        known.tickets.iter().map(|ticket| ticket.entry.key.id.as_str().to_owned()).collect()
     }
 
     /// A store in use: one ticket in the file itself, a second one only in the log.

@@ -4,13 +4,13 @@
 use rusqlite::{Connection, Result};
 
 use super::cells::{clamped, execute, list};
-use crate::domain::{AppName, TicketId, TicketKey};
+use crate::domain::{AppName, EntryId, EntryKey};
 use crate::store::{Retry, RetryId};
 
 /// Adds requests for these tickets, and returns the last of them.
-pub(super) fn write(connection: &Connection, keys: &[TicketKey]) -> Result<RetryId> {
-    for TicketKey { app, ticket } in keys {
-        let row = (app.as_str(), ticket.as_str());
+pub(super) fn write(connection: &Connection, keys: &[EntryKey]) -> Result<RetryId> {
+    for EntryKey { app, id } in keys {
+        let row = (app.as_str(), id.as_str());
         execute(connection, "INSERT INTO retries (app, ticket) VALUES (?, ?)", row)?;
     }
     Ok(RetryId(connection.last_insert_rowid()))
@@ -26,9 +26,9 @@ pub(super) fn is_waiting(connection: &Connection, retry: RetryId) -> Result<bool
 pub(super) fn read(connection: &Connection, since: RetryId, limit: usize) -> Result<Vec<Retry>> {
     let select = "SELECT id, app, ticket FROM retries WHERE id > ? ORDER BY id LIMIT ?";
     list(connection, select, (since.0, clamped(limit)), |cells| {
-        let id = RetryId(cells.next()?);
-        let (app, ticket) = (AppName::new(cells.text()?), TicketId::new(cells.text()?));
-        Ok(Retry { id, key: TicketKey { app, ticket } })
+        let retry = RetryId(cells.next()?);
+        let (app, id) = (AppName::new(cells.text()?), EntryId::new(cells.text()?));
+        Ok(Retry { id: retry, key: EntryKey { app, id } })
     })
 }
 
@@ -51,10 +51,10 @@ mod tests {
     use crate::store::{Batch, SqliteStore, Store as _, StoreErrorKind, StoreRequests as _, store_at};
 
     fn keys(retries: &[Retry]) -> Vec<&str> {
-        retries.iter().map(|retry| retry.key.ticket.as_str()).collect()
+        retries.iter().map(|retry| retry.key.id.as_str()).collect()
     }
 
-    fn key(ticket: &str) -> TicketKey {
+    fn key(ticket: &str) -> EntryKey {
         testing::fresh(ticket).entry.key
     }
 
@@ -103,7 +103,7 @@ mod tests {
             for at in 0..10 {
                 let asked = store.retries(last).await.unwrap();
                 last = asked.last().map_or(last, |retry| retry.id);
-                seen.extend(asked.into_iter().map(|retry| retry.key.ticket.to_string()));
+                seen.extend(asked.into_iter().map(|retry| retry.key.id.to_string()));
                 let batch = Batch {
                     retried: Some(last),
                     ..testing::batch([testing::full(&format!("{start} {at}"))])
@@ -124,7 +124,7 @@ mod tests {
         let output = visitor.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let store = SqliteStore::open(&path).unwrap();
-        seen.extend(store.load().await.unwrap().retries.iter().map(|retry| retry.key.ticket.to_string()));
+        seen.extend(store.load().await.unwrap().retries.iter().map(|retry| retry.key.id.to_string()));
         let asked: usize = fs::read_to_string(folder.path().join("asked")).unwrap().parse().unwrap();
         assert!(asked > 0);
         seen.dedup();

@@ -6,15 +6,15 @@ use rusqlite::Connection;
 
 use super::cells::{clamped, execute, list};
 use super::{outbox, retries, tickets, troubles};
-use crate::domain::{BudgetKey, Month, TicketKey, WallTime};
+use crate::domain::{BudgetKey, EntryKey, Month, WallTime};
 use crate::store::{Batch, EventId, LOG, Loaded, Release, RetryId, StoreErrorKind, Tally};
 
 /// Writes a batch inside the caller's transaction. Rows to forget go first: a ticket that is listed again
 /// before it was forgotten for good stands in both places, and its new row must stay.
 pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
-    for TicketKey { app, ticket } in &batch.forgotten {
+    for EntryKey { app, id } in &batch.forgotten {
         let forget = "DELETE FROM tickets WHERE app = ? AND ticket = ?";
-        execute(connection, forget, (app.as_str(), ticket.as_str()))?;
+        execute(connection, forget, (app.as_str(), id.as_str()))?;
     }
     tickets::write(connection, &batch.tickets)?;
     outbox::write(connection, &batch.outbox)?;

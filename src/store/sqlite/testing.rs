@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, ErrorKind, Failure, FileRecord,
-    FileState, Month, PauseReason, Progress, Sha256, TicketId, TicketKey, TicketRecord, TicketState, Trouble,
+    AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, EntryId, EntryKey, ErrorKind,
+    Failure, FileRecord, FileState, Month, PauseReason, Progress, Sha256, TicketRecord, TicketState, Trouble,
     TroubleCause, WallTime, WatchEntry,
 };
 use crate::store::{
@@ -26,7 +26,7 @@ pub(in crate::store) fn tally(month: i32, requests: u64) -> Tally {
 
 pub(in crate::store) fn fresh(ticket: &str) -> TicketRecord {
     let entry = WatchEntry {
-        key: TicketKey { app: AppName::new("default"), ticket: TicketId::new(ticket) },
+        key: EntryKey { app: AppName::new("default"), id: EntryId::new(ticket) },
         token: DocumentToken::parse("docbcZVGtv1papC6jAVGiyabcef").unwrap(),
         label: None,
         created_at: None,

@@ -8,8 +8,8 @@ use rusqlite::{Connection, Params, Row, Statement, params};
 
 use super::cells::{Cells, Places, clamped, list, millis, path_value};
 use crate::domain::{
-    AppName, Artefact, DocumentToken, ExportRequest, Failure, FileRecord, FileState, Progress, TicketId,
-    TicketKey, TicketRecord, TicketState, WallTime, WatchEntry,
+    AppName, Artefact, DocumentToken, EntryId, EntryKey, ExportRequest, Failure, FileRecord, FileState,
+    Progress, TicketRecord, TicketState, WallTime, WatchEntry,
 };
 use crate::store::StoreErrorKind;
 
@@ -42,7 +42,7 @@ fn bind_entry(places: &mut Places<'_, '_>, entry: &WatchEntry) -> rusqlite::Resu
     let request = entry.request.as_deref();
     places.bind(params![
         entry.key.app.as_str(),
-        entry.key.ticket.as_str(),
+        entry.key.id.as_str(),
         entry.token.as_str(),
         entry.label.as_deref(),
         entry.created_at.map(WallTime::as_millis),
@@ -113,10 +113,10 @@ fn bind_failure(places: &mut Places<'_, '_>, failure: Option<&Failure>) -> rusql
 /// [`StoreErrorKind::NotAStateFile`] where a row holds what no version ever wrote.
 pub(super) fn page(
     connection: &Connection,
-    after: Option<&TicketKey>,
+    after: Option<&EntryKey>,
     limit: usize,
 ) -> Result<Vec<TicketRecord>, StoreErrorKind> {
-    let (app, ticket) = after.map_or(("", ""), |key| (key.app.as_str(), key.ticket.as_str()));
+    let (app, ticket) = after.map_or(("", ""), |key| (key.app.as_str(), key.id.as_str()));
     let which = "WHERE (app, ticket) > (?, ?) ORDER BY app, ticket LIMIT ?";
     select(connection, which, (app, ticket, clamped(limit)))
 }
@@ -177,9 +177,9 @@ fn read_ticket(
     let name = cells.text()?;
     let app = last.map(|last| &last.entry.key.app).filter(|app| app.as_str() == name);
     let entry = WatchEntry {
-        key: TicketKey {
+        key: EntryKey {
             app: app.cloned().unwrap_or_else(|| AppName::new(name)),
-            ticket: TicketId::new(cells.text()?),
+            id: EntryId::new(cells.text()?),
         },
         token: cells.parsed(DocumentToken::parse)?,
         label: cells.text_or_null()?.map(Into::into),

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use feishu_export_watcher::domain::{
-    AppCondition, AppName, Artefact, BudgetKey, Counts, DocumentToken, Endpoint, ErrorKind, Failure,
-    FileCounts, FileRecord, FileState, PauseEnd, PauseReason, RateLimit, Sha256, TicketId, TicketKey,
+    AppCondition, AppName, Artefact, BudgetKey, Counts, DocumentToken, Endpoint, EntryId, EntryKey,
+    ErrorKind, Failure, FileCounts, FileRecord, FileState, PauseEnd, PauseReason, RateLimit, Sha256,
     TicketRecord, TicketState, Trouble, WallTime, WatchEntry,
 };
 use feishu_export_watcher::{AppReport, AppView};
@@ -108,7 +108,7 @@ pub(crate) fn ended(ticket: &str, state: TicketState, seconds: f64) -> TicketRec
 /// One that was listed a minute and a half ago.
 pub(super) fn pending(app: &str, ticket: &str, token: &str) -> TicketRecord {
     let entry = WatchEntry {
-        key: TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) },
+        key: EntryKey { app: AppName::new(app), id: EntryId::new(ticket) },
         token: DocumentToken::parse(token).unwrap(),
         label: None,
         created_at: None,

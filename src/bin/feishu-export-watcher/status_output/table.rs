@@ -70,7 +70,7 @@ fn print_tickets(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
 fn row<'t>(ticket: &'t TicketRecord, report: &Report<'_>) -> Row<'t> {
     [
         cells::state(ticket).into(),
-        escape(ticket.entry.key.ticket.as_str()),
+        escape(ticket.entry.key.id.as_str()),
         escape(ticket.entry.key.app.as_str()),
         cut(cells::name(ticket), NAME_MAX),
         report.age(ticket).into(),

@@ -17,7 +17,7 @@ pub(super) struct FakeStore(Arc<Mutex<Memory>>);
 
 #[derive(Default)]
 pub(super) struct Memory {
-    pub(super) rows: HashMap<TicketKey, TicketRecord>,
+    pub(super) rows: HashMap<EntryKey, TicketRecord>,
     pub(super) released: Vec<Release>,
     /// By budget.
     pub(super) tallies: HashMap<String, Tally>,
@@ -59,9 +59,7 @@ impl FakeStore {
     }
 
     pub(super) fn row(&self, ticket: &str) -> TicketRecord {
-        self.with(|kept| {
-            kept.rows.values().find(|row| row.entry.key.ticket.as_str() == ticket).cloned().unwrap()
-        })
+        self.with(|kept| kept.rows.values().find(|row| row.entry.key.id.as_str() == ticket).cloned().unwrap())
     }
 
     pub(super) fn state_of(&self, ticket: &str) -> TicketState {
@@ -90,7 +88,7 @@ impl Memory {
             for state in
                 [Some(row.state.to_string()), file.map(|state| state.to_string())].into_iter().flatten()
             {
-                let verdict = (row.entry.key.ticket.to_string(), state, at.clone());
+                let verdict = (row.entry.key.id.to_string(), state, at.clone());
                 if !self.verdicts.contains(&verdict) {
                     self.lost.push(format!("{verdict:?}"));
                 }
@@ -162,7 +160,7 @@ impl Store for FakeStore {
             kept.commits += 1;
             kept.unwritten_since = None;
             for row in batch.tickets.iter().filter(|row| row.state == TicketState::Pending) {
-                kept.pending.entry(row.entry.key.ticket.to_string()).or_default().push(made);
+                kept.pending.entry(row.entry.key.id.to_string()).or_default().push(made);
             }
             kept.take_verdicts(&batch);
             kept.rows.retain(|key, _| !batch.forgotten.contains(key));

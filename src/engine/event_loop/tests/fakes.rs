@@ -408,7 +408,7 @@ pub(super) fn document(token: &str) -> DocumentToken {
 
 pub(super) fn entry(app: &str, ticket: &str) -> WatchEntry {
     WatchEntry {
-        key: TicketKey { app: AppName::new(app), ticket: TicketId::new(ticket) },
+        key: EntryKey { app: AppName::new(app), id: EntryId::new(ticket) },
         token: document("doc"),
         label: None,
         created_at: None,

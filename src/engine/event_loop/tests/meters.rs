@@ -120,7 +120,7 @@ async fn ends_are_counted_by_outcome() {
     let running = bench.start();
     tokio::time::sleep(MINUTE).await;
     running
-        .take_list(bench.entries.iter().filter(|it| it.key.ticket.as_str() != "left").cloned().collect())
+        .take_list(bench.entries.iter().filter(|it| it.key.id.as_str() != "left").cloned().collect())
         .await;
     tokio::time::sleep(40 * MINUTE).await;
     for (kind, outcome) in [

@@ -86,7 +86,7 @@ async fn what_cannot_be_polled_again_is_said() {
     let bench = Bench::new(fails_once()).tickets("default", ["1", "2"]);
     bench.run().await;
     let mut shorter = bench;
-    shorter.entries.retain(|entry| entry.key.ticket.as_str() != "1");
+    shorter.entries.retain(|entry| entry.key.id.as_str() != "1");
     for (id, ticket) in [(1, "1"), (2, "unknown"), (3, "2"), (4, "2")] {
         ask(&shorter.store, id, ticket);
     }
