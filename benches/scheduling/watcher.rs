@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use export_watcher::domain::{
-    App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, EntryId, EntryKey, ErrorKind, Kept,
-    RateLimit, SecretSource, WallTime, WatchEntry, WatchList,
+    App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, EntryId, EntryKey, ErrorKind, Kept, Object,
+    RateLimit, SecretSource, TicketId, WallTime, WatchEntry, WatchList,
 };
 use export_watcher::engine::{
     Clock, Command, Controls, Meters, OutboxLink, Settings, Setup, Snapshot, watch,
 };
 use export_watcher::feishu::{
-    AccessToken, Answer, Detail, Download, ExportApi, Grant, Query, TokenAnswer, Verdict,
+    AccessToken, Answer, Create, Detail, Download, ExportApi, Grant, Node, NotCreated, Query, TokenAnswer,
+    Verdict,
 };
 use export_watcher::store::{Batch, CommitError, EventId, Loaded, Retry, RetryId, Store, StoreError};
 use fastrand::Rng;
@@ -70,6 +71,14 @@ impl ExportApi for Remote {
         };
         tokio::time::sleep(back).await;
         Err(Box::new(Answer { verdict, detail: Detail::default() }))
+    }
+
+    async fn create(&self, _: Create) -> Result<TicketId, Box<NotCreated>> {
+        Err(Box::new(NotCreated { answer: Answer::lost("nothing is created here"), may_exist: false }))
+    }
+
+    async fn node(&self, _: Node) -> Result<Object, Box<Answer>> {
+        Err(Box::new(Answer::lost("there is no wiki here")))
     }
 
     async fn access_token(&self, _: &AppName) -> TokenAnswer {

@@ -80,7 +80,7 @@ fn written(entry: &WatchEntry) -> String {
         text += &format!("label = {}\n", quoted(label));
     }
     if let Some(request) = entry.request.as_deref() {
-        let ExportRequest { doc_type, file_extension, sub_id } = request;
+        let ExportRequest { doc_type, file_extension, sub_id, .. } = request;
         for (key, word) in [("type", doc_type), ("file_extension", file_extension), ("sub_id", sub_id)] {
             text += &word.as_deref().map(|word| format!("{key} = {}\n", quoted(word))).unwrap_or_default();
         }

@@ -120,7 +120,8 @@ fn read_request(section: &Section<'_>) -> Option<Option<Box<ExportRequest>>> {
     // All are read, so that all their problems come out at once.
     let [doc_type, file_extension, sub_id] =
         ["type", "file_extension", "sub_id"].map(|key| word(key).map(|word| word.map(Into::into)));
-    let request = ExportRequest { doc_type: doc_type?, file_extension: file_extension?, sub_id: sub_id? };
+    let (doc_type, file_extension, sub_id) = (doc_type?, file_extension?, sub_id?);
+    let request = ExportRequest { doc_type, file_extension, sub_id, url: None };
     Some((request != ExportRequest::default()).then(|| Box::new(request)))
 }
 

@@ -92,6 +92,10 @@ pub enum Endpoint {
     Token,
     /// Download exported file.
     Download,
+    /// Get the information of a wiki node.
+    Node,
+    /// Create export task.
+    Create,
 }
 
 impl Endpoint {
@@ -107,7 +111,7 @@ impl Endpoint {
     /// Whether its requests count against the platform's monthly quota.
     #[must_use]
     pub const fn counts_against_quota(self) -> bool {
-        matches!(self, Self::Query | Self::Download)
+        !matches!(self, Self::Token)
     }
 }
 

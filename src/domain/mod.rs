@@ -36,8 +36,8 @@ pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
 pub use secret_text::{SecretFault, SecretPurpose, secret_text};
 pub use ticket::{
-    Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, EntryId, EntryKey, ExportRequest, Kept, Progress, TicketId,
-    TicketRecord, TicketState, WatchEntry, WatchList,
+    Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, EntryId, EntryKey, ExportRecord, ExportRequest, Kept,
+    Object, Progress, TicketId, TicketRecord, TicketState, WIKI, WatchEntry, WatchList,
 };
 pub use trouble::{AppCondition, Trouble, TroubleCause};
 pub use verdict_event::{file_event, verdict_event};

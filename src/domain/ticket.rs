@@ -54,6 +54,9 @@ impl DocumentToken {
     }
 }
 
+/// The kind of a document that is a node of a wiki.
+pub const WIKI: &str = "wiki";
+
 /// What an entry of a watch list is known by within its app: a ticket, or the export of a document as
 /// `type/token/format`, with `/sub_id` behind it for a sheet or table. A ticket has no slash.
 #[derive(Clone, Debug, derive_more::Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,16 +98,46 @@ pub struct EntryKey {
     pub id: EntryId,
 }
 
-/// What the export was created with, as far as the watch list says. Carried along for creating it again; the
-/// remote is never asked with it.
+/// What the export is created with, or was, as far as the watch list says. For a document kind and format are there;
+/// for a ticket the remote is never asked with any of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExportRequest {
-    /// The source document's kind: `docx`, `sheet` …
+    /// The source document's kind: `docx`, `sheet` …; `wiki` for a node of a wiki that leads to one.
     pub doc_type: Option<Box<str>>,
     /// The format: `pdf`, `csv` …
     pub file_extension: Option<Box<str>>,
     /// The sheet or table, for csv.
     pub sub_id: Option<Box<str>>,
+    /// The document's link, as it is listed.
+    pub url: Option<Box<str>>,
+}
+
+/// What an export is made of: kind and token of a document, as the create endpoint takes them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// `docx`, `sheet` …, never `wiki`.
+    pub doc_type: Box<str>,
+    /// The document.
+    pub token: DocumentToken,
+}
+
+/// How far an export is that the watcher starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportRecord {
+    /// What is exported; none before a wiki node was resolved.
+    pub object: Option<Object>,
+    /// The ticket of the last generation; none while one is still to be created.
+    pub ticket: Option<TicketId>,
+    /// Tickets received so far.
+    pub generation: u32,
+    /// A create may be on its way, and its answer is not known.
+    pub is_creating: bool,
+    /// Creates in a row whose answers were lost.
+    pub lost: u32,
+    /// Generations whose failure, or lost file, had the export made again.
+    pub repeats: u32,
+    /// Calls that its endpoints accepted and the monthly quota counts, those of earlier generations included.
+    pub calls: u32,
 }
 
 /// One entry of a watch list, checked.
@@ -221,6 +254,8 @@ pub struct Progress {
 pub struct TicketRecord {
     /// The entry of the watch list that named it last.
     pub entry: WatchEntry,
+    /// The export, where the watcher starts it; none for a ticket that the watch list names.
+    pub export: Option<Box<ExportRecord>>,
     /// Where it stands.
     pub state: TicketState,
     /// The file, once completed.
@@ -250,11 +285,13 @@ pub struct TicketRecord {
 }
 
 impl TicketRecord {
-    /// A ticket that was never polled.
+    /// A ticket that was never polled, or an export that was never created.
     #[must_use]
     pub fn new(entry: WatchEntry, now: WallTime) -> Self {
+        let export = entry.key.id.is_document().then(|| Box::new(ExportRecord::new(&entry)));
         Self {
             entry,
+            export,
             state: TicketState::Pending,
             artefact: None,
             file: None,
@@ -269,6 +306,22 @@ impl TicketRecord {
             unlisted_since: None,
             progress: Progress::default(),
         }
+    }
+
+    /// The ticket; none while one is still to be created.
+    #[must_use]
+    pub fn ticket(&self) -> Option<&str> {
+        match &self.export {
+            Some(export) => export.ticket.as_ref().map(TicketId::as_str),
+            None => Some(self.entry.key.id.as_str()),
+        }
+    }
+
+    /// The token that the ticket is asked about with: that of the document behind a wiki node, once it is known.
+    #[must_use]
+    pub fn object_token(&self) -> DocumentToken {
+        let object = self.export.as_deref().and_then(|export| export.object.as_ref());
+        object.map_or(self.entry.token, |object| object.token)
     }
 
     /// The source document's kind: as the answer says, else as the watch list does.
@@ -301,6 +354,17 @@ impl TicketRecord {
     #[must_use]
     pub fn sub_id(&self) -> Option<&str> {
         self.entry.request.as_deref().and_then(|request| request.sub_id.as_deref())
+    }
+}
+
+impl ExportRecord {
+    /// An export of which nothing happened yet. What a wiki node leads to is not known; any other document is what is
+    /// exported.
+    #[must_use]
+    pub fn new(entry: &WatchEntry) -> Self {
+        let doc_type = entry.request.as_deref().and_then(|request| request.doc_type.clone());
+        let object = doc_type.filter(|doc_type| **doc_type != *WIKI);
+        Self { object: object.map(|doc_type| Object { doc_type, token: entry.token }), ..Self::default() }
     }
 }
 

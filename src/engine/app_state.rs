@@ -79,7 +79,7 @@ impl AppState {
     #[must_use]
     pub(super) const fn sends_to(&self, endpoint: Endpoint) -> bool {
         match endpoint {
-            Endpoint::Query | Endpoint::Download => true,
+            Endpoint::Query | Endpoint::Download | Endpoint::Node | Endpoint::Create => true,
             Endpoint::Token => matches!(self.app.credentials, Credentials::AppSecret(_)),
         }
     }

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use super::meters::AppMeters;
 use super::setup::Command;
 use super::tickets::TicketIndex;
-use crate::domain::{AppName, Endpoint, TicketRecord};
-use crate::feishu::{Answer, Download, Query, TokenAnswer};
+use crate::domain::{AppName, Endpoint, Object, TicketId, TicketRecord};
+use crate::feishu::{Answer, Create, Download, Node, NotCreated, Query, TokenAnswer};
 use crate::files::{Body, FileError, Placed, Placement};
 use crate::store::{Batch, CommitError, EventId, Retry, RetryId, StoreError};
 
@@ -74,6 +74,10 @@ pub(super) enum Request {
     Token(AppName),
     /// The artefact of a completed ticket.
     Download(Box<FileRequest>),
+    /// What does a wiki node lead to?
+    Node(Node),
+    /// An export.
+    Create(Create),
 }
 
 /// What a transfer needs to know.
@@ -107,6 +111,10 @@ pub(super) enum CallEnd {
     Token(TokenAnswer),
     /// A file, or none.
     Download(TransferEnd),
+    /// What a wiki node leads to, or what came in place of that.
+    Node(Result<Object, Box<Answer>>),
+    /// A ticket, or why there is none.
+    Create(Result<TicketId, Box<NotCreated>>),
 }
 
 /// What a transfer brought.
@@ -131,6 +139,8 @@ impl Request {
             Self::Query(_) => Endpoint::Query,
             Self::Token(_) => Endpoint::Token,
             Self::Download(_) => Endpoint::Download,
+            Self::Node(_) => Endpoint::Node,
+            Self::Create(_) => Endpoint::Create,
         }
     }
 }
@@ -147,6 +157,10 @@ impl CallEnd {
             Endpoint::Query => Self::Query(Answer::lost(why)),
             Endpoint::Token => Self::Token(TokenAnswer::lost(why)),
             Endpoint::Download => Self::Download(TransferEnd::Answer(Box::new(Answer::lost(why)))),
+            Endpoint::Node => Self::Node(Err(Box::new(Answer::lost(why)))),
+            Endpoint::Create => {
+                Self::Create(Err(Box::new(NotCreated { answer: Answer::lost(why), may_exist: true })))
+            }
         }
     }
 }

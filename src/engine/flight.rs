@@ -32,6 +32,10 @@ pub(super) enum Call {
     Token,
     /// The artefact of a ticket.
     Download(Fetch),
+    /// What the document of an export leads to.
+    Node(Fetch),
+    /// An export.
+    Create(Fetch),
 }
 
 /// A query for a ticket.
@@ -47,7 +51,7 @@ pub(super) struct Poll {
     pub due: Instant,
 }
 
-/// The download of a ticket's artefact.
+/// A request for an entry other than a query: for its object, its export or its artefact.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fetch {
     /// The ticket.
@@ -63,7 +67,7 @@ impl Flight {
     pub(super) const fn generation(&self) -> Option<u64> {
         match &self.call {
             Call::Query(poll) => Some(poll.generation),
-            Call::Download(fetch) => Some(fetch.generation),
+            Call::Download(fetch) | Call::Node(fetch) | Call::Create(fetch) => Some(fetch.generation),
             Call::Token => None,
         }
     }
@@ -74,6 +78,8 @@ impl Flight {
             Call::Query(_) => Endpoint::Query,
             Call::Token => Endpoint::Token,
             Call::Download(_) => Endpoint::Download,
+            Call::Node(_) => Endpoint::Node,
+            Call::Create(_) => Endpoint::Create,
         }
     }
 }

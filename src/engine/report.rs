@@ -205,7 +205,10 @@ pub(super) fn app_paused(app: &AppName, endpoint: Endpoint, pause: &Pause, detai
 pub(super) fn app_resumed(app: &AppName, endpoint: Endpoint, pause: &Pause) {
     let reason = Some(pause.reason.as_str());
     let report = Report { until: pause.until(), reason, ..Report::new(event::APP_RESUMED, app) };
-    let again = if endpoint == Endpoint::Download { "tried" } else { "polled" };
+    let again = match endpoint {
+        Endpoint::Query | Endpoint::Token => "polled",
+        Endpoint::Download | Endpoint::Node | Endpoint::Create => "tried",
+    };
     let message = format_args!("{} {again} again ({} is over)", subject(app, endpoint), pause.reason);
     report.endpoint(endpoint).log(Level::INFO, message);
 }
@@ -214,6 +217,7 @@ pub(super) fn app_resumed(app: &AppName, endpoint: Endpoint, pause: &Pause) {
 fn subject(app: &AppName, endpoint: Endpoint) -> String {
     match endpoint {
         Endpoint::Download => format!("downloads of app {app} are"),
+        Endpoint::Node | Endpoint::Create => format!("exports of app {app} are"),
         Endpoint::Query | Endpoint::Token => format!("app {app} is"),
     }
 }

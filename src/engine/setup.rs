@@ -13,6 +13,9 @@ use crate::domain::{App, Endpoint, Kept, WatchEntry, WatchList};
 use crate::schedule::Backoff;
 use crate::store::EventId;
 
+/// Creates in flight at most, per app, and questions about wiki nodes.
+const CREATES_IN_FLIGHT: usize = 4;
+
 /// How the engine is to work.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -42,6 +45,7 @@ impl Settings {
         match (endpoint, &self.download) {
             (Endpoint::Query, _) => self.max_in_flight.get(),
             (Endpoint::Token, _) => 1,
+            (Endpoint::Node | Endpoint::Create, _) => CREATES_IN_FLIGHT,
             (Endpoint::Download, download) => download.map_or(0, |download| download.max_in_flight.get()),
         }
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::verdict::{Pace, Verdict};
-use crate::domain::{AppName, DocumentToken, ErrorKind, Failure, PauseReason, TicketId};
+use crate::domain::{AppName, DocumentToken, ErrorKind, Failure, Object, PauseReason, TicketId};
 
 /// The remote. Cloned into every poll, hence cheap to clone.
 pub trait ExportApi: Clone + Send + Sync + 'static {
@@ -21,6 +21,20 @@ pub trait ExportApi: Clone + Send + Sync + 'static {
     /// Asks once how an export job stands (query export task,
     /// `GET /open-apis/drive/v1/export_tasks/:ticket`). Exactly one request, never sent again.
     fn query(&self, query: Query) -> impl Future<Output = Answer> + Send;
+
+    /// Asks once for an export (create export task, `POST /open-apis/drive/v1/export_tasks`). Exactly one request, never
+    /// sent again: the endpoint knows no idempotency key, so each may start a job.
+    ///
+    /// # Errors
+    /// Why there is no ticket, and whether there may be a job all the same.
+    fn create(&self, create: Create) -> impl Future<Output = Result<TicketId, Box<NotCreated>>> + Send;
+
+    /// Asks once what a wiki node leads to (get wiki node information, `GET /open-apis/wiki/v2/spaces/get_node`). Exactly
+    /// one request, never sent again.
+    ///
+    /// # Errors
+    /// What came instead, or that nothing came.
+    fn node(&self, node: Node) -> impl Future<Output = Result<Object, Box<Answer>>> + Send;
 
     /// The body of an artefact on its way.
     type Body: ArtefactBody;
@@ -59,6 +73,41 @@ pub struct Download {
     pub file_token: Box<str>,
     /// The format, as the query named it: `docx`, `pdf` …
     pub file_extension: Option<Box<str>>,
+    /// The credential to show.
+    pub access_token: AccessToken,
+}
+
+/// One export to be started.
+#[derive(Clone, Debug)]
+pub struct Create {
+    /// On whose behalf.
+    pub app: AppName,
+    /// The document.
+    pub object: Object,
+    /// The format: `pdf`, `csv` …
+    pub file_extension: Box<str>,
+    /// The sheet or table, for csv.
+    pub sub_id: Option<Box<str>>,
+    /// The credential to show.
+    pub access_token: AccessToken,
+}
+
+/// Why a create brought no ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotCreated {
+    /// What came in place of the ticket, or that nothing came.
+    pub answer: Answer,
+    /// Whether the server may have started a job: the request was sent, and no envelope with a code that refuses it came.
+    pub may_exist: bool,
+}
+
+/// One question about a wiki node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// On whose behalf.
+    pub app: AppName,
+    /// The node.
+    pub token: DocumentToken,
     /// The credential to show.
     pub access_token: AccessToken,
 }

@@ -12,7 +12,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tokio::time;
 
-use super::api::{AccessToken, Answer, Detail, Download, ExportApi, Grant, Query, TokenAnswer, TokenTrouble};
+use super::api::{
+    AccessToken, Answer, Create, Detail, Download, ExportApi, Grant, Node, NotCreated, Query, TokenAnswer,
+    TokenTrouble,
+};
 use super::body::Received;
 use super::endpoint::download::{self, bytes_to_judge, classify_download};
 use super::endpoint::judging::{NETWORK, classify_send_error, unsent};
@@ -24,7 +27,9 @@ use super::platform::suggest_other;
 use super::secret;
 use super::stream::HttpBody;
 use super::verdict::Verdict;
-use crate::domain::{App, AppName, Credentials, ErrorKind, PauseReason, SecretPurpose, with_causes};
+use crate::domain::{
+    App, AppName, Credentials, ErrorKind, Object, PauseReason, SecretPurpose, TicketId, with_causes,
+};
 
 /// Name and version, by which the platform's support finds our requests.
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -164,6 +169,16 @@ impl ExportApi for HttpExportApi {
             return unsent(Verdict::AppFault(PauseReason::CredentialsRejected), unknown(&query.app));
         };
         site.query(&query).await
+    }
+
+    async fn create(&self, create: Create) -> Result<TicketId, Box<NotCreated>> {
+        let fault = Verdict::AppFault(PauseReason::CredentialsRejected);
+        Err(Box::new(NotCreated { answer: unsent(fault, unknown(&create.app)), may_exist: false }))
+    }
+
+    async fn node(&self, node: Node) -> Result<Object, Box<Answer>> {
+        let fault = Verdict::AppFault(PauseReason::CredentialsRejected);
+        Err(Box::new(unsent(fault, unknown(&node.app))))
     }
 
     type Body = HttpBody;

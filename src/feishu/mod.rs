@@ -28,7 +28,8 @@ mod verdict;
 mod wire;
 
 pub use api::{
-    AccessToken, Answer, ArtefactBody, Detail, Download, ExportApi, Grant, Query, TokenAnswer, TokenTrouble,
+    AccessToken, Answer, ArtefactBody, Create, Detail, Download, ExportApi, Grant, Node, NotCreated, Query,
+    TokenAnswer, TokenTrouble,
 };
 pub use body::Received;
 pub use client::{ClientError, HttpExportApi};

@@ -305,6 +305,8 @@ async fn send<A: ExportApi>(api: A, request: Request, limit: Duration) -> CallEn
         match request {
             Request::Query(query) => CallEnd::Query(api.query(query).await),
             Request::Token(app) => CallEnd::Token(api.access_token(&app).await),
+            Request::Node(node) => CallEnd::Node(api.node(node).await),
+            Request::Create(create) => CallEnd::Create(api.create(create).await),
             Request::Download(_) => CallEnd::lost(endpoint, "downloads are transfers"),
         }
     };

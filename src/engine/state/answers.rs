@@ -29,14 +29,17 @@ impl State {
             (CallEnd::Query(answer), Call::Query(poll)) => self.query_ended(&flight, poll, &answer, now),
             (CallEnd::Token(answer), Call::Token) => self.fetch_ended(&flight, answer, now),
             (CallEnd::Download(end), Call::Download(fetch)) => self.transfer_ended(&flight, fetch, end, now),
-            (CallEnd::Query(_) | CallEnd::Token(_) | CallEnd::Download(_), _) => {}
+            (end, _) => drop(end),
         }
         self.apps[flight.app].set_clock(now.at);
     }
 
     fn call_panicked(&self, flight: &Flight, panic: &str) -> CallEnd {
         let index = match flight.call {
-            Call::Query(Poll { index, .. }) | Call::Download(Fetch { index, .. }) => Some(index),
+            Call::Query(Poll { index, .. })
+            | Call::Download(Fetch { index, .. })
+            | Call::Node(Fetch { index, .. })
+            | Call::Create(Fetch { index, .. }) => Some(index),
             Call::Token => None,
         };
         if let Some(slot) = index.and_then(|index| self.tickets.get(index)) {

@@ -128,6 +128,7 @@ impl State {
                     // A ticket may have been completed and its artefact asked for.
                     Endpoint::Download => (queries + files, downloads.saturating_mul(apps)),
                     Endpoint::Token => (TOKEN_REQUESTS_UNNOTED, TOKEN_REQUESTS_UNNOTED),
+                    Endpoint::Node | Endpoint::Create => (0, 0),
                 };
                 let slots = &mut self.budgets[place].endpoints[endpoint];
                 // What is assumed is noted as well: after a clean stop the next start assumes nothing.

@@ -134,9 +134,13 @@ mod tests {
             doc_type: doc_type.map(Into::into),
             file_extension: Some("csv".into()),
             sub_id: Some("0b1e2f".into()),
+            url: None,
         };
         tickets[0].entry.request = Some(Box::new(request(Some("sheet"))));
         tickets[1].entry.request = Some(Box::new(request(None)));
+        tickets.push(testing::document("docx/doc/pdf"));
+        tickets.push(testing::document("wiki/node/csv/tbl"));
+        tickets[4].export = Some(Box::default());
         let released = vec![testing::release(1, 1), testing::release(2, 1), testing::release(3, 2)];
         let tallies = vec![testing::tally(11, 7), testing::tally(12, 3)];
         let batch =

@@ -13,7 +13,8 @@ pub(super) const APPLICATION_ID: i32 = 0x4678_5773;
 /// 1: tickets, recent requests, how the last run ended. 2: requests a month. 3: pauses in force, and what
 /// was asked for by `retry`. 4: apps in trouble, one row each, in place of pauses; app ids that are proven; what an
 /// export was created with, as the watch list says. 5: the outbox in place of a mark on each ticket.
-/// 6: the file of each ticket, and whether it is to be downloaded; the id of the state file.
+/// 6: the file of each ticket, and whether it is to be downloaded; the id of the state file. 7: exports that the watcher
+/// starts, and the calls of tenants. `ticket` is then the id of the entry, and `export_ticket` the ticket, if there is one.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
 /// values of the wrong type. A month is the number that its digits make, as 202611. Paths are text unless
@@ -136,6 +137,23 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE tickets ADD COLUMN file_error_log_id TEXT;
     ALTER TABLE run ADD COLUMN state_file TEXT NOT NULL DEFAULT '';
     UPDATE run SET state_file = lower(hex(randomblob(8)));
+",
+    "
+    ALTER TABLE tickets ADD COLUMN url TEXT;
+    ALTER TABLE tickets ADD COLUMN object_type TEXT;
+    ALTER TABLE tickets ADD COLUMN object_token TEXT;
+    ALTER TABLE tickets ADD COLUMN export_ticket TEXT;
+    ALTER TABLE tickets ADD COLUMN generation INTEGER;
+    ALTER TABLE tickets ADD COLUMN creating INTEGER;
+    ALTER TABLE tickets ADD COLUMN lost INTEGER;
+    ALTER TABLE tickets ADD COLUMN repeats INTEGER;
+    ALTER TABLE tickets ADD COLUMN calls INTEGER;
+    CREATE TABLE tenant_calls (
+        tenant TEXT NOT NULL,
+        month INTEGER NOT NULL,
+        calls INTEGER NOT NULL,
+        PRIMARY KEY (tenant, month)
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::domain::{
     AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, EntryId, EntryKey, ErrorKind,
-    Failure, FileRecord, FileState, Month, PauseReason, Progress, Sha256, TicketRecord, TicketState, Trouble,
-    TroubleCause, WallTime, WatchEntry,
+    ExportRecord, ExportRequest, Failure, FileRecord, FileState, Month, Object, PauseReason, Progress,
+    Sha256, TicketId, TicketRecord, TicketState, Trouble, TroubleCause, WallTime, WatchEntry,
 };
 use crate::store::{
     Batch, EventId, Known, OutboxRow, Release, StoreError, StoreReader as _, Tally, TroubleRecord, store_at,
@@ -35,6 +35,27 @@ pub(in crate::store) fn fresh(ticket: &str) -> TicketRecord {
         source: Arc::from(Path::new("/etc/watchlist.toml")),
     };
     TicketRecord::new(entry, NOW)
+}
+
+/// An export that was created again, with a value in every field.
+pub(in crate::store) fn document(id: &str) -> TicketRecord {
+    let mut record = fresh(id);
+    record.entry.request = Some(Box::new(ExportRequest {
+        doc_type: Some("wiki".into()),
+        file_extension: Some("pdf".into()),
+        sub_id: None,
+        url: Some("https://acme.feishu.cn/wiki/wikcn".into()),
+    }));
+    record.export = Some(Box::new(ExportRecord {
+        object: Some(Object { doc_type: "docx".into(), token: record.entry.token }),
+        ticket: Some(TicketId::new("6933093124755412345")),
+        generation: 2,
+        is_creating: true,
+        lost: 3,
+        repeats: 1,
+        calls: 9,
+    }));
+    record
 }
 
 /// A record with a value in every field.

@@ -8,20 +8,21 @@ use rusqlite::{Connection, Params, Row, Statement, params};
 
 use super::cells::{Cells, Places, clamped, list, millis, path_value};
 use crate::domain::{
-    AppName, Artefact, DocumentToken, EntryId, EntryKey, ExportRequest, Failure, FileRecord, FileState,
-    Progress, TicketRecord, TicketState, WallTime, WatchEntry,
+    AppName, Artefact, DocumentToken, EntryId, EntryKey, ExportRecord, ExportRequest, Failure, FileRecord,
+    FileState, Object, Progress, TicketId, TicketRecord, TicketState, WallTime, WatchEntry,
 };
 use crate::store::StoreErrorKind;
 
 /// The columns of a ticket, in the order in which they are written and read.
 const COLUMNS: &str = "app, ticket, token, label, created_at, source,
-    listed_type, listed_extension, sub_id, download, state,
+    listed_type, listed_extension, sub_id, url, download, state,
     file_token, file_name, file_extension, doc_type, file_size,
     job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
     unlisted_since, attempt, watched, unclear, unclear_since, last_running_at,
     file_state, file_path, file_temporary, file_bytes, file_sha256, file_saved_at, file_attempts,
-    file_error_kind, file_error_code, file_error_job_status, file_error_http_status, file_error_message, file_error_log_id";
+    file_error_kind, file_error_code, file_error_job_status, file_error_http_status, file_error_message, file_error_log_id,
+    object_type, object_token, export_ticket, generation, creating, lost, repeats, calls";
 
 /// Writes tickets; each replaces the row of its key.
 pub(super) fn write(connection: &Connection, tickets: &[TicketRecord]) -> rusqlite::Result<()> {
@@ -33,6 +34,7 @@ pub(super) fn write(connection: &Connection, tickets: &[TicketRecord]) -> rusqli
         bind_entry(&mut places, &ticket.entry)?;
         bind_ticket(&mut places, ticket)?;
         bind_file(&mut places, ticket.file.as_deref())?;
+        bind_export(&mut places, ticket.export.as_deref())?;
         places.statement.raw_execute()?;
     }
     Ok(())
@@ -50,6 +52,7 @@ fn bind_entry(places: &mut Places<'_, '_>, entry: &WatchEntry) -> rusqlite::Resu
         request.and_then(|it| it.doc_type.as_deref()),
         request.and_then(|it| it.file_extension.as_deref()),
         request.and_then(|it| it.sub_id.as_deref()),
+        request.and_then(|it| it.url.as_deref()),
         entry.download,
     ])
 }
@@ -94,6 +97,20 @@ fn bind_file(places: &mut Places<'_, '_>, file: Option<&FileRecord>) -> rusqlite
         file.map(|it| it.attempts),
     ])?;
     bind_failure(places, file.and_then(|it| it.error.as_deref()))
+}
+
+fn bind_export(places: &mut Places<'_, '_>, export: Option<&ExportRecord>) -> rusqlite::Result<()> {
+    let object = export.and_then(|it| it.object.as_ref());
+    places.bind(params![
+        object.map(|it| &it.doc_type),
+        object.map(|it| it.token.as_str()),
+        export.and_then(|it| it.ticket.as_ref()).map(TicketId::as_str),
+        export.map(|it| it.generation),
+        export.map(|it| it.is_creating),
+        export.map(|it| it.lost),
+        export.map(|it| it.repeats),
+        export.map(|it| it.calls),
+    ])
 }
 
 fn bind_failure(places: &mut Places<'_, '_>, failure: Option<&Failure>) -> rusqlite::Result<()> {
@@ -190,6 +207,7 @@ fn read_ticket(
     };
     let ticket = TicketRecord {
         entry,
+        export: None,
         state: cells.named()?,
         artefact: read_artefact(&mut cells)?,
         file: None,
@@ -210,7 +228,9 @@ fn read_ticket(
             last_running_at: cells.time()?,
         },
     };
-    Ok(TicketRecord { file: read_file(&mut cells)?, ..ticket })
+    let file = read_file(&mut cells)?;
+    let export = ticket.entry.key.id.is_document().then(|| read_export(&mut cells)).transpose()?;
+    Ok(TicketRecord { file, export, ..ticket })
 }
 
 fn shared(sources: &mut HashSet<Arc<Path>>, path: &Path) -> Arc<Path> {
@@ -220,8 +240,12 @@ fn shared(sources: &mut HashSet<Arc<Path>>, path: &Path) -> Arc<Path> {
 }
 
 fn read_request(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<ExportRequest>>> {
-    let request =
-        ExportRequest { doc_type: cells.next()?, file_extension: cells.next()?, sub_id: cells.next()? };
+    let request = ExportRequest {
+        doc_type: cells.next()?,
+        file_extension: cells.next()?,
+        sub_id: cells.next()?,
+        url: cells.next()?,
+    };
     Ok((request != ExportRequest::default()).then(|| Box::new(request)))
 }
 
@@ -250,6 +274,20 @@ fn read_file(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<FileRecord>>>
         ..FileRecord::new()
     };
     Ok(state.map(|state| Box::new(FileRecord { state, ..rest })))
+}
+
+fn read_export(cells: &mut Cells<'_>) -> rusqlite::Result<Box<ExportRecord>> {
+    let doc_type: Option<Box<str>> = cells.next()?;
+    let token = cells.text_or_null()?.and_then(DocumentToken::parse);
+    Ok(Box::new(ExportRecord {
+        object: doc_type.zip(token).map(|(doc_type, token)| Object { doc_type, token }),
+        ticket: cells.text_or_null()?.map(TicketId::new),
+        generation: cells.next()?,
+        is_creating: cells.next()?,
+        lost: cells.next()?,
+        repeats: cells.next()?,
+        calls: cells.next()?,
+    }))
 }
 
 fn read_failure(cells: &mut Cells<'_>) -> rusqlite::Result<Option<Box<Failure>>> {

@@ -159,6 +159,14 @@ impl ExportApi for FakeApi {
         self.deliver(download).await
     }
 
+    async fn create(&self, _: Create) -> Result<TicketId, Box<NotCreated>> {
+        Err(Box::new(NotCreated { answer: Answer::lost("nothing is created here"), may_exist: false }))
+    }
+
+    async fn node(&self, _: Node) -> Result<Object, Box<Answer>> {
+        Err(Box::new(Answer::lost("there is no wiki here")))
+    }
+
     async fn access_token(&self, app: &AppName) -> TokenAnswer {
         let result = self.with(|remote| {
             let nth = Self::nth(remote, format!("token {app}"));
