@@ -8,9 +8,11 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::active_clock::ActiveClock;
 use super::download_line::DownloadLine;
+use super::export_line::ExportLine;
 use super::gate::{Gate, Pause};
 use super::health::Health;
 use super::meters::AppMeters;
+use super::tickets::Stage;
 use super::waiting_line::WaitingLine;
 use crate::domain::{App, Credentials, Endpoint, PauseEnd, Trouble, WallTime};
 
@@ -32,10 +34,12 @@ pub(super) struct AppState {
     pub line: WaitingLine,
     /// Artefacts that wait.
     pub downloads: DownloadLine,
+    /// Wiki nodes that wait to be resolved.
+    pub nodes: ExportLine,
+    /// Exports that wait to be created.
+    pub creates: ExportLine,
     /// Since when its tickets seem to belong to another app.
     pub suspected: Option<WallTime>,
-    /// Sending of the last query that was answered properly.
-    pub proper_sent: Option<Instant>,
     /// Whether its calls are answered.
     pub health: Health,
     /// Counts what happens to it.
@@ -54,6 +58,8 @@ pub(super) struct EndpointState {
     pub in_flight: usize,
     /// Those of them whose bodies come slowly.
     pub slow: usize,
+    /// Sending of the last request that was answered properly, for endpoints that are asked about entries.
+    pub proper_sent: Option<Instant>,
 }
 
 impl AppState {
@@ -67,8 +73,9 @@ impl AppState {
             access: Access::default(),
             line: WaitingLine::default(),
             downloads: DownloadLine::default(),
+            nodes: ExportLine::new(Stage::Resolve),
+            creates: ExportLine::new(Stage::Create),
             suspected: None,
-            proper_sent: None,
             health: Health::default(),
             meters,
             clock: ActiveClock::new(now),
@@ -99,6 +106,11 @@ impl AppState {
         let has_token = self.access.usable(now).is_some();
         let pauses = self.endpoints.iter().filter_map(|(endpoint, it)| Some((endpoint, it.gate.pause()?)));
         pauses.filter(move |(endpoint, _)| *endpoint != Endpoint::Token || !has_token)
+    }
+
+    /// Whether a pause keeps it from sending requests to that endpoint.
+    pub(super) fn is_paused(&self, endpoint: Endpoint, now: Instant) -> bool {
+        self.pauses_of(endpoint, now).next().is_some()
     }
 
     /// The pauses that keep it from sending requests to that endpoint.

@@ -32,13 +32,13 @@ pub(super) enum Call {
     Token,
     /// The artefact of a ticket.
     Download(Fetch),
-    /// What the document of an export leads to.
-    Node(Fetch),
+    /// What a wiki node leads to.
+    Node(Poll),
     /// An export.
-    Create(Fetch),
+    Create(Poll),
 }
 
-/// A query for a ticket.
+/// A query for a ticket, or what leads to one: a question about a wiki node, a create.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Poll {
     /// The ticket.
@@ -51,7 +51,7 @@ pub(super) struct Poll {
     pub due: Instant,
 }
 
-/// A request for an entry other than a query: for its object, its export or its artefact.
+/// The download of a ticket's artefact.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fetch {
     /// The ticket.
@@ -66,8 +66,8 @@ impl Flight {
     /// The generation of the access token that it carries; none if it is to get one.
     pub(super) const fn generation(&self) -> Option<u64> {
         match &self.call {
-            Call::Query(poll) => Some(poll.generation),
-            Call::Download(fetch) | Call::Node(fetch) | Call::Create(fetch) => Some(fetch.generation),
+            Call::Query(poll) | Call::Node(poll) | Call::Create(poll) => Some(poll.generation),
+            Call::Download(fetch) => Some(fetch.generation),
             Call::Token => None,
         }
     }

@@ -62,6 +62,18 @@ pub(super) fn after_poll(ticket: &mut TicketRecord, poll: &EndedPoll<'_>) -> Nex
     if ticket.progress.watched.is_some() || is_answer(poll) {
         ticket.progress.watched = Some(poll.watched);
     }
+    after_answer(ticket, poll)
+}
+
+/// The same where the answer is about an export that has no ticket yet.
+pub(super) fn after_refusal(ticket: &mut TicketRecord, call: &EndedPoll<'_>) -> Next {
+    if ticket.progress.watched.is_some() || is_answer(call) {
+        ticket.progress.watched = Some(call.watched);
+    }
+    after_answer(ticket, call)
+}
+
+fn after_answer(ticket: &mut TicketRecord, poll: &EndedPoll<'_>) -> Next {
     match &poll.answer.verdict {
         Verdict::Completed(artefact) => complete(ticket, artefact, poll.now),
         Verdict::Failed(kind) => {
@@ -184,7 +196,7 @@ fn download_by(ticket: &TicketRecord) -> Option<WallTime> {
     ticket.progress.last_running_at.or(created).map(|alive| alive + ARTEFACT_LIFE)
 }
 
-fn finish(ticket: &mut TicketRecord, state: TicketState, error: Option<Box<Failure>>, now: WallTime) -> Next {
+pub(super) fn finish(ticket: &mut TicketRecord, state: TicketState, error: Option<Box<Failure>>, now: WallTime) -> Next {
     ticket.state = state;
     ticket.error = error;
     ticket.finished_at = Some(now);

@@ -31,9 +31,47 @@ pub(super) struct Slot {
     pub strange_at: Option<Instant>,
     /// What is remembered of its file while that waits.
     pub file: Option<Box<FileMemory>>,
+    /// Its place in the watch list, by which exports are created.
+    pub position: u32,
+    /// A request for its export is on its way, or about to be.
+    pub is_asking: bool,
+    /// The entry whose export it shares: that one is attended to, and this one shows the same.
+    pub leader: Option<TicketIndex>,
+}
+
+/// What a pending entry waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// What a wiki node leads to.
+    Resolve,
+    /// A ticket.
+    Create,
+    /// The end of the job.
+    Poll,
 }
 
 impl Slot {
+    /// What it waits for; none if it is final, or shares the export of another.
+    #[must_use]
+    pub(super) fn stage(&self) -> Option<Stage> {
+        if self.record.state != TicketState::Pending || self.leader.is_some() {
+            return None;
+        }
+        Some(match self.record.export.as_deref() {
+            Some(export) if export.object.is_none() => Stage::Resolve,
+            Some(export) if export.ticket.is_none() => Stage::Create,
+            _ => Stage::Poll,
+        })
+    }
+
+    /// Whether an artefact of it may be to come, or to be fetched: a ticket is open, or its file is not saved.
+    #[must_use]
+    fn is_open(&self) -> bool {
+        let may_have_job = self.record.export.as_deref().is_some_and(|export| export.is_creating);
+        let waits = self.record.file_state() == Some(FileState::Waiting);
+        self.leader.is_none() && (may_have_job || waits || self.stage() == Some(Stage::Poll))
+    }
+
     /// Whether its artefact is to be downloaded.
     #[must_use]
     pub(super) fn is_to_fetch(&self) -> bool {
@@ -79,7 +117,17 @@ impl Tickets {
         app: Option<usize>,
         clock_mark: Duration,
     ) -> TicketIndex {
-        let slot = Slot { record, app, stamp: self.next_stamp(), clock_mark, strange_at: None, file: None };
+        let slot = Slot {
+            record,
+            app,
+            stamp: self.next_stamp(),
+            clock_mark,
+            strange_at: None,
+            file: None,
+            position: u32::MAX,
+            is_asking: false,
+            leader: None,
+        };
         self.count(&slot, Counts::add, 1);
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -147,6 +195,17 @@ impl Tickets {
         let Some(counts) = slot.app.and_then(|app| self.by_app.get_mut(app)) else { return };
         change(&mut counts.known, slot.record.state);
         count_file(&mut counts.files, slot, by);
+        let stage = slot.stage();
+        let add = |count: &mut usize, is_one: bool| {
+            *count = count.saturating_add_signed(if is_one { by } else { 0 });
+        };
+        add(&mut counts.unresolved, stage == Some(Stage::Resolve));
+        add(&mut counts.uncreated, stage == Some(Stage::Create));
+        add(&mut counts.open, slot.is_open());
+        if stage != Some(Stage::Poll) {
+            return;
+        }
+        counts.polled = counts.polled.saturating_add_signed(by);
         if is_refused(&slot.record) {
             counts.refused = counts.refused.saturating_add_signed(by);
         } else if is_unasked(&slot.record) {
@@ -168,9 +227,17 @@ pub(super) struct AppCounts {
     pub known: Counts,
     /// All files, by state.
     pub files: FileCounts,
-    /// Pending ones about which no answer has come yet.
+    /// Pending ones that have a ticket.
+    pub polled: usize,
+    /// Pending ones whose wiki node was not resolved yet.
+    pub unresolved: usize,
+    /// Pending ones whose export is to be created.
+    pub uncreated: usize,
+    /// Those of which an artefact may be to come, or is to be fetched.
+    pub open: usize,
+    /// Polled ones about which no answer has come yet.
     pub unasked: usize,
-    /// Pending ones whose last answer was a refusal.
+    /// Polled ones whose last answer was a refusal.
     pub refused: usize,
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::event::FlightId;
 use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{EntryKey, WallTime};
 use crate::store::{Batch, EventId, OutboxRow, Release, RetryId};
@@ -22,13 +23,32 @@ const ROWS_MAX: usize = 4096;
 /// A write that failed is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// A verdict, or the name of a whole body, on its way into the state file.
+/// What is written at once, on its way into the state file.
 #[derive(Clone, Debug)]
 struct Decided {
     /// The ticket, whose row goes into the same batch.
     index: TicketIndex,
-    /// What the verdict's consumers get; none for a body.
-    row: Option<OutboxRow>,
+    /// What it is.
+    what: What,
+}
+
+/// What waits for the row of a ticket to be durable.
+#[derive(Clone, Debug)]
+enum What {
+    /// A verdict, with what its consumers get.
+    Verdict(OutboxRow),
+    /// The final name of a whole body.
+    Body,
+    /// A create that is about to be sent.
+    Create(FlightId),
+    /// A ticket that a create brought: nothing waits for it, but it must not be lost.
+    Ticket,
+}
+
+impl Decided {
+    const fn row(&self) -> Option<&OutboxRow> {
+        if let What::Verdict(row) = &self.what { Some(row) } else { None }
+    }
 }
 
 /// What became durable with a batch.
@@ -38,6 +58,8 @@ pub(super) struct Durable {
     pub last: Option<EventId>,
     /// Tickets whose bodies may get their final names.
     pub bodies: Vec<TicketIndex>,
+    /// Creates that may be sent.
+    pub creates: Vec<FlightId>,
 }
 
 /// What is not yet in the state file.
@@ -68,14 +90,27 @@ impl Unsaved {
 
     /// A ticket got its verdict, which is written at once.
     pub(super) fn decided(&mut self, index: TicketIndex, row: OutboxRow, now: Instant) {
+        self.write_at_once(index, What::Verdict(row), now);
+    }
+
+    fn write_at_once(&mut self, index: TicketIndex, what: What, now: Instant) {
         self.changed(index, now);
-        self.decided.push(Decided { index, row: Some(row) });
+        self.decided.push(Decided { index, what });
+    }
+
+    /// A create is about to be sent: that is written first.
+    pub(super) fn create_waits(&mut self, index: TicketIndex, flight: FlightId, now: Instant) {
+        self.write_at_once(index, What::Create(flight), now);
+    }
+
+    /// A create brought a ticket, which is written at once.
+    pub(super) fn ticket_came(&mut self, index: TicketIndex, now: Instant) {
+        self.write_at_once(index, What::Ticket, now);
     }
 
     /// The body of a ticket's file is whole, and its final name is chosen: that is written at once.
     pub(super) fn body_came(&mut self, index: TicketIndex, now: Instant) {
-        self.changed(index, now);
-        self.decided.push(Decided { index, row: None });
+        self.write_at_once(index, What::Body, now);
     }
 
     /// A ticket is no longer kept.
@@ -122,7 +157,7 @@ impl Unsaved {
     ) -> Batch {
         let mut batch = Batch { released_before: Some(released_before), ..Batch::default() };
         let verdicts = self.next_verdicts();
-        batch.outbox = verdicts.iter().filter_map(|verdict| verdict.row.clone()).collect();
+        batch.outbox = verdicts.iter().filter_map(Decided::row).cloned().collect();
         let rows = self.next_rows(&verdicts).into_iter().filter_map(|index| tickets.get(index));
         batch.tickets = rows.map(|slot| slot.record.clone()).collect();
         // A row goes from the file only with the last of the verdicts, its own among them.
@@ -162,14 +197,16 @@ impl Unsaved {
         rows
     }
 
-    /// The batch is durable: its verdicts may be announced now, and its bodies be placed.
+    /// The batch is durable: its verdicts may be announced now, its bodies be placed and its creates sent.
     pub(super) fn committed(&mut self) -> Durable {
         self.not_before = None;
         let mut durable = Durable::default();
-        for Decided { index, row } in self.committing.take().into_iter().flatten() {
-            match row {
-                Some(row) => durable.last = Some(row.id),
-                None => durable.bodies.push(index),
+        for Decided { index, what } in self.committing.take().into_iter().flatten() {
+            match what {
+                What::Verdict(row) => durable.last = Some(row.id),
+                What::Body => durable.bodies.push(index),
+                What::Create(flight) => durable.creates.push(flight),
+                What::Ticket => {}
             }
         }
         durable

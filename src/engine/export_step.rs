@@ -1,0 +1,94 @@
+//! What becomes of an export between its tickets: the pure decisions. What an answer means that refuses it is decided in
+//! [`step`](super::step), like any other.
+
+use std::time::Duration;
+
+use super::step::finish;
+use crate::domain::{
+    ErrorKind, ExportRecord, Failure, FileState, Progress, TicketId, TicketRecord, TicketState, WallTime,
+};
+
+/// An export is made again after these waits, once each.
+const AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(20 * 60)];
+
+/// A create whose answer was lost is sent again after a minute, doubling up to this.
+const LOST_WAIT_MAX: u64 = 10;
+
+/// How long after a create, the nth in a row whose answer was lost, the next is sent.
+pub(super) fn lost_wait(lost: u32) -> Duration {
+    let minutes = 1_u64.checked_shl(lost.saturating_sub(1)).unwrap_or(u64::MAX);
+    Duration::from_secs(60 * minutes.clamp(1, LOST_WAIT_MAX))
+}
+
+/// Takes a ticket that a create brought. The job can't have ended before the create was sent.
+pub(super) fn take_ticket(record: &mut TicketRecord, ticket: TicketId, sent: WallTime) {
+    record.error = None;
+    record.job_status = None;
+    record.progress = Progress { last_running_at: Some(sent), ..Progress::default() };
+    if let Some(export) = record.export.as_deref_mut() {
+        export.ticket = Some(ticket);
+        export.generation = export.generation.saturating_add(1);
+        (export.is_creating, export.lost) = (false, 0);
+    }
+}
+
+/// Notes that the answer to a create was lost, and returns how long to wait before the next.
+pub(super) fn lose_answer(record: &mut TicketRecord, error: Failure) -> Duration {
+    record.error = Some(Box::new(error));
+    let Some(export) = record.export.as_deref_mut() else { return Duration::ZERO };
+    export.lost = export.lost.saturating_add(1);
+    lost_wait(export.lost)
+}
+
+/// Whether, and after how long, a listed export that just ended is to be made again. It is pending then.
+pub(super) fn again(record: &mut TicketRecord) -> Option<(ErrorKind, Duration)> {
+    let kind = repeatable(record)?;
+    let export = record.export.as_deref_mut().filter(|_| record.unlisted_since.is_none())?;
+    let wait = *AGAIN_AFTER.get(export.repeats as usize)?;
+    export.repeats += 1;
+    let error = record.error.take().or_else(|| record.file.as_deref_mut()?.error.take());
+    start_over(record);
+    record.error = error;
+    Some((kind, wait))
+}
+
+/// What a new export may put right: the server's trouble, a copy that was being made, a file that is gone.
+fn repeatable(record: &TicketRecord) -> Option<ErrorKind> {
+    if record.file_state() == Some(FileState::Expired) {
+        return Some(ErrorKind::Expired);
+    }
+    let kind = record.error.as_deref().filter(|_| record.state == TicketState::Failed)?.kind;
+    let helps = [ErrorKind::InternalError, ErrorKind::ExportTimeout, ErrorKind::CopyInProgress];
+    helps.contains(&kind).then_some(kind)
+}
+
+/// The export waits for a ticket again. What is known of the document and of earlier generations stays.
+pub(super) fn start_over(record: &mut TicketRecord) {
+    record.state = TicketState::Pending;
+    (record.artefact, record.file, record.error) = (None, None, None);
+    (record.job_status, record.finished_at, record.download_by) = (None, None, None);
+    record.progress = Progress::default();
+    if let Some(export) = record.export.as_deref_mut() {
+        export.ticket = None;
+    }
+}
+
+/// Fails an export that can't be created, for a reason on this side.
+pub(super) fn refuse(record: &mut TicketRecord, kind: ErrorKind, message: String, now: WallTime) {
+    let failure = Failure { message: Some(message.into()), ..Failure::new(kind) };
+    finish(record, TicketState::Failed, Some(Box::new(failure)), now);
+}
+
+/// Has an entry show the export that it shares.
+pub(super) fn follow(follower: &mut TicketRecord, leader: &TicketRecord) {
+    let (entry, first_seen_at) = (follower.entry.clone(), follower.first_seen_at);
+    let unlisted_since = follower.unlisted_since;
+    *follower = TicketRecord { entry, first_seen_at, unlisted_since, ..leader.clone() };
+}
+
+/// The export of an entry that is made again because a person asks for it. Object and generations stay.
+pub(super) fn renewed(export: &ExportRecord) -> ExportRecord {
+    let ExportRecord { object, generation, calls, .. } = export.clone();
+    ExportRecord { object, generation, calls, ..ExportRecord::default() }
+}
