@@ -14,6 +14,7 @@ mod log_directives;
 mod name_template;
 mod near_miss;
 mod pause;
+mod platform;
 mod secret_text;
 mod ticket;
 mod trouble;
@@ -34,6 +35,7 @@ pub use log_directives::parse_directives;
 pub use name_template::{NAME_FOLDERS_MAX, NameField, NamePart, NameTemplate, NameTemplateError};
 pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
+pub use platform::Platform;
 pub use secret_text::{SecretFault, SecretPurpose, secret_text};
 pub use ticket::{
     Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, EntryId, EntryKey, ExportRecord, ExportRequest, Kept,

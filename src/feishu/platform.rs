@@ -1,22 +1,15 @@
-//! Feishu and Lark: two platforms that know nothing of each other's apps. An app that one of them does not know may be
-//! the other's.
+//! Apps that one platform does not know and that may be the other's.
 
 use super::api::Detail;
-use crate::domain::BaseUrl;
-
-const FEISHU: &str = "open.feishu.cn";
-const LARK: &str = "open.larksuite.com";
+use crate::domain::{BaseUrl, Platform};
 
 /// Names the other platform's host where the answer says that this one does not know the app. Says nothing of a host that
 /// is neither's.
 pub(super) fn suggest_other(mut detail: Detail, base_url: &BaseUrl) -> Detail {
-    let other = match base_url.as_url().host_str() {
-        Some(FEISHU) => format!("if it is an app of Lark, base_url is https://{LARK}"),
-        Some(LARK) => format!("if it is an app of Feishu, base_url is https://{FEISHU}"),
-        _ => return detail,
-    };
+    let Some(other) = Platform::of_api(base_url).map(Platform::other) else { return detail };
     if is_unknown_app(&detail) {
-        detail.remedy.get_or_insert_with(|| other.into());
+        let remedy = || format!("if it is an app of {other}, base_url is https://{}", other.api_host());
+        detail.remedy.get_or_insert_with(|| remedy().into());
     }
     detail
 }
