@@ -6,6 +6,7 @@ pub mod answers;
 mod app;
 mod availability;
 mod counts;
+mod document_type;
 mod escape;
 pub mod event;
 mod failure;
@@ -28,6 +29,7 @@ pub use app::{
 };
 pub use availability::{ARTEFACT_LIFE, Availability, MAY_BE_GONE_HINT};
 pub use counts::Counts;
+pub use document_type::{DocumentType, Format};
 pub use escape::{escape, escape_except, unsafe_for_terminal, write_json};
 pub use failure::{ErrorKind, Failure};
 pub use file::{FileCounts, FileRecord, FileState, Sha256, files_in_words, size_in_words};
