@@ -215,13 +215,7 @@ impl BaseUrl {
     /// Whether the host is this machine, so that no proxy may come between.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
-            // RFC 6761 section 6.3: names below localhost are this machine.
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        }
+        is_loopback(&self.0)
     }
 
     /// The URL, ending in `/`.
@@ -235,6 +229,17 @@ impl BaseUrl {
     pub fn authority(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         format!("{host}:{}", self.0.port_or_known_default().unwrap_or_default())
+    }
+}
+
+/// Whether the host is this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+        // RFC 6761 section 6.3: names below localhost are this machine.
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }
 
