@@ -33,6 +33,8 @@ pub enum CrashPoint {
     VerdictsMarked,
     /// A part of a watch list is carried out, and the rest is still to come.
     ListPartTaken,
+    /// The state file says that a create may be on its way, and it is about to be sent.
+    CreateDurable,
     /// An empty temporary file is made for a body.
     FileBegun,
     /// A body is written to its temporary file, and not synced.

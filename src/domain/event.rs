@@ -20,6 +20,10 @@ pub const TICKET_FAILED: &str = "ticket.failed";
 pub const TICKET_TIMED_OUT: &str = "ticket.timed_out";
 /// A pending ticket left the watch list.
 pub const TICKET_REMOVED: &str = "ticket.removed";
+/// A create brought a ticket.
+pub const DOCUMENT_CREATED: &str = "document.created";
+/// An export ended and is made again.
+pub const DOCUMENT_AGAIN: &str = "document.again";
 /// A file is whole under its final name.
 pub const FILE_SAVED: &str = "file.saved";
 /// A transfer broke off, or the disk refused; the file is tried again.

@@ -7,6 +7,7 @@ use super::step::finish;
 use crate::domain::{
     ErrorKind, ExportRecord, Failure, FileState, Progress, TicketId, TicketRecord, TicketState, WallTime,
 };
+use crate::feishu::Verdict;
 
 /// An export is made again after these waits, once each.
 const AGAIN_AFTER: [Duration; 3] =
@@ -39,6 +40,15 @@ pub(super) fn lose_answer(record: &mut TicketRecord, error: Failure) -> Duration
     let Some(export) = record.export.as_deref_mut() else { return Duration::ZERO };
     export.lost = export.lost.saturating_add(1);
     lost_wait(export.lost)
+}
+
+/// What a create ran into whose answer was lost.
+pub(super) const fn lost_kind(verdict: &Verdict) -> ErrorKind {
+    match verdict {
+        Verdict::Retry { kind, .. } => *kind,
+        Verdict::Throttled { .. } => ErrorKind::Throttled,
+        _ => ErrorKind::MalformedAnswer,
+    }
 }
 
 /// Whether, and after how long, a listed export that just ended is to be made again. It is pending then.

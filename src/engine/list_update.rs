@@ -26,6 +26,8 @@ pub(super) enum Change {
 pub(super) struct ListUpdate {
     /// By place: whether the list named the ticket there.
     named: Vec<bool>,
+    /// How many entries the list has named.
+    pub position: u32,
     /// What the list changed so far.
     pub counted: ListChanges,
 }
@@ -45,6 +47,7 @@ impl ListUpdate {
             self.named.resize(index.place() + 1, false);
         }
         self.named[index.place()] = true;
+        self.position += 1;
     }
 
     /// What becomes of the tickets that the list, now complete, did not name. What is `kept` stays as it was.

@@ -135,6 +135,33 @@ pub(super) fn poll_retry(key: &EntryKey, answer: &Answer, wait: Option<Duration>
     report.log(Level::DEBUG, format_args!("ticket {} is asked again: {kind}", key.id));
 }
 
+/// A create brought a ticket.
+pub(super) fn document_created(document: &TicketRecord) {
+    info!(
+        event = event::DOCUMENT_CREATED,
+        app = document.entry.key.app.as_str(),
+        ticket = document.ticket(),
+        token = document.entry.token.as_str(),
+        label = document.entry.label.as_deref(),
+        generation = document.export.as_deref().map(|export| export.generation),
+        "document {} has a ticket",
+        document.entry.key.id
+    );
+}
+
+/// An export that ended is made again after `wait`.
+pub(super) fn document_again(document: &TicketRecord, kind: ErrorKind, wait: Duration) {
+    warn!(
+        event = event::DOCUMENT_AGAIN,
+        app = document.entry.key.app.as_str(),
+        token = document.entry.token.as_str(),
+        label = document.entry.label.as_deref(),
+        "document {} is exported again in {}: {kind}",
+        document.entry.key.id,
+        span(wait)
+    );
+}
+
 /// A transfer brought no file, or the disk refused; the file is tried again after `wait`, or as soon as its app may. Only
 /// news about the disk, on which a person has to act, is more than a detail.
 pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Option<Duration>, is_news: bool) {

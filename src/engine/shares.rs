@@ -1,7 +1,7 @@
 //! Entries that lead to one object in one format share its export. One of them, the leader, is attended to; the others
 //! follow it. Pure bookkeeping of which is which.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::tickets::TicketIndex;
 use crate::domain::{AppName, Object, TicketRecord};
@@ -34,7 +34,7 @@ impl Export {
 pub(super) struct Shares {
     leaders: HashMap<Export, TicketIndex>,
     /// Of leaders that have any.
-    followers: HashMap<TicketIndex, Vec<TicketIndex>>,
+    followers: BTreeMap<TicketIndex, Vec<TicketIndex>>,
 }
 
 impl Shares {

@@ -196,7 +196,12 @@ fn download_by(ticket: &TicketRecord) -> Option<WallTime> {
     ticket.progress.last_running_at.or(created).map(|alive| alive + ARTEFACT_LIFE)
 }
 
-pub(super) fn finish(ticket: &mut TicketRecord, state: TicketState, error: Option<Box<Failure>>, now: WallTime) -> Next {
+pub(super) fn finish(
+    ticket: &mut TicketRecord,
+    state: TicketState,
+    error: Option<Box<Failure>>,
+    now: WallTime,
+) -> Next {
     ticket.state = state;
     ticket.error = error;
     ticket.finished_at = Some(now);

@@ -88,6 +88,11 @@ impl Unsaved {
         self.dirty_since.get_or_insert(now);
     }
 
+    /// Whether the ticket changed since its row was written.
+    pub(super) fn is_dirty(&self, index: TicketIndex) -> bool {
+        self.dirty.contains(&index)
+    }
+
     /// A ticket got its verdict, which is written at once.
     pub(super) fn decided(&mut self, index: TicketIndex, row: OutboxRow, now: Instant) {
         self.write_at_once(index, What::Verdict(row), now);

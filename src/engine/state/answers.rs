@@ -7,11 +7,11 @@ use super::State;
 use crate::domain::{Endpoint, WallTime};
 use crate::engine::app_signal::AppSignal;
 use crate::engine::event::{CallEnd, FlightId};
-use crate::engine::flight::{Call, Fetch, Flight, Poll};
+use crate::engine::flight::{Call, Flight, Poll};
 use crate::engine::judging::{Evidence, REFUSED_WAIT, counts_against_ticket, is_refused};
 use crate::engine::now::Now;
 use crate::engine::report;
-use crate::engine::step::{EndedPoll, Next, after_poll};
+use crate::engine::step::{EndedPoll, Next, after_poll, after_refusal};
 use crate::engine::tickets::TicketIndex;
 use crate::feishu::{Answer, Grant, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::Release;
@@ -29,6 +29,8 @@ impl State {
             (CallEnd::Query(answer), Call::Query(poll)) => self.query_ended(&flight, poll, &answer, now),
             (CallEnd::Token(answer), Call::Token) => self.fetch_ended(&flight, answer, now),
             (CallEnd::Download(end), Call::Download(fetch)) => self.transfer_ended(&flight, fetch, end, now),
+            (CallEnd::Node(end), Call::Node(poll)) => self.node_ended(&flight, poll, end, now),
+            (CallEnd::Create(end), Call::Create(poll)) => self.create_ended(&flight, poll, end, now),
             (end, _) => drop(end),
         }
         self.apps[flight.app].set_clock(now.at);
@@ -36,10 +38,8 @@ impl State {
 
     fn call_panicked(&self, flight: &Flight, panic: &str) -> CallEnd {
         let index = match flight.call {
-            Call::Query(Poll { index, .. })
-            | Call::Download(Fetch { index, .. })
-            | Call::Node(Fetch { index, .. })
-            | Call::Create(Fetch { index, .. }) => Some(index),
+            Call::Query(poll) | Call::Node(poll) | Call::Create(poll) => Some(poll.index),
+            Call::Download(fetch) => Some(fetch.index),
             Call::Token => None,
         };
         if let Some(slot) = index.and_then(|index| self.tickets.get(index)) {
@@ -63,7 +63,7 @@ impl State {
     }
 
     /// A request was not sent after all.
-    fn take_back(&mut self, flight: &Flight) {
+    pub(super) fn take_back(&mut self, flight: &Flight) {
         self.leave(flight);
         let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
         if flight.probe {
@@ -122,7 +122,8 @@ impl State {
         self.app_answered(flight);
         let app = &mut self.apps[flight.app];
         if answer.is_proper() {
-            app.proper_sent = app.proper_sent.max(Some(flight.sent.at));
+            let state = &mut app.endpoints[Endpoint::Query];
+            state.proper_sent = state.proper_sent.max(Some(flight.sent.at));
             self.prove_identity(self.apps[flight.app].budget, now);
         }
     }
@@ -176,16 +177,18 @@ impl State {
 
     /// A ticket whose answer began a pause lets the others go first for as long as one that was asked so
     /// often would wait: should it be the cause itself, the app must not stop at it over and over.
-    fn wait_behind_others(&mut self, index: TicketIndex) -> Duration {
+    pub(super) fn wait_behind_others(&mut self, index: TicketIndex) -> Duration {
         let polls = self.tickets.get(index).map_or(0, |slot| slot.record.polls);
         self.settings.backoff.interval(polls, self.rng.f64())
     }
 
-    fn apply_to_ticket(&mut self, flight: &Flight, poll: Poll, answer: &Answer, now: Now) {
+    /// Applies an answer to a query, or one that refuses what leads to a ticket.
+    pub(super) fn apply_to_ticket(&mut self, flight: &Flight, poll: Poll, answer: &Answer, now: Now) {
         let index = poll.index;
         let active = self.active_of(index, now);
         let (sent, give_up_after) = (flight.sent.wall, self.settings.give_up_after);
-        let (counts, proven) = (self.counts(index, flight.app, answer), self.is_proven(flight.app));
+        let (counts, proven) = (self.counts(index, flight, answer), self.is_proven(flight.app));
+        let apply = if flight.endpoint() == Endpoint::Query { after_poll } else { after_refusal };
         let next = self.tickets.change(index, |slot| {
             let since = active.saturating_sub(slot.clock_mark);
             let watched = slot.record.progress.watched.map_or(Duration::ZERO, |watched| watched + since);
@@ -196,12 +199,12 @@ impl State {
                 _ => slot.strange_at,
             };
             let poll = EndedPoll { answer, sent, now: now.wall, watched, give_up_after, counts, proven };
-            after_poll(&mut slot.record, &poll)
+            apply(&mut slot.record, &poll)
         });
         match next {
             None => {}
             Some(Next::Final) => self.decided(index, now),
-            Some(Next::AtOnce) => self.wait_for_app(poll, answer, now),
+            Some(Next::AtOnce) => self.wait_for_app(flight.endpoint(), poll, answer, now),
             Some(Next::After { attempt, pace }) => {
                 let wait = self.interval(attempt, pace);
                 self.wait_for_job(index, wait, answer, now);
@@ -211,26 +214,27 @@ impl State {
     }
 
     /// Whether the answer is a strange one that counts against its ticket.
-    fn counts(&self, index: TicketIndex, place: usize, answer: &Answer) -> bool {
+    fn counts(&self, index: TicketIndex, flight: &Flight, answer: &Answer) -> bool {
         let (Verdict::Strange(strange), Some(slot)) = (&answer.verdict, self.tickets.get(index)) else {
             return false;
         };
-        let itself = usize::from(is_refused(&slot.record));
-        let others_refused = self.tickets.of_app(place).refused - itself;
-        let evidence = Evidence {
-            strange_before: slot.strange_at,
-            proper_sent: self.apps[place].proper_sent,
-            alone: self.tickets.of_app(place).pending() == 1 + others_refused,
+        let (counts, endpoint) = (self.tickets.of_app(flight.app), flight.endpoint());
+        let others = match endpoint {
+            Endpoint::Node => counts.unresolved,
+            Endpoint::Create => counts.uncreated,
+            _ => counts.polled - counts.refused + usize::from(is_refused(&slot.record)),
         };
+        let proper_sent = self.apps[flight.app].endpoints[endpoint].proper_sent;
+        let evidence = Evidence { strange_before: slot.strange_at, proper_sent, alone: others == 1 };
         counts_against_ticket(*strange, evidence)
     }
 
     /// When the ticket is polled again is the app's affair. It keeps its place in line, unless it met the
     /// app's fault: then the next probe takes another ticket, for should this one be the cause after
     /// all, it must not keep the others waiting.
-    fn wait_for_app(&mut self, poll: Poll, answer: &Answer, now: Now) {
+    fn wait_for_app(&mut self, endpoint: Endpoint, poll: Poll, answer: &Answer, now: Now) {
         let place = self.tickets.get(poll.index).and_then(|slot| slot.app);
-        let pause = place.and_then(|place| self.apps[place].endpoints[Endpoint::Query].gate.pause());
+        let pause = place.and_then(|place| self.apps[place].endpoints[endpoint].gate.pause());
         let in_line = now.wall + poll.due.saturating_duration_since(now.at);
         let next = pause.map_or(in_line, |pause| pause.next.wall.max(in_line));
         let faulty = pause.is_some_and(|pause| !pause.is_timed());

@@ -4,14 +4,14 @@
 use tokio::time::Instant;
 
 use super::State;
-use crate::domain::{Endpoint, TicketId, TicketState};
+use crate::domain::{Endpoint, TicketId};
 use crate::engine::download_line::NextDownload;
 use crate::engine::event::{Effect, FlightId, Request};
 use crate::engine::flight::{Call, Flight, Poll};
 use crate::engine::gate::Permit;
 use crate::engine::now::Now;
 use crate::engine::report;
-use crate::engine::tickets::TicketIndex;
+use crate::engine::tickets::{Stage, TicketIndex};
 use crate::engine::waiting_line::InLine;
 use crate::feishu::Query;
 
@@ -29,15 +29,18 @@ impl State {
             while let Some((next, place)) = self.next_app_to_download(budget, now.at) {
                 self.start_download(place, next, now);
             }
+            self.start_exports(budget, now);
         }
     }
 
     /// The next moment at which a request may be sent, or a pause ends; none while only answers help.
-    pub(super) fn next_call(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn next_call(&mut self, now: Now) -> Option<Instant> {
         let moments = (0..self.apps.len()).flat_map(|place| {
-            let poll = self.next_poll(place, now).map(|(due, _)| due);
-            let download = self.next_download(place, now).map(|(due, _)| due);
-            [poll, download, self.next_fetch(place, now), self.next_pause_end(place)]
+            let poll = self.next_poll(place, now.at).map(|(due, _)| due);
+            let download = self.next_download(place, now.at).map(|(due, _)| due);
+            let node = self.next_export(place, Endpoint::Node, now).map(|next| next.due);
+            let create = self.next_export(place, Endpoint::Create, now).map(|next| next.due);
+            [poll, download, node, create, self.next_fetch(place, now.at), self.next_pause_end(place)]
         });
         moments.flatten().min()
     }
@@ -45,8 +48,12 @@ impl State {
     /// Puts a ticket in line.
     pub(super) fn enqueue(&mut self, index: TicketIndex, due: Instant) {
         let Some(slot) = self.tickets.get(index) else { return };
-        if let (TicketState::Pending, Some(place)) = (slot.record.state, slot.app) {
-            self.apps[place].line.push(index, slot, due);
+        let Some((stage, place)) = slot.stage().zip(slot.app) else { return };
+        let app = &mut self.apps[place];
+        match stage {
+            Stage::Resolve => app.nodes.push(index, slot, due),
+            Stage::Create => app.creates.push(index, slot, due),
+            Stage::Poll => app.line.push(index, slot, due),
         }
     }
 
@@ -88,18 +95,25 @@ impl State {
         Some((opens.max(next.due), next))
     }
 
-    /// When an access token is to be fetched: a poll or a download is due, and there is none, or it ends soon. An app
-    /// that has neither asks for nothing.
+    /// When an access token is to be fetched: a request is due that needs one, and there is none, or it ends soon. An app
+    /// that has none to send asks for nothing.
     fn next_fetch(&mut self, place: usize, now: Instant) -> Option<Instant> {
         let opens = self.opens(place, Endpoint::Token, now)?;
         let app = &mut self.apps[place];
         let poll = app.line.next(&self.tickets, now).map(|next| next.due);
         let download = app.downloads.next(&self.tickets, now).map(|next| next.due);
-        let opens_and_due = |endpoint: Endpoint, due: Option<Instant>| {
+        let node = app.nodes.next(&self.tickets, now).map(|next| next.due);
+        let create = app.creates.next(&self.tickets, now).map(|next| next.due);
+        let wanted = [
+            (Endpoint::Query, poll),
+            (Endpoint::Download, download),
+            (Endpoint::Node, node),
+            (Endpoint::Create, create),
+        ];
+        let opens_and_due = |(endpoint, due): (Endpoint, Option<Instant>)| {
             Some(app.endpoints[endpoint].gate.opens(now)?.max(due?))
         };
-        let wanted = [opens_and_due(Endpoint::Query, poll), opens_and_due(Endpoint::Download, download)];
-        let wanted = wanted.into_iter().flatten().min()?;
+        let wanted = wanted.into_iter().filter_map(opens_and_due).min()?;
         Some(opens.max(wanted).max(app.access.fetch_due(now)))
     }
 
@@ -137,11 +151,10 @@ impl State {
         let Some(((token, generation), slot)) = app.access.usable(now.at).zip(self.tickets.get(index)) else {
             return;
         };
-        let key = slot.record.entry.key.clone();
         let query = Query {
-            app: key.app,
-            ticket: TicketId::new(key.id.as_str()),
-            token: slot.record.entry.token,
+            app: slot.record.entry.key.app.clone(),
+            ticket: TicketId::new(slot.record.ticket().unwrap_or_default()),
+            token: slot.record.object_token(),
             access_token: token.clone(),
         };
         app.meters.poll_sent(now.at.saturating_duration_since(due));
@@ -150,7 +163,14 @@ impl State {
     }
 
     pub(super) fn send(&mut self, place: usize, call: Call, request: Request, now: Now) {
-        let (app, endpoint) = (&mut self.apps[place], request.endpoint());
+        let id = self.begin_flight(place, call, now);
+        self.effects.push(Effect::Send(id, request));
+    }
+
+    /// Takes what the request spends. It is to be sent, at once or once the state file knows of it.
+    pub(super) fn begin_flight(&mut self, place: usize, call: Call, now: Now) -> FlightId {
+        let flight = Flight { app: place, sent: now, call, probe: false, answered: false, slow: false };
+        let (app, endpoint) = (&mut self.apps[place], flight.endpoint());
         if app.sends_to(endpoint) {
             self.budgets[app.budget].endpoints[endpoint].take(now.at);
         }
@@ -162,7 +182,7 @@ impl State {
         }
         let id = self.next_flight;
         self.next_flight = FlightId(id.0 + 1);
-        self.flights.insert(id, Flight { app: place, sent: now, call, probe, answered: false, slow: false });
-        self.effects.push(Effect::Send(id, request));
+        self.flights.insert(id, Flight { probe, ..flight });
+        id
     }
 }

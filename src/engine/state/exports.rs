@@ -7,7 +7,7 @@ use crate::domain::{DocumentType, Endpoint, ErrorKind, Format, Object, TicketId,
 use crate::engine::app_signal::AppSignal;
 use crate::engine::event::{Effect, FlightId, Request};
 use crate::engine::export_line::NextExport;
-use crate::engine::export_step::{again, lose_answer, refuse, take_ticket};
+use crate::engine::export_step::{again, lose_answer, lost_kind, refuse, take_ticket};
 use crate::engine::flight::{Call, Flight, Poll};
 use crate::engine::now::Now;
 use crate::engine::report;
@@ -220,7 +220,7 @@ impl State {
     /// Whether there is a job is not known: the export stays in `creating`, and is created again after a while.
     fn answer_lost(&mut self, flight: &Flight, index: TicketIndex, answer: &Answer, now: Now) {
         self.apply_to_app(flight, AppSignal::from(answer), &answer.detail, now);
-        let kind = answer.verdict.trouble().unwrap_or(ErrorKind::MalformedAnswer);
+        let kind = lost_kind(&answer.verdict);
         let wait = self.tickets.change(index, |slot| {
             let wait = lose_answer(&mut slot.record, answer.failure(kind));
             slot.record.next_poll_at = slot.stage().map(|_| now.wall + wait);
@@ -230,7 +230,7 @@ impl State {
         let Some(wait) = wait else { return };
         self.enqueue(index, now.at + wait);
         if let Some(slot) = self.tickets.get(index) {
-            report::poll_retry(&slot.record, answer, Some(wait));
+            report::poll_retry(&slot.record.entry.key, answer, Some(wait));
         }
     }
 

@@ -71,7 +71,7 @@ impl State {
         let mut keep: Vec<PathBuf> = Vec::new();
         let all: Vec<_> = self.tickets.iter().map(|(index, _)| index).collect();
         for index in all {
-            let Some(slot) = self.tickets.get(index) else { continue };
+            let Some(slot) = self.tickets.get(index).filter(|slot| slot.leader.is_none()) else { continue };
             if let Some(placement) = placement(&slot.record) {
                 keep.push(placement.temporary);
                 self.place(index);
@@ -368,6 +368,9 @@ impl State {
 
     /// The file got its outcome, which is written at once, with its row of the outbox.
     fn file_ended(&mut self, index: TicketIndex, now: Now) {
+        if self.export_again(index, now) {
+            return;
+        }
         self.tickets.change(index, |slot| slot.file = None);
         let Some(slot) = self.tickets.get(index) else { return };
         if let Some(place) = slot.app {

@@ -9,6 +9,7 @@ use crate::domain::{AppName, FileState, Kept, TicketRecord, WatchEntry, WatchLis
 use crate::engine::list_update::{Change, ListUpdate};
 use crate::engine::now::Now;
 use crate::engine::report::{self, ListChanges};
+use crate::engine::shares::Export;
 use crate::engine::step;
 use crate::engine::tickets::{Slot, TicketIndex};
 
@@ -26,6 +27,10 @@ impl State {
     pub(super) fn apply_chunk(&mut self, entries: Vec<WatchEntry>, now: Now) {
         let mut update = self.list_update.take().unwrap_or_default();
         for entry in entries {
+            let (position, known) = (update.position, self.tickets.find(&entry.key));
+            if let Some(index) = known {
+                self.move_in_list(index, position, now);
+            }
             if let Some(change) = update.entry(&self.tickets, entry) {
                 self.apply_change(change, &mut update, now);
             }
@@ -50,7 +55,8 @@ impl State {
         match change {
             Change::Add(entry) => {
                 update.counted.added += 1;
-                update.name(self.add_ticket(entry, now));
+                let index = self.add_ticket(entry, update.position, now);
+                update.name(index);
             }
             Change::Restart(index, entry) => {
                 update.counted.restarted += 1;
@@ -84,6 +90,10 @@ impl State {
         let old: Vec<_> =
             self.tickets.iter().filter(|(_, slot)| over(slot)).map(|(index, _)| index).collect();
         for index in old {
+            self.part(index, now);
+            if let Some(export) = self.tickets.get(index).and_then(|slot| Export::from_record(&slot.record)) {
+                self.shares.forget(&export, index);
+            }
             if let Some(key) = self.tickets.forget(index) {
                 self.file.unsaved.forgotten(index, key, now.at);
             }
@@ -95,10 +105,12 @@ impl State {
         self.apps.iter().position(|app| app.app.name == *name)
     }
 
-    fn add_ticket(&mut self, entry: WatchEntry, now: Now) -> TicketIndex {
+    fn add_ticket(&mut self, entry: WatchEntry, position: u32, now: Now) -> TicketIndex {
         let app = self.place_of(&entry.key.app);
         let mark = app.map(|place| self.apps[place].active(now.at)).unwrap_or_default();
         let index = self.tickets.insert(TicketRecord::new(entry, now.wall), app, mark);
+        self.tickets.change(index, |slot| slot.position = position);
+        self.join(index, now);
         self.first_poll(index, now);
         index
     }
@@ -114,22 +126,40 @@ impl State {
         self.enqueue(index, now.at + wait);
     }
 
+    /// Exports are created in the order of the list.
+    fn move_in_list(&mut self, index: TicketIndex, position: u32, now: Now) {
+        let is_new = |slot: &Slot| slot.position != position && slot.record.export.is_some();
+        if self.tickets.get(index).is_some_and(is_new) {
+            self.tickets.change(index, |slot| slot.position = position);
+            self.enqueue_when_due(index, now);
+        }
+    }
+
+    /// The entry is attended to from the beginning. Of a document all that is known of its export stays, with the ticket if
+    /// there is one.
     pub(super) fn restart_ticket(&mut self, index: TicketIndex, entry: WatchEntry, now: Now) {
+        self.part(index, now);
         let active = self.active_of(index, now);
         let stamp = self.tickets.next_stamp();
         self.discard_body(index);
         self.alter(index, now, |slot| {
             let first_seen_at = slot.record.first_seen_at;
+            let export = slot.record.export.take();
+            let last_running_at = slot.record.progress.last_running_at.filter(|_| export.is_some());
             slot.record = TicketRecord { first_seen_at, ..TicketRecord::new(entry, now.wall) };
+            slot.record.export = export.or(slot.record.export.take());
+            slot.record.progress.last_running_at = last_running_at;
             slot.stamp = stamp;
             slot.clock_mark = active;
             slot.strange_at = None;
             slot.file = None;
         });
+        self.join(index, now);
         self.first_poll(index, now);
     }
 
     fn remove_ticket(&mut self, index: TicketIndex, now: Now) {
+        self.part(index, now);
         let stamp = self.tickets.next_stamp();
         self.alter(index, now, |slot| {
             step::remove(&mut slot.record, now.wall);

@@ -3,17 +3,22 @@
 //!
 //! The files beside this one hold the changes by subject: `start` (what the state file knew), `list` (a watch list is
 //! applied), `retry` (ended tickets are polled again), `calls` (requests go out), `answers` and `app_answers` (answers
-//! come in), `files` (artefacts become files), `identity` (refused tickets), `writes` (the state file), `clock`, `show` (what is shown outside), `finish`.
+//! come in), `exports` (documents get tickets), `admission` (when they may), `sharing` (entries with one export), `files`
+//! (artefacts become files), `identity` (refused tickets), `writes` (the state file), `clock`, `show` (what is shown
+//! outside), `finish`.
 
+mod admission;
 mod answers;
 mod app_answers;
 mod calls;
 mod clock;
+mod exports;
 mod files;
 mod finish;
 mod identity;
 mod list;
 mod retry;
+mod sharing;
 mod show;
 mod start;
 mod writes;
@@ -33,9 +38,11 @@ use super::now::Now;
 use super::outcome::End;
 use super::report;
 use super::setup::{Command, Settings};
+use super::shares::Shares;
 use super::state_file::StateFile;
 use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{App, Endpoint, ErrorKind};
+use crate::feishu::Create;
 use crate::schedule::Queue;
 
 /// After a stop, requests in flight may still end within this time.
@@ -58,6 +65,10 @@ pub(super) struct State {
     budgets: Vec<AppBudget>,
     flights: BTreeMap<FlightId, Flight>,
     next_flight: FlightId,
+    /// Creates that are sent once the state file knows of them.
+    unsent: BTreeMap<FlightId, Create>,
+    /// Which entries share an export.
+    shares: Shares,
     file: StateFile,
     /// The watch list that is coming in.
     list_update: Option<ListUpdate>,
@@ -99,6 +110,8 @@ impl State {
             budgets: Vec::new(),
             flights: BTreeMap::new(),
             next_flight: FlightId(0),
+            unsent: BTreeMap::new(),
+            shares: Shares::default(),
             file: StateFile::new(now.wall),
             list_update: None,
             timers: Timers {
@@ -190,7 +203,7 @@ impl State {
             }
             None => {
                 let stuck = stuck_since.map(|since| since + STUCK_AFTER);
-                [write, self.next_call(now.at), self.next_file_moment(), stuck, deadline, Some(purge_at)]
+                [write, self.next_call(now), self.next_file_moment(), stuck, deadline, Some(purge_at)]
             }
         };
         moments.into_iter().flatten().fold(pulse_at, Instant::min)
@@ -239,13 +252,21 @@ impl State {
     /// Whether all that is left of the app's work waits for a person, or for the next month.
     fn is_stuck(&self, place: usize, now: Instant) -> bool {
         let (app, left) = (&self.apps[place], self.tickets.of_app(place));
-        let polls = app.is_broken(Endpoint::Query, now) || self.is_only_refused(place);
-        (left.pending() == 0 || polls) && (left.waiting() == 0 || app.is_broken(Endpoint::Download, now))
+        let is_broken = |endpoint| app.is_broken(endpoint, now);
+        let polls = is_broken(Endpoint::Query) || self.is_only_refused(place);
+        let open = left.polled + left.waiting();
+        // While tickets or files are open, their pause keeps exports from being created.
+        let is_held_up = open > 0 && (is_broken(Endpoint::Query) || is_broken(Endpoint::Download));
+        (left.polled == 0 || polls)
+            && (left.waiting() == 0 || is_broken(Endpoint::Download))
+            && (left.unresolved == 0 || is_broken(Endpoint::Node))
+            && (left.uncreated == 0 || is_broken(Endpoint::Create) || is_held_up)
     }
 
     fn end(&mut self, end: End, now: Now) {
         let drain_until = if end == End::Done { now.at } else { now.at + DRAIN };
         self.give_up_transfers(now);
+        self.give_up_all_unsent(now);
         report::watcher_stopping(&end, self.flights.len());
         self.timers.stuck_since = None;
         self.ending = Some(Ending { end, drain_until });

@@ -1,7 +1,8 @@
 //! Ended tickets are polled again, as `retry` asks.
 
 use super::State;
-use crate::domain::{EntryKey, FileState};
+use crate::domain::{ARTEFACT_LIFE, EntryKey, FileState, TicketRecord};
+use crate::engine::export_step::renewed;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::tickets::TicketIndex;
@@ -42,11 +43,31 @@ impl State {
     }
 
     fn ask_again(&mut self, index: TicketIndex, now: Now) {
+        let leader = self.tickets.get(index).and_then(|slot| slot.leader);
+        let leads = |leader: &TicketIndex| {
+            self.tickets.get(*leader).is_some_and(|slot| slot.record.unlisted_since.is_none())
+        };
+        let index = leader.filter(leads).unwrap_or(index);
+        self.renew_export(index, now);
         let Some(slot) = self.tickets.get(index) else { return };
         report::ticket_retried(&slot.record);
         // The job is the same, and what is known of its file's life with it.
         let (entry, last_running_at) = (slot.record.entry.clone(), slot.record.progress.last_running_at);
         self.restart_ticket(index, entry, now);
         self.alter(index, now, |slot| slot.record.progress.last_running_at = last_running_at);
+    }
+
+    /// An export is made anew, unless its artefact may still live and only the file is wanted again.
+    fn renew_export(&mut self, index: TicketIndex, now: Now) {
+        let may_live = |record: &TicketRecord| {
+            let lost_here = record.file_state() == Some(FileState::Failed);
+            lost_here && record.finished_at.is_some_and(|at| at + ARTEFACT_LIFE > now.wall)
+        };
+        self.tickets.change(index, |slot| {
+            let is_wanted = !may_live(&slot.record);
+            if let Some(export) = slot.record.export.as_deref_mut().filter(|_| is_wanted) {
+                *export = renewed(export);
+            }
+        });
     }
 }

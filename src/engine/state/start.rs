@@ -9,11 +9,13 @@ use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchLis
 use crate::engine::app_budget::AppBudget;
 use crate::engine::app_state::AppState;
 use crate::engine::event::Effect;
+use crate::engine::export_step::lost_wait;
 use crate::engine::judging::is_refused;
 use crate::engine::meters::AppMeters;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::state_file::Verdicts;
+use crate::engine::tickets::AppCounts;
 use crate::engine::unsaved::FLUSH_EVERY;
 use crate::store::{Loaded, Release, Tally};
 
@@ -41,16 +43,18 @@ impl State {
     pub(in crate::engine) fn begin(&mut self, loaded: Loaded, list: WatchList, now: Now) {
         self.file.verdicts = Verdicts::new(loaded.unannounced, loaded.last_event, now.wall);
         self.effects.push(Effect::WakeConsumers(loaded.last_event));
+        let creates = self.creates_by_budget(&loaded.tickets);
         self.restore_tickets(loaded.tickets, now);
+        self.restore_shares(now);
         self.restore_files(now);
-        let known = self.pending_by_budget();
+        let known = self.count_by_budget(|counts| counts.polled);
         self.apply_list(list, now);
         self.retry(loaded.retries, now);
         self.restore_budgets(&loaded.released, now);
         self.restore_tallies(loaded.tallies);
         self.restore_identities(&loaded.proven);
         if !loaded.clean {
-            self.assume_unnoted(&known, now);
+            self.assume_unnoted(&known, &creates, now);
         }
         report::watcher_started(&self.tickets.listed());
     }
@@ -63,6 +67,9 @@ impl State {
             if is_refused(&record) {
                 record.error = None;
                 record.progress.watched = None;
+            }
+            if let Some(wait) = lost_at_the_end(&mut record) {
+                record.next_poll_at = Some(now.wall + wait);
             }
             let app = self.place_of(&record.entry.key.app);
             let due = self.due_of(&record, now);
@@ -110,25 +117,27 @@ impl State {
     /// A process that died may have sent requests in its last moment that no batch noted. As many are
     /// assumed as its tickets could have had: those in the state file, and today's, of which it may not
     /// have noted any yet.
-    fn assume_unnoted(&mut self, known: &[usize], now: Now) {
+    fn assume_unnoted(&mut self, known: &[usize], creates: &[usize], now: Now) {
         let initial = self.settings.backoff.initial().as_nanos().max(1);
         let each = usize::try_from(FLUSH_EVERY.as_nanos() / initial + 1).unwrap_or(usize::MAX);
-        let tickets = std::iter::zip(known, self.pending_by_budget());
+        let tickets = std::iter::zip(known, self.count_by_budget(|counts| counts.polled));
         let queries: Vec<_> = tickets.map(|(known, listed)| (known + listed).saturating_mul(each)).collect();
-        let files: Vec<_> =
-            self.files_by_budget().into_iter().map(|files| files.saturating_mul(each)).collect();
+        let files = self.count_by_budget(|counts| counts.waiting().saturating_mul(each));
+        let nodes = self.count_by_budget(|counts| counts.unresolved.saturating_mul(each));
         // What it had in flight outlives it, and may arrive as late as its answer was waited for.
         let (polls, within) = (self.settings.max_in_flight.get(), self.settings.request_timeout);
         let downloads = self.settings.max_in_flight(Endpoint::Download).max(polls);
-        for (place, (queries, files)) in queries.into_iter().zip(files).enumerate() {
+        for (place, queries) in queries.into_iter().enumerate() {
             let apps = self.apps.iter().filter(|app| app.budget == place).count();
             for &endpoint in Endpoint::ALL {
                 let (requests, on_their_way) = match endpoint {
                     Endpoint::Query => (queries, polls.saturating_mul(apps)),
                     // A ticket may have been completed and its artefact asked for.
-                    Endpoint::Download => (queries + files, downloads.saturating_mul(apps)),
+                    Endpoint::Download => (queries + files[place], downloads.saturating_mul(apps)),
                     Endpoint::Token => (TOKEN_REQUESTS_UNNOTED, TOKEN_REQUESTS_UNNOTED),
-                    Endpoint::Node | Endpoint::Create => (0, 0),
+                    Endpoint::Node => (nodes[place], nodes[place]),
+                    // Each was noted before it was sent.
+                    Endpoint::Create => (creates[place], creates[place]),
                 };
                 let slots = &mut self.budgets[place].endpoints[endpoint];
                 // What is assumed is noted as well: after a clean stop the next start assumes nothing.
@@ -139,20 +148,23 @@ impl State {
         }
     }
 
-    fn pending_by_budget(&self) -> Vec<usize> {
-        let mut pending = vec![0; self.budgets.len()];
+    fn count_by_budget(&self, count: impl Fn(AppCounts) -> usize) -> Vec<usize> {
+        let mut counts = vec![0; self.budgets.len()];
         for (place, app) in self.apps.iter().enumerate() {
-            pending[app.budget] += self.tickets.of_app(place).pending();
+            counts[app.budget] += count(self.tickets.of_app(place));
         }
-        pending
+        counts
     }
 
-    fn files_by_budget(&self) -> Vec<usize> {
-        let mut files = vec![0; self.budgets.len()];
-        for (place, app) in self.apps.iter().enumerate() {
-            files[app.budget] += self.tickets.of_app(place).waiting();
+    /// Creates whose answers the last process did not get.
+    fn creates_by_budget(&self, records: &[TicketRecord]) -> Vec<usize> {
+        let mut creates = vec![0; self.budgets.len()];
+        for record in records.iter().filter(|record| is_creating(record)) {
+            if let Some(place) = self.place_of(&record.entry.key.app) {
+                creates[self.apps[place].budget] += 1;
+            }
         }
-        files
+        creates
     }
 
     /// When the requests that ended before it matter to no budget any more.
@@ -160,4 +172,15 @@ impl State {
         let windows = self.budgets.iter().map(|budget| budget.endpoints[Endpoint::Query].per());
         now.wall - (windows.max().unwrap_or_default() + CUT_OFF)
     }
+}
+
+fn is_creating(record: &TicketRecord) -> bool {
+    record.export.as_deref().is_some_and(|export| export.is_creating)
+}
+
+/// The last process did not get the answer to a create: how long to wait before the next.
+fn lost_at_the_end(record: &mut TicketRecord) -> Option<Duration> {
+    let export = record.export.as_deref_mut().filter(|export| export.is_creating)?;
+    export.lost = export.lost.saturating_add(1);
+    (record.state == TicketState::Pending).then(|| lost_wait(export.lost))
 }

@@ -25,6 +25,7 @@ impl State {
 
     /// Whatever waits to be written, with all tallies, proven apps and troubles: there are few.
     pub(super) fn next_batch(&mut self, now: Now) -> Batch {
+        self.show_shared(now);
         let mut batch = self.file.unsaved.start_commit(&self.tickets, self.oldest_release(now), now.at);
         let tallies = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| tally.requests > 0);
         batch.tallies = tallies.cloned().collect();
@@ -55,6 +56,7 @@ impl State {
                     self.effects.push(Effect::WakeConsumers(last));
                 }
                 durable.bodies.into_iter().for_each(|index| self.place(index));
+                durable.creates.into_iter().for_each(|flight| self.send_create(flight, now));
             }
             Some(Err(failed)) => {
                 let error = failed.error;
@@ -78,6 +80,9 @@ impl State {
 
     /// A ticket got its verdict, which is written at once, with its row of the outbox.
     pub(super) fn decided(&mut self, index: TicketIndex, now: Now) {
+        if self.export_again(index, now) {
+            return;
+        }
         // First, for the verdict says whether a file follows.
         self.want_file(index, now);
         let Some(slot) = self.tickets.get(index) else { return };

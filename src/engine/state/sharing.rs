@@ -1,0 +1,116 @@
+//! Entries that lead to one object in one format share one export. One entry leads: it is polled, fetched and announced. The
+//! others show the same, with every batch that is written. Where the leader leaves the list, the next entry takes over.
+
+use super::State;
+use crate::domain::TicketState;
+use crate::engine::export_step::follow;
+use crate::engine::flight::Call;
+use crate::engine::now::Now;
+use crate::engine::shares::Export;
+use crate::engine::tickets::{Slot, TicketIndex};
+
+impl State {
+    /// What the entry exports is known: it leads, unless a listed entry does already.
+    pub(super) fn join(&mut self, index: TicketIndex, now: Now) {
+        let Some(export) = self.tickets.get(index).and_then(|slot| Export::from_record(&slot.record)) else {
+            return;
+        };
+        let leads = |leader: &TicketIndex| {
+            let is_listed = |slot: &Slot| slot.record.unlisted_since.is_none();
+            *leader != index && self.tickets.get(*leader).is_some_and(is_listed)
+        };
+        match self.shares.leader(&export).filter(leads) {
+            None => self.lead(export, index),
+            Some(leader) => {
+                self.shares.follow(leader, index);
+                self.show_same(leader, index, now);
+            }
+        }
+    }
+
+    fn lead(&mut self, export: Export, index: TicketIndex) {
+        self.shares.lead(export, index);
+        for follower in self.shares.followers(index).to_vec() {
+            self.tickets.change(follower, |slot| slot.leader = Some(index));
+        }
+    }
+
+    /// Puts the entries of the state file together: of several with one export the one leads that is furthest.
+    pub(super) fn restore_shares(&mut self, now: Now) {
+        let progress = |slot: &Slot| {
+            let record = &slot.record;
+            let generation = record.export.as_deref().map(|export| export.generation);
+            (
+                record.unlisted_since.is_none(),
+                generation,
+                record.state.is_final(),
+                record.file_state().is_some(),
+            )
+        };
+        let documents = self.tickets.iter().filter(|(_, slot)| slot.record.export.is_some());
+        let mut documents: Vec<_> = documents.map(|(index, slot)| (progress(slot), index)).collect();
+        documents.sort_by(|one, other| other.0.cmp(&one.0));
+        documents.into_iter().for_each(|(_, index)| self.join(index, now));
+    }
+
+    /// Has those that share an export show what its leader shows, where that changed.
+    pub(super) fn show_shared(&mut self, now: Now) {
+        let changed = self.shares.shared().filter(|(leader, _)| self.file.unsaved.is_dirty(*leader));
+        let pairs: Vec<_> = changed
+            .flat_map(|(leader, followers)| followers.iter().map(move |follower| (leader, *follower)))
+            .collect();
+        pairs.into_iter().for_each(|(leader, follower)| self.show_same(leader, follower, now));
+    }
+
+    fn show_same(&mut self, leader: TicketIndex, follower: TicketIndex, now: Now) {
+        let Some(record) = self.tickets.get(leader).map(|slot| slot.record.clone()) else { return };
+        self.alter(follower, now, |slot| {
+            follow(&mut slot.record, &record);
+            slot.leader = Some(leader);
+        });
+    }
+
+    /// The entry is about to leave the list, or to start over: it shares no export with others any more. If it leads one
+    /// that is pending, the next entry takes over, with what is on its way.
+    pub(super) fn part(&mut self, index: TicketIndex, now: Now) {
+        let Some(slot) = self.tickets.get(index) else { return };
+        if let Some(leader) = slot.leader {
+            self.shares.leave(leader, index);
+            self.tickets.change(index, |slot| slot.leader = None);
+            return;
+        }
+        let next = self.shares.followers(index).first().copied();
+        if let Some((next, export)) = next.zip(Export::from_record(&slot.record)) {
+            self.show_same(index, next, now);
+            self.lead(export, next);
+            self.take_over(index, next, now);
+        }
+    }
+
+    fn take_over(&mut self, before: TicketIndex, next: TicketIndex, now: Now) {
+        let active = self.active_of(next, now);
+        let is_asking = self.tickets.get(before).is_some_and(|slot| slot.is_asking);
+        let stamp = self.tickets.next_stamp();
+        self.tickets.change(next, |slot| {
+            (slot.leader, slot.stamp, slot.clock_mark, slot.is_asking) = (None, stamp, active, is_asking);
+        });
+        for flight in self.flights.values_mut() {
+            if let Call::Create(poll) = &mut flight.call
+                && poll.index == before
+            {
+                (poll.index, poll.stamp) = (next, stamp);
+            }
+        }
+        self.tickets.change(before, |slot| slot.is_asking = false);
+        self.enqueue_when_due(next, now);
+    }
+
+    /// Puts the entry in line for the moment that its record names.
+    pub(super) fn enqueue_when_due(&mut self, index: TicketIndex, now: Now) {
+        let Some(slot) = self.tickets.get(index) else { return };
+        if slot.record.state == TicketState::Pending && !slot.is_asking {
+            let wait = slot.record.next_poll_at.map(|at| at.since(now.wall)).unwrap_or_default();
+            self.enqueue(index, now.at + wait);
+        }
+    }
+}
