@@ -23,7 +23,7 @@ pub struct App {
     pub app_id: String,
     /// `app_secret` that the token endpoint accepts.
     pub app_secret: String,
-    /// The window of each of the three export endpoints.
+    /// The window of each endpoint but the token's.
     pub rate_limit: RateLimit,
     /// How long a tenant token lives: two hours at most by its page.
     #[serde(with = "duration")]
@@ -148,7 +148,7 @@ pub enum ThrottleStyle {
     Bare429,
 }
 
-/// What is wrong with all export requests of an app; the token endpoint goes on, except where said.
+/// What is wrong with all requests of an app; the token endpoint goes on, except where said.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Trouble {
@@ -158,8 +158,8 @@ pub enum Trouble {
     NotInstalled,
     /// 99991672 with the missing scopes.
     ScopeMissing {
-        /// The scopes, any one of which would do.
-        #[serde(default = "export_scopes")]
+        /// The scopes, any one of which would do; without any, those of the endpoint that was asked.
+        #[serde(default)]
         scopes: Vec<String>,
         /// HTTP status, which is not established.
         #[serde(default = "bad_request")]
@@ -184,14 +184,10 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// The missing scope as an app without any export permission meets it.
+    /// The missing scope as an app without any permission meets it.
     pub fn scope_missing() -> Self {
-        Self::ScopeMissing { scopes: export_scopes(), status: bad_request(), captured_shape: false }
+        Self::ScopeMissing { scopes: Vec::new(), status: bad_request(), captured_shape: false }
     }
-}
-
-fn export_scopes() -> Vec<String> {
-    vec!["docs:document:export".to_owned(), "drive:export:readonly".to_owned()]
 }
 
 fn bad_request() -> u16 {

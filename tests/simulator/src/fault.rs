@@ -1,15 +1,16 @@
 //! Faults: what goes wrong with single requests, and the rules that say with which ones. Pure; how a fault reaches
 //! the wire is the business of `wire.rs`.
 
-use std::{
-    collections::HashMap,
-    ops::{RangeFrom, RangeFull, RangeInclusive},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
+use fastrand::Rng;
 use serde::Deserialize;
 
-use crate::{duration, record::Endpoint};
+use crate::{
+    app::Trouble,
+    duration, seed,
+    target::{Nth, Subject, Target},
+};
 
 /// What goes wrong with a request. The request is still recorded, and counted by the window.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -102,6 +103,11 @@ pub enum Fault {
         #[serde(default)]
         headers: Vec<(String, String)>,
     },
+    /// The refusal that such a trouble of the app brings, for this request alone; the token endpoint knows of none.
+    Trouble(Trouble),
+    /// On a create: the job is made, and then this fault hides its ticket. Without it, a fault that has another answer
+    /// or none strikes before the job is made. On other endpoints just the fault within.
+    Lost(Box<Self>),
     /// Any body with any status.
     Raw {
         /// HTTP status.
@@ -118,112 +124,33 @@ impl Fault {
     pub fn answer(status: u16, code: i64, msg: impl Into<String>) -> Self {
         Self::Answer { status, code, msg: msg.into(), headers: Vec::new() }
     }
-}
 
-/// The requests that a rule speaks of: those that fit every field that is set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Target {
-    /// Only that endpoint.
-    pub endpoint: Option<Endpoint>,
-    /// Only requests of that app.
-    pub app_id: Option<String>,
-    /// Only that ticket: its queries, or the downloads of its file where `endpoint` says so.
-    pub ticket: Option<String>,
-}
-
-impl Target {
-    /// Every request whatsoever: an outage.
-    pub fn everything() -> Self {
-        Self::default()
+    /// The job is made, and then `fault` hides its ticket.
+    pub fn lost(fault: Self) -> Self {
+        Self::Lost(Box::new(fault))
     }
 
-    /// Every query of that ticket.
-    pub fn ticket(ticket: impl Into<String>) -> Self {
-        Self { ticket: Some(ticket.into()), ..Self::default() }
+    /// What happens to the answer, whatever became of the job.
+    pub(crate) fn innermost(self) -> Self {
+        match self {
+            Self::Lost(within) => within.innermost(),
+            fault => fault,
+        }
     }
 
-    /// Every download of that ticket's file.
-    pub fn download_of(ticket: impl Into<String>) -> Self {
-        Self { endpoint: Some(Endpoint::Download), ..Self::ticket(ticket) }
+    /// Whether a create that it strikes makes its job.
+    pub(crate) fn lets_jobs_be_made(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::HalfBody | Self::Stall) || self.lets_answers_through()
     }
 
-    /// Every request of that app, token endpoint included.
-    pub fn app(app_id: impl Into<String>) -> Self {
-        Self { app_id: Some(app_id.into()), ..Self::default() }
-    }
-
-    /// Every request to that endpoint.
-    pub fn endpoint(endpoint: Endpoint) -> Self {
-        Self { endpoint: Some(endpoint), ..Self::default() }
-    }
-
-    /// Narrows it to one app.
-    #[must_use]
-    pub fn of_app(mut self, app_id: impl Into<String>) -> Self {
-        self.app_id = Some(app_id.into());
-        self
-    }
-
-    /// Whether the request is meant, its ticket left aside.
-    fn fits(&self, endpoint: Endpoint, app_id: Option<&str>) -> bool {
-        let of_ticket = self.ticket.as_ref().map(|_| Endpoint::Query);
-        self.endpoint.or(of_ticket).is_none_or(|wanted| wanted == endpoint)
-            && self.app_id.as_deref().is_none_or(|wanted| app_id == Some(wanted))
-    }
-
-    /// Whether the request is meant.
-    pub(crate) fn fits_with(&self, endpoint: Endpoint, app_id: Option<&str>, ticket: Option<&str>) -> bool {
-        self.fits(endpoint, app_id) && self.ticket.as_deref().is_none_or(|wanted| ticket == Some(wanted))
-    }
-}
-
-impl From<&str> for Target {
-    fn from(ticket: &str) -> Self {
-        Self::ticket(ticket)
-    }
-}
-
-impl From<Endpoint> for Target {
-    fn from(endpoint: Endpoint) -> Self {
-        Self::endpoint(endpoint)
-    }
-}
-
-/// Which of the fitting requests, counted from 1 at the moment the rule is added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nth {
-    from: u64,
-    to: u64,
-}
-
-impl Nth {
-    /// Whether the request of that number is one of them.
-    pub(crate) fn includes(self, number: u64) -> bool {
-        (self.from..=self.to).contains(&number)
-    }
-}
-
-impl From<u64> for Nth {
-    fn from(nth: u64) -> Self {
-        Self { from: nth, to: nth }
-    }
-}
-
-impl From<RangeInclusive<u64>> for Nth {
-    fn from(range: RangeInclusive<u64>) -> Self {
-        Self { from: *range.start(), to: *range.end() }
-    }
-}
-
-impl From<RangeFrom<u64>> for Nth {
-    fn from(range: RangeFrom<u64>) -> Self {
-        Self { from: range.start, to: u64::MAX }
-    }
-}
-
-impl From<RangeFull> for Nth {
-    fn from(_: RangeFull) -> Self {
-        Self { from: 1, to: u64::MAX }
+    /// Whether a client that waits long enough gets the whole of the true answer to a create.
+    pub(crate) fn lets_answers_through(&self) -> bool {
+        match self {
+            Self::Lost(within) => within.lets_answers_through(),
+            Self::Delay { .. } | Self::Slow { .. } | Self::Trouble(_) => true,
+            Self::ShortFile { .. } | Self::LongFile { .. } | Self::WrongStart => true,
+            _ => false,
+        }
     }
 }
 
@@ -237,6 +164,9 @@ struct Rule {
     target: Target,
     nth: Nth,
     seen: u64,
+    /// Which share of them it strikes, 0 to 1.
+    share: f64,
+    chance: Rng,
     fault: Fault,
 }
 
@@ -244,47 +174,67 @@ impl Rule {
     /// Counts the request and says whether the fault strikes it.
     fn strikes(&mut self) -> bool {
         self.seen += 1;
-        self.nth.includes(self.seen)
+        self.nth.includes(self.seen) && (self.share >= 1.0 || self.chance.f64() < self.share)
     }
 }
 
-/// All rules; those of a ticket are found by its name, so that a thousand of them cost no more than one.
+/// All rules; those of a ticket or a document are found by its name, so that a thousand of them cost no more than one.
 #[derive(Debug, Default)]
 pub(crate) struct FaultBook {
     of_tickets: HashMap<String, Vec<Rule>>,
+    of_documents: HashMap<String, Vec<Rule>>,
     others: Vec<Rule>,
     last_id: u64,
+    seed: u64,
 }
 
 impl FaultBook {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
+    /// Takes all rules back.
+    pub(crate) fn clear(&mut self) {
+        self.of_tickets.clear();
+        self.of_documents.clear();
+        self.others.clear();
+    }
+
     pub(crate) fn add(&mut self, target: Target, nth: Nth, fault: Fault) -> FaultId {
+        self.add_share(target, nth, 1.0, fault)
+    }
+
+    /// Of the requests meant, only that share is struck, by chance.
+    pub(crate) fn add_share(&mut self, target: Target, nth: Nth, share: f64, fault: Fault) -> FaultId {
         self.last_id += 1;
         let id = FaultId(self.last_id);
-        let rules = match &target.ticket {
-            Some(ticket) => self.of_tickets.entry(ticket.clone()).or_default(),
-            None => &mut self.others,
+        let rules = match (&target.ticket, &target.document) {
+            (Some(ticket), _) => self.of_tickets.entry(ticket.clone()).or_default(),
+            (None, Some(document)) => self.of_documents.entry(document.clone()).or_default(),
+            (None, None) => &mut self.others,
         };
-        rules.push(Rule { id, target, nth, seen: 0, fault });
+        let chance = Rng::with_seed(seed::mix(self.seed, &format!("fault {}", self.last_id)));
+        rules.push(Rule { id, target, nth, seen: 0, share, chance, fault });
         id
     }
 
     pub(crate) fn remove(&mut self, id: FaultId) {
         self.others.retain(|rule| rule.id != id);
-        self.of_tickets.retain(|_, rules| {
-            rules.retain(|rule| rule.id != id);
-            !rules.is_empty()
-        });
+        for named in [&mut self.of_tickets, &mut self.of_documents] {
+            named.retain(|_, rules| {
+                rules.retain(|rule| rule.id != id);
+                !rules.is_empty()
+            });
+        }
     }
 
-    /// Counts the request in every rule that fits it; the first rule to strike wins, a ticket's own before others.
-    pub(crate) fn strike(
-        &mut self,
-        endpoint: Endpoint,
-        app_id: Option<&str>,
-        ticket: Option<&str>,
-    ) -> Option<Fault> {
-        let own = ticket.and_then(|ticket| self.of_tickets.get_mut(ticket)).into_iter().flatten();
-        let fitting = own.chain(&mut self.others).filter(|rule| rule.target.fits(endpoint, app_id));
+    /// Counts the request in every rule that fits it; the first rule to strike wins: a ticket's own before a
+    /// document's before others.
+    pub(crate) fn strike(&mut self, request: Subject<'_>) -> Option<Fault> {
+        let of_ticket = request.ticket.and_then(|ticket| self.of_tickets.get_mut(ticket));
+        let of_document = request.document.and_then(|document| self.of_documents.get_mut(document));
+        let named = of_ticket.into_iter().chain(of_document).flatten();
+        let fitting = named.chain(&mut self.others).filter(|rule| rule.target.fits(request));
         let mut struck = None;
         for rule in fitting {
             if rule.strikes() && struck.is_none() {
@@ -298,9 +248,14 @@ impl FaultBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Endpoint;
+
+    fn strike(book: &mut FaultBook, endpoint: Endpoint, app: Option<&str>, ticket: &str) -> Option<Fault> {
+        book.strike(Subject { endpoint, app_id: app, ticket: Some(ticket), document: Some("doc") })
+    }
 
     fn query(book: &mut FaultBook, ticket: &str) -> Option<Fault> {
-        book.strike(Endpoint::Query, Some("cli_a"), Some(ticket))
+        strike(book, Endpoint::Query, Some("cli_a"), ticket)
     }
 
     #[test]
@@ -329,9 +284,11 @@ mod tests {
         let mut book = FaultBook::default();
         let token = Target::endpoint(Endpoint::TenantToken).of_app("cli_a");
         book.add(token, (..).into(), Fault::Close);
-        assert_eq!(book.strike(Endpoint::TenantToken, Some("cli_a"), None), Some(Fault::Close));
-        assert_eq!(book.strike(Endpoint::TenantToken, Some("cli_b"), None), None);
-        assert_eq!(book.strike(Endpoint::TenantToken, None, None), None);
+        let mut token = |app| strike(&mut book, Endpoint::TenantToken, app, "");
+        assert_eq!(
+            [token(Some("cli_a")), token(Some("cli_b")), token(None)],
+            [Some(Fault::Close), None, None]
+        );
         assert_eq!(query(&mut book, "one"), None);
     }
 
@@ -341,9 +298,37 @@ mod tests {
         let mut book = FaultBook::default();
         book.add("one".into(), 1.into(), Fault::Reset);
         book.add(Target::download_of("one"), 2.into(), Fault::HalfBody);
-        let mut download = |ticket| book.strike(Endpoint::Download, Some("cli_a"), Some(ticket));
+        let mut download = |ticket| strike(&mut book, Endpoint::Download, Some("cli_a"), ticket);
         assert_eq!([download("one"), download("two"), download("one")], [None, None, Some(Fault::HalfBody)]);
         assert_eq!(query(&mut book, "one"), Some(Fault::Reset));
+    }
+
+    /// Promise: a document alone means its creates, and its other requests are counted apart; a ticket's own rule wins.
+    #[test]
+    fn a_document_means_its_creates_unless_an_endpoint_is_named() {
+        let mut book = FaultBook::default();
+        book.add(Target::document("doc"), 1.into(), Fault::Reset);
+        book.add(Target::endpoint(Endpoint::Query).of_document("doc"), (..).into(), Fault::Hang);
+        let other = book.add(Target::document("other"), 1.into(), Fault::Reset);
+        book.remove(other);
+        book.add("one".into(), (..).into(), Fault::WrongJson);
+        let mut struck = |endpoint| strike(&mut book, endpoint, None, "one");
+        let endpoints = [Endpoint::Create, Endpoint::Query, Endpoint::Create];
+        let expected = [Some(Fault::Reset), Some(Fault::WrongJson), None];
+        assert_eq!(endpoints.map(&mut struck), expected);
+        assert_eq!(query(&mut book, "two"), Some(Fault::Hang));
+    }
+
+    /// Promise: a share strikes about as often as it says, and one seed strikes the same requests again.
+    #[test]
+    fn a_share_strikes_by_seeded_chance() {
+        let struck = |seed| {
+            let mut book = FaultBook::new(seed);
+            book.add_share(Target::everything(), (..).into(), 0.03, Fault::Reset);
+            (0..10_000).filter(|_| query(&mut book, "one").is_some()).collect::<Vec<_>>()
+        };
+        assert!((200..400).contains(&struck(1).len()), "{}", struck(1).len());
+        assert!(struck(1) == struck(1) && struck(1) != struck(2));
     }
 
     #[test]

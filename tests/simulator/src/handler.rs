@@ -16,6 +16,7 @@ use crate::{
     answer::Answer,
     connection::Line,
     hold,
+    order::Order,
     record::Sent,
     route::Route,
     switches::LogIdPlace,
@@ -62,7 +63,7 @@ impl Shared {
     }
 
     /// Records the request and works out its true answer, in one step that no other request can come between.
-    fn decide(&self, request: &ReadRequest, body: &Bytes) -> (Arrival, Answer, LogIdPlace) {
+    fn decide(&self, request: &ReadRequest) -> (Arrival, Answer, LogIdPlace) {
         let mut world = self.lock();
         let world = &mut *world;
         let route = request.route();
@@ -70,7 +71,7 @@ impl Shared {
         let arrival = world.arrive(request.incoming(&route), Instant::now());
         let answer = match &route {
             Route::TenantToken => world.tenant_token(&arrival, &request.credentials),
-            Route::Create => world.create(&arrival, body),
+            Route::Create => world.create(&arrival, request.order.as_ref()),
             Route::Query { ticket, token } => world.query(&arrival, ticket, token.as_deref()),
             Route::Download { file_token } => world.download(&arrival, file_token, range.as_deref()),
             Route::Other => Answer::page_not_found(),
@@ -87,29 +88,43 @@ impl Shared {
 struct ReadRequest {
     parts: Parts,
     credentials: Credentials,
+    /// What a create asks for; none where its body is no such JSON.
+    order: Option<Order>,
     authorization: Option<String>,
     line: String,
 }
 
 impl ReadRequest {
     fn new(parts: Parts, body: &Bytes) -> Self {
-        let credentials = match Route::from_request(&parts.method, &parts.uri) {
-            Route::TenantToken => Credentials::read(body),
-            _ => Credentials::default(),
+        let (credentials, order) = match Route::from_request(&parts.method, &parts.uri) {
+            Route::TenantToken => (Credentials::read(body), None),
+            Route::Create => (Credentials::default(), serde_json::from_slice(body).ok()),
+            _ => (Credentials::default(), None),
         };
         let authorization = text_of(&parts.headers, header::AUTHORIZATION);
         let line = format!("{} {}", parts.method, parts.uri);
-        Self { parts, credentials, authorization, line }
+        Self { parts, credentials, order, authorization, line }
     }
 
     fn route(&self) -> Route<'_> {
         Route::from_request(&self.parts.method, &self.parts.uri)
     }
 
+    /// The document that it names.
+    fn document<'a>(&'a self, route: &'a Route<'_>) -> Option<&'a str> {
+        match route {
+            Route::Create => self.order.as_ref().map(|order| order.token.as_str()),
+            Route::Query { token, .. } => token.as_deref(),
+            Route::TenantToken | Route::Download { .. } | Route::Other => None,
+        }
+    }
+
     fn incoming<'a>(&'a self, route: &'a Route<'_>) -> Incoming<'a> {
         Incoming {
             endpoint: route.endpoint(),
             ticket: if let Route::Query { ticket, .. } = route { Some(ticket) } else { None },
+            document: self.document(route),
+            order: self.order.as_ref(),
             file_token: if let Route::Download { file_token } = route { Some(file_token) } else { None },
             app_id: Some(self.credentials.app_id.as_str()),
             authorization: self.authorization.as_deref(),
@@ -155,7 +170,7 @@ pub(crate) async fn handle(
     };
     let request = ReadRequest::new(parts, &body);
     shared.hold(&request).await;
-    let (mut arrival, answer, place) = shared.decide(&request, &body);
+    let (mut arrival, answer, place) = shared.decide(&request);
     shared.notify();
     let receipt = receipt(Arc::clone(&shared), arrival.ordinal);
     let Some(fault) = arrival.fault.take() else {

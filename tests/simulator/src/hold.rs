@@ -5,10 +5,7 @@
 
 use tokio::sync::watch;
 
-use crate::{
-    fault::{Nth, Target},
-    record::Endpoint,
-};
+use crate::target::{Nth, Subject, Target};
 
 /// Names a hold, to let its requests go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +50,8 @@ impl HoldBook {
     }
 
     /// Counts the request in every hold that fits it; the first one that wants it keeps it.
-    pub(crate) fn catch(
-        &mut self,
-        endpoint: Endpoint,
-        app_id: Option<&str>,
-        ticket: Option<&str>,
-    ) -> Option<Leash> {
-        let fitting = self.holds.iter_mut().filter(|hold| hold.target.fits_with(endpoint, app_id, ticket));
+    pub(crate) fn catch(&mut self, request: Subject<'_>) -> Option<Leash> {
+        let fitting = self.holds.iter_mut().filter(|hold| hold.target.fits(request));
         let mut caught = None;
         for hold in fitting {
             hold.seen += 1;
@@ -80,21 +72,34 @@ pub(crate) async fn released(mut leash: Leash) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Endpoint;
+
+    fn query<'a>(app_id: &'a str, ticket: &'a str) -> Subject<'a> {
+        Subject {
+            endpoint: Endpoint::Query,
+            app_id: Some(app_id),
+            ticket: Some(ticket),
+            document: Some("doc"),
+        }
+    }
 
     #[test]
     fn only_the_wanted_requests_are_held_until_released() {
         let mut book = HoldBook::default();
         let second = book.add(Target::endpoint(Endpoint::Query).of_app("cli_a"), 2.into());
         let one = book.add("one".into(), (..).into());
-        assert!(book.catch(Endpoint::Query, Some("cli_a"), Some("two")).is_none());
-        assert!(book.catch(Endpoint::Query, Some("cli_b"), Some("two")).is_none());
-        assert!(book.catch(Endpoint::TenantToken, Some("cli_a"), None).is_none());
-        let leash = book.catch(Endpoint::Query, Some("cli_a"), Some("two"));
+        assert!(book.catch(query("cli_a", "two")).is_none());
+        assert!(book.catch(query("cli_b", "two")).is_none());
+        assert!(
+            book.catch(Subject { endpoint: Endpoint::TenantToken, ticket: None, ..query("cli_a", "") })
+                .is_none()
+        );
+        let leash = book.catch(query("cli_a", "two"));
         assert_eq!((book.held(second), book.held(one)), (1, 0));
         assert!(leash.as_ref().is_some_and(|leash| leash.has_changed().is_ok()));
         book.release(second);
         assert!(leash.is_some_and(|leash| leash.has_changed().is_err()), "its hold is gone");
-        let leash = book.catch(Endpoint::Query, Some("cli_a"), Some("one"));
+        let leash = book.catch(query("cli_a", "one"));
         assert_eq!((book.held(second), book.held(one)), (0, 1));
         drop(leash);
         assert_eq!(book.held(one), 0, "its client left");

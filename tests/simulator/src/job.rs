@@ -16,9 +16,11 @@ pub const FAILING_JOB_STATUSES: [i64; 9] = [3, 107, 108, 109, 110, 111, 122, 123
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
-    /// The job's id, path element of the query.
+    /// The job's id, path element of the query. May be empty only for jobs that the create endpoint makes.
+    #[serde(default)]
     pub ticket: String,
-    /// The source document's token, which the query must name too.
+    /// The source document's token, which the query must name too. May be empty as the ticket may.
+    #[serde(default)]
     pub token: String,
     /// The app that created the job; empty for the scenario's first app.
     #[serde(default)]
@@ -35,10 +37,10 @@ pub struct Job {
     /// `file_name` of the result.
     #[serde(default = "default_file_name")]
     pub file_name: String,
-    /// `file_extension`: docx, pdf, xlsx, csv.
+    /// `file_extension`: docx, pdf, xlsx, csv, pptx, base.
     #[serde(default = "default_file_extension")]
     pub file_extension: String,
-    /// `type`: doc, docx, sheet, bitable.
+    /// `type`: doc, docx, sheet, bitable, slides.
     #[serde(default = "default_doc_type", rename = "type")]
     pub doc_type: String,
     /// `file_size` in bytes, as answered; may be negative.
@@ -74,6 +76,13 @@ fn default_file_size() -> i64 {
     34_356
 }
 
+/// For jobs that the create endpoint makes: ticket, document, app, format and type are those of the request.
+impl Default for Job {
+    fn default() -> Self {
+        Self::new("", "")
+    }
+}
+
 impl Job {
     /// A job of the first app, with the scenario's life and a small Word file.
     pub fn new(ticket: impl Into<String>, token: impl Into<String>) -> Self {
@@ -93,6 +102,11 @@ impl Job {
             file_token: String::new(),
             job_error_msg: String::new(),
         }
+    }
+
+    /// Its file has no name of its own.
+    pub(crate) fn has_default_name(&self) -> bool {
+        self.file_name == default_file_name()
     }
 
     /// Names the app that created it.

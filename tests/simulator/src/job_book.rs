@@ -77,6 +77,11 @@ impl JobBook {
         self.by_ticket.remove(ticket);
     }
 
+    /// Whether any app holds that ticket.
+    pub(crate) fn is_taken(&self, ticket: &str) -> bool {
+        self.by_ticket.contains_key(ticket)
+    }
+
     /// The job of that ticket; that app's own before another's.
     pub(crate) fn of_ticket(&mut self, ticket: &str, app_id: &str) -> Option<&mut Held> {
         let indices = self.by_ticket.get(ticket)?;

@@ -1,7 +1,7 @@
 //! A stand-in for the Feishu export API on loopback, for tests, the demo and the benchmarks.
 //!
-//! It serves the create, query, download and tenant-token endpoints as the documentation describes them, keeps the
-//! rate limit and the life of access tokens, lets jobs age, injects faults, and records every request. It shares no
+//! It serves the endpoints for tenant tokens, and those that create, query and download
+//! exports, as the documentation describes them. It keeps the rate limit and the life of access tokens, lets jobs age, injects faults, and records every request. It shares no
 //! code with the client, so that one misreading cannot pass on both sides.
 //!
 //! [`Scenario`] says what there is at the start, [`Simulator`] runs it and changes it, [`Journal`] lists what arrived.
@@ -20,9 +20,11 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | `job`, `window`, `access_token`, `fault`, `hold` | the rules, pure: `now` or the age is an argument |
+//! | `job`, `window`, `access_token`, `target`, `fault`, `hold` | the rules, pure: `now` or the age is an argument |
 //! | `export_file` | the bytes of a download |
+//! | `document`, `order` | which job a create makes |
 //! | `job_book`, `world` | all that changes, behind one lock |
+//! | `record`, `made` | the journal, and what it says of created jobs |
 //! | `query`, `create`, `download`, `tenant_token` | one endpoint each |
 //! | `refusals` | what stands before every endpoint: window, access token, the app's troubles |
 //! | `answer`, `wire`, `connection` | from an answer to bytes, and how faults spoil them |
@@ -33,6 +35,7 @@ mod answer;
 mod app;
 mod connection;
 mod create;
+mod document;
 mod download;
 mod duration;
 mod export_file;
@@ -41,6 +44,8 @@ mod handler;
 mod hold;
 mod job;
 mod job_book;
+mod made;
+mod order;
 mod query;
 mod record;
 mod refusals;
@@ -50,16 +55,20 @@ mod seed;
 mod server;
 mod simulator;
 mod switches;
+mod target;
 mod tenant_token;
 mod window;
 mod wire;
 mod world;
 
 pub use app::{App, DEFAULT_APP_ID, DEFAULT_APP_SECRET, RateLimit, ThrottleStyle, Trouble};
+pub use document::Document;
 pub use export_file::ExportFile;
-pub use fault::{Fault, FaultId, Nth, Target};
+pub use fault::{Fault, FaultId};
 pub use hold::HoldId;
 pub use job::{FAILING_JOB_STATUSES, Job, Life};
+pub use made::Made;
+pub use order::Order;
 pub use record::{Endpoint, Journal, Request, Sent};
 pub use scenario::{AgeStarts, Batch, FaultRule, Scenario, ScenarioError};
 pub use simulator::{Simulator, StartError};
@@ -67,3 +76,4 @@ pub use switches::{
     Answers, Disposition, Download, LogIdHeader, LogIdPlace, Outcome, RunningShape, SuccessShape, Switches,
     Tokens,
 };
+pub use target::{Nth, Target};

@@ -11,6 +11,8 @@ use std::{
 use axum::http::HeaderMap;
 use serde::Deserialize;
 
+use crate::order::Order;
+
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +40,12 @@ pub struct Request {
     pub app_id: Option<Arc<str>>,
     /// The ticket of a query, a successful create, or the job of a downloaded file.
     pub ticket: Option<Arc<str>>,
+    /// The document or wiki node that it names, or whose file it downloads.
+    pub document: Option<Arc<str>>,
+    /// What a create asks for; none where its body is no such JSON.
+    pub order: Option<Arc<Order>>,
+    /// A create made a job, and a fault keeps its answer from the client.
+    pub answer_lost: bool,
     /// Which of its app's tokens it carried: 1 for the first one fetched, 0 for a fixed one, none for an unknown one.
     pub token_generation: Option<u64>,
     /// Method, path and query as they arrived, such as `GET /open-apis/…?token=…`.
@@ -75,6 +83,13 @@ impl Request {
     /// When it ceased to wait for its answer.
     pub fn ended_at(&self) -> Option<Instant> {
         self.answered_at.or(self.abandoned_at)
+    }
+
+    /// It made a job, and its answer did not arrive: a fault ate it, or the client left before its end.
+    pub fn is_lost(&self) -> bool {
+        let is_made = self.endpoint == Endpoint::Create && self.ticket.is_some();
+        let is_cut = self.abandoned_at.is_some() || self.sent.is_some_and(|sent| !sent.whole);
+        is_made && (self.answer_lost || is_cut)
     }
 
     fn is_of(&self, app_id: &str) -> bool {
@@ -197,6 +212,9 @@ mod tests {
                 endpoint: Endpoint::Query,
                 app_id: Some("cli_a".into()),
                 ticket: Some("one".into()),
+                document: None,
+                order: None,
+                answer_lost: false,
                 token_generation: None,
                 line: "GET /".into(),
                 headers: None,

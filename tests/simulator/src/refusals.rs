@@ -9,6 +9,7 @@ use crate::{
     access_token::Flaw,
     answer::{Answer, Refusal},
     app::{ThrottleStyle, Trouble},
+    record::Endpoint,
     world::{Arrival, World},
 };
 
@@ -50,7 +51,7 @@ impl World {
     }
 
     /// The refusal that a trouble of the app brings.
-    pub(crate) fn trouble_refusal(&self, trouble: Trouble) -> Refusal {
+    pub(crate) fn trouble_refusal(&self, trouble: Trouble, endpoint: Endpoint) -> Refusal {
         match trouble {
             Trouble::Disabled => Refusal::new(400, 99_991_662),
             Trouble::NotInstalled => Refusal::new(400, 99_991_673),
@@ -59,10 +60,19 @@ impl World {
             Trouble::TokensRefused => self.token_refusal(Flaw::Tenant),
             Trouble::Refused { status, code } => Refusal::new(status, code),
             Trouble::ScopeMissing { scopes, status, captured_shape } => {
+                let scopes = if scopes.is_empty() { scopes_of(endpoint) } else { scopes };
                 scope_refusal(&scopes, status, captured_shape)
             }
         }
     }
+}
+
+/// The scopes of an endpoint's page, any one of which would do.
+fn scopes_of(endpoint: Endpoint) -> Vec<String> {
+    let scopes: &[&str] = match endpoint {
+        _ => &["docs:document:export", "drive:export:readonly"],
+    };
+    scopes.iter().map(|&scope| scope.to_owned()).collect()
 }
 
 fn scope_refusal(scopes: &[String], status: u16, captured_shape: bool) -> Refusal {

@@ -40,9 +40,7 @@ impl<'a> Route<'a> {
         if rest.is_empty() || rest.contains('/') {
             return Self::Other;
         }
-        let pairs = query.unwrap_or_default().split('&');
-        let token = pairs.filter_map(|pair| pair.strip_prefix("token=")).map(percent_decode).next();
-        Self::Query { ticket: percent_decode(rest), token }
+        Self::Query { ticket: percent_decode(rest), token: parameter(query, "token") }
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
@@ -54,6 +52,12 @@ impl<'a> Route<'a> {
             Self::Other => Endpoint::Other,
         }
     }
+}
+
+/// The first value of that name in a query string.
+fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
+    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| percent_decode(value)).next()
 }
 
 /// Undoes percent-encoding; what is not valid stays as it is.

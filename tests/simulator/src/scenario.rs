@@ -9,10 +9,12 @@ use thiserror::Error;
 
 use crate::{
     app::App,
-    fault::{Fault, Nth, Target},
+    document::Document,
+    fault::Fault,
     job::{Job, Life},
     record::Endpoint,
     switches::{Answers, Download, Tokens},
+    target::{Nth, Target},
 };
 
 /// What a simulator starts with.
@@ -38,6 +40,11 @@ pub struct Scenario {
     /// Jobs in bulk.
     #[serde(rename = "jobs")]
     pub batches: Vec<Batch>,
+    /// The job that a create makes of a document without a script.
+    pub export: Job,
+    /// Documents with a script.
+    #[serde(rename = "document")]
+    pub documents: Vec<Document>,
     /// Faults in place from the start.
     #[serde(rename = "fault")]
     pub faults: Vec<FaultRule>,
@@ -60,6 +67,8 @@ impl Default for Scenario {
             apps: vec![App::default()],
             jobs: Vec::new(),
             batches: Vec::new(),
+            export: Job::default(),
+            documents: Vec::new(),
             faults: Vec::new(),
             answers: Answers::default(),
             tokens: Tokens::default(),
@@ -113,6 +122,9 @@ pub struct FaultRule {
     /// Only queries of that ticket, or downloads of its file where `endpoint` is `download`.
     #[serde(default)]
     pub ticket: Option<String>,
+    /// Only creates of that document's exports, or what `endpoint` says of it, or of that wiki node.
+    #[serde(default)]
+    pub document: Option<String>,
     /// Only requests of that app.
     #[serde(default)]
     pub app: Option<String>,
@@ -125,6 +137,9 @@ pub struct FaultRule {
     /// The last one; without it there is no last one.
     #[serde(default)]
     pub to: Option<u64>,
+    /// Which share of these it strikes, 0 to 1, by the scenario's seed.
+    #[serde(default = "all")]
+    pub share: f64,
     /// What goes wrong.
     pub fault: Fault,
 }
@@ -133,9 +148,14 @@ fn first() -> u64 {
     1
 }
 
+fn all() -> f64 {
+    1.0
+}
+
 impl FaultRule {
     pub(crate) fn into_parts(self) -> (Target, Nth, Fault) {
-        let target = Target { endpoint: self.endpoint, app_id: self.app, ticket: self.ticket };
+        let (app_id, ticket, document) = (self.app, self.ticket, self.document);
+        let target = Target { endpoint: self.endpoint, app_id, ticket, document };
         (target, Nth::from(self.from..=self.to.unwrap_or(u64::MAX)), self.fault)
     }
 }
@@ -155,6 +175,15 @@ pub enum ScenarioError {
     /// A job, batch or fault names an app that is not there.
     #[error("find the app {0:?}, which a job or fault names")]
     UnknownApp(String),
+    /// Two documents have one token.
+    #[error("distinguish documents: {0:?} is there twice")]
+    SameDocument(String),
+    /// A `[[job]]` without ticket or token.
+    #[error("find a job: [[job]] needs a ticket and a token")]
+    NamelessJob,
+    /// Shares lie between 0 and 1.
+    #[error("strike a share of requests: {0} is not between 0 and 1")]
+    Share(f64),
     /// A lognormal life needs a spread that is a number, not negative, and a share between 0 and 1.
     #[error("draw a lognormal life: sigma must be 0 or more, failing between 0 and 1")]
     Lognormal,
@@ -192,13 +221,29 @@ impl Scenario {
         if let Some(unknown) = named.find(|id| !ids.contains(id)) {
             return Err(ScenarioError::UnknownApp(unknown.to_owned()));
         }
-        let own = self.jobs.iter().filter_map(|job| job.life.as_ref());
-        let of_batches = self.batches.iter().filter_map(|batch| batch.life.as_ref());
-        if own.chain(of_batches).chain([&self.life]).all(is_drawable) {
-            Ok(())
-        } else {
-            Err(ScenarioError::Lognormal)
+        if self.jobs.iter().any(|job| job.ticket.is_empty() || job.token.is_empty()) {
+            return Err(ScenarioError::NamelessJob);
         }
+        if let Some(rule) = self.faults.iter().find(|rule| !(0.0..=1.0).contains(&rule.share)) {
+            return Err(ScenarioError::Share(rule.share));
+        }
+        self.check_documents()?;
+        if self.lives().all(is_drawable) { Ok(()) } else { Err(ScenarioError::Lognormal) }
+    }
+
+    fn check_documents(&self) -> Result<(), ScenarioError> {
+        let mut tokens = HashSet::new();
+        match self.documents.iter().find(|document| !tokens.insert(&document.token)) {
+            Some(document) => Err(ScenarioError::SameDocument(document.token.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn lives(&self) -> impl Iterator<Item = &Life> {
+        let of_documents = self.documents.iter().flat_map(|document| &document.jobs);
+        let jobs = self.jobs.iter().chain(of_documents).chain([&self.export]);
+        let of_batches = self.batches.iter().filter_map(|batch| batch.life.as_ref());
+        jobs.filter_map(|job| job.life.as_ref()).chain(of_batches).chain([&self.life])
     }
 }
 
@@ -237,6 +282,8 @@ mod tests {
             { redirect = { status = 302, location = "http://127.0.0.1:1/" } },
             "wrong_start", { short_file = { by = 1 } }, { long_file = { by = 1 } },
             { answer = { status = 429, code = 99991400, headers = [["Retry-After", "1"]] } },
+            { trouble = "disabled" }, { trouble = { scope_missing = {} } },
+            { lost = "reset" }, { lost = { empty = { status = 500 } } },
             { raw = { status = 200, content_type = "text/plain", body = "?" } }"#;
         let troubles = r#""disabled", "not_installed", "ip_not_allowed", "quota_exhausted", "tokens_refused",
             { scope_missing = {} }, { refused = { status = 400, code = 21000 } }"#;
@@ -246,7 +293,7 @@ mod tests {
         let outcomes = r#""fine", "permission", "not_found", "deleted", "invalid_param",
             { refused = { status = 404, code = 1 } }"#;
         assert_eq!(read_all::<Life>(lives), 7);
-        assert_eq!(read_all::<Fault>(faults), 21);
+        assert_eq!(read_all::<Fault>(faults), 25);
         assert_eq!(read_all::<crate::app::Trouble>(troubles), 7);
         assert_eq!(read_all::<crate::app::ThrottleStyle>(styles), 5);
         assert_eq!(read_all::<crate::switches::RunningShape>(shapes), 9);
@@ -278,6 +325,9 @@ mod tests {
         assert!(refused("app = []").contains("none"));
         assert!(refused("[[app]]\n[[app]]").contains("twice"));
         assert!(refused("[[job]]\nticket = \"1\"\ntoken = \"d\"\napp = \"cli_x\"").contains("cli_x"));
+        assert!(refused("[[job]]\nticket = \"1\"").contains("token"));
+        assert!(refused("[[document]]\ntoken = \"d\"\n[[document]]\ntoken = \"d\"").contains("twice"));
+        assert!(refused("[[fault]]\nshare = 3.0\nfault = \"reset\"").contains('3'));
         let life = "life = { lognormal = { median = \"1s\", sigma = -1 } }";
         assert!(refused(life).contains("sigma"));
         assert!(refused("life = { succeeds = { after = \"soon\" } }").contains("soon"));

@@ -1,7 +1,7 @@
 //! The handle that tests hold: starts the server, changes the world, asks what arrived.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,15 +13,19 @@ use thiserror::Error;
 use crate::{
     access_token::Rules,
     app::{App, RateLimit, Trouble},
+    document::Document,
     export_file::ExportFile,
-    fault::{Fault, FaultBook, FaultId, Nth, Target},
+    fault::{Fault, FaultId},
     handler::Shared,
     hold::HoldId,
     job::{Job, Life},
+    made::Made,
+    order::Order,
     record::{Endpoint, Journal, Request},
     scenario::{Scenario, ScenarioError},
     server::Server,
     switches::{RunningShape, SuccessShape, Switches},
+    target::{Nth, Target},
     world::{AppState, World},
 };
 
@@ -133,6 +137,11 @@ impl Simulator {
         }
     }
 
+    /// Gives a document a script, or another one; its generations go on.
+    pub fn add_document(&self, document: Document) {
+        self.shared.lock().documents.add(document);
+    }
+
     /// Every job, with the file token that its result names.
     pub fn jobs(&self) -> Vec<Job> {
         self.shared.lock().jobs.all().cloned().collect()
@@ -189,6 +198,11 @@ impl Simulator {
         self.shared.lock().faults.add(target.into(), nth.into(), fault)
     }
 
+    /// As [`Simulator::fault`], but only that share (0 to 1) of the requests that fit is struck, by the scenario's seed.
+    pub fn fault_share(&self, target: impl Into<Target>, share: f64, fault: Fault) -> FaultId {
+        self.shared.lock().faults.add_share(target.into(), Nth::from(..), share, fault)
+    }
+
     /// Takes one rule back.
     pub fn clear_fault(&self, id: FaultId) {
         self.shared.lock().faults.remove(id);
@@ -196,7 +210,7 @@ impl Simulator {
 
     /// Takes all rules back.
     pub fn clear_faults(&self) {
-        self.shared.lock().faults = FaultBook::default();
+        self.shared.lock().faults.clear();
     }
 
     /// Keeps requests that fit `target` on their way, counted from now, until [`Simulator::release`]. A held request
@@ -341,6 +355,16 @@ impl Simulator {
     /// Copies of the downloads of one ticket's file.
     pub fn downloads_of(&self, ticket: &str) -> Vec<Request> {
         self.journal(|journal| journal.downloads_of(ticket).cloned().collect())
+    }
+
+    /// See [`Journal::made`].
+    pub fn made(&self) -> BTreeMap<(Arc<str>, Order), Made> {
+        self.journal(Journal::made)
+    }
+
+    /// Copies of the tickets of one document's jobs, in the order in which they were made.
+    pub fn tickets_of(&self, document: &str) -> Vec<String> {
+        self.journal(|journal| journal.tickets_of(document).map(str::to_owned).collect())
     }
 
     /// How many requests came to one endpoint.

@@ -29,6 +29,8 @@ pub struct Answers {
     pub mismatched_token: Outcome,
     /// A query or download by another app or user than the creator.
     pub other_identity: Outcome,
+    /// A create for a document without a script.
+    pub unknown_document: Outcome,
     /// A ticket that old (since its creation) is unknown; without it, never.
     #[serde(deserialize_with = "duration::optional")]
     pub forgotten_after: Option<Duration>,
@@ -51,6 +53,7 @@ impl Default for Answers {
             unknown_ticket: Outcome::InvalidParam,
             mismatched_token: Outcome::InvalidParam,
             other_identity: Outcome::Permission,
+            unknown_document: Outcome::Fine,
             forgotten_after: None,
             deleted_status: 410,
             access_token_status: 400,
@@ -121,11 +124,12 @@ pub enum LogIdHeader {
     Absent,
 }
 
-/// What follows from a circumstance that no page describes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// What follows from a circumstance that no page describes, or that a script wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
     /// Answered as if nothing were wrong; an unknown ticket is answered as running, for ever.
+    #[default]
     Fine,
     /// 403 with 1069902.
     Permission,

@@ -133,7 +133,7 @@ pub(crate) async fn spoilt(
     log: (&str, LogIdPlace),
     receipt: Receipt,
 ) -> Spoilt {
-    match fault {
+    match fault.innermost() {
         Fault::Reset => {
             line.reset();
             Spoilt::cut()
@@ -153,9 +153,11 @@ pub(crate) async fn spoilt(
         }
         Fault::HalfBody => Spoilt::paced(answer, receipt, |length| Pace::half(length, Tail::Break)),
         Fault::Stall => Spoilt::paced(answer, receipt, |length| Pace::half(length, Tail::Silence)),
-        Fault::ShortFile { .. } | Fault::LongFile { .. } | Fault::WrongStart => {
+        fault @ (Fault::ShortFile { .. } | Fault::LongFile { .. } | Fault::WrongStart) => {
             Spoilt::new(altered(answer, &fault), receipt)
         }
+        // The refusal that it brings is the answer already.
+        Fault::Trouble(_) => Spoilt::new(answer, receipt),
         Fault::Huge { bytes, content_length } => {
             let answer = Answer::json(200, 0, Vec::new());
             let outcome = Outcome { status: Some(200), code: None };

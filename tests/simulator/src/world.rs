@@ -1,8 +1,7 @@
 //! The one owner of all that changes: apps, tokens, jobs, faults and the journal. `now` is always an argument.
 //!
 //! Every request passes [`World::hold`], then [`World::arrive`] (recorded, counted, judged) and then its endpoint's function, which asks
-//! [`World::admit`] first. The endpoints' own rules lie in `query.rs`, `create.rs`, `download.rs` and
-//! `tenant_token.rs`.
+//! [`World::admit`] first. The endpoints' own rules lie in one file each.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -14,14 +13,17 @@ use crate::{
     access_token::{Flaw, Seen, TokenBook},
     answer::{Answer, Refusal},
     app::{App, Trouble},
+    document::DocumentBook,
     fault::{Fault, FaultBook},
     hold::{HoldBook, Leash},
     job::{Job, Life},
     job_book::JobBook,
+    order::Order,
     record::{Endpoint, Journal, Request},
     refusals::{self, seconds},
     scenario::{AgeStarts, Scenario},
     switches::{LogIdHeader, Switches},
+    target::Subject,
     window::SlidingWindow,
 };
 use axum::http::HeaderMap;
@@ -30,7 +32,11 @@ use axum::http::HeaderMap;
 pub(crate) struct Incoming<'a> {
     pub(crate) endpoint: Endpoint,
     pub(crate) ticket: Option<&'a str>,
+    /// The document or wiki node that path, query or body name.
+    pub(crate) document: Option<&'a str>,
     pub(crate) file_token: Option<&'a str>,
+    /// What a create asks for.
+    pub(crate) order: Option<&'a Order>,
     /// The app that a request to the token endpoint names.
     pub(crate) app_id: Option<&'a str>,
     pub(crate) authorization: Option<&'a str>,
@@ -59,17 +65,36 @@ impl Arrival {
     }
 }
 
+/// What a request is about, as far as it is known on arrival.
+#[derive(Debug, Default)]
+struct Names {
+    ticket: Option<Arc<str>>,
+    document: Option<Arc<str>>,
+}
+
+impl Names {
+    fn subject<'a>(&'a self, endpoint: Endpoint, app_id: Option<&'a str>) -> Subject<'a> {
+        let (ticket, document) = (self.ticket.as_deref(), self.document.as_deref());
+        Subject { endpoint, app_id, ticket, document }
+    }
+}
+
+/// How many endpoints have a window.
+const LIMITED: usize = 3;
+
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub(crate) id: Arc<str>,
     pub(crate) settings: App,
-    windows: [SlidingWindow; 6],
+    /// Those of tenant tokens and all that share with them, then those of users.
+    windows: [SlidingWindow; 2 * LIMITED],
 }
 
 impl AppState {
     fn new(settings: App) -> Self {
         let limit = &settings.rate_limit;
-        let windows = [(); 6].map(|()| SlidingWindow::new(limit.requests, limit.per, limit.count_refused));
+        let windows =
+            [(); 2 * LIMITED].map(|()| SlidingWindow::new(limit.requests, limit.per, limit.count_refused));
         Self { id: settings.app_id.as_str().into(), windows, settings }
     }
 
@@ -82,7 +107,7 @@ impl AppState {
             Endpoint::TenantToken | Endpoint::Other => return None,
         };
         let apart = by_user && !self.settings.rate_limit.users_share;
-        Some(&mut self.windows[if apart { index + 3 } else { index }])
+        Some(&mut self.windows[if apart { index + LIMITED } else { index }])
     }
 
     /// Takes a successful call to an export endpoint from the quota, and adds the limit's headers where they always come.
@@ -110,6 +135,9 @@ pub(crate) struct World {
     first_app: String,
     pub(crate) tokens: TokenBook,
     pub(crate) jobs: JobBook,
+    pub(crate) documents: DocumentBook,
+    /// The job of documents without a script.
+    pub(crate) export: Job,
     pub(crate) faults: FaultBook,
     pub(crate) holds: HoldBook,
     pub(crate) journal: Journal,
@@ -132,7 +160,9 @@ impl World {
             first_app: scenario.apps.first().map(|app| app.app_id.clone()).unwrap_or_default(),
             tokens: TokenBook::default(),
             jobs: JobBook::default(),
-            faults: FaultBook::default(),
+            documents: DocumentBook::default(),
+            export: scenario.export,
+            faults: FaultBook::new(scenario.seed),
             holds: HoldBook::default(),
             journal: Journal::default(),
             seed: scenario.seed,
@@ -146,9 +176,11 @@ impl World {
         for job in scenario.jobs.into_iter().chain(scenario.batches.iter().flat_map(|batch| batch.jobs())) {
             world.add_job(job, now);
         }
+        scenario.documents.into_iter().for_each(|document| world.documents.add(document));
         for rule in scenario.faults {
+            let share = rule.share;
             let (target, nth, fault) = rule.into_parts();
-            world.faults.add(target, nth, fault);
+            world.faults.add_share(target, nth, share, fault);
         }
         world
     }
@@ -198,26 +230,33 @@ impl World {
     /// What a request has to wait for before it arrives.
     pub(crate) fn hold(&mut self, incoming: &Incoming<'_>, now: Instant) -> Option<Leash> {
         let app_id = self.identify(incoming, now).app_id;
-        let ticket = self.ticket_of(incoming);
-        self.holds.catch(incoming.endpoint, app_id.as_deref(), ticket.as_deref())
+        let names = self.names_of(incoming);
+        self.holds.catch(names.subject(incoming.endpoint, app_id.as_deref()))
     }
 
-    /// The ticket that a query names, or whose file a download names.
-    fn ticket_of(&mut self, incoming: &Incoming<'_>) -> Option<Arc<str>> {
-        let of_file = incoming.file_token.and_then(|file_token| self.jobs.of_file(file_token));
-        incoming.ticket.map(Arc::from).or(of_file.map(|held| Arc::clone(&held.ticket)))
+    /// What the request names, or the job whose file it names.
+    fn names_of(&mut self, incoming: &Incoming<'_>) -> Names {
+        match incoming.file_token.and_then(|file_token| self.jobs.of_file(file_token)) {
+            Some(held) => Names {
+                ticket: Some(Arc::clone(&held.ticket)),
+                document: Some(held.job.token.as_str().into()),
+            },
+            None => {
+                Names { ticket: incoming.ticket.map(Arc::from), document: incoming.document.map(Arc::from) }
+            }
+        }
     }
 
     /// Records a request, counts it in its window and in the faults, and judges its access token.
     pub(crate) fn arrive(&mut self, incoming: Incoming<'_>, now: Instant) -> Arrival {
         let seen = self.identify(&incoming, now);
-        let ticket = self.ticket_of(&incoming);
+        let names = self.names_of(&incoming);
         let app_id = seen.app_id.as_deref();
         let user = user_token(incoming.authorization);
         let app = app_id.and_then(|id| self.apps.get_mut(id));
         let window = app.and_then(|app| app.window(incoming.endpoint, user.is_some()));
         let throttled = window.and_then(|window| window.admit(now).err());
-        let fault = self.faults.strike(incoming.endpoint, app_id, ticket.as_deref());
+        let fault = self.faults.strike(names.subject(incoming.endpoint, app_id));
         let arrival = Arrival {
             now,
             ordinal: self.journal.next_ordinal(),
@@ -228,7 +267,7 @@ impl World {
             throttled,
             fault,
         };
-        self.record(&arrival, seen.generation, ticket, incoming);
+        self.record(&arrival, seen.generation, names, incoming);
         arrival
     }
 
@@ -241,18 +280,15 @@ impl World {
         Seen { app_id: known.map(|app| Arc::clone(&app.id)), generation: None, flaw: None }
     }
 
-    fn record(
-        &mut self,
-        arrival: &Arrival,
-        generation: Option<u64>,
-        ticket: Option<Arc<str>>,
-        incoming: Incoming<'_>,
-    ) {
+    fn record(&mut self, arrival: &Arrival, generation: Option<u64>, names: Names, incoming: Incoming<'_>) {
         self.journal.push(Request {
             ordinal: arrival.ordinal,
             endpoint: arrival.endpoint,
             app_id: arrival.app_id.clone(),
-            ticket,
+            ticket: names.ticket,
+            document: names.document,
+            order: incoming.order.cloned().map(Arc::new),
+            answer_lost: false,
             token_generation: generation,
             line: incoming.line.into(),
             headers: self.record_headers.then(|| incoming.headers.clone()),
@@ -276,12 +312,16 @@ impl World {
         let (None, Some(app_id)) = (flaw, app_id) else {
             return Err(self.refuse(arrival, self.token_refusal(flaw.unwrap_or(Flaw::Tenant))));
         };
-        let trouble = self.apps.get(&*app_id).and_then(|app| match app.settings.quota {
+        let lasting = self.apps.get(&*app_id).and_then(|app| match app.settings.quota {
             Some(0) => Some(Trouble::QuotaExhausted),
             _ => app.settings.trouble.clone(),
         });
-        match trouble {
-            Some(trouble) => Err(self.refuse(arrival, self.trouble_refusal(trouble))),
+        let passing = match &arrival.fault {
+            Some(Fault::Trouble(trouble)) => Some(trouble.clone()),
+            _ => None,
+        };
+        match passing.or(lasting) {
+            Some(trouble) => Err(self.refuse(arrival, self.trouble_refusal(trouble, arrival.endpoint))),
             None => Ok(app_id),
         }
     }

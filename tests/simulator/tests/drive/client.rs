@@ -13,6 +13,8 @@ pub(crate) const APP: &str = DEFAULT_APP_ID;
 pub(crate) const TICKET: &str = "6933093124755412345";
 pub(crate) const DOCUMENT: &str = "docbcZVGtv1papC6jAVGiyabcef";
 
+pub(crate) const CREATE: &str = "/open-apis/drive/v1/export_tasks";
+
 /// Bounds every wait; no test comes near it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -136,11 +138,28 @@ impl Bench {
         read(send(self.simulator.address(), &line, &[("Authorization", authorization)], "").unwrap()).unwrap()
     }
 
-    pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
+    /// Sends a request without waiting for its answer.
+    pub(crate) fn send_post(&self, path: &str, body: &Value) -> io::Result<TcpStream> {
         let bearer = format!("Bearer {}", self.token);
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
-        read(send(self.simulator.address(), &format!("POST {path}"), &headers, &body.to_string()).unwrap())
-            .unwrap()
+        send(self.simulator.address(), &format!("POST {path}"), &headers, &body.to_string())
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send_post(path, body).and_then(read).unwrap()
+    }
+
+    pub(crate) fn try_create(&self, order: &Value) -> io::Result<Reply> {
+        self.send_post(CREATE, order).and_then(read)
+    }
+
+    pub(crate) fn create(&self, order: &Value) -> Reply {
+        self.try_create(order).unwrap()
+    }
+
+    /// The ticket of one more pdf of that docx document.
+    pub(crate) fn ticket_of(&self, document: &str) -> String {
+        self.create(&pdf(document)).json()["data"]["ticket"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn fetch_token(&self, app_id: &str, secret: &str) -> Reply {
@@ -151,6 +170,11 @@ impl Bench {
     pub(crate) fn fetch_own_token(&self) -> Reply {
         self.fetch_token(APP, DEFAULT_APP_SECRET)
     }
+}
+
+/// A create of one document as pdf.
+pub(crate) fn pdf(document: &str) -> Value {
+    json!({"file_extension": "pdf", "token": document, "type": "docx"})
 }
 
 pub(crate) fn query_path(ticket: &str) -> String {

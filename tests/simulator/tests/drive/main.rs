@@ -5,10 +5,12 @@
 mod binary;
 mod client;
 mod create_and_download;
+mod documents;
 mod downloads;
 mod faults;
 mod hold;
 mod journal;
 mod limits;
+mod lost_answers;
 mod query;
 mod tenant_token;
