@@ -10,6 +10,7 @@ use crate::{
     document::NextJob,
     order::Order,
     seed,
+    switches::Outcome,
     world::{Arrival, World},
 };
 
@@ -48,8 +49,14 @@ impl World {
         if let Some(code) = flaw_of(order) {
             return Some((400, code));
         }
-        let unknown = self.switches.answers.unknown_document;
-        let access = self.documents.access(&order.token, &order.doc_type, unknown);
+        // A wiki node is no document.
+        let access = match self.nodes.get(&order.token) {
+            Some(_) => Outcome::NotFound,
+            None => {
+                let unknown = self.switches.answers.unknown_document;
+                self.documents.access(&order.token, &order.doc_type, unknown)
+            }
+        };
         access.refusal(DELETED_STATUS)
     }
 

@@ -308,13 +308,14 @@ mod tests {
     fn a_document_means_its_creates_unless_an_endpoint_is_named() {
         let mut book = FaultBook::default();
         book.add(Target::document("doc"), 1.into(), Fault::Reset);
+        book.add(Target::node("doc"), 1.into(), Fault::Close);
         book.add(Target::endpoint(Endpoint::Query).of_document("doc"), (..).into(), Fault::Hang);
         let other = book.add(Target::document("other"), 1.into(), Fault::Reset);
         book.remove(other);
         book.add("one".into(), (..).into(), Fault::WrongJson);
         let mut struck = |endpoint| strike(&mut book, endpoint, None, "one");
-        let endpoints = [Endpoint::Create, Endpoint::Query, Endpoint::Create];
-        let expected = [Some(Fault::Reset), Some(Fault::WrongJson), None];
+        let endpoints = [Endpoint::Create, Endpoint::Node, Endpoint::Query, Endpoint::Create];
+        let expected = [Some(Fault::Reset), Some(Fault::Close), Some(Fault::WrongJson), None];
         assert_eq!(endpoints.map(&mut struck), expected);
         assert_eq!(query(&mut book, "two"), Some(Fault::Hang));
     }

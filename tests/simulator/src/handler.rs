@@ -74,6 +74,7 @@ impl Shared {
             Route::Create => world.create(&arrival, request.order.as_ref()),
             Route::Query { ticket, token } => world.query(&arrival, ticket, token.as_deref()),
             Route::Download { file_token } => world.download(&arrival, file_token, range.as_deref()),
+            Route::Node { token } => world.node(&arrival, token.as_deref()),
             Route::Other => Answer::page_not_found(),
         };
         let answer = world.complete(&arrival, answer);
@@ -110,11 +111,11 @@ impl ReadRequest {
         Route::from_request(&self.parts.method, &self.parts.uri)
     }
 
-    /// The document that it names.
+    /// The document or wiki node that it names.
     fn document<'a>(&'a self, route: &'a Route<'_>) -> Option<&'a str> {
         match route {
             Route::Create => self.order.as_ref().map(|order| order.token.as_str()),
-            Route::Query { token, .. } => token.as_deref(),
+            Route::Query { token, .. } | Route::Node { token } => token.as_deref(),
             Route::TenantToken | Route::Download { .. } | Route::Other => None,
         }
     }

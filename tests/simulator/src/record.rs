@@ -25,6 +25,8 @@ pub enum Endpoint {
     Query,
     /// `GET /open-apis/drive/v1/export_tasks/file/{file_token}/download`.
     Download,
+    /// `GET /open-apis/wiki/v2/spaces/get_node`.
+    Node,
     /// Any other path or method.
     Other,
 }

@@ -70,6 +70,7 @@ impl World {
 /// The scopes of an endpoint's page, any one of which would do.
 fn scopes_of(endpoint: Endpoint) -> Vec<String> {
     let scopes: &[&str] = match endpoint {
+        Endpoint::Node => &["wiki:node:read", "wiki:wiki", "wiki:wiki:readonly"],
         _ => &["docs:document:export", "drive:export:readonly"],
     };
     scopes.iter().map(|&scope| scope.to_owned()).collect()

@@ -8,6 +8,7 @@ use crate::record::Endpoint;
 
 const TENANT_TOKEN: &str = "/open-apis/auth/v3/tenant_access_token/internal";
 const EXPORT_TASKS: &str = "/open-apis/drive/v1/export_tasks";
+const NODE: &str = "/open-apis/wiki/v2/spaces/get_node";
 
 /// A request's destination.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +17,7 @@ pub(crate) enum Route<'a> {
     Create,
     Query { ticket: Cow<'a, str>, token: Option<Cow<'a, str>> },
     Download { file_token: Cow<'a, str> },
+    Node { token: Option<Cow<'a, str>> },
     Other,
 }
 
@@ -26,6 +28,7 @@ impl<'a> Route<'a> {
             ("POST", _) if path.strip_suffix('/').unwrap_or(path) == TENANT_TOKEN => Self::TenantToken,
             ("POST", Some("")) => Self::Create,
             ("GET", Some(rest)) => Self::below_export_tasks(rest, uri.query()),
+            ("GET", None) if path == NODE => Self::Node { token: parameter(uri.query(), "token") },
             _ => Self::Other,
         }
     }
@@ -49,6 +52,7 @@ impl<'a> Route<'a> {
             Self::Create => Endpoint::Create,
             Self::Query { .. } => Endpoint::Query,
             Self::Download { .. } => Endpoint::Download,
+            Self::Node { .. } => Endpoint::Node,
             Self::Other => Endpoint::Other,
         }
     }
@@ -103,6 +107,12 @@ mod tests {
                 "/open-apis/drive/v1/export_tasks/file/box/download",
                 Route::Download { file_token: "box".into() },
             ),
+            (
+                "GET",
+                "/open-apis/wiki/v2/spaces/get_node?token=wik",
+                Route::Node { token: Some("wik".into()) },
+            ),
+            ("GET", "/open-apis/wiki/v2/spaces/get_node", Route::Node { token: None }),
             ("GET", "/open-apis/drive/v1/export_tasks", Route::Other),
             ("GET", "/open-apis/drive/v1/export_tasks/", Route::Other),
             ("GET", "/open-apis/drive/v1/export_tasks/a/b", Route::Other),

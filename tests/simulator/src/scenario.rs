@@ -12,6 +12,7 @@ use crate::{
     document::Document,
     fault::Fault,
     job::{Job, Life},
+    node::Node,
     record::Endpoint,
     switches::{Answers, Download, Tokens},
     target::{Nth, Target},
@@ -45,6 +46,9 @@ pub struct Scenario {
     /// Documents with a script.
     #[serde(rename = "document")]
     pub documents: Vec<Document>,
+    /// Wiki nodes with a script.
+    #[serde(rename = "node")]
+    pub nodes: Vec<Node>,
     /// Faults in place from the start.
     #[serde(rename = "fault")]
     pub faults: Vec<FaultRule>,
@@ -69,6 +73,7 @@ impl Default for Scenario {
             batches: Vec::new(),
             export: Job::default(),
             documents: Vec::new(),
+            nodes: Vec::new(),
             faults: Vec::new(),
             answers: Answers::default(),
             tokens: Tokens::default(),
@@ -175,8 +180,8 @@ pub enum ScenarioError {
     /// A job, batch or fault names an app that is not there.
     #[error("find the app {0:?}, which a job or fault names")]
     UnknownApp(String),
-    /// Two documents have one token.
-    #[error("distinguish documents: {0:?} is there twice")]
+    /// Two documents, or two nodes, have one token.
+    #[error("distinguish documents and nodes: {0:?} is there twice")]
     SameDocument(String),
     /// A `[[job]]` without ticket or token.
     #[error("find a job: [[job]] needs a ticket and a token")]
@@ -232,9 +237,12 @@ impl Scenario {
     }
 
     fn check_documents(&self) -> Result<(), ScenarioError> {
-        let mut tokens = HashSet::new();
-        match self.documents.iter().find(|document| !tokens.insert(&document.token)) {
-            Some(document) => Err(ScenarioError::SameDocument(document.token.clone())),
+        let (mut documents, mut nodes) = (HashSet::new(), HashSet::new());
+        let mut of_documents = self.documents.iter().map(|document| document.token.as_str());
+        let mut of_nodes = self.nodes.iter().map(|node| node.token.as_str());
+        let twice = of_documents.find(|&token| !documents.insert(token));
+        match twice.or_else(|| of_nodes.find(|&token| !nodes.insert(token))) {
+            Some(token) => Err(ScenarioError::SameDocument(token.to_owned())),
             None => Ok(()),
         }
     }
@@ -327,6 +335,7 @@ mod tests {
         assert!(refused("[[job]]\nticket = \"1\"\ntoken = \"d\"\napp = \"cli_x\"").contains("cli_x"));
         assert!(refused("[[job]]\nticket = \"1\"").contains("token"));
         assert!(refused("[[document]]\ntoken = \"d\"\n[[document]]\ntoken = \"d\"").contains("twice"));
+        assert!(refused("[[node]]\ntoken = \"d\"\n[[node]]\ntoken = \"d\"").contains("twice"));
         assert!(refused("[[fault]]\nshare = 3.0\nfault = \"reset\"").contains('3'));
         let life = "life = { lognormal = { median = \"1s\", sigma = -1 } }";
         assert!(refused(life).contains("sigma"));

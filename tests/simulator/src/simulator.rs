@@ -20,6 +20,7 @@ use crate::{
     hold::HoldId,
     job::{Job, Life},
     made::Made,
+    node::Node,
     order::Order,
     record::{Endpoint, Journal, Request},
     scenario::{Scenario, ScenarioError},
@@ -140,6 +141,11 @@ impl Simulator {
     /// Gives a document a script, or another one; its generations go on.
     pub fn add_document(&self, document: Document) {
         self.shared.lock().documents.add(document);
+    }
+
+    /// Adds a wiki node, or replaces it.
+    pub fn add_node(&self, node: Node) {
+        self.shared.lock().nodes.add(node);
     }
 
     /// Every job, with the file token that its result names.

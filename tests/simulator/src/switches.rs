@@ -31,6 +31,8 @@ pub struct Answers {
     pub other_identity: Outcome,
     /// A create for a document without a script.
     pub unknown_document: Outcome,
+    /// A lookup of a wiki node without a script; `fine` makes one up that leads to a docx.
+    pub unknown_node: Outcome,
     /// A ticket that old (since its creation) is unknown; without it, never.
     #[serde(deserialize_with = "duration::optional")]
     pub forgotten_after: Option<Duration>,
@@ -54,6 +56,7 @@ impl Default for Answers {
             mismatched_token: Outcome::InvalidParam,
             other_identity: Outcome::Permission,
             unknown_document: Outcome::Fine,
+            unknown_node: Outcome::Fine,
             forgotten_after: None,
             deleted_status: 410,
             access_token_status: 400,

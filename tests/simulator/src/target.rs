@@ -12,7 +12,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) app_id: Option<&'a str>,
     /// The ticket that a query names, or whose file a download names.
     pub(crate) ticket: Option<&'a str>,
-    /// The document that it is about.
+    /// The document or wiki node that it is about.
     pub(crate) document: Option<&'a str>,
 }
 
@@ -25,7 +25,8 @@ pub struct Target {
     pub app_id: Option<String>,
     /// Only that ticket: its queries, or the downloads of its file where `endpoint` says so.
     pub ticket: Option<String>,
-    /// Only that document: the creates of its exports, or its queries or downloads where `endpoint` says so.
+    /// Only that document or wiki node: the creates of its exports, or what `endpoint` says: queries and downloads of
+    /// its jobs, lookups of the node.
     pub document: Option<String>,
 }
 
@@ -50,6 +51,11 @@ impl Target {
         Self { document: Some(token.into()), ..Self::default() }
     }
 
+    /// Every lookup of that wiki node.
+    pub fn node(token: impl Into<String>) -> Self {
+        Self { endpoint: Some(Endpoint::Node), ..Self::document(token) }
+    }
+
     /// Every request of that app, token endpoint included.
     pub fn app(app_id: impl Into<String>) -> Self {
         Self { app_id: Some(app_id.into()), ..Self::default() }
@@ -67,7 +73,7 @@ impl Target {
         self
     }
 
-    /// Narrows it to one document.
+    /// Narrows it to one document or wiki node.
     #[must_use]
     pub fn of_document(mut self, token: impl Into<String>) -> Self {
         self.document = Some(token.into());

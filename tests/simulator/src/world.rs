@@ -18,6 +18,7 @@ use crate::{
     hold::{HoldBook, Leash},
     job::{Job, Life},
     job_book::JobBook,
+    node::NodeBook,
     order::Order,
     record::{Endpoint, Journal, Request},
     refusals::{self, seconds},
@@ -80,7 +81,7 @@ impl Names {
 }
 
 /// How many endpoints have a window.
-const LIMITED: usize = 3;
+const LIMITED: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct AppState {
@@ -104,6 +105,7 @@ impl AppState {
             Endpoint::Query => 0,
             Endpoint::Create => 1,
             Endpoint::Download => 2,
+            Endpoint::Node => 3,
             Endpoint::TenantToken | Endpoint::Other => return None,
         };
         let apart = by_user && !self.settings.rate_limit.users_share;
@@ -136,6 +138,7 @@ pub(crate) struct World {
     pub(crate) tokens: TokenBook,
     pub(crate) jobs: JobBook,
     pub(crate) documents: DocumentBook,
+    pub(crate) nodes: NodeBook,
     /// The job of documents without a script.
     pub(crate) export: Job,
     pub(crate) faults: FaultBook,
@@ -161,6 +164,7 @@ impl World {
             tokens: TokenBook::default(),
             jobs: JobBook::default(),
             documents: DocumentBook::default(),
+            nodes: NodeBook::default(),
             export: scenario.export,
             faults: FaultBook::new(scenario.seed),
             holds: HoldBook::default(),
@@ -177,6 +181,7 @@ impl World {
             world.add_job(job, now);
         }
         scenario.documents.into_iter().for_each(|document| world.documents.add(document));
+        scenario.nodes.into_iter().for_each(|node| world.nodes.add(node));
         for rule in scenario.faults {
             let share = rule.share;
             let (target, nth, fault) = rule.into_parts();

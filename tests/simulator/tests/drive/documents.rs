@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use export_simulator::{Document, Fault, Job, Outcome, Scenario, Trouble};
+use export_simulator::{Document, Fault, Job, Node, Outcome, Scenario, Trouble};
 use serde_json::{Value, json};
 
 use crate::client::{Bench, CREATE, DOCUMENT, pdf, query_path};
@@ -26,6 +26,7 @@ fn the_checks_of_the_create_page() {
     ] {
         bench.simulator.add_document(document);
     }
+    bench.simulator.add_node(Node::new("node"));
     let unscripted = |unknown| bench.simulator.switch(|all| all.answers.unknown_document = unknown);
     let rows = [
         (order("known", "docx", "pdf", ""), (200, 0)),
@@ -39,6 +40,7 @@ fn the_checks_of_the_create_page() {
         (order("deleted", "docx", "pdf", ""), (404, 1_069_906)),
         (order("closed", "docx", "pdf", ""), (403, 1_069_902)),
         (order("hybrid", "docx", "pdf", ""), (200, 600)),
+        (order("node", "docx", "pdf", ""), (404, 1_069_914)),
         (order("", "docx", "pdf", ""), (400, 1_069_904)),
     ];
     for (order, expected) in rows {

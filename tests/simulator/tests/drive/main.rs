@@ -12,5 +12,6 @@ mod hold;
 mod journal;
 mod limits;
 mod lost_answers;
+mod nodes;
 mod query;
 mod tenant_token;
