@@ -165,6 +165,8 @@ fn message_of(code: i64) -> &'static str {
         131_006 => "permission denied",
         131_007 => "internal err",
         1_060_001 => "param is invalid",
+        1_063_001 => "Invalid parameter",
+        1_063_006 => "Too many requests",
         1_069_901 => "internal error",
         1_069_902 => "no permission",
         1_069_904 => "invalid param",

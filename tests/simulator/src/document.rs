@@ -22,6 +22,9 @@ pub struct Document {
     /// What a create is answered: `fine` makes a job.
     #[serde(default)]
     pub access: Outcome,
+    /// `auth_result` of the permission check; without it, whether `access` is `fine`.
+    #[serde(default)]
+    pub may_export: Option<bool>,
     /// The jobs of each export, by generation; the last one repeats. Their document, app, user, format and type are
     /// those of the request; a ticket or file token that is given is used once. Without jobs, the scenario's `export`.
     #[serde(default, rename = "job")]
@@ -31,7 +34,14 @@ pub struct Document {
 impl Document {
     /// A document of any type, whose jobs are the scenario's.
     pub fn new(token: impl Into<String>) -> Self {
-        Self { token: token.into(), doc_type: None, title: None, access: Outcome::Fine, jobs: Vec::new() }
+        Self {
+            token: token.into(),
+            doc_type: None,
+            title: None,
+            access: Outcome::Fine,
+            may_export: None,
+            jobs: Vec::new(),
+        }
     }
 
     /// Adds the job of the next generation.
@@ -79,6 +89,11 @@ impl DocumentBook {
             }
             Some(document) => document.access,
         }
+    }
+
+    /// `auth_result` as the script has it.
+    pub(crate) fn may_export(&self, token: &str) -> Option<bool> {
+        self.documents.get(token)?.may_export
     }
 
     /// The next job of that export; `default` is for documents without jobs of their own.

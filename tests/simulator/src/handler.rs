@@ -75,6 +75,9 @@ impl Shared {
             Route::Query { ticket, token } => world.query(&arrival, ticket, token.as_deref()),
             Route::Download { file_token } => world.download(&arrival, file_token, range.as_deref()),
             Route::Node { token } => world.node(&arrival, token.as_deref()),
+            Route::Permission { token, doc_type, action } => {
+                world.permission(&arrival, token, doc_type.as_deref(), action.as_deref())
+            }
             Route::Other => Answer::page_not_found(),
         };
         let answer = world.complete(&arrival, answer);
@@ -116,6 +119,7 @@ impl ReadRequest {
         match route {
             Route::Create => self.order.as_ref().map(|order| order.token.as_str()),
             Route::Query { token, .. } | Route::Node { token } => token.as_deref(),
+            Route::Permission { token, .. } => Some(token),
             Route::TenantToken | Route::Download { .. } | Route::Other => None,
         }
     }

@@ -1,6 +1,6 @@
 //! A stand-in for the Feishu export API on loopback, for tests, the demo and the benchmarks.
 //!
-//! It serves the endpoints for tenant tokens and wiki nodes, and those that create, query and download
+//! It serves the endpoints for tenant tokens, wiki nodes and permissions, and those that create, query and download
 //! exports, as the documentation describes them. It keeps the rate limit and the life of access tokens, lets jobs age, injects faults, and records every request. It shares no
 //! code with the client, so that one misreading cannot pass on both sides.
 //!
@@ -25,7 +25,7 @@
 //! | `document`, `order` | which job a create makes |
 //! | `job_book`, `world` | all that changes, behind one lock |
 //! | `record`, `made` | the journal, and what it says of created jobs |
-//! | `query`, `create`, `download`, `node`, `tenant_token` | one endpoint each |
+//! | `query`, `create`, `download`, `node`, `permission`, `tenant_token` | one endpoint each |
 //! | `refusals` | what stands before every endpoint: window, access token, the app's troubles |
 //! | `answer`, `wire`, `connection` | from an answer to bytes, and how faults spoil them |
 //! | `route`, `handler`, `server`, `simulator` | from a socket to the world, and the handle for tests |
@@ -47,6 +47,7 @@ mod job_book;
 mod made;
 mod node;
 mod order;
+mod permission;
 mod query;
 mod record;
 mod refusals;

@@ -42,6 +42,9 @@ pub struct Node {
     /// `invalid_param` (131002), or any other code.
     #[serde(default)]
     pub access: Outcome,
+    /// `auth_result` of the permission check with type `wiki`; without it, that of the object.
+    #[serde(default)]
+    pub may_export: Option<bool>,
 }
 
 fn docx() -> String {
@@ -62,6 +65,7 @@ impl Node {
             shortcut_to: None,
             title: title(),
             access: Outcome::Fine,
+            may_export: None,
         }
     }
 

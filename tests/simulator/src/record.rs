@@ -27,6 +27,8 @@ pub enum Endpoint {
     Download,
     /// `GET /open-apis/wiki/v2/spaces/get_node`.
     Node,
+    /// `GET /open-apis/drive/v1/permissions/{token}/members/auth`.
+    Permission,
     /// Any other path or method.
     Other,
 }

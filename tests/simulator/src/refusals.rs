@@ -71,6 +71,7 @@ impl World {
 fn scopes_of(endpoint: Endpoint) -> Vec<String> {
     let scopes: &[&str] = match endpoint {
         Endpoint::Node => &["wiki:node:read", "wiki:wiki", "wiki:wiki:readonly"],
+        Endpoint::Permission => &["docs:permission.member:auth"],
         _ => &["docs:document:export", "drive:export:readonly"],
     };
     scopes.iter().map(|&scope| scope.to_owned()).collect()

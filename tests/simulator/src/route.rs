@@ -9,6 +9,7 @@ use crate::record::Endpoint;
 const TENANT_TOKEN: &str = "/open-apis/auth/v3/tenant_access_token/internal";
 const EXPORT_TASKS: &str = "/open-apis/drive/v1/export_tasks";
 const NODE: &str = "/open-apis/wiki/v2/spaces/get_node";
+const PERMISSIONS: &str = "/open-apis/drive/v1/permissions/";
 
 /// A request's destination.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +19,7 @@ pub(crate) enum Route<'a> {
     Query { ticket: Cow<'a, str>, token: Option<Cow<'a, str>> },
     Download { file_token: Cow<'a, str> },
     Node { token: Option<Cow<'a, str>> },
+    Permission { token: Cow<'a, str>, doc_type: Option<Cow<'a, str>>, action: Option<Cow<'a, str>> },
     Other,
 }
 
@@ -29,8 +31,19 @@ impl<'a> Route<'a> {
             ("POST", Some("")) => Self::Create,
             ("GET", Some(rest)) => Self::below_export_tasks(rest, uri.query()),
             ("GET", None) if path == NODE => Self::Node { token: parameter(uri.query(), "token") },
+            ("GET", None) => Self::permission(path, uri.query()).unwrap_or(Self::Other),
             _ => Self::Other,
         }
+    }
+
+    fn permission(path: &'a str, query: Option<&'a str>) -> Option<Self> {
+        let token = path.strip_prefix(PERMISSIONS)?.strip_suffix("/members/auth")?;
+        let is_one = !token.is_empty() && !token.contains('/');
+        is_one.then(|| Self::Permission {
+            token: percent_decode(token),
+            doc_type: parameter(query, "type"),
+            action: parameter(query, "action"),
+        })
     }
 
     fn below_export_tasks(rest: &'a str, query: Option<&'a str>) -> Self {
@@ -53,6 +66,7 @@ impl<'a> Route<'a> {
             Self::Query { .. } => Endpoint::Query,
             Self::Download { .. } => Endpoint::Download,
             Self::Node { .. } => Endpoint::Node,
+            Self::Permission { .. } => Endpoint::Permission,
             Self::Other => Endpoint::Other,
         }
     }
@@ -113,6 +127,17 @@ mod tests {
                 Route::Node { token: Some("wik".into()) },
             ),
             ("GET", "/open-apis/wiki/v2/spaces/get_node", Route::Node { token: None }),
+            (
+                "GET",
+                "/open-apis/drive/v1/permissions/doc/members/auth?type=docx&action=export",
+                Route::Permission {
+                    token: "doc".into(),
+                    doc_type: Some("docx".into()),
+                    action: Some("export".into()),
+                },
+            ),
+            ("GET", "/open-apis/drive/v1/permissions//members/auth", Route::Other),
+            ("GET", "/open-apis/drive/v1/permissions/a/b/members/auth", Route::Other),
             ("GET", "/open-apis/drive/v1/export_tasks", Route::Other),
             ("GET", "/open-apis/drive/v1/export_tasks/", Route::Other),
             ("GET", "/open-apis/drive/v1/export_tasks/a/b", Route::Other),

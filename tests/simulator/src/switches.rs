@@ -29,9 +29,9 @@ pub struct Answers {
     pub mismatched_token: Outcome,
     /// A query or download by another app or user than the creator.
     pub other_identity: Outcome,
-    /// A create for a document without a script.
+    /// A create or permission check for a document without a script.
     pub unknown_document: Outcome,
-    /// A lookup of a wiki node without a script; `fine` makes one up that leads to a docx.
+    /// A lookup or permission check of a wiki node without a script; `fine` makes one up that leads to a docx.
     pub unknown_node: Outcome,
     /// A ticket that old (since its creation) is unknown; without it, never.
     #[serde(deserialize_with = "duration::optional")]

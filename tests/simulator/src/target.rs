@@ -26,7 +26,7 @@ pub struct Target {
     /// Only that ticket: its queries, or the downloads of its file where `endpoint` says so.
     pub ticket: Option<String>,
     /// Only that document or wiki node: the creates of its exports, or what `endpoint` says: queries and downloads of
-    /// its jobs, lookups of the node.
+    /// its jobs, lookups of the node, checks of its permission.
     pub document: Option<String>,
 }
 

@@ -81,7 +81,7 @@ impl Names {
 }
 
 /// How many endpoints have a window.
-const LIMITED: usize = 4;
+const LIMITED: usize = 5;
 
 #[derive(Debug)]
 pub(crate) struct AppState {
@@ -106,6 +106,7 @@ impl AppState {
             Endpoint::Create => 1,
             Endpoint::Download => 2,
             Endpoint::Node => 3,
+            Endpoint::Permission => 4,
             Endpoint::TenantToken | Endpoint::Other => return None,
         };
         let apart = by_user && !self.settings.rate_limit.users_share;

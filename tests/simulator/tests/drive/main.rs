@@ -13,5 +13,6 @@ mod journal;
 mod limits;
 mod lost_answers;
 mod nodes;
+mod permissions;
 mod query;
 mod tenant_token;
