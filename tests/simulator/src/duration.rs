@@ -24,6 +24,11 @@ fn from_seconds(seconds: f64) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|cause| format!("{seconds} s: {cause}"))
 }
 
+/// The `times`-th part of a span; one too long for the clock is the longest there is.
+pub(crate) fn divided(whole: Duration, times: f64) -> Duration {
+    Duration::try_from_secs_f64(whole.as_secs_f64() / times).unwrap_or(Duration::MAX)
+}
+
 /// For `#[serde(with = "crate::duration")]` fields.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Duration, D::Error> {
     source.deserialize_any(DurationVisitor)

@@ -26,6 +26,7 @@
 //! | `job_book`, `world` | all that changes, behind one lock |
 //! | `record`, `made` | the journal, and what it says of created jobs |
 //! | `query`, `create`, `download`, `node`, `permission`, `tenant_token` | one endpoint each |
+//! | `scenario`, `stress` | the start, and the same with higher limits, shorter jobs and more faults |
 //! | `refusals` | what stands before every endpoint: window, access token, the app's troubles |
 //! | `answer`, `wire`, `connection` | from an answer to bytes, and how faults spoil them |
 //! | `route`, `handler`, `server`, `simulator` | from a socket to the world, and the handle for tests |
@@ -56,6 +57,7 @@ mod scenario;
 mod seed;
 mod server;
 mod simulator;
+mod stress;
 mod switches;
 mod target;
 mod tenant_token;

@@ -158,6 +158,12 @@ fn all() -> f64 {
 }
 
 impl FaultRule {
+    /// That share of all requests to an endpoint.
+    pub fn new(endpoint: Endpoint, share: f64, fault: Fault) -> Self {
+        let (ticket, document, app) = (None, None, None);
+        Self { ticket, document, app, endpoint: Some(endpoint), from: first(), to: None, share, fault }
+    }
+
     pub(crate) fn into_parts(self) -> (Target, Nth, Fault) {
         let (app_id, ticket, document) = (self.app, self.ticket, self.document);
         let target = Target { endpoint: self.endpoint, app_id, ticket, document };
