@@ -1,8 +1,9 @@
 //! A stand-in for the Feishu export API on loopback, for tests, the demo and the benchmarks.
 //!
 //! It serves the endpoints for tenant tokens, wiki nodes and permissions, and those that create, query and download
-//! exports, as the documentation describes them. It keeps the rate limit and the life of access tokens, lets jobs age, injects faults, and records every request. It shares no
-//! code with the client, so that one misreading cannot pass on both sides.
+//! exports, as the documentation describes them. It keeps the rate limit and the life of access tokens, lets jobs age,
+//! injects faults, and records every request. It shares no code with the client, so that one misreading cannot pass on
+//! both sides.
 //!
 //! [`Scenario`] says what there is at the start, [`Simulator`] runs it and changes it, [`Journal`] lists what arrived.
 //!

@@ -281,6 +281,7 @@ mod tests {
     fn the_shipped_example_is_valid() {
         let scenario = Scenario::from_toml(include_str!("../scenarios/example.toml")).unwrap();
         assert!(scenario.apps.len() > 1 && !scenario.jobs.is_empty() && !scenario.faults.is_empty());
+        assert!(!scenario.documents.is_empty() && !scenario.nodes.is_empty());
     }
 
     #[test]
