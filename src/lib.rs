@@ -1,7 +1,7 @@
 //! Follows export tickets of Feishu and Lark until each yields its file token.
 //!
-//! The program is a thin shell around four front doors: [`Watcher`] watches, [`check`] examines the configuration,
-//! [`status`] reads the state file, [`plan_retry`] leaves requests in it. Behind them lie the rooms:
+//! The program is a thin shell around five front doors: [`InitPlan`] writes a first configuration, [`check`] examines
+//! it, [`Watcher`] watches, [`status`] reads the state file, [`plan_retry`] leaves requests in it. Behind them lie the rooms:
 //!
 //! | module | is for | may use |
 //! |---|---|---|
@@ -37,6 +37,7 @@ pub mod store;
 
 pub use app::check::{CheckReport, check};
 pub use app::error::{CommandError, ErrorClass};
+pub use app::init::{AppId, AppIdError, FirstConfig, InitError, InitPlan};
 pub use app::live_list::ReloadRequest;
 pub use app::retry::{RetryOutcome, RetryPlan, RetrySelection, plan_retry};
 pub use app::run::{Hooks, RunOptions, Watcher, load, set_up_log};

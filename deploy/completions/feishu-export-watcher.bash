@@ -28,6 +28,9 @@ _feishu__export__watcher() {
             feishu__export__watcher,help)
                 cmd="feishu__export__watcher__subcmd__help"
                 ;;
+            feishu__export__watcher,init)
+                cmd="feishu__export__watcher__subcmd__init"
+                ;;
             feishu__export__watcher,retry)
                 cmd="feishu__export__watcher__subcmd__retry"
                 ;;
@@ -49,6 +52,9 @@ _feishu__export__watcher() {
             feishu__export__watcher__subcmd__help,help)
                 cmd="feishu__export__watcher__subcmd__help__subcmd__help"
                 ;;
+            feishu__export__watcher__subcmd__help,init)
+                cmd="feishu__export__watcher__subcmd__help__subcmd__init"
+                ;;
             feishu__export__watcher__subcmd__help,retry)
                 cmd="feishu__export__watcher__subcmd__help__subcmd__retry"
                 ;;
@@ -65,7 +71,7 @@ _feishu__export__watcher() {
 
     case "${cmd}" in
         feishu__export__watcher)
-            opts="-h -V --help --version run check status explain retry health help"
+            opts="-h -V --help --version init run check status explain retry health help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,7 +161,7 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__help)
-            opts="run check status explain retry health help"
+            opts="init run check status explain retry health help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -224,6 +230,20 @@ _feishu__export__watcher() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        feishu__export__watcher__subcmd__help__subcmd__init)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         feishu__export__watcher__subcmd__help__subcmd__retry)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -259,6 +279,62 @@ _feishu__export__watcher() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        feishu__export__watcher__subcmd__init)
+            opts="-h --config --platform --base-url --app-id --secret-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --platform)
+                    COMPREPLY=($(compgen -W "feishu lark" -- "${cur}"))
+                    return 0
+                    ;;
+                --base-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --app-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -26,6 +26,7 @@ end
 
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -s V -l version -d 'Print version'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "init" -d 'Write a first configuration'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "check" -d 'Check configuration, watch list and secrets'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "status" -d 'Show what is known about every ticket'
@@ -33,6 +34,13 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "retry" -d 'Have ended tickets polled again'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -l config -d 'The configuration file to write; left out: ./watcher.toml' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -l platform -d 'Whose app it is: feishu for open.feishu.cn, lark for open.larksuite.com' -r -f -a "feishu\t'open.feishu.cn'
+lark\t'open.larksuite.com'"
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -l base-url -d 'Where the API answers, for a gateway of your own; plain http only to this machine' -r -f
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -l app-id -d 'The app id that the developer console shows (cli_...)' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -l secret-file -d 'The file that holds the app secret; it is copied' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l deadline -d 'End after this long, whatever is pending (such as 90s, 30m, 2h) [default: no deadline]' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l log-level -d 'off, error, warn, info, debug, trace, or tracing directives; wins over the configuration, whose default is info' -r
@@ -73,10 +81,11 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l ready -d 'Ask whether it is ready (/readyz), not only whether it lives (/livez)'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -s h -l help -d 'Print help'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "check" -d 'Check configuration, watch list and secrets'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "status" -d 'Show what is known about every ticket'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "retry" -d 'Have ended tickets polled again'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "init" -d 'Write a first configuration'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "check" -d 'Check configuration, watch list and secrets'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "status" -d 'Show what is known about every ticket'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "retry" -d 'Have ended tickets polled again'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -59,7 +59,11 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     problems.extend(recalled.problems);
     let mut notes = slow_sweeps(&config, &watch_list, &known);
     if watch_list.entries.is_empty() && recalled.rejected_patterns == 0 {
-        notes.push("no ticket is listed; pending ones in the state file would be removed".to_owned());
+        let is_pending = |ticket: &TicketRecord| ticket.state == TicketState::Pending;
+        notes.push(match known.iter().any(is_pending) {
+            true => "no ticket is listed; pending ones in the state file would be removed".to_owned(),
+            false => "nothing is listed yet".to_owned(),
+        });
     }
     let troubles = state.into_iter().chain(log).chain(downloads);
     notes.extend(troubles.map(|why| format!("a run would end at once: {why}")));

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod error;
+pub(crate) mod init;
 mod known_app;
 mod list_report;
 pub(crate) mod live_list;

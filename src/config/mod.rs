@@ -42,4 +42,6 @@ pub use settings::{
     Config, DownloadConfig, LogConfig, LogFormat, PollConfig, ServerConfig, StateConfig, WatchSource,
     WatchSourceKind,
 };
+pub(crate) use shipped::{APP_ID as SHIPPED_APP_ID, LIST as SHIPPED_LIST};
 pub use watch_list::Lists;
+pub(crate) use watcher::DEFAULTS as SHIPPED_CONFIG;

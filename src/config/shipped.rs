@@ -5,8 +5,11 @@ use super::problem::{Problem, shown};
 use super::settings::Config;
 use crate::domain::WatchEntry;
 
+/// The list of tickets.
+pub(crate) const LIST: &str = include_str!("../../config/watchlist.toml");
+
 /// The app id.
-pub(super) const APP_ID: &str = "cli_a1b2c3d4e5f6g7h8";
+pub(crate) const APP_ID: &str = "cli_a1b2c3d4e5f6g7h8";
 
 /// The tickets and the tokens of their documents.
 const TICKETS: [(&str, &str); 2] = [

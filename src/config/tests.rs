@@ -15,8 +15,6 @@ use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
 mod files;
 
-const SHIPPED_LIST: &str = include_str!("../../config/watchlist.toml");
-
 /// Three tickets, one of them twice.
 const LISTED: &str = "[[ticket]]\nticket = '1'\ntoken = 'a'\napp = 'default'\nlabel = 'x'\n\
     [[ticket]]\nticket = '2'\ntoken = 'b'\napp = 'other'\ncreated_at = 2026-11-22T10:00:00Z\n\

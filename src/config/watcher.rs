@@ -24,7 +24,7 @@ use crate::domain::{AppName, parse_directives};
 use crate::schedule::Backoff;
 
 /// The shipped file: documentation and defaults in one.
-pub(super) const DEFAULTS: &str = include_str!("../../config/watcher.toml");
+pub(crate) const DEFAULTS: &str = include_str!("../../config/watcher.toml");
 
 /// Bytes of a `watcher.toml` at most.
 pub(super) const SIZE_MAX: u64 = 1 << 20;

@@ -48,7 +48,7 @@ pub(super) fn name_max(folder: &Path) -> usize {
 }
 
 /// Makes the names in the folder durable.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         // Some network file systems can't sync a folder.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
@@ -60,7 +60,7 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] where something has the name.
-pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Network file systems do not know the flag.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -89,7 +89,7 @@ pub(super) fn is_same_file(one: &Path, other: &Path) -> io::Result<bool> {
 }
 
 /// Whether something has the name, a dangling link included.
-pub(super) fn is_there(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         found => found.map(|_| true),

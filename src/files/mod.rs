@@ -13,5 +13,6 @@ mod local_transfer;
 mod names;
 
 pub use api::{Body, FileError, Files, Placed, Placement, Transfer};
+pub(crate) use disk::{is_there, rename_new, sync_folder};
 pub use local_folder::LocalFolder;
 pub use local_transfer::LocalTransfer;

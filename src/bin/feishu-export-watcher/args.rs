@@ -100,9 +100,25 @@ Examples:
   feishu-export-watcher health --config watcher.toml
   feishu-export-watcher health --ready --config watcher.toml";
 
+const INIT_HELP: &str = "\
+Writes watcher.toml, watchlist.toml and app_secret (mode 0600) into this folder,
+or that of --config, and checks them. Nothing is overwritten: where one of them
+is there, nothing is written and the exit code is 2.
+
+On a terminal, what is not given is asked for. Elsewhere platform and app id
+must be given, and without --secret-file the secret is the first line of stdin.
+It is never an argument, which other users could read.
+
+Examples:
+  feishu-export-watcher init
+  feishu-export-watcher init --platform lark --app-id cli_a1b2c3d4e5f6g7h8 < secret.txt";
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a first configuration
+    #[command(after_help = INIT_HELP)]
+    Init(InitArguments),
     /// Watch: as a service, or until every ticket is done
     #[command(after_help = RUN_HELP)]
     Run(RunArguments),
@@ -159,6 +175,35 @@ pub(crate) struct RunArguments {
     /// default is info
     #[arg(long, value_name = "LEVEL", env = "FEISHU_EXPORT_WATCHER_LOG", hide_env_values = true)]
     pub(crate) log_level: Option<String>,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The configuration file to write; left out: ./watcher.toml
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Whose app it is: feishu for open.feishu.cn, lark for open.larksuite.com
+    #[arg(long, value_enum, value_name = "PLATFORM")]
+    pub(crate) platform: Option<Platform>,
+    /// Where the API answers, for a gateway of your own; plain http only to this machine
+    #[arg(long, value_name = "URL", conflicts_with = "platform", value_hint = ValueHint::Url)]
+    pub(crate) base_url: Option<String>,
+    /// The app id that the developer console shows (cli_...)
+    #[arg(long, value_name = "ID")]
+    pub(crate) app_id: Option<String>,
+    /// The file that holds the app secret; it is copied
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
+/// A platform, which knows nothing of the other's apps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Platform {
+    /// open.feishu.cn
+    Feishu,
+    /// open.larksuite.com
+    Lark,
 }
 
 /// `check`.

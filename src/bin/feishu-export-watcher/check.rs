@@ -1,6 +1,7 @@
 //! `check`: prints the front door's report.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use feishu_export_watcher::CheckReport;
 use feishu_export_watcher::domain::{WallTime, escape};
@@ -12,7 +13,12 @@ use crate::{config_file, exit};
 /// Checks; returns the exit code.
 pub(crate) fn check(arguments: CheckArguments) -> u8 {
     let Some(config) = config_file::find(arguments.config) else { return exit::CONFIG };
-    let report = feishu_export_watcher::check(&config, !arguments.no_secrets, WallTime::now());
+    check_file(&config, !arguments.no_secrets)
+}
+
+/// Checks that configuration, its secrets only if `secrets`; returns the exit code.
+pub(crate) fn check_file(config: &Path, secrets: bool) -> u8 {
+    let report = feishu_export_watcher::check(config, secrets, WallTime::now());
     let code = if report.is_fine() { exit::FINE } else { exit::CONFIG };
     after_printing(print(&report, &mut io::stdout().lock()), code)
 }

@@ -13,8 +13,11 @@ use crate::messages::eprint_escaped;
 /// The variable that names the file where `--config` is left out.
 const VARIABLE: &str = "FEISHU_EXPORT_WATCHER_CONFIG";
 
+/// The file of the folder in which the program is started.
+pub(crate) const HERE: &str = "watcher.toml";
+
 /// Where the file is looked for otherwise, in this order.
-const PLACES: [&str; 2] = ["watcher.toml", "/etc/feishu-export-watcher/watcher.toml"];
+const PLACES: [&str; 2] = [HERE, "/etc/feishu-export-watcher/watcher.toml"];
 
 /// The file. Prints on stderr which one was taken, unless the command line names it, or that there is none.
 pub(crate) fn find(argument: ConfigArgument) -> Option<PathBuf> {
@@ -47,6 +50,25 @@ pub(crate) fn find_state(argument: StateFileArgument) -> Option<StateFile> {
         Some(path) => Some(StateFile::At(std::path::absolute(&path).unwrap_or(path))),
         None => find(argument.config).map(StateFile::FromConfig),
     }
+}
+
+/// A command of this program on that configuration, as a shell takes it.
+pub(crate) fn command(name: &str, config: Option<&Path>) -> String {
+    let option = config.map(|path| {
+        let path = path.to_string_lossy();
+        let is_plain = path.chars().all(|it| it.is_alphanumeric() || "/._-+,@%".contains(it));
+        if is_plain {
+            format!(" --config {path}")
+        } else {
+            format!(" --config '{}'", path.replace('\'', r"'\''"))
+        }
+    });
+    format!("feishu-export-watcher {name}{}", option.unwrap_or_default())
+}
+
+/// Whether it is this one that is taken where `--config` is left out.
+pub(crate) fn is_found(config: &Path) -> bool {
+    choose(None, env::var_os(VARIABLE), is_there).as_deref() == Some(config)
 }
 
 fn choose(

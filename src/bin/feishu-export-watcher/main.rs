@@ -11,6 +11,8 @@ mod core_dump;
 mod exit;
 mod explain;
 mod health;
+mod init;
+mod input;
 mod messages;
 mod progress;
 mod retry;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     core_dump::forbid();
     let code = match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Init(arguments) => init::init(arguments),
         Command::Check(arguments) => check::check(arguments),
         Command::Status(arguments) => status::status(arguments),
         Command::Explain(arguments) => explain::explain(&arguments),

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::RunArguments;
 use crate::batch::print_batch;
+use crate::config_file::command;
 use crate::messages::{eprint_escaped, fail, refuse};
 use crate::progress::Progress;
 use crate::signals::Signals;
@@ -177,18 +178,4 @@ fn print_tickets(outcome: &Outcome, config: &Path) {
     };
     // Where stderr can't be written, the exit code shows the result as well.
     let _ = print_batch(&mut BufWriter::new(io::stderr()), &report, &command("status", Some(config)));
-}
-
-/// A command of this program on that configuration, as a shell takes it.
-fn command(name: &str, config: Option<&Path>) -> String {
-    let option = config.map(|path| {
-        let path = path.to_string_lossy();
-        let is_plain = path.chars().all(|it| it.is_alphanumeric() || "/._-+,@%".contains(it));
-        if is_plain {
-            format!(" --config {path}")
-        } else {
-            format!(" --config '{}'", path.replace('\'', r"'\''"))
-        }
-    });
-    format!("feishu-export-watcher {name}{}", option.unwrap_or_default())
 }
