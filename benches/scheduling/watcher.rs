@@ -210,6 +210,7 @@ fn app() -> App {
         app_id: "cli_bench".into(),
         credentials: Credentials::AppSecret(SecretSource::Env("SECRET".into())),
         ca_file: None,
+        tenant: None,
         rate_limit: RateLimit {
             requests: std::num::NonZeroU32::new(100).expect("a hundred is not zero"),
             per: server::WINDOW,

@@ -13,10 +13,11 @@ use super::durations::{Bounds, DAY};
 use super::problem::Position;
 use super::section::{Field, Section, is_word};
 use super::shipped;
+use super::tenants::Tenants;
 use crate::domain::{App, AppName, BaseUrl, BudgetKey, Credentials, RateLimit, SecretSource};
 
 pub(super) const APP_KEYS: &[&str] =
-    &["base_url", "app_id", "app_secret", "access_token", "ca_file", "rate_limit"];
+    &["base_url", "app_id", "app_secret", "access_token", "ca_file", "rate_limit", "tenant"];
 pub(super) const SOURCE_KEYS: &[&str] = &["file", "env", "credential"];
 pub(super) const RATE_LIMIT_KEYS: &[&str] = &["requests", "per"];
 
@@ -42,11 +43,11 @@ pub(super) struct AppsSection {
     pub(super) names: Option<Vec<AppName>>,
 }
 
-/// Which limit a budget has, and which app named it first.
-type Budgets = HashMap<BudgetKey, (AppName, RateLimit)>;
+/// The app that spent first from a budget.
+type Budgets = HashMap<BudgetKey, App>;
 
 /// Reads every app below `[apps]`.
-pub(super) fn read(root: &Section<'_>, folder: &Path) -> AppsSection {
+pub(super) fn read(root: &Section<'_>, folder: &Path, tenants: &Tenants<'_>) -> AppsSection {
     let expected = "at least one app in a section of its own, such as [apps.default]";
     let fields = root.required("apps", expected).and_then(|field| match field.value {
         DeValue::Table(table) if !table.is_empty() => Some(field.section(table, &[]).discreet()),
@@ -58,7 +59,7 @@ pub(super) fn read(root: &Section<'_>, folder: &Path) -> AppsSection {
     let mut budgets = Budgets::new();
     let read_one = |field: Field<'_>| {
         let name = read_name(&field);
-        let app = read_app(&field, name.as_ref(), folder, &mut budgets);
+        let app = read_app(&field, name.as_ref(), folder, tenants, &mut budgets);
         (name, app)
     };
     let (names, apps): (Vec<_>, Vec<_>) = section.fields().map(read_one).unzip();
@@ -76,6 +77,7 @@ fn read_app(
     field: &Field<'_>,
     name: Option<&AppName>,
     folder: &Path,
+    tenants: &Tenants<'_>,
     budgets: &mut Budgets,
 ) -> Option<(App, Position)> {
     let DeValue::Table(table) = field.value else {
@@ -87,6 +89,7 @@ fn read_app(
     let credentials = read_credentials(&section, folder);
     let ca_file = section.optional("ca_file", |field| ca_file::read(field, folder));
     let rate_limit = read_rate_limit(&section);
+    let tenant = section.optional("tenant", |field| tenants.find(field));
     let (credentials, position) = credentials?;
     let app = App {
         name: name?.clone(),
@@ -95,9 +98,11 @@ fn read_app(
         credentials,
         ca_file: ca_file?,
         rate_limit: rate_limit?,
+        tenant: tenant?,
     };
     check_app_id(&section, &app);
-    check_rate_limit(&section, &app, budgets);
+    check_rate_limit(&section, &app);
+    check_budget(&section, &app, budgets);
     Some((app, position))
 }
 
@@ -193,22 +198,30 @@ fn read_rate_limit(section: &Section<'_>) -> Option<RateLimit> {
     Some(RateLimit { requests: requests?, per: per? })
 }
 
-fn check_rate_limit(section: &Section<'_>, app: &App, budgets: &mut Budgets) {
-    let at = ["rate_limit"];
-    let first = budgets.entry(app.budget_key()).or_insert_with(|| (app.name.clone(), app.rate_limit));
-    if first.1 != app.rate_limit {
-        section.error_at(&at, || {
-            format!(
-                "app `{}` has the same host and app id, hence the same budget; both must name the same \
-                rate_limit",
-                first.0
-            )
-        });
-    }
+fn check_rate_limit(section: &Section<'_>, app: &App) {
     let per_second = |limit: RateLimit| f64::from(limit.requests.get()) / limit.per.as_secs_f64();
     if per_second(app.rate_limit) > per_second(USUAL_LIMIT) && !app.base_url.is_loopback() {
-        section.warning_at(&at, || {
+        section.warning_at(&["rate_limit"], || {
             "more than 100 requests in 60s, which is what Feishu and Lark grant an app".to_owned()
         });
+    }
+}
+
+/// What apps with one host and app id say must be the same: at the remote they are one.
+fn check_budget(section: &Section<'_>, app: &App, budgets: &mut Budgets) {
+    let first = budgets.entry(app.budget_key()).or_insert_with(|| app.clone());
+    let differs = |key, what: &str| {
+        section.error_at(&[key], || {
+            format!(
+                "app `{}` has the same host and app id, hence the same {what}; both must name the same {key}",
+                first.name
+            )
+        });
+    };
+    if first.rate_limit != app.rate_limit {
+        differs("rate_limit", "budget");
+    }
+    if first.tenant != app.tenant {
+        differs("tenant", "tenant");
     }
 }

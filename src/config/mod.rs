@@ -1,7 +1,7 @@
 //! What the TOML files say, checked into types that can't be wrong.
 //!
 //! A file is parsed into a raw document with the place of every key and value (`document`), which readers walk by
-//! name and type (`section`): `watcher.toml` in `watcher`, `download`, `server` and `apps`, watch lists in `watch_list`,
+//! name and type (`section`): `watcher.toml` in `watcher`, `download`, `server`, `apps` and `tenants`, watch lists in `watch_list`,
 //! `entry` and `document_token`. They go on after a mistake, so that one run reports everything (`report`, `problem`).
 //! `list_watcher` sees which watch lists changed while the program runs. Defaults are the shipped
 //! `config/watcher.toml` itself. Secrets are not read here but for a check that they are there (`secrets`).
@@ -27,6 +27,7 @@ mod server;
 mod settings;
 mod shipped;
 mod sources;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod text_file;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::problem::Problem;
 use super::watch_list;
 use super::*;
-use super::{apps, download, entry, server, shipped, watcher};
+use super::{apps, download, entry, server, shipped, tenants, watcher};
 use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
 mod files;
@@ -165,6 +165,7 @@ fn the_shipped_files_name_every_key() {
         apps::APP_KEYS,
         apps::SOURCE_KEYS,
         apps::RATE_LIMIT_KEYS,
+        tenants::TENANT_KEYS,
     ];
     for key in watcher_keys.concat() {
         let is_named =
@@ -339,4 +340,26 @@ fn both_kinds_of_credentials_and_all_places_are_accepted() {
     );
     let credential = SecretSource::Credential("s.x".into());
     assert_eq!(app("app_secret.credential", "'s.x'"), Credentials::AppSecret(credential));
+}
+
+/// Promise: the apps of one tenant have one quota, and an app without a tenant has none.
+#[test]
+fn apps_of_a_tenant_share_its_quota() {
+    let app = |name: &str, more: &str| {
+        let url = "http://127.0.0.1:8080";
+        format!(
+            "[apps.{name}]\nbase_url = '{url}'\napp_id = '{name}'\napp_secret = {{ file = 's' }}\n{more}\n"
+        )
+    };
+    let tenant = "tenant = 'acme'";
+    let apps = [app("a", tenant), app("b", tenant), app("c", "")].concat();
+    let reading =
+        check_watcher(&format!("watchlist = ['a']\n{apps}[tenants.acme]\nmonthly_calls = 10_000\n"));
+    assert_eq!(lines(&reading.problems), "");
+    let apps = reading.config.unwrap().apps;
+    let [Some(first), Some(second), None] = [0, 1, 2].map(|number: usize| apps[number].tenant.clone()) else {
+        panic!("{apps:?}")
+    };
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!((&*first.name, first.monthly_calls), ("acme", 10_000));
 }

@@ -1,8 +1,8 @@
 //! `watcher.toml`: its text, as it stands, to a [`Config`] or a list of everything that is wrong with it.
 //!
 //! `[state]`, `[log]` and `[poll]` of the shipped `config/watcher.toml` are compiled in and fill what a
-//! file leaves out, so that what the comments there promise is what happens. `watchlist`, `download`, `server` and
-//! `apps` never come from there.
+//! file leaves out, so that what the comments there promise is what happens. `watchlist`, `download`, `server`,
+//! `apps` and `tenants` never come from there.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,6 +19,7 @@ use super::section::{Field, Origin, Section};
 use super::server;
 use super::settings::{Config, LogConfig, PollConfig, StateConfig, WatchSource, WatchSourceKind};
 use super::sources::is_pattern;
+use super::tenants;
 use super::text_file;
 use crate::domain::{AppName, parse_directives};
 use crate::schedule::Backoff;
@@ -29,7 +30,8 @@ pub(crate) const DEFAULTS: &str = include_str!("../../config/watcher.toml");
 /// Bytes of a `watcher.toml` at most.
 pub(super) const SIZE_MAX: u64 = 1 << 20;
 
-pub(super) const KEYS: &[&str] = &["watchlist", "state", "log", "poll", "download", "server", "apps"];
+pub(super) const KEYS: &[&str] =
+    &["watchlist", "state", "log", "poll", "download", "server", "apps", "tenants"];
 pub(super) const STATE_KEYS: &[&str] = &["path", "keep"];
 pub(super) const LOG_KEYS: &[&str] = &["format", "level", "file"];
 pub(super) const POLL_KEYS: &[&str] = &[
@@ -101,7 +103,11 @@ fn read_sections(path: &Arc<Path>, root: &Section<'_>, defaults: &Section<'_>) -
     let watchlist = read_sources(root, folder);
     let (state, log, poll) = (read_state(&state, folder), read_log(&log, folder), read_poll(&poll));
     let (download, server) = (download::read(root, folder), server::read(root));
-    let apps = apps::read(root, folder);
+    let tenants = tenants::read(root);
+    let apps = apps::read(root, folder, &tenants);
+    if apps.names.is_some() {
+        tenants.warn_of_unnamed();
+    }
     let (sources, app_names, listen) = (watchlist.clone(), apps.names, server.listen);
     let config = || {
         let (path, (apps, credential_places)) = (Arc::clone(path), apps.apps?);

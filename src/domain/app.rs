@@ -45,6 +45,17 @@ pub struct App {
     pub ca_file: Option<CaFile>,
     /// How many requests it may send, per API endpoint.
     pub rate_limit: RateLimit,
+    /// Whose monthly quota its calls count against; none where that is not watched.
+    pub tenant: Option<Arc<Tenant>>,
+}
+
+/// An organisation at Feishu or Lark, whose monthly quota the calls of all its apps count against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// The name under which the configuration lists it (`acme` in `[tenants.acme]`).
+    pub name: Box<str>,
+    /// Accepted calls of all its apps in a calendar month, at least one.
+    pub monthly_calls: u64,
 }
 
 /// Certificates of authorities from a file, as it was when the configuration was read.
@@ -279,6 +290,7 @@ mod tests {
             credentials: Credentials::AppSecret(SecretSource::Env("S".into())),
             ca_file: None,
             rate_limit: RateLimit { requests: NonZeroU32::MIN, per: Duration::from_secs(1) },
+            tenant: None,
         };
         let key = app("https://open.feishu.cn").budget_key();
         assert_eq!(key, app("https://OPEN.feishu.cn:443/").budget_key());

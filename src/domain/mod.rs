@@ -27,6 +27,7 @@ pub mod words;
 pub use advice::{Advice, Help};
 pub use app::{
     App, AppName, BaseUrl, BaseUrlError, BudgetKey, CaFile, Credentials, Endpoint, RateLimit, SecretSource,
+    Tenant,
 };
 pub use availability::{ARTEFACT_LIFE, Availability, MAY_BE_GONE_HINT};
 pub use counts::Counts;

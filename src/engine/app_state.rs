@@ -170,6 +170,7 @@ mod tests {
             app_id: "cli_a".into(),
             credentials: Credentials::AppSecret(SecretSource::Env("SECRET".into())),
             ca_file: None,
+            tenant: None,
             rate_limit: RateLimit { requests: NonZeroU32::MIN, per: Duration::from_secs(60) },
         };
         let meters = AppMeters::new(&Meters::new().unwrap(), &app.name);

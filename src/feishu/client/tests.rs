@@ -33,6 +33,7 @@ fn app(base_url: &str, credentials: Credentials) -> App {
         app_id: "cli_\"a\"".into(),
         credentials,
         ca_file: None,
+        tenant: None,
         rate_limit: RateLimit { requests: NonZeroU32::MIN, per: Duration::from_secs(1) },
     }
 }

@@ -406,6 +406,7 @@ pub(super) fn app(name: &str, requests: u32) -> App {
         app_id: format!("cli_{name}").into(),
         credentials: Credentials::AppSecret(SecretSource::Env("SECRET".into())),
         ca_file: None,
+        tenant: None,
         rate_limit: RateLimit { requests: requests.try_into().unwrap(), per: MINUTE },
     }
 }
