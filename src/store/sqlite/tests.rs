@@ -312,7 +312,9 @@ fn fixture_tickets(version: i64) -> Vec<crate::domain::TicketRecord> {
     if version < 6 {
         (full.file, full.entry.download) = (None, true);
     }
-    vec![full, testing::failed("6933093124755412346"), testing::fresh("6933093124755412347")]
+    let tickets = [full, testing::failed("6933093124755412346"), testing::fresh("6933093124755412347")];
+    let documents = [testing::document("docx/doc/pdf"), testing::fresh("wiki/node/csv/tbl")];
+    tickets.into_iter().chain(documents.into_iter().filter(|_| version >= 7)).collect()
 }
 
 /// Promise: a file that an earlier version wrote is read by this one, and by every later one; also by
