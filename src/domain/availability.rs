@@ -7,9 +7,6 @@ use super::{TicketRecord, TicketState, WallTime};
 /// How long the exported file lives after the job's end (download exported file, 2024-06-14).
 pub const ARTEFACT_LIFE: Duration = Duration::from_secs(600);
 
-/// What to do about a file that may be gone, as part of a line.
-pub const MAY_BE_GONE_HINT: &str = "download the file at once; if it is gone, export the document again";
-
 /// Whether the file of a completed ticket can still be downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
@@ -33,6 +30,16 @@ impl Availability {
             (_, Some(over)) if over <= now => Self::Over(over),
             (Some(until), _) => Self::Passed(until),
             (None, _) => Self::Unknown,
+        }
+    }
+
+    /// What to do about the ticket's file where it may be gone, as part of a line.
+    #[must_use]
+    pub fn hint(ticket: &TicketRecord) -> &'static str {
+        if ticket.export.is_some() {
+            "download the file at once; if it is gone, retry the document"
+        } else {
+            "download the file at once; if it is gone, export the document again"
         }
     }
 

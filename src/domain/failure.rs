@@ -134,6 +134,22 @@ const TABLE: [(ErrorKind, Advice); 23] = [
         "export the document again; if that fails as well, give error.log_id to the platform's support")),
 ];
 
+/// What to do where the watcher started the export itself, as far as that is something else.
+#[rustfmt::skip]
+const FOR_DOCUMENTS: [(ErrorKind, &str); 11] = [
+    (ErrorKind::InternalError, "the export was repeated in vain; `feishu-export-watcher retry --failed --kind internal_error` repeats it once more; if that fails as well, give error.log_id to the platform's support"),
+    (ErrorKind::ExportTimeout, "later `feishu-export-watcher retry --failed --kind export_timeout`; if it repeats, the document is too complex and wants splitting"),
+    (ErrorKind::NoPermission, "add the app to the document (… > More > Add document app) or share it with the user, and see that export is not switched off there; then `feishu-export-watcher retry --failed --kind no_permission`"),
+    (ErrorKind::CopyInProgress, "`feishu-export-watcher retry --failed --kind copy_in_progress` once the copy is finished"),
+    (ErrorKind::DocumentNotFound, "correct the link, or token and type, in the watch list"),
+    (ErrorKind::InvalidParam, "check type, format and sub_id in the watch list; error.message names what was refused"),
+    (ErrorKind::TypeMismatch, "name a format in the watch list that fits: docx or pdf for a document, xlsx or csv for a sheet or a bitable"),
+    (ErrorKind::NoFileToken, "`feishu-export-watcher retry --failed --kind no_file_token` has it exported again"),
+    (ErrorKind::UnknownJobStatus, "give error.log_id to the platform's support; `feishu-export-watcher retry --failed --kind unknown_job_status` has it exported again"),
+    (ErrorKind::Expired, "see in error.message what held it up; then `feishu-export-watcher retry --failed --kind expired` has it exported again"),
+    (ErrorKind::WrongContent, "`feishu-export-watcher retry --failed --kind wrong_content` has it exported again; if that fails as well, give error.log_id to the platform's support"),
+];
+
 /// What to do about an answer of the API that lacks what it is for.
 const HALF_ANSWER: &str = "give error.log_id to the platform's support; then `feishu-export-watcher retry --failed --kind malformed_answer`, or export again";
 
@@ -203,6 +219,13 @@ impl Failure {
             (kind, _) => kind.hint(),
         }
     }
+
+    /// The same for a document whose export the watcher started: `retry` makes another one.
+    #[must_use]
+    pub fn hint_for_document(&self) -> &'static str {
+        let own = FOR_DOCUMENTS.iter().find(|(kind, _)| *kind == self.kind);
+        own.map_or_else(|| self.hint(), |(_, hint)| hint)
+    }
 }
 
 #[cfg(test)]
@@ -218,6 +241,15 @@ mod tests {
         let half = hint(ErrorKind::MalformedAnswer, Some(0));
         assert!(!half.contains("portal") && half.contains("log_id"), "{half}");
         assert_eq!(hint(ErrorKind::UnknownCode, Some(7)), ErrorKind::UnknownCode.hint());
+    }
+
+    /// Promise: of a document there is no ticket to list and none to correct.
+    #[test]
+    fn hints_for_documents_name_no_ticket() {
+        for kind in ErrorKind::ALL {
+            let hint = Failure { code: Some(7), ..Failure::new(*kind) }.hint_for_document();
+            assert!(!hint.is_empty() && !hint.contains("ticket"), "{kind}: {hint}");
+        }
     }
 
     /// Promise: every kind is explained, and says what to do.

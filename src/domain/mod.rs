@@ -29,7 +29,7 @@ pub use app::{
     App, AppName, BaseUrl, BaseUrlError, BudgetKey, CaFile, Credentials, Endpoint, RateLimit, SecretSource,
     Tenant,
 };
-pub use availability::{ARTEFACT_LIFE, Availability, MAY_BE_GONE_HINT};
+pub use availability::{ARTEFACT_LIFE, Availability};
 pub use counts::Counts;
 pub use document_type::{DocumentType, Format};
 pub use escape::{escape, escape_except, unsafe_for_terminal, write_json};

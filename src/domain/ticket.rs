@@ -87,6 +87,19 @@ impl EntryId {
     pub fn is_document(&self) -> bool {
         self.0.contains('/')
     }
+
+    /// "ticket 6933…", "document doxcn… as pdf", "document shtcn… as csv of 0b1e2f"; the document by `name` where that
+    /// is given, else by its token. Not escaped.
+    #[must_use]
+    pub fn in_words(&self, name: Option<&str>) -> String {
+        match self.0.splitn(4, '/').collect::<Vec<_>>()[..] {
+            [_, token, format] => format!("document {} as {format}", name.unwrap_or(token)),
+            [_, token, format, part] => {
+                format!("document {} as {format} of {part}", name.unwrap_or(token))
+            }
+            _ => format!("ticket {self}"),
+        }
+    }
 }
 
 /// What an entry of a watch list is known by.
@@ -157,6 +170,26 @@ pub struct WatchEntry {
     pub download: bool,
     /// The file that lists it.
     pub source: Arc<Path>,
+}
+
+impl WatchEntry {
+    /// The ticket, or the document by its label, link or token: what every message calls it. Not escaped.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        self.key.id.in_words(self.label.as_deref().or(self.url()))
+    }
+
+    /// The document's link, if it is listed by one.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.request.as_deref().and_then(|request| request.url.as_deref())
+    }
+
+    /// The document by its link, else its token; none for a ticket.
+    #[must_use]
+    pub fn document(&self) -> Option<&str> {
+        self.key.id.is_document().then(|| self.url().unwrap_or(self.token.as_str()))
+    }
 }
 
 /// Everything that is to be watched.
@@ -324,11 +357,31 @@ impl TicketRecord {
         object.map_or(self.entry.token, |object| object.token)
     }
 
-    /// The source document's kind: as the answer says, else as the watch list does.
+    /// The source document's kind: as the answer says, else as a wiki node leads to, else as the watch list says.
     #[must_use]
     pub fn doc_type(&self) -> Option<&str> {
-        let listed = || self.entry.request.as_deref().and_then(|request| request.doc_type.as_deref());
-        self.artefact.as_deref().and_then(|file| file.doc_type.as_deref()).or_else(listed)
+        let answered = self.artefact.as_deref().and_then(|file| file.doc_type.as_deref());
+        let object = || Some(&*self.export.as_deref()?.object.as_ref()?.doc_type);
+        let listed = || self.entry.request.as_deref()?.doc_type.as_deref();
+        answered.or_else(object).or_else(listed)
+    }
+
+    /// Tickets that its export got so far; none for a ticket that the watch list names.
+    #[must_use]
+    pub fn generation(&self) -> Option<u32> {
+        self.export.as_deref().map(|export| export.generation)
+    }
+
+    /// Whether it is a document whose export got no ticket, or lost it.
+    #[must_use]
+    pub fn is_uncreated(&self) -> bool {
+        self.ticket().is_none()
+    }
+
+    /// What to do about its failure, or its file's.
+    #[must_use]
+    pub fn hint(&self, failure: &Failure) -> &'static str {
+        if self.export.is_some() { failure.hint_for_document() } else { failure.hint() }
     }
 
     /// The format: as the answer says, else as the watch list does.
@@ -378,6 +431,32 @@ mod tests {
         assert_eq!(names, ["pending", "completed", "failed", "timed_out", "removed"]);
         for state in TicketState::ALL {
             assert_eq!(state.as_str().parse(), Ok(*state));
+        }
+    }
+
+    /// Promise: no message calls an entry's id a ticket: a document goes by its label, its link or its token.
+    #[test]
+    fn entries_are_in_words() {
+        let (token, url) = (DocumentToken::parse("shtcn").unwrap(), "https://acme.feishu.cn/sheets/shtcn");
+        let csv = EntryId::from_export("sheet", &token, "csv", Some("0b1e2f"));
+        for (id, label, url, words) in [
+            (EntryId::new("6933"), Some("weekly"), None, "ticket 6933"),
+            (csv.clone(), None, None, "document shtcn as csv of 0b1e2f"),
+            (csv.clone(), None, Some(url), "document https://acme.feishu.cn/sheets/shtcn as csv of 0b1e2f"),
+            (csv, Some("weekly"), Some(url), "document weekly as csv of 0b1e2f"),
+            (EntryId::from_export("sheet", &token, "xlsx", None), None, None, "document shtcn as xlsx"),
+        ] {
+            let request = ExportRequest { url: url.map(Into::into), ..ExportRequest::default() };
+            let entry = WatchEntry {
+                key: EntryKey { app: AppName::new("default"), id },
+                token,
+                label: label.map(Into::into),
+                created_at: None,
+                request: Some(Box::new(request)),
+                download: true,
+                source: Path::new("list.toml").into(),
+            };
+            assert_eq!(entry.in_words(), words);
         }
     }
 
