@@ -20,10 +20,14 @@ pub const TICKET_FAILED: &str = "ticket.failed";
 pub const TICKET_TIMED_OUT: &str = "ticket.timed_out";
 /// A pending ticket left the watch list.
 pub const TICKET_REMOVED: &str = "ticket.removed";
-/// A create brought a ticket.
+/// The export of a document has a ticket.
 pub const DOCUMENT_CREATED: &str = "document.created";
-/// An export ended and is made again.
+/// An export came to nothing, or its file was lost, and is made again.
 pub const DOCUMENT_AGAIN: &str = "document.again";
+/// A document could not be exported: its export was never created, or not again.
+pub const DOCUMENT_FAILED: &str = "document.failed";
+/// A request that an export needs brought nothing, and is sent again.
+pub const DOCUMENT_RETRY: &str = "document.retry";
 /// A file is whole under its final name.
 pub const FILE_SAVED: &str = "file.saved";
 /// A transfer broke off, or the disk refused; the file is tried again.
@@ -46,6 +50,8 @@ pub const POLL_PANICKED: &str = "poll.panicked";
 pub const APP_PAUSED: &str = "app.paused";
 /// They are polled again.
 pub const APP_RESUMED: &str = "app.resumed";
+/// Little is left of a tenant's calls of the month.
+pub const QUOTA_LOW: &str = "quota.low";
 /// An app's tickets are refused, and seem to belong to another app.
 pub const APP_SUSPECTED: &str = "app.suspected";
 /// A run of failing polls begins.

@@ -7,17 +7,17 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{
-    Availability, Failure, FileRecord, FileState, MAY_BE_GONE_HINT, TicketRecord, TicketState, WallTime,
+    Availability, Failure, FileRecord, FileState, TicketRecord, TicketState, WallTime,
     event::{
-        FILE_EXPIRED, FILE_FAILED, FILE_SAVED, TICKET_COMPLETED, TICKET_FAILED, TICKET_REMOVED,
-        TICKET_TIMED_OUT,
+        DOCUMENT_FAILED, FILE_EXPIRED, FILE_FAILED, FILE_SAVED, TICKET_COMPLETED, TICKET_FAILED,
+        TICKET_REMOVED, TICKET_TIMED_OUT,
     },
 };
 
 /// The fields of an event, in their order. Those that are null are left out.
-struct Fields<const N: usize>([(&'static str, Value); N]);
+struct Fields(Vec<(&'static str, Value)>);
 
-impl<const N: usize> Serialize for Fields<N> {
+impl Serialize for Fields {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let known = self.0.iter().filter(|(_, value)| !value.is_null());
         serializer.collect_map(known.map(|(name, value)| (name, value)))
@@ -29,38 +29,18 @@ impl<const N: usize> Serialize for Fields<N> {
 #[must_use]
 pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
     let (event, message) = name_and_message(ticket, now)?;
-    let (file, error) = (ticket.artefact.as_deref(), ticket.error.as_deref());
-    let fields = Fields([
-        ("timestamp", json!(now)),
-        ("level", json!(if Availability::is_doubtful(ticket, now) { "WARN" } else { "INFO" })),
-        ("message", json!(message)),
-        ("event", json!(event)),
-        ("app", json!(ticket.entry.key.app.as_str())),
-        ("ticket", json!(ticket.entry.key.id.as_str())),
-        ("token", json!(ticket.entry.token.as_str())),
-        ("label", json!(ticket.entry.label.as_deref())),
-        ("state", json!(ticket.state.as_str())),
-        ("file_token", json!(file.map(|file| &file.file_token))),
-        ("file_name", json!(file.map(|file| &file.file_name))),
-        ("file_extension", json!(ticket.file_extension())),
-        ("doc_type", json!(ticket.doc_type())),
-        ("sub_id", json!(ticket.sub_id())),
-        ("file_size", json!(file.map(|file| file.file_size))),
+    let level = if Availability::is_doubtful(ticket, now) { "WARN" } else { "INFO" };
+    let mut fields = head(now, level, &message, event, ticket);
+    fields.extend([
         ("job_status", json!(ticket.job_status)),
         ("polls", json!(ticket.polls)),
         ("first_seen_at", json!(ticket.first_seen_at)),
         ("last_polled_at", json!(ticket.last_polled_at)),
         ("finished_at", json!(ticket.finished_at)),
         ("download_by", json!(ticket.download_by)),
-        ("error.kind", json!(error.map(|error| error.kind.as_str()))),
-        ("error.code", json!(error.map(|error| error.code))),
-        ("error.job_status", json!(error.map(|error| error.job_status))),
-        ("error.http_status", json!(error.map(|error| error.http_status))),
-        ("error.message", json!(error.map(|error| &error.message))),
-        ("error.hint", json!(error.map(Failure::hint))),
-        ("error.log_id", json!(error.map(|error| &error.log_id))),
     ]);
-    serde_json::to_string(&fields).ok()
+    fields.extend(error_fields(ticket, ticket.error.as_deref()));
+    serde_json::to_string(&Fields(fields)).ok()
 }
 
 /// The outcome of the ticket's file at `now`, with the fields of its line in the log as above. None while the file is not
@@ -68,24 +48,9 @@ pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
 #[must_use]
 pub fn file_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
     let file = ticket.file.as_deref()?;
-    let (artefact, error) = (ticket.artefact.as_deref(), file.error.as_deref());
     let (event, level, message) = file_name_and_message(ticket, file)?;
-    let fields = Fields([
-        ("timestamp", json!(now)),
-        ("level", json!(level)),
-        ("message", json!(message)),
-        ("event", json!(event)),
-        ("app", json!(ticket.entry.key.app.as_str())),
-        ("ticket", json!(ticket.entry.key.id.as_str())),
-        ("token", json!(ticket.entry.token.as_str())),
-        ("label", json!(ticket.entry.label.as_deref())),
-        ("state", json!(ticket.state.as_str())),
-        ("file_token", json!(artefact.map(|it| &it.file_token))),
-        ("file_name", json!(artefact.map(|it| &it.file_name))),
-        ("file_extension", json!(ticket.file_extension())),
-        ("doc_type", json!(ticket.doc_type())),
-        ("sub_id", json!(ticket.sub_id())),
-        ("file_size", json!(artefact.map(|it| it.file_size))),
+    let mut fields = head(now, level, &message, event, ticket);
+    fields.extend([
         ("finished_at", json!(ticket.finished_at)),
         ("download_by", json!(ticket.download_by)),
         ("file.state", json!(file.state.as_str())),
@@ -94,14 +59,57 @@ pub fn file_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
         ("file.sha256", json!(file.sha256.as_ref().map(ToString::to_string))),
         ("file.saved_at", json!(file.saved_at)),
         ("file.attempts", json!(file.attempts)),
+    ]);
+    fields.extend(error_fields(ticket, file.error.as_deref()));
+    serde_json::to_string(&Fields(fields)).ok()
+}
+
+/// What every verdict begins with: the line itself, then the ticket or document and its artefact.
+fn head(
+    now: WallTime,
+    level: &'static str,
+    message: &str,
+    event: &'static str,
+    ticket: &TicketRecord,
+) -> Vec<(&'static str, Value)> {
+    let (entry, artefact) = (&ticket.entry, ticket.artefact.as_deref());
+    vec![
+        ("timestamp", json!(now)),
+        ("level", json!(level)),
+        ("message", json!(message)),
+        ("event", json!(event)),
+        ("app", json!(entry.key.app.as_str())),
+        ("ticket", json!(ticket.ticket())),
+        ("token", json!(entry.token.as_str())),
+        ("label", json!(entry.label.as_deref())),
+        ("document", json!(entry.document())),
+        ("generation", json!(ticket.generation())),
+        ("state", json!(ticket.state.as_str())),
+        ("file_token", json!(artefact.map(|it| &it.file_token))),
+        ("file_name", json!(artefact.map(|it| &it.file_name))),
+        ("file_extension", json!(ticket.file_extension())),
+        ("doc_type", json!(ticket.doc_type())),
+        ("sub_id", json!(ticket.sub_id())),
+        ("file_size", json!(artefact.map(|it| it.file_size))),
+    ]
+}
+
+/// What every verdict ends with.
+fn error_fields(ticket: &TicketRecord, error: Option<&Failure>) -> [(&'static str, Value); 7] {
+    [
         ("error.kind", json!(error.map(|error| error.kind.as_str()))),
         ("error.code", json!(error.map(|error| error.code))),
+        ("error.job_status", json!(error.map(|error| error.job_status))),
         ("error.http_status", json!(error.map(|error| error.http_status))),
         ("error.message", json!(error.map(|error| &error.message))),
-        ("error.hint", json!(error.map(Failure::hint))),
+        ("error.hint", json!(error.map(|error| ticket.hint(error)))),
         ("error.log_id", json!(error.map(|error| &error.log_id))),
-    ]);
-    serde_json::to_string(&fields).ok()
+    ]
+}
+
+/// What to do where there will be no file.
+fn export_again(ticket: &TicketRecord) -> &'static str {
+    if ticket.export.is_some() { "retry the document" } else { "export the document again" }
 }
 
 /// A saved file with an error is one that differs from the size that the query named.
@@ -109,7 +117,7 @@ fn file_name_and_message(
     ticket: &TicketRecord,
     file: &FileRecord,
 ) -> Option<(&'static str, &'static str, String)> {
-    let id = &ticket.entry.key.id;
+    let subject = ticket.entry.in_words();
     let kind = file.error.as_deref().map(|error| format!(": {}", error.kind)).unwrap_or_default();
     Some(match file.state {
         FileState::Waiting => return None,
@@ -118,49 +126,49 @@ fn file_name_and_message(
             let level = if file.error.is_some() { "WARN" } else { "INFO" };
             let odd = file.error.as_deref().and_then(|error| error.message.as_deref());
             let odd = odd.map(|odd| format!(", but {odd}")).unwrap_or_default();
-            (FILE_SAVED, level, format!("file of ticket {id} saved{path}{odd}"))
+            (FILE_SAVED, level, format!("file of {subject} saved{path}{odd}"))
         }
-        FileState::Failed => (FILE_FAILED, "WARN", format!("file of ticket {id} can't be saved{kind}")),
-        FileState::Expired => (
-            FILE_EXPIRED,
-            "WARN",
-            format!(
-                "file of ticket {id} was deleted by the server before it could be saved; export the document again"
-            ),
-        ),
+        FileState::Failed => (FILE_FAILED, "WARN", format!("file of {subject} can't be saved{kind}")),
+        FileState::Expired => {
+            let again = export_again(ticket);
+            let gone = "was deleted by the server before it could be saved";
+            (FILE_EXPIRED, "WARN", format!("file of {subject} {gone}; {again}"))
+        }
     })
 }
 
+/// A document that failed without a ticket could not be exported: the failure is the create's, or a wiki node's.
 fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static str, String)> {
     use TicketState::{Completed, Failed, Pending, Removed, TimedOut};
-    let id = &ticket.entry.key.id;
+    let subject = ticket.entry.in_words();
+    let kind = ticket.error.as_deref().map(|error| format!(": {}", error.kind)).unwrap_or_default();
     Some(match ticket.state {
         Pending => return None,
         Completed => (TICKET_COMPLETED, completed_message(ticket, now)),
-        Failed => {
-            let kind = ticket.error.as_deref().map(|error| format!(": {}", error.kind)).unwrap_or_default();
-            (TICKET_FAILED, format!("ticket {id} failed{kind}"))
+        Failed if ticket.is_uncreated() => {
+            (DOCUMENT_FAILED, format!("{subject} could not be exported{kind}"))
         }
-        TimedOut => (TICKET_TIMED_OUT, format!("ticket {id} timed out: no result within give_up_after")),
-        Removed => (TICKET_REMOVED, format!("ticket {id} left the watch list while pending")),
+        Failed => (TICKET_FAILED, format!("{subject} failed{kind}")),
+        TimedOut => (TICKET_TIMED_OUT, format!("{subject} timed out: no result within give_up_after")),
+        Removed => (TICKET_REMOVED, format!("{subject} left the watch list while pending")),
     })
 }
 
 fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
-    let (id, file) = (&ticket.entry.key.id, ticket.artefact.as_deref());
+    let (subject, file) = (ticket.entry.in_words(), ticket.artefact.as_deref());
     let token = file.map(|file| format!(": file token {}", file.file_token)).unwrap_or_default();
     if ticket.file.is_some() {
-        return format!("ticket {id} completed{token}, its file is being fetched");
+        return format!("{subject} completed{token}, its file is being fetched");
     }
     let advice = match Availability::new(ticket, now) {
         Availability::Sure(by) => format!("download by {by}"),
-        Availability::Passed(by) => format!("may be gone since {by}; {MAY_BE_GONE_HINT}"),
+        Availability::Passed(by) => format!("may be gone since {by}; {}", Availability::hint(ticket)),
         Availability::Unknown => "download at once: the age of the job is not known".to_owned(),
         Availability::Over(since) => {
-            format!("gone since {since} unless it was downloaded; export the document again")
+            format!("gone since {since} unless it was downloaded; {}", export_again(ticket))
         }
     };
-    format!("ticket {id} completed{token}, {advice}")
+    format!("{subject} completed{token}, {advice}")
 }
 
 #[cfg(test)]
@@ -168,7 +176,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{AppName, Artefact, DocumentToken, EntryId, EntryKey, ErrorKind, Sha256, WatchEntry};
+    use crate::domain::{
+        AppName, Artefact, DocumentToken, EntryId, EntryKey, ErrorKind, ExportRequest, Sha256, TicketId,
+        WatchEntry,
+    };
 
     fn parsed(payload: String) -> Value {
         serde_json::from_str(&payload).unwrap()
@@ -234,6 +245,41 @@ mod tests {
         assert_eq!((&expired["event"], &expired["level"]), (&json!(FILE_EXPIRED), &json!("WARN")));
         assert_eq!((&expired["error.kind"], &expired["error.code"]), (&json!("expired"), &json!(1_060_001)));
         assert_eq!(expired["error.hint"], ErrorKind::Expired.hint());
+    }
+
+    /// Promise: an event of a document names the document, and a ticket only where there is one.
+    #[test]
+    fn documents_are_no_tickets() {
+        let (mut record, url) = (ticket(TicketState::Failed), "https://acme.feishu.cn/wiki/doc70");
+        let token = record.entry.token;
+        record.entry.key.id = EntryId::from_export("wiki", &token, "pdf", None);
+        let (doc_type, format) = (Some("wiki".into()), Some("pdf".into()));
+        let request = ExportRequest { doc_type, file_extension: format, url: Some(url.into()), sub_id: None };
+        record.entry.request = Some(Box::new(request));
+        let mut record = TicketRecord {
+            state: record.state,
+            error: Some(Box::new(Failure::new(ErrorKind::NoPermission))),
+            ..TicketRecord::new(record.entry, record.first_seen_at)
+        };
+        let of = |record: &TicketRecord| parsed(verdict_event(record, record.first_seen_at).unwrap());
+        let event = of(&record);
+        let said = "document 周报 as pdf could not be exported: no_permission";
+        assert_eq!((&event["event"], &event["message"]), (&json!(DOCUMENT_FAILED), &json!(said)));
+        assert_eq!((&event["document"], &event["doc_type"]), (&json!(url), &json!("wiki")));
+        assert_eq!((&event["generation"], event.get("ticket")), (&json!(0), None));
+        let hint = Failure::new(ErrorKind::NoPermission).hint_for_document();
+        assert_eq!(event["error.hint"], hint);
+
+        let export = record.export.as_mut().unwrap();
+        (export.ticket, export.generation) = (Some(TicketId::new("70")), 2);
+        record.entry.request.as_mut().unwrap().url = None;
+        let event = of(&record);
+        assert_eq!((&event["event"], &event["ticket"]), (&json!(TICKET_FAILED), &json!("70")));
+        assert_eq!((&event["document"], &event["generation"]), (&json!("doc70"), &json!(2)));
+        let file = FileRecord { state: FileState::Expired, ..FileRecord::new() };
+        (record.state, record.file) = (TicketState::Completed, Some(Box::new(file)));
+        let expired = parsed(file_event(&record, record.first_seen_at).unwrap());
+        assert!(expired["message"].as_str().unwrap().starts_with("file of document 周报 as pdf was deleted"));
     }
 
     #[test]

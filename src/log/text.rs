@@ -121,6 +121,7 @@ fn result_of_file(record: &Record, state: &str) -> String {
             let named = named.map(|named| format!(" in place of {named}")).unwrap_or_default();
             format!("{path}{size}{named}")
         }
+        "expired" if record.text("document").is_some() => "gone before it was saved, retry it".to_owned(),
         "expired" => "gone before it was saved, export again".to_owned(),
         _ => reason_of(record),
     }
@@ -277,6 +278,11 @@ mod tests {
                 "WARN",
                 r#""file.state":"expired","error.kind":"expired""#,
                 "expired    weekly report         gone before it was saved, export again",
+            ),
+            (
+                "WARN",
+                r#""file.state":"expired","error.kind":"expired","document":"doxcn""#,
+                "expired    weekly report             gone before it was saved, retry it",
             ),
             (
                 "WARN",
