@@ -13,6 +13,8 @@ pub enum PauseReason {
     RateLimited,
     /// The month's calls are used up (99991403).
     QuotaExhausted,
+    /// What the configuration leaves of the month's calls is kept for exports that were started.
+    QuotaReserved,
     /// App id, secret or access token is wrong.
     CredentialsRejected,
     /// The secret can't be read from where the configuration says it lies.
@@ -53,13 +55,16 @@ type Row = (PauseReason, &'static str, Advice);
 /// Reason; a few words; whether waiting helps, whether a new export does; what it means; what to do. The names of pages are those of
 /// the platform's two consoles: for developers (open.feishu.cn/app, open.larksuite.com/app) and for administrators.
 #[rustfmt::skip]
-const TABLE: [Row; 13] = [
+const TABLE: [Row; 14] = [
     (PauseReason::RateLimited, "rate limit", Advice::new(Yes, No,
         "The server counts more requests of this app than it allows. Nothing is sent until the time that it named; without one for 60 s, then doubling up to 10 minutes.",
         "another process spends from the same budget, or rate_limit is set too high; polling goes on by itself")),
     (PauseReason::QuotaExhausted, "monthly quota used up", Advice::new(Yes, IfLost,
         "The tenant's API calls of this month are used up. One request an hour finds out whether there are more. Files of jobs that end meanwhile are lost.",
         "the tenant's monthly API quota is used up; let its administrator buy more calls, or wait for the 1st; files that end meanwhile are lost and want a new export")),
+    (PauseReason::QuotaReserved, "monthly calls kept for started exports", Advice::new(Yes, No,
+        "The rest of the month's calls, as far as monthly_calls allows them, is kept for exports that were started: these are polled and their files fetched. No other export is started before the 1st.",
+        "raise monthly_calls of the tenant in watcher.toml if there are more calls, then restart; or wait for the 1st")),
     (PauseReason::CredentialsRejected, "app id, secret or token is wrong", Advice::new(OnceFixed, IfLost,
         "The app id, its secret or the access token is wrong.",
         "put the right app_id and secret (Developer Console > Credentials & Basic Info) or a fresh access token in place; base_url is https://open.feishu.cn for an app of Feishu, https://open.larksuite.com for one of Lark; files are read again at once after SIGHUP, all else at a restart")),
@@ -116,7 +121,7 @@ impl PauseReason {
     pub const fn ended_by(self) -> PauseEnd {
         match self {
             Self::RateLimited => PauseEnd::Time,
-            Self::QuotaExhausted => PauseEnd::Quota,
+            Self::QuotaExhausted | Self::QuotaReserved => PauseEnd::Quota,
             _ => PauseEnd::Repair,
         }
     }
