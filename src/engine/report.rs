@@ -25,6 +25,8 @@ struct Report<'a> {
     app: &'a str,
     ticket: Option<&'a str>,
     label: Option<&'a str>,
+    document: Option<&'a str>,
+    generation: Option<u32>,
     endpoint: Option<&'static str>,
     reason: Option<&'a str>,
     hint: Option<&'static str>,
@@ -41,8 +43,16 @@ impl<'a> Report<'a> {
         Self { event, app: app.as_str(), ..Self::default() }
     }
 
-    fn from_ticket(event: &'static str, key: &'a EntryKey) -> Self {
-        Self { ticket: Some(key.id.as_str()), ..Self::new(event, &key.app) }
+    /// About a ticket or a document.
+    fn from_record(event: &'static str, record: &'a TicketRecord) -> Self {
+        let entry = &record.entry;
+        Self {
+            ticket: record.ticket(),
+            label: entry.label.as_deref(),
+            document: entry.document(),
+            generation: record.generation(),
+            ..Self::new(event, &entry.key.app)
+        }
     }
 
     fn endpoint(self, endpoint: Endpoint) -> Self {
@@ -67,6 +77,8 @@ impl<'a> Report<'a> {
                     app = self.app,
                     ticket = self.ticket,
                     label = self.label,
+                    document = self.document,
+                    generation = self.generation,
                     endpoint = self.endpoint,
                     reason = self.reason,
                     until = text(self.until),
@@ -94,45 +106,89 @@ impl<'a> Report<'a> {
     }
 }
 
-/// An ended ticket is polled again, as `retry` asks.
+/// An ended ticket is polled, or its document exported, again, as `retry` asks.
 pub(super) fn ticket_retried(ticket: &TicketRecord) {
-    let (EntryKey { app, id }, state) = (&ticket.entry.key, ticket.state.as_str());
+    let (entry, state) = (&ticket.entry, ticket.state.as_str());
+    let (subject, done) = (entry.in_words(), if ticket.export.is_some() { "exported" } else { "polled" });
     info!(
         event = event::TICKET_RETRIED,
-        app = app.as_str(),
-        ticket = id.as_str(),
-        token = ticket.entry.token.as_str(),
-        label = ticket.entry.label.as_deref(),
+        app = entry.key.app.as_str(),
+        ticket = ticket.ticket(),
+        token = entry.token.as_str(),
+        label = entry.label.as_deref(),
+        document = entry.document(),
+        generation = ticket.generation(),
         state,
-        "ticket {id} is polled again, as was asked for; it was {state}"
+        "{subject} is {done} again, as was asked for; it was {state}"
     );
 }
 
-/// `retry` asks for a ticket that can't be polled again.
+/// `retry` asks for what can't be polled or exported again.
 pub(super) fn retry_dropped(key: &EntryKey, why: &str) {
-    let report = Report { reason: Some(why), ..Report::from_ticket(event::TICKET_RETRY_DROPPED, key) };
-    report.log(Level::WARN, format_args!("ticket {} can't be polled again: {why}", key.id));
+    let ticket = (!key.id.is_document()).then(|| key.id.as_str());
+    let report = Report::new(event::TICKET_RETRY_DROPPED, &key.app);
+    let report = Report { ticket, reason: Some(why), ..report };
+    report.log(Level::WARN, format_args!("{} can't be retried: {why}", key.id.in_words(None)));
+}
+
+/// The export of a document has a ticket.
+pub(super) fn document_created(record: &TicketRecord) {
+    let ticket = record.ticket().unwrap_or_default();
+    let report = Report::from_record(event::DOCUMENT_CREATED, record);
+    report.log(Level::INFO, format_args!("{} is being exported: ticket {ticket}", record.entry.in_words()));
+}
+
+/// An export came to nothing, or its file was lost; another one is made after `wait`.
+pub(super) fn document_again(record: &TicketRecord, kind: ErrorKind, wait: Duration) {
+    let report = Report {
+        kind: Some(kind.as_str()),
+        next_try: Some(wait),
+        ..Report::from_record(event::DOCUMENT_AGAIN, record)
+    };
+    let (subject, wait) = (record.entry.in_words(), span(wait));
+    report.log(Level::WARN, format_args!("{subject} is exported again in {wait}: {kind}"));
+}
+
+/// A request that an export needs brought nothing. `wait` is none where the app's pause decides.
+pub(super) fn document_retry(record: &TicketRecord, answer: &Answer, wait: Option<Duration>) {
+    let kind = trouble(&answer.verdict);
+    let report = Report { next_try: wait, ..Report::from_record(event::DOCUMENT_RETRY, record) };
+    let report = report.error(Some(kind), &answer.detail);
+    report
+        .log(Level::DEBUG, format_args!("the export of {} is tried again: {kind}", record.entry.in_words()));
+}
+
+/// A tenant used so many of its calls of the month.
+pub(super) fn quota_low(tenant: &str, used: u64, of: u64) {
+    warn!(
+        event = event::QUOTA_LOW,
+        tenant,
+        calls = used,
+        monthly_calls = of,
+        "tenant {tenant} used {used} of its {of} calls of the month; what is left is kept for exports that were started"
+    );
 }
 
 /// A poll was answered "running".
-pub(super) fn poll_pending(key: &EntryKey, answer: &Answer, wait: Duration) {
+pub(super) fn poll_pending(ticket: &TicketRecord, answer: &Answer, wait: Duration) {
     debug!(
         event = event::POLL_PENDING,
-        app = key.app.as_str(),
-        ticket = key.id.as_str(),
+        app = ticket.entry.key.app.as_str(),
+        ticket = ticket.ticket(),
+        document = ticket.entry.document(),
         job_status = answer.detail.job_status,
         next_poll_ms = wait.as_millis() as u64,
-        "ticket {} is still running",
-        key.id
+        "{} is still running",
+        ticket.entry.in_words()
     );
 }
 
 /// A poll ended without a verdict. `wait` is none where the app's pause decides.
-pub(super) fn poll_retry(key: &EntryKey, answer: &Answer, wait: Option<Duration>) {
+pub(super) fn poll_retry(ticket: &TicketRecord, answer: &Answer, wait: Option<Duration>) {
     let kind = trouble(&answer.verdict);
-    let report = Report { next_poll: wait, ..Report::from_ticket(event::POLL_RETRY, key) };
+    let report = Report { next_poll: wait, ..Report::from_record(event::POLL_RETRY, ticket) };
     let report = report.error(Some(kind), &answer.detail);
-    report.log(Level::DEBUG, format_args!("ticket {} is asked again: {kind}", key.id));
+    report.log(Level::DEBUG, format_args!("{} is asked again: {kind}", ticket.entry.in_words()));
 }
 
 /// A create brought a ticket.
@@ -165,7 +221,7 @@ pub(super) fn document_again(document: &TicketRecord, kind: ErrorKind, wait: Dur
 /// A transfer brought no file, or the disk refused; the file is tried again after `wait`, or as soon as its app may. Only
 /// news about the disk, on which a person has to act, is more than a detail.
 pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Option<Duration>, is_news: bool) {
-    let (key, kind) = (&ticket.entry.key, error.kind);
+    let kind = error.kind;
     let detail = Detail {
         code: error.code,
         http_status: error.http_status,
@@ -178,14 +234,13 @@ pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Option<Du
     let in_words =
         wait.map(|wait| format!(" in {}", span(wait + Duration::from_millis(999)))).unwrap_or_default();
     let report = Report {
-        label: ticket.entry.label.as_deref(),
         hint: is_for_person.then(|| error.hint()),
         next_try: wait,
-        ..Report::from_ticket(event::FILE_RETRY, key)
+        ..Report::from_record(event::FILE_RETRY, ticket)
     };
     report.error(Some(kind.as_str()), &detail).log(
         if is_for_person { Level::ERROR } else { Level::DEBUG },
-        format_args!("the file of ticket {} is tried again{in_words}: {kind}", key.id),
+        format_args!("the file of {} is tried again{in_words}: {kind}", ticket.entry.in_words()),
     );
 }
 
@@ -204,13 +259,14 @@ fn trouble(verdict: &Verdict) -> &'static str {
 }
 
 /// A poll panicked.
-pub(super) fn poll_panicked(key: &EntryKey, cause: &str) {
+pub(super) fn poll_panicked(ticket: &TicketRecord, cause: &str) {
     error!(
         event = event::POLL_PANICKED,
-        app = key.app.as_str(),
-        ticket = key.id.as_str(),
-        "a poll of ticket {} panicked ({cause}); it counts as a failed attempt, please report this defect",
-        key.id
+        app = ticket.entry.key.app.as_str(),
+        ticket = ticket.ticket(),
+        document = ticket.entry.document(),
+        "a poll of {} panicked ({cause}); it counts as a failed attempt, please report this defect",
+        ticket.entry.in_words()
     );
 }
 

@@ -43,7 +43,7 @@ impl State {
             Call::Token => None,
         };
         if let Some(slot) = index.and_then(|index| self.tickets.get(index)) {
-            report::poll_panicked(&slot.record.entry.key, panic);
+            report::poll_panicked(&slot.record, panic);
         }
         CallEnd::lost(flight.endpoint(), "the request panicked")
     }
@@ -242,7 +242,7 @@ impl State {
         self.alter(poll.index, now, |slot| slot.record.next_poll_at = Some(next));
         self.enqueue(poll.index, due);
         if let Some(slot) = self.tickets.get(poll.index) {
-            report::poll_retry(&slot.record.entry.key, answer, None);
+            report::poll_retry(&slot.record, answer, None);
         }
     }
 
@@ -262,9 +262,9 @@ impl State {
         self.enqueue(index, now.at + wait);
         let Some(slot) = self.tickets.get(index) else { return };
         if answer.verdict == Verdict::Pending {
-            report::poll_pending(&slot.record.entry.key, answer, wait);
+            report::poll_pending(&slot.record, answer, wait);
         } else {
-            report::poll_retry(&slot.record.entry.key, answer, Some(wait));
+            report::poll_retry(&slot.record, answer, Some(wait));
         }
     }
 
