@@ -11,6 +11,10 @@ pub struct Snapshot {
     pub listed: Counts,
     /// Files of tickets that a watch list names, by state.
     pub files: FileCounts,
+    /// Documents that a watch list names.
+    pub documents: usize,
+    /// Those of them whose export has a ticket; one that is to be made again has none.
+    pub created: usize,
     /// Bytes of artefacts that came, whole transfers or not.
     pub bytes: u64,
     /// The apps.

@@ -87,6 +87,8 @@ pub(super) struct Tickets {
     by_key: HashMap<EntryKey, TicketIndex>,
     listed: Counts,
     listed_files: FileCounts,
+    listed_documents: usize,
+    listed_created: usize,
     by_app: Vec<AppCounts>,
     stamps: u64,
 }
@@ -181,6 +183,12 @@ impl Tickets {
         self.listed_files
     }
 
+    /// How many documents a watch list names, and for how many of them there is a ticket.
+    #[must_use]
+    pub(super) const fn listed_documents(&self) -> (usize, usize) {
+        (self.listed_documents, self.listed_created)
+    }
+
     /// Counts of all tickets of the app at that place, listed or not.
     #[must_use]
     pub(super) fn of_app(&self, app: usize) -> AppCounts {
@@ -191,6 +199,11 @@ impl Tickets {
         if slot.record.unlisted_since.is_none() {
             change(&mut self.listed, slot.record.state);
             count_file(&mut self.listed_files, slot, by);
+            if slot.record.export.is_some() {
+                self.listed_documents = self.listed_documents.saturating_add_signed(by);
+                let created = if slot.record.is_uncreated() { 0 } else { by };
+                self.listed_created = self.listed_created.saturating_add_signed(created);
+            }
         }
         let Some(counts) = slot.app.and_then(|app| self.by_app.get_mut(app)) else { return };
         change(&mut counts.known, slot.record.state);
@@ -271,7 +284,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{AppName, DocumentToken, EntryId, WallTime, WatchEntry};
+    use crate::domain::{AppName, DocumentToken, EntryId, TicketId, WallTime, WatchEntry};
 
     fn key(number: u32) -> EntryKey {
         EntryKey { app: AppName::new("default"), id: EntryId::new(&number.to_string()) }
@@ -290,6 +303,22 @@ mod tests {
             source,
         };
         tickets.insert(TicketRecord::new(entry, WallTime::from_millis(1)), Some(0), Duration::ZERO)
+    }
+
+    /// Promise: the bar's counts of documents follow every change; tickets and what left the list do not count.
+    #[test]
+    fn documents_are_counted() {
+        let mut tickets = Tickets::new(1);
+        insert(&mut tickets, 1);
+        let mut document = tickets.get(TicketIndex(0)).unwrap().record.clone();
+        document.entry.key.id = EntryId::new("docx/doc/pdf");
+        let document = TicketRecord::new(document.entry, WallTime::from_millis(1));
+        let index = tickets.insert(document, Some(0), Duration::ZERO);
+        assert_eq!(tickets.listed_documents(), (1, 0));
+        tickets.change(index, |slot| slot.record.export.as_mut().unwrap().ticket = Some(TicketId::new("7")));
+        assert_eq!(tickets.listed_documents(), (1, 1));
+        tickets.change(index, |slot| slot.record.unlisted_since = Some(WallTime::from_millis(2)));
+        assert_eq!(tickets.listed_documents(), (0, 0));
     }
 
     /// Every ticket is found under its own key, however many came and went, and those that went are not.

@@ -58,7 +58,9 @@ impl AppMeters {
         for family in [&all.lag, &all.duration, &all.slack, &all.file_transfer, &all.file_slack] {
             family.with_label_values(&[name]);
         }
-        all.file_bytes.with_label_values(&[name]);
+        for family in [&all.file_bytes, &all.exports_created] {
+            family.with_label_values(&[name]);
+        }
         Self { app: app.clone(), all: all.clone() }
     }
 
@@ -91,6 +93,11 @@ impl AppMeters {
     /// An access token was fetched or read, a new one or the one in use, or could not be.
     pub(in crate::engine) fn fetch_ended(&self, is_new: Result<bool, TokenTrouble>) {
         self.count(&self.all.renewals, renewal(is_new));
+    }
+
+    /// The export of a document has a ticket.
+    pub(in crate::engine) fn export_created(&self) {
+        self.all.exports_created.with_label_values(&[self.app.as_str()]).inc();
     }
 
     /// A ticket got its verdict, and is as it says.
@@ -187,11 +194,14 @@ mod tests {
         }
         app.transfer_ended(Duration::from_secs(3));
         app.file_failed(ErrorKind::DiskFull);
+        app.export_created();
         app.bytes_received(7);
         other.bytes_received(4);
         assert_eq!(all.bytes(), 11);
         let text = TextEncoder::new().encode_to_string(&all.gather()).unwrap();
         for line in [
+            r#"exports_created_total{app="default"} 1"#,
+            r#"exports_created_total{app="lark"} 0"#,
             r#"files_total{app="default",outcome="saved"} 1"#,
             r#"files_total{app="default",outcome="expired"} 1"#,
             r#"files_total{app="default",outcome="failed"} 0"#,

@@ -37,6 +37,7 @@ pub struct Meters {
     lag: HistogramVec,
     duration: HistogramVec,
     slack: HistogramVec,
+    exports_created: IntCounterVec,
     files: IntCounterVec,
     file_bytes: IntCounterVec,
     /// The sum of `file_bytes`, for the progress bar.
@@ -82,6 +83,7 @@ impl Meters {
             lag: histograms(LAG, &LAG_SECONDS)?,
             duration: histograms(DURATION, &POLL_SECONDS)?,
             slack: histograms(SLACK, &SLACK_SECONDS)?,
+            exports_created: counters(EXPORTS_CREATED, &["app"])?,
             files: counters(FILES, &["app", "outcome"])?,
             file_bytes: counters(FILE_BYTES, &["app"])?,
             bytes: IntCounter::new(FILE_BYTES.0, FILE_BYTES.1)?,

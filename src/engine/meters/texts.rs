@@ -29,6 +29,8 @@ pub(super) const SLACK: Text = (
     "download_slack_seconds",
     "What was left of a file's life, up to download_by, when its token became known; only where download_by is known.",
 );
+pub(super) const EXPORTS_CREATED: Text =
+    ("exports_created_total", "Exports of documents that were created, each generation of one for itself.");
 pub(super) const FILES: Text =
     ("files_total", "Files that are fetched no more, by what became of them: saved, failed or expired.");
 pub(super) const FILE_BYTES: Text =

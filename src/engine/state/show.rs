@@ -10,9 +10,12 @@ impl State {
     /// A copy of what is shown outside, with rows of the outbox up to that one announced.
     pub(in crate::engine) fn snapshot(&mut self, announced: EventId, now: Now) -> Snapshot {
         let apps = (0..self.apps.len()).map(|place| self.view_of(place, now)).collect();
+        let (documents, created) = self.tickets.listed_documents();
         Snapshot {
             listed: self.tickets.listed(),
             files: self.tickets.listed_files(),
+            documents,
+            created,
             bytes: self.meters.bytes(),
             apps,
             state_failing: self.file.unsaved.is_failing(),
