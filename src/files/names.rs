@@ -59,7 +59,7 @@ fn value(field: NameField, ticket: &TicketRecord) -> Cow<'_, str> {
         NameField::FileExtension => ticket.file_extension(),
         NameField::Label => entry.label.as_deref(),
         NameField::App => Some(entry.key.app.as_str()),
-        NameField::Ticket => Some(entry.key.id.as_str()),
+        NameField::Ticket => ticket.ticket(),
         NameField::Document => Some(entry.token.as_str()),
         NameField::Date => {
             let day = ticket.finished_at.map(|moment| moment.timestamp().strftime("%F").to_string());
@@ -117,6 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{EntryId, ExportRecord, TicketId};
     use crate::files::fixtures::ticket;
 
     const DEFAULT: &str = "{file_name}.{file_extension}";
@@ -165,6 +166,12 @@ mod tests {
     fn every_field_is_filled() {
         let template = "{app}/{date}/{label}/{ticket} {document}/{file_name}.{file_extension}";
         assert_eq!(path(template, "a", "pdf"), "default/2026-11-22/_.._周报/70 doc70/a.pdf");
+        let mut document = ticket("a", "pdf");
+        let export = ExportRecord { ticket: Some(TicketId::new("6933")), ..ExportRecord::default() };
+        document.entry.key.id = EntryId::new("docx/doc70/pdf");
+        document.export = Some(Box::new(export));
+        let path = relative_path(&"{ticket} {document}".parse().unwrap(), &document, NAME_MAX);
+        assert_eq!(path, Path::new("6933 doc70"), "no entry's id is taken for a ticket");
     }
 
     /// Promise: a long title is cut between what people take for characters, and the extension stays.
