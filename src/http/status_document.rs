@@ -104,7 +104,7 @@ impl Serialize for TicketView<'_> {
         let artefact = ticket.artefact.as_deref();
         let mut fields = serializer.serialize_map(None)?;
         fields.serialize_entry("app", ticket.entry.key.app.as_str())?;
-        fields.serialize_entry("ticket", ticket.entry.key.id.as_str())?;
+        fields.serialize_entry("ticket", &ticket.ticket())?;
         fields.serialize_entry("token", ticket.entry.token.as_str())?;
         fields.serialize_entry("label", &ticket.entry.label.as_deref())?;
         fields.serialize_entry("state", ticket.state.as_str())?;
@@ -121,14 +121,28 @@ impl Serialize for TicketView<'_> {
         fields.serialize_entry("next_poll_at", &ticket.next_poll_at)?;
         fields.serialize_entry("finished_at", &ticket.finished_at)?;
         fields.serialize_entry("download_by", &ticket.download_by)?;
-        fields.serialize_entry("error", &ticket.error.as_deref().map(error))?;
-        fields.serialize_entry("file", &ticket.file.as_deref().map(file_status))?;
+        fields.serialize_entry("error", &ticket.error.as_deref().map(|it| error(ticket, it)))?;
+        fields.serialize_entry("document", &document(ticket))?;
+        fields.serialize_entry("generation", &ticket.generation())?;
+        fields.serialize_entry("file", &ticket.file.as_deref().map(|file| file_status(ticket, file)))?;
         fields.end()
     }
 }
 
+/// What is to be exported, as the watch list has it; none for a ticket.
+fn document(ticket: &TicketRecord) -> Option<Value> {
+    let request = ticket.export.as_deref().and(ticket.entry.request.as_deref())?;
+    Some(json!({
+        "url": request.url,
+        "type": request.doc_type,
+        "token": ticket.entry.token.as_str(),
+        "format": request.file_extension,
+        "sub_id": request.sub_id,
+    }))
+}
+
 /// A path that is not UTF-8 shows with replacement characters.
-fn file_status(file: &FileRecord) -> Value {
+fn file_status(ticket: &TicketRecord, file: &FileRecord) -> Value {
     json!({
         "state": file.state.as_str(),
         "path": file.path.as_deref().map(Path::to_string_lossy),
@@ -136,19 +150,19 @@ fn file_status(file: &FileRecord) -> Value {
         "sha256": file.sha256.map(|hash| hash.to_string()),
         "saved_at": file.saved_at,
         "attempts": file.attempts,
-        "error": file.error.as_deref().map(error),
+        "error": file.error.as_deref().map(|it| error(ticket, it)),
     })
 }
 
 /// Why a ticket or a file failed; while it is pending, the last trouble.
-fn error(failure: &Failure) -> Value {
+fn error(ticket: &TicketRecord, failure: &Failure) -> Value {
     json!({
         "kind": failure.kind.as_str(),
         "code": failure.code,
         "job_status": failure.job_status,
         "http_status": failure.http_status,
         "message": failure.message,
-        "hint": failure.hint(),
+        "hint": ticket.hint(failure),
         "log_id": failure.log_id,
     })
 }
