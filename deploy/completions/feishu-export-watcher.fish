@@ -31,7 +31,7 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "check" -d 'Check configuration, watch list and secrets'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "status" -d 'Show what is known about every ticket'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "retry" -d 'Have ended tickets polled again'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "retry" -d 'Have ended tickets polled, and documents exported, again'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -l config -d 'The configuration file to write; left out: ./watcher.toml' -r -F
@@ -74,18 +74,17 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l state-file -d 'The state file itself, such as while the configuration is invalid, which is not read then' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l kind -d 'Of those, only the ones with this error.kind, such as no_permission' -r
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l app -d 'Only tickets of this app' -r
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l failed -d 'All tickets that failed or timed out, or whose file could not be saved'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l app -d 'Only those of this app' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l failed -d 'All tickets and documents that failed or timed out, or whose file could not be saved'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -l dry-run -d 'Say what would be done and change nothing'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand retry" -s h -l help -d 'Print help'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l ready -d 'Ask whether it is ready (/readyz), not only whether it lives (/livez)'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -s h -l help -d 'Print help'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "init" -d 'Write a first configuration'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "check" -d 'Check configuration, watch list and secrets'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "status" -d 'Show what is known about every ticket'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "retry" -d 'Have ended tickets polled again'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "check" -d 'Check configuration, watch list and secrets'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "status" -d 'Show what is known about every ticket'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "retry" -d 'Have ended tickets polled, and documents exported, again'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from run check status explain retry health help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,6 +1,7 @@
-//! `retry`: ended tickets are polled again, and their files fetched. Chooses them by the content of the state file, and leaves the request
-//! there; the watcher carries it out, now or at its next start.
+//! `retry`: ended tickets are polled again, ended exports made again, and files fetched. Chooses them by the content of the state
+//! file, and leaves the request there; the watcher carries it out, now or at its next start.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,18 +9,19 @@ use std::time::{Duration, Instant};
 use super::error::CommandError;
 use super::known_app::check_app;
 use super::state_file::{Found, StateFile};
-use crate::domain::{AppName, EntryId, ErrorKind, FileState, TicketRecord, TicketState, near_miss};
+use crate::domain::{AppName, ErrorKind, FileState, Link, Object, TicketRecord, TicketState, near_miss};
 use crate::store::{Holder, StoreReader as _, StoreRequests as _, store_at};
 
 /// A watcher takes requests up within a second; a slow disk, or a hundred thousand of them, may need more.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Which tickets are to be polled again.
+/// Which tickets are to be polled, and documents exported, again.
 #[derive(Clone, Debug, Default)]
 pub struct RetrySelection {
-    /// These, by id.
-    pub tickets: Vec<String>,
+    /// What goes by these names: a ticket, also that of a document; a label; a document's link in any spelling, or its
+    /// token.
+    pub names: Vec<String>,
     /// All that failed or timed out, or whose file could not be saved.
     pub failed: bool,
     /// Of those, only the ones with this kind of error, the file's where that is what failed.
@@ -28,14 +30,14 @@ pub struct RetrySelection {
     pub app: Option<String>,
 }
 
-/// The tickets that a selection chooses.
+/// The tickets and documents that a selection chooses.
 #[derive(Debug)]
 pub struct RetryPlan {
-    /// The tickets, in the order in which they were named, else of app and ticket.
+    /// The records, in the order in which they were named, else of app and entry.
     pub tickets: Vec<TicketRecord>,
-    /// Tickets that were named and are pending already.
-    pub pending: Vec<EntryId>,
-    /// Tickets that would have been chosen, but left the watch list, or their app `watcher.toml`.
+    /// Those that were named and are pending already.
+    pub pending: Vec<TicketRecord>,
+    /// Those that would have been chosen, but left the watch list, or their app `watcher.toml`.
     pub unlisted: usize,
     /// Whether there is a state file at all.
     pub exists: bool,
@@ -54,11 +56,11 @@ pub enum RetryOutcome {
     AtNextStart,
 }
 
-/// Chooses the tickets from a state file. Writes nothing.
+/// Chooses the tickets and documents from a state file. Writes nothing.
 ///
 /// # Errors
-/// The `watcher.toml` that names the file is invalid, or the file can't be read; a ticket or an app is unknown, or
-/// can't be retried.
+/// The `watcher.toml` that names the file is invalid, or the file can't be read; a name or an app is unknown, or
+/// what it stands for can't be retried.
 pub fn plan_retry(file: &StateFile, selection: &RetrySelection) -> Result<RetryPlan, CommandError> {
     let Found { path, configured, known } = file.read()?;
     let (exists, configured) = (known.is_some(), configured.as_deref());
@@ -68,15 +70,8 @@ pub fn plan_retry(file: &StateFile, selection: &RetrySelection) -> Result<RetryP
         check_app(app, names)?;
     }
     let mut plan = RetryPlan { tickets: Vec::new(), pending: Vec::new(), unlisted: 0, exists, path };
-    for id in &selection.tickets {
-        let ticket = find(id, selection.app.as_deref(), &known)?;
-        if ticket.state == TicketState::Pending {
-            plan.pending.push(ticket.entry.key.id.clone());
-        } else if let Some(obstacle) = obstacle(ticket, configured) {
-            return Err(CommandError::Usage(obstacle));
-        } else if !plan.tickets.iter().any(|chosen| chosen.entry.key == ticket.entry.key) {
-            plan.tickets.push(ticket.clone());
-        }
+    for name in &selection.names {
+        plan.choose(&find(name, selection.app.as_deref(), &known)?, configured)?;
     }
     if selection.failed {
         let failed: Vec<_> = known.into_iter().filter(|ticket| is_failed(ticket, selection)).collect();
@@ -100,44 +95,112 @@ fn is_of(ticket: &TicketRecord, app: Option<&str>) -> bool {
     app.is_none_or(|app| ticket.entry.key.app.as_str() == app)
 }
 
-/// The reason for which the watcher does not poll the ticket, if there is one.
+/// The reason for which the watcher does not take it up, if there is one.
 fn obstacle(ticket: &TicketRecord, configured: Option<&[AppName]>) -> Option<String> {
-    let (id, app) = (&ticket.entry.key.id, &ticket.entry.key.app);
+    let (subject, app) = (ticket.entry.in_words(), &ticket.entry.key.app);
     if configured.is_some_and(|apps| !apps.contains(app)) {
-        return Some(format!("ticket {id} is of app {app}, which is not in watcher.toml"));
+        return Some(format!("{subject} is of app {app}, which is not in watcher.toml"));
     }
     if ticket.unlisted_since.is_some() {
-        return Some(format!("ticket {id} left the watch list; list it again to have it polled"));
+        let done = if ticket.export.is_some() { "exported" } else { "polled" };
+        return Some(format!("{subject} left the watch list; list it again to have it {done}"));
     }
     let is_waiting = ticket.file_state() == Some(FileState::Waiting);
-    is_waiting.then(|| format!("ticket {id} is completed, and its file is being fetched"))
+    is_waiting.then(|| format!("{subject} is completed, and its file is being fetched"))
 }
 
-/// The one ticket of that id, of that app.
+/// Everything of that name and of that app, at least one. Entries that lead to one export have its ticket in common, and
+/// those of several apps may have the same one.
 fn find<'t>(
-    id: &str,
+    name: &str,
     app: Option<&str>,
     known: &'t [TicketRecord],
-) -> Result<&'t TicketRecord, CommandError> {
-    let same: Vec<_> = known.iter().filter(|ticket| ticket.entry.key.id.as_str() == id).collect();
-    let apps = || same.iter().map(|ticket| ticket.entry.key.app.as_str()).collect::<Vec<_>>().join(", ");
-    let found: Vec<_> = same.iter().filter(|ticket| is_of(ticket, app)).collect();
-    let message = match (&found[..], app) {
-        ([ticket], _) => return Ok(ticket),
-        ([], Some(app)) if !same.is_empty() => format!("ticket {id} is of app {}, not of {app}", apps()),
-        ([], _) => {
-            let of_app = known.iter().filter(|ticket| is_of(ticket, app));
-            match near_miss(id, of_app.map(|ticket| ticket.entry.key.id.as_str())) {
-                Some(near) => format!("unknown ticket {id}; did you mean {near}?"),
-                None => format!("unknown ticket {id}; `status` shows those that are known"),
-            }
-        }
-        _ => format!("ticket {id} is known of the apps {}; say which with --app", apps()),
+) -> Result<Vec<&'t TicketRecord>, CommandError> {
+    let (what, called) = called(name, known);
+    let of_app: Vec<_> = called.iter().copied().filter(|ticket| is_of(ticket, app)).collect();
+    let apps: BTreeSet<_> = called.iter().map(|ticket| ticket.entry.key.app.as_str()).collect();
+    let is_ambiguous = what == TICKET && app.is_none() && apps.len() > 1;
+    let apps = || apps.iter().copied().collect::<Vec<_>>().join(", ");
+    let message = match (&of_app[..], app) {
+        ([], Some(app)) if !called.is_empty() => format!("{what} {name} is of app {}, not of {app}", apps()),
+        ([], _) => unknown(name, app, known),
+        _ if is_ambiguous => format!("{what} {name} is known of the apps {}; say which with --app", apps()),
+        _ => return Ok(of_app),
     };
     Err(CommandError::Usage(message))
 }
 
+const TICKET: &str = "ticket";
+
+/// What the name is, and everything that bears it: a label may stand at several entries, and a document may be exported in
+/// several formats.
+fn called<'t>(name: &str, known: &'t [TicketRecord]) -> (&'static str, Vec<&'t TicketRecord>) {
+    let link = Link::parse(name).ok();
+    let ways: [(_, &dyn Fn(&TicketRecord) -> bool); 3] = [
+        (TICKET, &|ticket| ticket.ticket() == Some(name)),
+        ("label", &|ticket| ticket.entry.label.as_deref() == Some(name)),
+        ("document", &|ticket| is_document(ticket, name, link.as_ref())),
+    ];
+    let found = |(what, is_called): (_, &dyn Fn(&TicketRecord) -> bool)| {
+        (what, known.iter().filter(|ticket| is_called(ticket)).collect::<Vec<_>>())
+    };
+    ways.into_iter().map(found).find(|(_, called)| !called.is_empty()).unwrap_or_default()
+}
+
+/// Whether it is the document of that link or token, or a wiki node that leads to it. The sheet that a link opens is
+/// another one only where one is exported.
+fn is_document(record: &TicketRecord, name: &str, link: Option<&Link>) -> bool {
+    let (Some(export), entry) = (record.export.as_deref(), &record.entry) else { return false };
+    let is_linked = |link: &Link| {
+        let kind = link.kind.as_str();
+        let listed = entry.request.as_deref().and_then(|request| request.doc_type.as_deref());
+        let is_object = |it: &Object| *it.doc_type == *kind && it.token == link.token;
+        let is_other = |part: &str| record.sub_id().is_some_and(|exported| exported != part);
+        (listed == Some(kind) && entry.token == link.token || export.object.as_ref().is_some_and(is_object))
+            && !link.sub_id.as_deref().is_some_and(is_other)
+    };
+    entry.url() == Some(name) || entry.token.as_str() == name || link.is_some_and(is_linked)
+}
+
+/// The message about a name that nothing has.
+fn unknown(name: &str, app: Option<&str>, known: &[TicketRecord]) -> String {
+    if name.contains("://") {
+        return match Link::parse(name) {
+            Ok(link) => format!("no document of the link {link} is known; `status` shows those that are"),
+            // It may hold a secret.
+            Err(error) => format!("the link names no document: {error}"),
+        };
+    }
+    let of_app = known.iter().filter(|ticket| is_of(ticket, app));
+    let names = of_app.flat_map(|ticket| ticket.ticket().into_iter().chain(ticket.entry.label.as_deref()));
+    match near_miss(name, names) {
+        Some(near) => format!("unknown ticket or label {name}; did you mean {near}?"),
+        None => format!("unknown ticket or label {name}; `status` shows those that are known"),
+    }
+}
+
 impl RetryPlan {
+    /// Adds what one name stands for. What can't be retried is an error only where nothing of that name can.
+    fn choose(
+        &mut self,
+        named: &[&TicketRecord],
+        configured: Option<&[AppName]>,
+    ) -> Result<(), CommandError> {
+        let mut obstacles = Vec::new();
+        for &ticket in named {
+            let obstacle = obstacle(ticket, configured).filter(|_| ticket.state != TicketState::Pending);
+            let chosen =
+                if ticket.state == TicketState::Pending { &mut self.pending } else { &mut self.tickets };
+            if let Some(obstacle) = obstacle {
+                obstacles.push(obstacle);
+            } else if !chosen.iter().any(|chosen| chosen.entry.key == ticket.entry.key) {
+                chosen.push(ticket.clone());
+            }
+        }
+        let is_refused = obstacles.len() == named.len();
+        obstacles.into_iter().next().filter(|_| is_refused).map_or(Ok(()), |it| Err(CommandError::Usage(it)))
+    }
+
     /// Leaves the request in the state file, durably, and waits a few seconds whether a watcher takes it up.
     ///
     /// # Errors
@@ -164,7 +227,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::domain::{DocumentToken, EntryKey, Failure, FileRecord, WallTime, WatchEntry};
+    use crate::domain::{
+        DocumentToken, EntryId, EntryKey, ExportRequest, Failure, FileRecord, TicketId, WallTime, WatchEntry,
+    };
     use crate::store::{Batch, SqliteStore, Store as _};
 
     fn ticket(app: &str, ticket: &str, state: TicketState, kind: ErrorKind) -> TicketRecord {
@@ -228,7 +293,7 @@ mod tests {
         let app = RetrySelection { app: Some("lark".into()), ..failed };
         assert_eq!(chosen(&config, &app), ["lark/1001"]);
         let named = |tickets: &[&str], app: Option<&str>| RetrySelection {
-            tickets: tickets.iter().map(|&ticket| ticket.to_owned()).collect(),
+            names: tickets.iter().map(|&ticket| ticket.to_owned()).collect(),
             app: app.map(str::to_owned),
             ..RetrySelection::default()
         };
@@ -239,16 +304,67 @@ mod tests {
 
         for (selection, message) in [
             (named(&["1001"], None), "ticket 1001 is known of the apps default, lark; say which with --app"),
-            (named(&["1003x"], None), "unknown ticket 1003x; did you mean 1003?"),
-            (named(&["77777"], None), "unknown ticket 77777; `status` shows those that are known"),
+            (named(&["1003x"], None), "unknown ticket or label 1003x; did you mean 1003?"),
+            (named(&["77777"], None), "unknown ticket or label 77777; `status` shows those that are known"),
             (named(&["1002"], Some("lark")), "ticket 1002 is of app default, not of lark"),
-            (named(&["1006"], Some("lark")), "unknown ticket 1006; did you mean 1001?"),
+            (named(&["1006"], Some("lark")), "unknown ticket or label 1006; did you mean 1001?"),
             (named(&["1005"], None), "ticket 1005 is of app former, which is not in watcher.toml"),
             (named(&["5"], None), "ticket 5 left the watch list; list it again to have it polled"),
             (named(&["1001"], Some("defualt")), "unknown app `defualt`; did you mean `default`?"),
         ] {
             assert_eq!(plan_retry(&config, &selection).unwrap_err().to_string(), message);
         }
+    }
+
+    /// Promise: a document is found by its ticket, its label, and every spelling of its link; a label stands for all that
+    /// bear it.
+    #[test]
+    fn documents_are_found_by_their_names() {
+        let document = |doc_type: &str, token: &str, format: &str, sub_id: Option<&str>| {
+            let mut record = ticket("default", "1", TicketState::Failed, ErrorKind::ServerError);
+            record.entry.token = DocumentToken::parse(token).unwrap();
+            record.entry.key.id = EntryId::from_export(doc_type, &record.entry.token, format, sub_id);
+            record.entry.request = Some(Box::new(ExportRequest {
+                doc_type: Some(doc_type.into()),
+                file_extension: Some(format.into()),
+                sub_id: sub_id.map(Into::into),
+                url: None,
+            }));
+            TicketRecord::new(record.entry, record.first_seen_at)
+        };
+        let mut known = [
+            document("docx", "doxcnA", "pdf", None),
+            document("docx", "doxcnA", "docx", None),
+            document("wiki", "wikcnB", "csv", Some("0b1e2f")),
+            ticket("default", "7001", TicketState::Failed, ErrorKind::ServerError),
+        ];
+        (known[0].entry.label, known[3].entry.label) = (Some("weekly".into()), Some("weekly".into()));
+        known[1].export.as_mut().unwrap().ticket = Some(TicketId::new("7002"));
+        let (doc_type, token) = ("sheet".into(), DocumentToken::parse("shtcnC").unwrap());
+        known[2].export.as_mut().unwrap().object = Some(Object { doc_type, token });
+        for (name, found) in [
+            ("7001", &[3][..]),
+            ("7002", &[1]),
+            ("weekly", &[0, 3]),
+            ("doxcnA", &[0, 1]),
+            ("https://acme.feishu.cn/docx/doxcnA?from=copy#part", &[0, 1]),
+            ("https://acme.feishu.cn/docs/doxcnA", &[]),
+            ("https://acme.feishu.cn/wiki/wikcnB", &[2]),
+            ("https://acme.feishu.cn/sheets/shtcnC?sheet=0b1e2f", &[2]),
+            ("https://acme.feishu.cn/sheets/shtcnC?sheet=other", &[]),
+            ("https://acme.feishu.cn/drive/folder/doxcnA", &[]),
+            ("docx/doxcnA/pdf", &[]),
+        ] {
+            let places: Vec<_> = match find(name, None, &known) {
+                Ok(records) => {
+                    records.iter().map(|it| known.iter().position(|one| one == *it).unwrap()).collect()
+                }
+                Err(_) => Vec::new(),
+            };
+            assert_eq!(places, found, "{name}");
+        }
+        let refused = find("https://user:secret@acme.feishu.cn/docx/a", None, &known).unwrap_err();
+        assert!(!refused.to_string().contains("secret"), "{refused}");
     }
 
     /// Promise: a file that could not be saved is retried with its ticket, by its own kind of error; one that is still

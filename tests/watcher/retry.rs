@@ -89,7 +89,7 @@ fn what_cannot_be_retried_is_named() {
     for (arguments, message) in [
         (
             &["6933093124755412354"][..],
-            "unknown ticket 6933093124755412354; did you mean 6933093124755412345?",
+            "unknown ticket or label 6933093124755412354; did you mean 6933093124755412345?",
         ),
         (&["6933093124755412345"], "ticket 6933093124755412345 left the watch list; list it again"),
         (&["--failed", "--app", "defualt"], "unknown app `defualt`; did you mean `default`?"),

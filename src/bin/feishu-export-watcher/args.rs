@@ -78,13 +78,20 @@ Examples:
 
 const RETRY_HELP: &str = "\
 Leaves the request in the state file: a watcher that runs takes it up within a
-second, else the next one does when it starts. The job that a ticket names is
-asked about again, no new export is made: that helps where a permission or an
-app was fixed, or where no answer came before give_up_after. A file that could
-not be saved is fetched again while the server still has it.
+second, else the next one does when it starts.
+
+A document is exported again. The job that a listed ticket names is asked about
+again, and no new export is made: that helps where a permission or an app was
+fixed, or where no answer came before give_up_after; a file that could not be
+saved is fetched again while the server still has it.
+
+NAME is a ticket, also that of a document, a label, or a document's link in any
+spelling, or its token. A label stands for all that bear it, a link for every
+format of its document.
 
 Examples:
   feishu-export-watcher retry --config watcher.toml 6933093124755412345
+  feishu-export-watcher retry 'weekly report' https://acme.feishu.cn/docx/doxcnAbCdEf
   feishu-export-watcher retry --config watcher.toml --failed --kind no_permission --dry-run";
 
 const HEALTH_HELP: &str = "\
@@ -131,7 +138,7 @@ pub(crate) enum Command {
     /// Say what a job status, a code, an error.kind or the reason of a pause means, and what to do
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArguments),
-    /// Have ended tickets polled again
+    /// Have ended tickets polled, and documents exported, again
     #[command(after_help = RETRY_HELP)]
     Retry(RetryArguments),
     /// Ask a running watcher whether it is well, for probes
@@ -269,16 +276,16 @@ pub(crate) struct RetryArguments {
     /// The state file.
     #[command(flatten)]
     pub(crate) file: StateFileArgument,
-    /// The tickets' ids, whatever they ended as
-    #[arg(value_name = "TICKET", required_unless_present = "failed", conflicts_with = "failed")]
-    pub(crate) tickets: Vec<String>,
-    /// All tickets that failed or timed out, or whose file could not be saved
+    /// Tickets, labels, or links of documents, whatever they ended as
+    #[arg(value_name = "NAME", required_unless_present = "failed", conflicts_with = "failed")]
+    pub(crate) names: Vec<String>,
+    /// All tickets and documents that failed or timed out, or whose file could not be saved
     #[arg(long)]
     pub(crate) failed: bool,
     /// Of those, only the ones with this error.kind, such as no_permission
-    #[arg(long, value_name = "KIND", requires = "failed", conflicts_with = "tickets", value_parser = kind)]
+    #[arg(long, value_name = "KIND", requires = "failed", conflicts_with = "names", value_parser = kind)]
     pub(crate) kind: Option<ErrorKind>,
-    /// Only tickets of this app
+    /// Only those of this app
     #[arg(long, value_name = "APP")]
     pub(crate) app: Option<String>,
     /// Say what would be done and change nothing
@@ -328,7 +335,7 @@ mod tests {
 
     use clap::CommandFactory;
     use clap_complete::Shell;
-    use feishu_export_watcher::domain::PauseReason;
+    use feishu_export_watcher::domain::{Failure, PauseReason};
 
     use super::*;
 
@@ -351,7 +358,8 @@ mod tests {
     /// Promise: a command that a hint names can be given as it stands.
     #[test]
     fn hints_name_commands_that_exist() {
-        let kinds = ErrorKind::ALL.iter().map(|kind| kind.hint());
+        let of_kind = |kind: &ErrorKind| [kind.hint(), Failure::new(*kind).hint_for_document()];
+        let kinds = ErrorKind::ALL.iter().flat_map(of_kind);
         let hints: Vec<_> = kinds.chain(PauseReason::ALL.iter().map(|reason| reason.hint())).collect();
         let quoted = hints.iter().flat_map(|hint| hint.split('`').skip(1).step_by(2));
         let commands: Vec<_> = quoted.filter(|quoted| quoted.starts_with("feishu-export-watcher ")).collect();

@@ -1,4 +1,5 @@
-//! `retry`: prints which tickets are to be polled again, makes the request, and prints its outcome.
+//! `retry`: prints which tickets are to be polled and which documents exported again, makes the request, and prints its
+//! outcome.
 
 use std::io::{self, Write as _};
 
@@ -14,11 +15,11 @@ use crate::{config_file, exit};
 /// Tickets that are named one by one; the rest is counted.
 const SHOWN: usize = 20;
 
-/// Asks for tickets to be polled again; returns the exit code.
+/// Asks for tickets to be polled and documents to be exported again; returns the exit code.
 pub(crate) fn retry(arguments: RetryArguments) -> u8 {
-    let RetryArguments { file, tickets, failed, kind, app, dry_run } = arguments;
+    let RetryArguments { file, names, failed, kind, app, dry_run } = arguments;
     let Some(file) = config_file::find_state(file) else { return exit::CONFIG };
-    let plan = match plan_retry(&file, &RetrySelection { tickets, failed, kind, app }) {
+    let plan = match plan_retry(&file, &RetrySelection { names, failed, kind, app }) {
         Ok(plan) => plan,
         Err(error) => return refuse(&error, OTHERWISE),
     };
@@ -47,26 +48,29 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
 
 fn print_left_out(plan: &RetryPlan) {
     for ticket in &plan.pending {
-        eprint_escaped(&format!("ticket {ticket} is pending already"));
+        eprint_escaped(&format!("{} is pending already", ticket.entry.in_words()));
     }
     if plan.unlisted > 0 {
         eprint_escaped(&format!(
-            "{} more left the watch list, or their app watcher.toml; list them again to have them polled",
+            "{} more left the watch list, or their app watcher.toml; list them again to have them taken up",
             grouped(plan.unlisted)
         ));
     }
 }
 
-/// The effect of the request, ticket by ticket.
+/// The effect of the request, one by one.
 fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
-    let will = if dry_run { "would" } else { "will" };
-    let plural = if tickets.len() == 1 { "" } else { "s" };
-    let mut text = format!("{} ticket{plural} {will} be polled again:\n", grouped(tickets.len()));
+    let mut text = head(tickets, dry_run);
     for ticket in tickets.iter().take(SHOWN) {
-        let label =
-            ticket.entry.label.as_deref().map(|label| format!("  {}", escape(label))).unwrap_or_default();
-        let (app, id) = (escape(ticket.entry.key.app.as_str()), escape(ticket.entry.key.id.as_str()));
-        text += &format!("  {app}  {id}  {}{label}\n", in_words(ticket));
+        let entry = &ticket.entry;
+        let label = entry.label.as_deref().map(|label| format!("  {}", escape(label))).unwrap_or_default();
+        // A document is named without the label, which stands at the end.
+        let subject = match ticket.export {
+            Some(_) => entry.key.id.in_words(entry.url()),
+            None => entry.key.id.to_string(),
+        };
+        let (app, subject) = (escape(entry.key.app.as_str()), escape(&subject));
+        text += &format!("  {app}  {subject}  {}{label}\n", in_words(ticket));
     }
     if tickets.len() > SHOWN {
         text += &format!("  … and {} more\n", grouped(tickets.len() - SHOWN));
@@ -74,10 +78,24 @@ fn announcement(tickets: &[TicketRecord], dry_run: bool) -> String {
     text
 }
 
+/// "1 ticket will be polled again, 2 documents will be exported again:".
+fn head(tickets: &[TicketRecord], dry_run: bool) -> String {
+    let will = if dry_run { "would" } else { "will" };
+    let documents = tickets.iter().filter(|ticket| ticket.export.is_some()).count();
+    let part = |number: usize, what: &str, done: &str| {
+        let plural = if number == 1 { "" } else { "s" };
+        (number > 0).then(|| format!("{} {what}{plural} {will} be {done} again", grouped(number)))
+    };
+    let parts =
+        [part(tickets.len() - documents, "ticket", "polled"), part(documents, "document", "exported")];
+    format!("{}:\n", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
 fn in_words(ticket: &TicketRecord) -> String {
     match ticket.file_state() {
         Some(FileState::Saved) => {
-            return format!("{}; its file is saved and would be fetched once more", ticket.state);
+            let done = if ticket.export.is_some() { "made" } else { "fetched" };
+            return format!("{}; its file is saved and would be {done} once more", ticket.state);
         }
         Some(state) => {
             let kind = ticket.file_error().map(|error| error.kind.as_str());
@@ -118,6 +136,14 @@ mod tests {
         assert_eq!(
             announcement(std::slice::from_ref(&failed), true),
             "1 ticket would be polled again:\n  lark  7000000000000000001  failed: document_deleted  =1+1\n"
+        );
+        let [uncreated, created, ..] = fixtures::documents();
+        assert_eq!(
+            announcement(&[uncreated, created, failed.clone()], false),
+            "1 ticket will be polled again, 2 documents will be exported again:\n  \
+             default  document https://acme.feishu.cn/sheets/shtcnAAAA as csv of 0b1e2f  pending\n  \
+             default  document wikcnBBBB as pdf  failed: no_permission  minutes\n  \
+             lark  7000000000000000001  failed: document_deleted  =1+1\n"
         );
         let [_, saved, expired, wrong] = fixtures::with_files();
         assert_eq!(

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use feishu_export_watcher::domain::{
     AppCondition, AppName, Artefact, BudgetKey, Counts, DocumentToken, Endpoint, EntryId, EntryKey,
-    ErrorKind, Failure, FileCounts, FileRecord, FileState, PauseEnd, PauseReason, RateLimit, Sha256,
-    TicketRecord, TicketState, Trouble, WallTime, WatchEntry,
+    ErrorKind, ExportRequest, Failure, FileCounts, FileRecord, FileState, PauseEnd, PauseReason, RateLimit,
+    Sha256, TicketRecord, TicketState, Trouble, WallTime, WatchEntry,
 };
 use feishu_export_watcher::{AppReport, AppView};
 
@@ -98,6 +98,35 @@ pub(crate) fn with_files() -> [TicketRecord; 4] {
     let error = failure(ErrorKind::WrongContent, wrong);
     let failed = FileRecord { state: FileState::Failed, attempts: 3, error, ..FileRecord::new() };
     [with(waiting), with(saved), with(expired), with(failed)]
+}
+
+/// Documents: of one nothing happened yet, one could not be exported, one is being created again, one is a wiki node that is
+/// not resolved.
+pub(crate) fn documents() -> [TicketRecord; 4] {
+    let document = |doc_type: &str, token: &str, format: &str, sub_id: Option<&str>| {
+        let mut entry = pending("default", "", token).entry;
+        entry.key.id = EntryId::from_export(doc_type, &entry.token, format, sub_id);
+        entry.request = Some(Box::new(ExportRequest {
+            doc_type: Some(doc_type.into()),
+            file_extension: Some(format.into()),
+            sub_id: sub_id.map(Into::into),
+            url: None,
+        }));
+        TicketRecord::new(entry, after(-90.0))
+    };
+    let mut listed = document("sheet", "shtcnAAAA", "csv", Some("0b1e2f"));
+    listed.entry.request.as_mut().unwrap().url = Some("https://acme.feishu.cn/sheets/shtcnAAAA".into());
+    let mut failed = document("wiki", "wikcnBBBB", "pdf", None);
+    failed.entry.label = Some("minutes".into());
+    (failed.state, failed.finished_at) = (TicketState::Failed, Some(after(-60.0)));
+    failed.error = Some(Box::new(Failure { code: Some(1_069_902), ..Failure::new(ErrorKind::NoPermission) }));
+    let mut again = document("docx", "doxcnCCCC", "docx", None);
+    again.next_poll_at = Some(after(300.0));
+    (again.polls, again.error) = (7, Some(Box::new(Failure::new(ErrorKind::Expired))));
+    if let Some(export) = &mut again.export {
+        (export.is_creating, export.generation, export.repeats) = (true, 1, 1);
+    }
+    [listed, failed, again, document("wiki", "wikcnDDDD", "pdf", None)]
 }
 
 /// One that came to an end so many seconds after [`NOW`].
