@@ -51,6 +51,7 @@ fn result(ticket: &TicketRecord, now: WallTime) -> String {
     match ticket.state {
         TicketState::Completed if ticket.file.is_some() => result.into_owned(),
         TicketState::Completed => match Availability::new(ticket, now) {
+            Availability::Over(_) if ticket.export.is_some() => format!("{result}, gone: retry it"),
             Availability::Over(_) => format!("{result}, gone: export again"),
             _ => format!("{result}, may be gone"),
         },

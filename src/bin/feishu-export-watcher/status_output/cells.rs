@@ -19,6 +19,19 @@ pub(crate) fn name(ticket: &TicketRecord) -> Cow<'_, str> {
     escape(ticket.entry.label.as_deref().or(file).unwrap_or(ticket.entry.token.as_str()))
 }
 
+/// The ticket; of a document that has none, what it waits for.
+pub(super) fn ticket(ticket: &TicketRecord) -> Cow<'_, str> {
+    let Some(export) = ticket.export.as_deref().filter(|_| ticket.is_uncreated()) else {
+        return escape(ticket.ticket().unwrap_or_default());
+    };
+    let is_pending = ticket.state == TicketState::Pending;
+    Cow::Borrowed(match export.object {
+        _ if is_pending && export.is_creating => "creating",
+        None if is_pending => "resolving",
+        _ => "not created",
+    })
+}
+
 /// Where its file stands, if that is downloaded, else the ticket.
 pub(crate) fn state(ticket: &TicketRecord) -> &'static str {
     ticket.file_state().map_or(ticket.state.as_str(), FileState::as_str)
@@ -92,6 +105,10 @@ impl Report<'_> {
         }
         match ticket.next_poll_at {
             next if self.waits_for_app(&ticket.entry.key.app, next) => "waits for its app".to_owned(),
+            Some(next) if next > self.now && ticket.is_uncreated() => {
+                format!("next try in {}", span(next.since(self.now)))
+            }
+            _ if ticket.is_uncreated() => "waits for its turn".to_owned(),
             Some(next) if next > self.now => format!("poll in {}", span(next.since(self.now))),
             Some(next) => format!("poll due {}", ago(next, self.now)),
             None => "poll due".to_owned(),

@@ -6,18 +6,19 @@ use std::io::{self, Write};
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{
-    Availability, Counts, FileCounts, FileState, MAY_BE_GONE_HINT, TicketState, escape, files_in_words,
+    Availability, Counts, FileCounts, FileState, TicketRecord, TicketState, escape, files_in_words,
 };
 
 use super::columns::{GAP, width, write_padded};
 use super::report::Report;
 use super::style;
 
-/// Advice about a ticket that was given up.
-const TIMED_OUT: (&str, &str) = ("timed_out", "export again, or split the document");
+/// Advice about a ticket that was given up, …
+const TIMED_OUT: &str = "export again, or split the document";
 
-/// Advice about a file that may be gone.
-const MAY_BE_GONE: (&str, &str) = ("may be gone", MAY_BE_GONE_HINT);
+/// … and about a document.
+const TIMED_OUT_DOCUMENT: &str =
+    "`feishu-export-watcher retry --failed` has it exported again; if it repeats, split the document";
 
 /// Columns of indentation below a heading or an app.
 const INDENT: usize = 2;
@@ -40,21 +41,7 @@ pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>) -> io::Resul
 /// in the order in which they come up.
 pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     let mut advice: Vec<(&str, &str)> = Vec::new();
-    for ticket in report.tickets {
-        let may_be_gone = || matches!(Availability::new(ticket, report.now), Availability::Passed(_));
-        let file = ticket.file_state();
-        let found = match (ticket.state, ticket.error.as_deref().or(ticket.file_error())) {
-            (TicketState::Failed, Some(error)) => (error.kind.as_str(), error.hint()),
-            (TicketState::TimedOut, _) => TIMED_OUT,
-            (TicketState::Completed, Some(error))
-                if file.is_some_and(FileState::is_lost)
-                    || file == Some(FileState::Waiting) && error.kind.is_of_disk() =>
-            {
-                (error.kind.as_str(), error.hint())
-            }
-            (TicketState::Completed, _) if file.is_none() && may_be_gone() => MAY_BE_GONE,
-            _ => continue,
-        };
+    for found in report.tickets.iter().filter_map(|ticket| advice_for(ticket, report)) {
         if !advice.contains(&found) {
             advice.push(found);
         }
@@ -68,6 +55,27 @@ pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>) -> io::Res
         print_wrapped(out, hint, INDENT + widest + GAP, report.screen.width)?;
     }
     Ok(())
+}
+
+/// What is wrong with the ticket or its file, and what to do; none where nothing is, or where it passes by itself.
+fn advice_for<'t>(ticket: &'t TicketRecord, report: &Report<'_>) -> Option<(&'t str, &'static str)> {
+    let may_be_gone = || matches!(Availability::new(ticket, report.now), Availability::Passed(_));
+    let file = ticket.file_state();
+    match (ticket.state, ticket.error.as_deref().or(ticket.file_error())) {
+        (TicketState::Failed, Some(error)) => Some((error.kind.as_str(), ticket.hint(error))),
+        (TicketState::TimedOut, _) if ticket.export.is_some() => Some(("timed_out", TIMED_OUT_DOCUMENT)),
+        (TicketState::TimedOut, _) => Some(("timed_out", TIMED_OUT)),
+        (TicketState::Completed, Some(error))
+            if file.is_some_and(FileState::is_lost)
+                || file == Some(FileState::Waiting) && error.kind.is_of_disk() =>
+        {
+            Some((error.kind.as_str(), ticket.hint(error)))
+        }
+        (TicketState::Completed, _) if file.is_none() && may_be_gone() => {
+            Some(("may be gone", Availability::hint(ticket)))
+        }
+        _ => None,
+    }
 }
 
 /// Every app that was asked for, and their sum if they are several.
@@ -216,11 +224,17 @@ lark  1 failed; not in watcher.toml
         ];
         let mut out = Vec::new();
         print_advice(&mut out, &fixtures::report(&tickets)).unwrap();
+        let [mut document, ..] = fixtures::documents();
+        document.state = TicketState::TimedOut;
+        print_advice(&mut out, &fixtures::report(&[document])).unwrap();
         let expected = "
 What to do
   document_deleted  restore the document, then export again
   timed_out         export again, or split the document
   may be gone       download the file at once; if it is gone, export the document again
+
+What to do
+  timed_out  `feishu-export-watcher retry --failed` has it exported again; if it repeats, split the document
 ";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }

@@ -19,7 +19,8 @@ use super::report::Report;
 const HEADER: &str = "app,ticket,token,label,state,file_token,file_name,file_extension,doc_type,file_size,job_status,\
     polls,first_seen_at,last_polled_at,next_poll_at,finished_at,download_by,error.kind,error.code,\
     error.job_status,error.http_status,error.message,error.hint,error.log_id,sub_id,\
-    file.state,file.path,file.size,file.sha256,file.error.kind";
+    file.state,file.path,file.size,file.sha256,file.error.kind,\
+    document.url,document.type,document.format,generation";
 
 /// Prints the header and a row for each ticket.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
@@ -108,33 +109,39 @@ mod tests {
             "app,ticket,token,label,state,file_token,file_name,file_extension,doc_type,file_size,job_status,\
              polls,first_seen_at,last_polled_at,next_poll_at,finished_at,download_by,error.kind,error.code,\
              error.job_status,error.http_status,error.message,error.hint,error.log_id,sub_id,\
-             file.state,file.path,file.size,file.sha256,file.error.kind\r\n\
+             file.state,file.path,file.size,file.sha256,file.error.kind,\
+             document.url,document.type,document.format,generation\r\n\
              default,6933093124755412345,docbcZVGtv1papC6jAVGiyabcef,\"周报, \"\"Q4\"\"\",completed,\
              boxcnxe5OdjlAkNgSNdsJvabcef,gpj\\u{202e}.exe,docx,docx,34356,0,3,2026-11-22T09:56:00.000Z,\
-             2026-11-22T09:59:00.000Z,,2026-11-22T09:59:00.250Z,2026-11-22T10:08:30.000Z,,,,,,,,,,,,,\r\n\
+             2026-11-22T09:59:00.000Z,,2026-11-22T09:59:00.250Z,2026-11-22T10:08:30.000Z,,,,,,,,,,,,,,,,,\r\n\
              lark,7000000000000000001,doxcnAAAA,'=1+1,failed,,,,,,111,12,2026-11-22T07:00:00.000Z,\
              2026-11-22T07:10:00.000Z,,2026-11-22T07:10:00.000Z,,document_deleted,0,111,200,deleted,\
-             \"restore the document, then export again\",20261122log,,,,,,\r\n\
+             \"restore the document, then export again\",20261122log,,,,,,,,,,\r\n\
              default,7000000000000000002,doxcnBBBB,,pending,,,,,,2,7,2026-11-22T09:58:30.000Z,\
              2026-11-22T09:59:40.000Z,2026-11-22T10:00:12.000Z,,,network,,,,,\
              \"polling goes on by itself; if it lasts, look at DNS, proxy and firewall between this machine and \
-             base_url\",,,,,,,\r\n\
-             default,7000000000000000003,doxcnCCCC,,pending,,,,,,,0,2026-11-22T09:58:30.000Z,,,,,,,,,,,,,,,,,\r\n"
+             base_url\",,,,,,,,,,,\r\n\
+             default,7000000000000000003,doxcnCCCC,,pending,,,,,,,0,2026-11-22T09:58:30.000Z,,,,,,,,,,,,,,,,,,,,,\r\n"
         );
     }
 
     #[test]
-    fn a_file_is_in_the_last_columns() {
+    fn files_and_documents_are_in_the_last_columns() {
         let printed = printed(&fixtures::with_files()[..2]);
         let ends: Vec<_> =
             printed.lines().skip(1).map(|row| row.rsplit_once(",,,,,,,,").unwrap().1).collect();
         assert_eq!(
             ends,
             [
-                "waiting,,,,disk_full",
-                &format!("saved,/exports/周报�\\u{{1b}}.docx,34356,{},", "07".repeat(32))
+                "waiting,,,,disk_full,,,,",
+                &format!("saved,/exports/周报�\\u{{1b}}.docx,34356,{},,,,,", "07".repeat(32))
             ]
         );
+        let [listed, ..] = fixtures::documents();
+        let row = self::printed(&[listed]);
+        let row = row.lines().nth(1).unwrap();
+        assert!(row.starts_with("default,,shtcnAAAA,,pending,,,csv,sheet,"), "{row}");
+        assert!(row.ends_with("0b1e2f,,,,,,https://acme.feishu.cn/sheets/shtcnAAAA,sheet,csv,0"), "{row}");
     }
 
     #[test]

@@ -52,7 +52,8 @@ mod tests {
         r#""file_name":"gpj\u202e.exe","file_extension":"docx","doc_type":"docx","sub_id":null,"file_size":34356,"#,
         r#""job_status":0,"polls":3,"first_seen_at":"2026-11-22T09:56:00.000Z","#,
         r#""last_polled_at":"2026-11-22T09:59:00.000Z","next_poll_at":null,"#,
-        r#""finished_at":"2026-11-22T09:59:00.250Z","download_by":"2026-11-22T10:08:30.000Z","error":null,"file":null}"#,
+        r#""finished_at":"2026-11-22T09:59:00.250Z","download_by":"2026-11-22T10:08:30.000Z","error":null,"document":null,"#,
+        r#""generation":null,"file":null}"#,
     );
 
     const FAILED: &str = concat!(
@@ -62,7 +63,7 @@ mod tests {
         r#""last_polled_at":"2026-11-22T07:10:00.000Z","next_poll_at":null,"#,
         r#""finished_at":"2026-11-22T07:10:00.000Z","download_by":null,"error":{"kind":"document_deleted","#,
         r#""code":0,"job_status":111,"http_status":200,"message":"deleted","#,
-        r#""hint":"restore the document, then export again","log_id":"20261122log"},"file":null}"#,
+        r#""hint":"restore the document, then export again","log_id":"20261122log"},"document":null,"generation":null,"file":null}"#,
     );
 
     const WAITING: &str = concat!(
@@ -144,6 +145,24 @@ mod tests {
         let [waiting, saved] = lines.lines().collect::<Vec<_>>()[..] else { panic!("{lines}") };
         assert!(waiting.ends_with(WAITING), "{waiting}");
         assert!(saved.ends_with(SAVED), "{saved}");
+    }
+
+    /// Promise: what the watcher exports itself has a ticket only once it got one, and says what is exported.
+    #[test]
+    fn a_document_is_an_object_of_its_own() {
+        let [listed, failed, ..] = fixtures::documents();
+        let lines = printed(Format::Jsonl, &[listed, failed]);
+        let [listed, failed] = lines.lines().collect::<Vec<_>>()[..] else { panic!("{lines}") };
+        let start = r#"{"app":"default","ticket":null,"token":"shtcnAAAA","label":null,"state":"pending","#;
+        assert!(listed.starts_with(start), "{listed}");
+        let end = concat!(
+            r#""document":{"url":"https://acme.feishu.cn/sheets/shtcnAAAA","type":"sheet","token":"shtcnAAAA","#,
+            r#""format":"csv","sub_id":"0b1e2f"},"generation":0,"file":null}"#,
+        );
+        assert!(listed.ends_with(end), "{listed}");
+        let failed: Value = serde_json::from_str(failed).unwrap();
+        let hint = failed["error"]["hint"].as_str().unwrap();
+        assert!(hint.ends_with("then `feishu-export-watcher retry --failed --kind no_permission`"), "{hint}");
     }
 
     #[test]

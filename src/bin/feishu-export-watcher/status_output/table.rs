@@ -70,7 +70,7 @@ fn print_tickets(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
 fn row<'t>(ticket: &'t TicketRecord, report: &Report<'_>) -> Row<'t> {
     [
         cells::state(ticket).into(),
-        escape(ticket.entry.key.id.as_str()),
+        cells::ticket(ticket),
         escape(ticket.entry.key.app.as_str()),
         cut(cells::name(ticket), NAME_MAX),
         report.age(ticket).into(),
@@ -237,6 +237,26 @@ default  4 completed; files 1 waiting, 1 saved, 1 failed, 1 expired
         let alone = printed(&Report { is_watched: false, ..report });
         assert!(alone.contains("  waits for a watcher, lives 8 min more, 2 attempts\n"), "{alone}");
         assert!(alone.ends_with("\nno watcher runs: nothing is polled or fetched\n"), "{alone}");
+    }
+
+    /// Promise: a document without a ticket shows what it waits for, and no id of the watcher's own.
+    #[test]
+    fn documents_are_in_the_table() {
+        let (tickets, mut apps) = (fixtures::documents(), app_reports());
+        apps[0].counts = fixtures::summary(&tickets);
+        let expected = "\
+STATE    TICKET       NAME       AGE   POLLS  RESULT                   WHEN
+pending  not created  shtcnAAAA  90 s  0      -                        waits for its turn
+failed   not created  minutes    90 s  0      no_permission (1069902)  ended 60 s ago
+pending  creating     doxcnCCCC  90 s  7      expired                  next try in 5 min
+pending  resolving    wikcnDDDD  90 s  0      -                        waits for its turn
+
+What to do
+  no_permission  add the app to the document (… > More > Add document app) or share it with the user, and see that export is not switched off there; then `feishu-export-watcher retry --failed --kind no_permission`
+
+default  3 pending, 1 failed
+";
+        assert_eq!(printed(&Report { apps: &apps[..1], ..fixtures::report(&tickets) }), expected);
     }
 
     /// Promise: tickets that are not shown are counted, with the reason.
