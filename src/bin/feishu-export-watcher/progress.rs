@@ -88,20 +88,15 @@ struct Pace {
     took: Duration,
 }
 
-/// "31/1,204 done, 12/31 files, 34 MiB, 2 failed, about 12 min left"; in trouble the reason and when it goes on in place
-/// of the time left.
+/// "31/1,204 done, 12/31 files, 34 MiB, 2 failed, about 12 min left"; with documents "412 of 2,000 created, 380 saved, about
+/// 16 min"; in trouble the reason and when it goes on in place of the time left.
 fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
     let listed = snapshot.listed;
     let pending = listed.of(TicketState::Pending);
     let files = &snapshot.files;
     let lost = files[FileState::Failed] + files[FileState::Expired];
     let failed = listed.of(TicketState::Failed) + listed.of(TicketState::TimedOut) + lost;
-    let mut text = format!("{}/{} done", grouped(listed.total() - pending), grouped(listed.total()));
-    let known: usize = files.values().sum();
-    if known > 0 {
-        let saved = grouped(files[FileState::Saved]);
-        text += &format!(", {saved}/{} files, {}", grouped(known), size_in_words(snapshot.bytes));
-    }
+    let mut text = if snapshot.documents > 0 { created(snapshot) } else { done(snapshot) };
     if failed > 0 {
         text += &format!(", {} failed", grouped(failed));
     }
@@ -119,6 +114,31 @@ fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
     }
 }
 
+/// How far tickets and their files are.
+fn done(snapshot: &Snapshot) -> String {
+    let (total, known) = (snapshot.listed.total(), snapshot.files.values().sum());
+    let text =
+        format!("{}/{} done", grouped(total - snapshot.listed.of(TicketState::Pending)), grouped(total));
+    if known == 0 {
+        return text;
+    }
+    let saved = grouped(snapshot.files[FileState::Saved]);
+    format!("{text}, {saved}/{} files, {}", grouped(known), size_in_words(snapshot.bytes))
+}
+
+/// How far documents are, and whatever else is listed: where nothing is downloaded, a completed export is all there is to
+/// come.
+fn created(snapshot: &Snapshot) -> String {
+    let has_files = snapshot.files.values().any(|files| *files > 0);
+    let (number, state) = if has_files {
+        (snapshot.files[FileState::Saved], "saved")
+    } else {
+        (snapshot.listed.of(TicketState::Completed), "completed")
+    };
+    let [created, documents] = [snapshot.created, snapshot.documents].map(grouped);
+    format!("{created} of {documents} created, {} {state}", grouped(number))
+}
+
 /// The trouble to look at first, of an app that has open tickets.
 fn worst(snapshot: &Snapshot) -> Option<(&AppView, &Trouble)> {
     let open = snapshot.apps.iter().filter(|app| app.pending + app.files[FileState::Waiting] > 0);
@@ -126,15 +146,20 @@ fn worst(snapshot: &Snapshot) -> Option<(&AppView, &Trouble)> {
 }
 
 /// How long the open tickets and their files take at the pace so far, which is never sooner than the budget allows to ask about each
-/// once; that alone is known before the first is done.
+/// once; that alone is known before the first is done. Exports are created no faster than the budget allows either, and while
+/// any is left the pace says little: the first take long to end.
 fn left(snapshot: &Snapshot, pace: Pace) -> String {
     let least = snapshot.apps.iter().map(|app| sweep(app, snapshot)).max().unwrap_or_default();
+    if snapshot.created < snapshot.documents {
+        return format!("about {}", span(least));
+    }
+    let left = if snapshot.documents > 0 { "" } else { " left" };
     if pace.done == 0 {
-        return format!("at least {} left", span(least));
+        return format!("at least {}{left}", span(least));
     }
     let open = snapshot.listed.of(TicketState::Pending) + snapshot.files[FileState::Waiting];
     let expected = pace.took.mul_f64(open as f64 / pace.done as f64);
-    format!("about {} left", span(expected.max(least)))
+    format!("about {}{left}", span(expected.max(least)))
 }
 
 /// How long it takes to ask once about every open ticket of the app and of those that share its budget.
@@ -202,6 +227,27 @@ mod tests {
         assert_eq!(message(&fetching, pace, NOW), troubled);
         let done = Snapshot { listed: counts(0, 31, 0), ..Snapshot::default() };
         assert_eq!(message(&done, Pace { done: 31, took: EVERY }, NOW), "31/31 done");
+    }
+
+    /// Promise: with documents the bar shows how many exports were created, and what is left at the pace of the budget.
+    #[test]
+    fn says_how_many_exports_were_created() {
+        let pace = Pace { done: 380, took: Duration::from_secs(240) };
+        let mut snapshot = Snapshot {
+            listed: counts(1_600, 400, 0),
+            documents: 2_000,
+            created: 412,
+            apps: vec![app(1_600)],
+            ..Snapshot::default()
+        };
+        assert_eq!(message(&snapshot, pace, NOW), "412 of 2,000 created, 400 completed, about 16 min");
+        (snapshot.files[FileState::Saved], snapshot.files[FileState::Waiting]) = (380, 20);
+        assert_eq!(message(&snapshot, pace, NOW), "412 of 2,000 created, 380 saved, about 16 min");
+        (snapshot.listed, snapshot.created) = (counts(10, 1_989, 1), 2_000);
+        (snapshot.apps, snapshot.files[FileState::Saved]) = (vec![app(10)], 1_969);
+        let pace = Pace { done: 1_970, took: Duration::from_secs(19_700) };
+        let last = "2,000 of 2,000 created, 1,969 saved, 1 failed, about 5 min";
+        assert_eq!(message(&snapshot, pace, NOW), last);
     }
 
     /// Promise: in trouble the bar shows the reason and when it goes on, on one row of eighty columns.
