@@ -45,6 +45,8 @@ fn title(entry: &Entry) -> String {
     let sender = match entry.endpoint {
         Some("token") => " (when the access token is fetched)",
         Some("download") => " (when a file is downloaded)",
+        Some("create") => " (when an export is created)",
+        Some("node") => " (when a wiki node is looked up)",
         Some(_) => " (when a ticket is polled)",
         None => "",
     };
