@@ -58,6 +58,14 @@ pub struct Tenant {
     pub monthly_calls: u64,
 }
 
+impl Tenant {
+    /// What the state file counts its calls under: no host has a slash.
+    #[must_use]
+    pub fn tally_key(&self) -> BudgetKey {
+        BudgetKey(format!("tenant/{}", self.name).into())
+    }
+}
+
 /// Certificates of authorities from a file, as it was when the configuration was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaFile {

@@ -30,13 +30,11 @@ impl AppBudget {
 
     /// Requests of that month, if it is not over.
     pub(super) fn spent_in(&self, month: Month) -> u64 {
-        if self.tally.month < month { 0 } else { self.tally.requests }
+        self.tally.spent_in(month)
     }
 
-    /// One more request was sent. A clock that is set back over the turn of a month does not begin an old one
-    /// anew.
+    /// One more request was sent.
     pub(super) fn count(&mut self, month: Month) {
-        self.tally.requests = self.spent_in(month) + 1;
-        self.tally.month = self.tally.month.max(month);
+        self.tally.count(month);
     }
 }

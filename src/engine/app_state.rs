@@ -38,6 +38,10 @@ pub(super) struct AppState {
     pub nodes: ExportLine,
     /// Exports that wait to be created.
     pub creates: ExportLine,
+    /// The place of its tenant, whose quota its calls count against.
+    pub tenant: Option<usize>,
+    /// The rest of the month's calls is kept for exports that were started.
+    pub reserved: Option<Pause>,
     /// Since when its tickets seem to belong to another app.
     pub suspected: Option<WallTime>,
     /// Whether its calls are answered.
@@ -75,6 +79,8 @@ impl AppState {
             downloads: DownloadLine::default(),
             nodes: ExportLine::new(Stage::Resolve),
             creates: ExportLine::new(Stage::Create),
+            tenant: None,
+            reserved: None,
             suspected: None,
             health: Health::default(),
             meters,
@@ -105,6 +111,7 @@ impl AppState {
     fn pauses(&self, now: Instant) -> impl Iterator<Item = (Endpoint, &Pause)> {
         let has_token = self.access.usable(now).is_some();
         let pauses = self.endpoints.iter().filter_map(|(endpoint, it)| Some((endpoint, it.gate.pause()?)));
+        let pauses = pauses.chain(self.reserved.as_ref().map(|pause| (Endpoint::Create, pause)));
         pauses.filter(move |(endpoint, _)| *endpoint != Endpoint::Token || !has_token)
     }
 

@@ -151,6 +151,20 @@ impl CallEnd {
         !matches!(self, Self::Download(TransferEnd::NotBegun(_)))
     }
 
+    /// Whether the server accepted the call, so that the monthly quota counts it: errors of 4xx and 5xx are free (call quota
+    /// of custom apps, 2025-11-28).
+    pub(super) fn is_accepted(&self) -> bool {
+        let is_accepted = |answer: &Answer| answer.detail.http_status.is_some_and(|status| status < 400);
+        match self {
+            Self::Token(_) | Self::Download(TransferEnd::NotBegun(_)) => false,
+            Self::Node(Ok(_)) | Self::Create(Ok(_)) => true,
+            Self::Download(TransferEnd::Whole(_) | TransferEnd::Broken(_) | TransferEnd::Disk(_)) => true,
+            Self::Query(answer) => is_accepted(answer),
+            Self::Node(Err(answer)) | Self::Download(TransferEnd::Answer(answer)) => is_accepted(answer),
+            Self::Create(Err(refusal)) => is_accepted(&refusal.answer),
+        }
+    }
+
     /// A request that brought nothing, for a reason on this side.
     pub(super) fn lost(endpoint: Endpoint, why: &str) -> Self {
         match endpoint {

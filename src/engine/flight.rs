@@ -72,6 +72,15 @@ impl Flight {
         }
     }
 
+    /// The ticket or document that it is about.
+    pub(super) const fn index(&self) -> Option<TicketIndex> {
+        match &self.call {
+            Call::Query(poll) | Call::Node(poll) | Call::Create(poll) => Some(poll.index),
+            Call::Download(fetch) => Some(fetch.index),
+            Call::Token => None,
+        }
+    }
+
     /// The server counts, and an app may be paused for, each endpoint by itself.
     pub(super) const fn endpoint(&self) -> Endpoint {
         match self.call {

@@ -57,7 +57,7 @@ pub(super) struct Pause {
 
 impl Pause {
     /// One that begins at `now` and is over, or next tried, after `wait`.
-    fn new(reason: PauseReason, wait: Duration, now: Now) -> Self {
+    pub(super) fn new(reason: PauseReason, wait: Duration, now: Now) -> Self {
         Self {
             reason,
             since: now,

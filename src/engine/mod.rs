@@ -34,6 +34,7 @@ mod snapshot;
 mod state;
 mod state_file;
 mod step;
+mod tenant_calls;
 mod tickets;
 mod transfer;
 mod unsaved;

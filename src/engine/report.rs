@@ -149,15 +149,6 @@ pub(super) fn document_again(record: &TicketRecord, kind: ErrorKind, wait: Durat
     report.log(Level::WARN, format_args!("{subject} is exported again in {wait}: {kind}"));
 }
 
-/// A request that an export needs brought nothing. `wait` is none where the app's pause decides.
-pub(super) fn document_retry(record: &TicketRecord, answer: &Answer, wait: Option<Duration>) {
-    let kind = trouble(&answer.verdict);
-    let report = Report { next_try: wait, ..Report::from_record(event::DOCUMENT_RETRY, record) };
-    let report = report.error(Some(kind), &answer.detail);
-    report
-        .log(Level::DEBUG, format_args!("the export of {} is tried again: {kind}", record.entry.in_words()));
-}
-
 /// A tenant used so many of its calls of the month.
 pub(super) fn quota_low(tenant: &str, used: u64, of: u64) {
     warn!(
@@ -183,39 +174,18 @@ pub(super) fn poll_pending(ticket: &TicketRecord, answer: &Answer, wait: Duratio
     );
 }
 
-/// A poll ended without a verdict. `wait` is none where the app's pause decides.
+/// A poll, or a request that leads to a ticket, ended without a verdict. `wait` is none where the app's pause decides.
 pub(super) fn poll_retry(ticket: &TicketRecord, answer: &Answer, wait: Option<Duration>) {
     let kind = trouble(&answer.verdict);
+    let subject = ticket.entry.in_words();
+    if ticket.is_uncreated() {
+        let report = Report { next_try: wait, ..Report::from_record(event::DOCUMENT_RETRY, ticket) };
+        let report = report.error(Some(kind), &answer.detail);
+        return report.log(Level::DEBUG, format_args!("the export of {subject} is tried again: {kind}"));
+    }
     let report = Report { next_poll: wait, ..Report::from_record(event::POLL_RETRY, ticket) };
     let report = report.error(Some(kind), &answer.detail);
-    report.log(Level::DEBUG, format_args!("{} is asked again: {kind}", ticket.entry.in_words()));
-}
-
-/// A create brought a ticket.
-pub(super) fn document_created(document: &TicketRecord) {
-    info!(
-        event = event::DOCUMENT_CREATED,
-        app = document.entry.key.app.as_str(),
-        ticket = document.ticket(),
-        token = document.entry.token.as_str(),
-        label = document.entry.label.as_deref(),
-        generation = document.export.as_deref().map(|export| export.generation),
-        "document {} has a ticket",
-        document.entry.key.id
-    );
-}
-
-/// An export that ended is made again after `wait`.
-pub(super) fn document_again(document: &TicketRecord, kind: ErrorKind, wait: Duration) {
-    warn!(
-        event = event::DOCUMENT_AGAIN,
-        app = document.entry.key.app.as_str(),
-        token = document.entry.token.as_str(),
-        label = document.entry.label.as_deref(),
-        "document {} is exported again in {}: {kind}",
-        document.entry.key.id,
-        span(wait)
-    );
+    report.log(Level::DEBUG, format_args!("{subject} is asked again: {kind}"));
 }
 
 /// A transfer brought no file, or the disk refused; the file is tried again after `wait`, or as soon as its app may. Only

@@ -59,6 +59,8 @@ pub struct AppView {
     /// Requests of this month, UTC, that count against the platform's quota, of all apps with this budget.
     /// A process that died has not counted those of its last second.
     pub requests_this_month: u64,
+    /// Accepted calls of this month, UTC, of all apps of its tenant, where the tenant's quota is configured.
+    pub tenant_calls_this_month: Option<u64>,
 }
 
 impl AppView {

@@ -95,6 +95,9 @@ pub fn live_status(app: &AppView) -> Value {
     status["budget_left"] = json!(app.budget_left);
     status["rate_limit"] = json!({ "requests": requests, "per_seconds": per_seconds });
     status["requests_this_month"] = json!(app.requests_this_month);
+    if let Some(calls) = app.tenant_calls_this_month {
+        status["tenant_calls_this_month"] = json!(calls);
+    }
     status
 }
 

@@ -204,15 +204,29 @@ pub struct Release {
     pub at: WallTime,
 }
 
-/// How many requests that count against the monthly quota were sent from a budget.
+/// How many requests that count against the monthly quota were sent from a budget, or accepted from a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
-    /// The budget: one app id at one host.
+    /// The budget: one app id at one host; or the [key of a tenant](crate::domain::Tenant::tally_key).
     pub budget: BudgetKey,
     /// When.
     pub month: Month,
     /// How many.
     pub requests: u64,
+}
+
+impl Tally {
+    /// Requests of that month, if it is not over.
+    #[must_use]
+    pub fn spent_in(&self, month: Month) -> u64 {
+        if self.month < month { 0 } else { self.requests }
+    }
+
+    /// Counts one more. A clock that is set back over the turn of a month does not begin an old one anew.
+    pub fn count(&mut self, month: Month) {
+        self.requests = self.spent_in(month) + 1;
+        self.month = self.month.max(month);
+    }
 }
 
 /// An app in trouble, for readers of the state file.

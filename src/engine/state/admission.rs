@@ -14,7 +14,8 @@ impl State {
     pub(super) fn admits(&mut self, place: usize, now: Now) -> bool {
         let budget = self.apps[place].budget;
         let limit = open_max(self.apps[place].app.rate_limit);
-        self.open_exports(budget) < limit && !self.are_files_in_danger(budget, now)
+        let is_safe = self.open_exports(budget) < limit && !self.are_files_in_danger(budget, now);
+        is_safe && self.is_covered(place, now)
     }
 
     /// Tickets and files of the budget of which an artefact may be to come, or is to be fetched.

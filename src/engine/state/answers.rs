@@ -25,6 +25,9 @@ impl State {
         } else {
             self.take_back(&flight);
         }
+        if !flight.answered && end.is_accepted() {
+            self.count_accepted(&flight, now);
+        }
         match (end, flight.call) {
             (CallEnd::Query(answer), Call::Query(poll)) => self.query_ended(&flight, poll, &answer, now),
             (CallEnd::Token(answer), Call::Token) => self.fetch_ended(&flight, answer, now),
@@ -37,12 +40,7 @@ impl State {
     }
 
     fn call_panicked(&self, flight: &Flight, panic: &str) -> CallEnd {
-        let index = match flight.call {
-            Call::Query(poll) | Call::Node(poll) | Call::Create(poll) => Some(poll.index),
-            Call::Download(fetch) => Some(fetch.index),
-            Call::Token => None,
-        };
-        if let Some(slot) = index.and_then(|index| self.tickets.get(index)) {
+        if let Some(slot) = flight.index().and_then(|index| self.tickets.get(index)) {
             report::poll_panicked(&slot.record, panic);
         }
         CallEnd::lost(flight.endpoint(), "the request panicked")

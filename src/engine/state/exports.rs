@@ -212,6 +212,7 @@ impl State {
         if taken == Some(true) {
             self.enqueue(index, now.at + wait);
         }
+        self.apps[flight.app].meters.export_created();
         if let Some(slot) = self.tickets.get(index) {
             report::document_created(&slot.record);
         }
@@ -230,7 +231,7 @@ impl State {
         let Some(wait) = wait else { return };
         self.enqueue(index, now.at + wait);
         if let Some(slot) = self.tickets.get(index) {
-            report::poll_retry(&slot.record.entry.key, answer, Some(wait));
+            report::poll_retry(&slot.record, answer, Some(wait));
         }
     }
 

@@ -136,6 +136,7 @@ impl State {
             Signal::Head => {
                 self.release_slot(&flight, now.wall, now);
                 flight.answered = true;
+                self.count_accepted(&flight, now);
                 self.app_accepts(&flight, now);
             }
             Signal::Slow => {
@@ -386,6 +387,7 @@ impl State {
             let row = self.file.verdicts.row(payload);
             self.file.unsaved.decided(index, row, now.at);
         }
+        self.export_over(index);
     }
 
     fn change_file(&mut self, index: TicketIndex, change: impl FnOnce(&mut FileRecord)) {

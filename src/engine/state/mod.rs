@@ -3,7 +3,7 @@
 //!
 //! The files beside this one hold the changes by subject: `start` (what the state file knew), `list` (a watch list is
 //! applied), `retry` (ended tickets are polled again), `calls` (requests go out), `answers` and `app_answers` (answers
-//! come in), `exports` (documents get tickets), `admission` (when they may), `sharing` (entries with one export), `files`
+//! come in), `exports` (documents get tickets), `admission` and `quota` (when they may), `sharing` (entries with one export), `files`
 //! (artefacts become files), `identity` (refused tickets), `writes` (the state file), `clock`, `show` (what is shown
 //! outside), `finish`.
 
@@ -17,6 +17,7 @@ mod files;
 mod finish;
 mod identity;
 mod list;
+mod quota;
 mod retry;
 mod sharing;
 mod show;
@@ -40,6 +41,7 @@ use super::report;
 use super::setup::{Command, Settings};
 use super::shares::Shares;
 use super::state_file::StateFile;
+use super::tenant_calls::TenantCalls;
 use super::tickets::{TicketIndex, Tickets};
 use crate::domain::{App, Endpoint, ErrorKind};
 use crate::feishu::Create;
@@ -63,6 +65,7 @@ pub(super) struct State {
     tickets: Tickets,
     apps: Vec<AppState>,
     budgets: Vec<AppBudget>,
+    tenants: Vec<TenantCalls>,
     flights: BTreeMap<FlightId, Flight>,
     next_flight: FlightId,
     /// Creates that are sent once the state file knows of them.
@@ -108,6 +111,7 @@ impl State {
             tickets: Tickets::new(apps.len()),
             apps: Vec::with_capacity(apps.len()),
             budgets: Vec::new(),
+            tenants: Vec::new(),
             flights: BTreeMap::new(),
             next_flight: FlightId(0),
             unsent: BTreeMap::new(),

@@ -49,7 +49,7 @@ impl State {
         };
         let documents = self.tickets.iter().filter(|(_, slot)| slot.record.export.is_some());
         let mut documents: Vec<_> = documents.map(|(index, slot)| (progress(slot), index)).collect();
-        documents.sort_by(|one, other| other.0.cmp(&one.0));
+        documents.sort_by_key(|(progress, _)| std::cmp::Reverse(*progress));
         documents.into_iter().for_each(|(_, index)| self.join(index, now));
     }
 

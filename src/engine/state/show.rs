@@ -41,6 +41,7 @@ impl State {
             rate_limit: app.app.rate_limit,
             budget_left: budget.endpoints[Endpoint::Query].room(now.at),
             requests_this_month: budget.spent_in(now.wall.month()),
+            tenant_calls_this_month: app.tenant.map(|place| self.tenants[place].spent_in(now.wall.month())),
         }
     }
 }

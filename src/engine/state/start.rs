@@ -35,7 +35,10 @@ impl State {
             self.budgets.len() - 1
         });
         let meters = AppMeters::new(&self.meters, &app.name);
-        self.apps.push(AppState::new(app, budget, meters, now.at));
+        let tenant = app.tenant.clone().map(|tenant| self.place_of_tenant(tenant, now));
+        let mut app = AppState::new(app, budget, meters, now.at);
+        app.tenant = tenant;
+        self.apps.push(app);
     }
 
     /// Goes on where the last process ended, then applies today's list. What that process did not announce is in the
@@ -75,6 +78,7 @@ impl State {
             let due = self.due_of(&record, now);
             let pending = record.state == TicketState::Pending;
             let index = self.tickets.insert(record, app, Duration::ZERO);
+            self.export_over(index);
             if pending {
                 self.enqueue(index, due);
             }
@@ -110,6 +114,10 @@ impl State {
                 && tally.month >= budget.tally.month
             {
                 budget.tally = tally;
+            } else if let Some(tenant) = self.tenants.iter_mut().find(|it| it.tally.budget == tally.budget)
+                && tally.month >= tenant.tally.month
+            {
+                tenant.tally = tally;
             }
         }
     }

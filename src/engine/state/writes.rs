@@ -27,8 +27,9 @@ impl State {
     pub(super) fn next_batch(&mut self, now: Now) -> Batch {
         self.show_shared(now);
         let mut batch = self.file.unsaved.start_commit(&self.tickets, self.oldest_release(now), now.at);
-        let tallies = self.budgets.iter().map(|budget| &budget.tally).filter(|tally| tally.requests > 0);
-        batch.tallies = tallies.cloned().collect();
+        let tallies = self.budgets.iter().map(|budget| &budget.tally);
+        let tallies = tallies.chain(self.tenants.iter().map(|tenant| &tenant.tally));
+        batch.tallies = tallies.filter(|tally| tally.requests > 0).cloned().collect();
         let proven = self.budgets.iter().filter(|budget| budget.proven);
         batch.proven = proven.map(|budget| budget.key.clone()).collect();
         self.file.troubles = self.troubles(now);
@@ -93,5 +94,6 @@ impl State {
             let row = self.file.verdicts.row(payload);
             self.file.unsaved.decided(index, row, now.at);
         }
+        self.export_over(index);
     }
 }

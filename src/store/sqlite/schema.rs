@@ -14,7 +14,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4678_5773;
 /// was asked for by `retry`. 4: apps in trouble, one row each, in place of pauses; app ids that are proven; what an
 /// export was created with, as the watch list says. 5: the outbox in place of a mark on each ticket.
 /// 6: the file of each ticket, and whether it is to be downloaded; the id of the state file. 7: exports that the watcher
-/// starts, and the calls of tenants. `ticket` is then the id of the entry, and `export_ticket` the ticket, if there is one.
+/// starts. `ticket` is then the id of the entry, and `export_ticket` the ticket, if there is one.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
 /// values of the wrong type. A month is the number that its digits make, as 202611. Paths are text unless
@@ -148,12 +148,6 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE tickets ADD COLUMN lost INTEGER;
     ALTER TABLE tickets ADD COLUMN repeats INTEGER;
     ALTER TABLE tickets ADD COLUMN calls INTEGER;
-    CREATE TABLE tenant_calls (
-        tenant TEXT NOT NULL,
-        month INTEGER NOT NULL,
-        calls INTEGER NOT NULL,
-        PRIMARY KEY (tenant, month)
-    ) STRICT, WITHOUT ROWID;
 ",
 ];
 
