@@ -2,9 +2,9 @@
 //! judged and from which they are explained. What helps stands with the kind of failure or the reason of a pause that a
 //! number leads to. Answers without a listed number are judged by their HTTP status, not here.
 //!
-//! Sources: query and create export task (job status, error codes), download exported file, generic error codes, rate
-//! limits, the pages on tokens and on the call quota; and, where these are silent, what the platform's own command line
-//! does.
+//! Sources: query and create export task (job status, error codes), download exported file, get wiki node information,
+//! generic error codes, rate limits, the pages on tokens and on the call quota; and, where these are silent, what the
+//! platform's own command line does.
 
 use super::advice::{Advice, Help};
 use super::{Endpoint, ErrorKind, PauseReason};
@@ -109,7 +109,7 @@ pub static JOB_STATUSES: [JobStatus; 12] = {
 };
 
 /// Every known `code`, by number.
-pub static CODES: [Code; 76] = {
+pub static CODES: [Code; 82] = {
     use CodeMeaning::{
         Accepted, App, Failed, Postponed, ServerTrouble, SlowDown, Throttled, TokenRejected, Unclear,
     };
@@ -157,6 +157,14 @@ pub static CODES: [Code; 76] = {
         code(55_001, "internal error, ask less often", SlowDown),
         code(90_217, "too many requests", Throttled),
         code(96_402, "timeout", ServerTrouble),
+        // All of these come with HTTP 400.
+        node_code(131_001, "a service behind it failed, ask again", ServerTrouble),
+        node_code(131_002, "invalid parameter", Failed(K::InvalidParam)),
+        node_code(131_004, "invalid user or parameter", Failed(K::InvalidParam)),
+        node_code(131_005, "node not found", Failed(K::DocumentNotFound)),
+        node_code(131_006, "no permission on the node", Failed(K::NoPermission)),
+        // The page asks callers not to repeat it, so it is as final as a job's own internal error.
+        node_code(131_007, "internal error, not to be asked again", Failed(K::InternalError)),
         code(1_000_003, "internal service error", ServerTrouble),
         code(1_000_004, "rate limit of the method", Throttled),
         code(1_000_005, "rate limit of the app", Throttled),
@@ -221,6 +229,10 @@ const fn code(number: i64, says: &'static str, meaning: CodeMeaning) -> Code {
 
 const fn token_code(number: i64, says: &'static str, meaning: CodeMeaning) -> Code {
     Code { only_from: Some(Endpoint::Token), ..code(number, says, meaning) }
+}
+
+const fn node_code(number: i64, says: &'static str, meaning: CodeMeaning) -> Code {
+    Code { only_from: Some(Endpoint::Node), ..code(number, says, meaning) }
 }
 
 impl Code {
@@ -406,6 +418,12 @@ mod tests {
             20_014,
             30_005,
             96_402,
+            131_001,
+            131_002,
+            131_004,
+            131_005,
+            131_006,
+            131_007,
             1_000_003,
             99_991_201,
             99_991_301,

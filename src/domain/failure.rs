@@ -11,7 +11,7 @@ use super::advice::Help::{IfLost, Maybe, No, OnceFixed, Yes};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum ErrorKind {
-    /// Job status 3.
+    /// Job status 3, code 131007.
     InternalError,
     /// Job status 107.
     DocumentTooLarge,
@@ -19,17 +19,17 @@ pub enum ErrorKind {
     ExportTimeout,
     /// Job status 109.
     BlockNoPermission,
-    /// Job status 110, code 1069902.
+    /// Job status 110, codes 131006 and 1069902.
     NoPermission,
     /// Job status 111, code 1069906.
     DocumentDeleted,
     /// Job status 122.
     CopyInProgress,
-    /// Job status 123, code 1069914.
+    /// Job status 123, codes 131005 and 1069914.
     DocumentNotFound,
     /// Job status 6000.
     TooManyImages,
-    /// Codes 1069904 and 99992402.
+    /// Codes 131002, 131004, 1069904 and 99992402.
     InvalidParam,
     /// Code 1069918.
     TypeMismatch,

@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(entries_of(name).len(), 1, "{name}");
         }
         let [entry] = &entries_of("no_permission")[..] else { panic!() };
-        assert_eq!((&entry.job_statuses[..], &entry.codes[..]), (&[110][..], &[1_069_902][..]));
+        assert_eq!((&entry.job_statuses[..], &entry.codes[..]), (&[110][..], &[131_006, 1_069_902][..]));
         let [entry] = &entries_of("scope_missing")[..] else { panic!() };
         assert_eq!((&entry.job_statuses[..], &entry.codes[..]), (&[][..], &[99_991_672, 99_991_676][..]));
     }
