@@ -127,6 +127,19 @@ impl Endpoint {
         self.into()
     }
 
+    /// The scopes of its page, any one of which an app needs; none where it needs none. Pages: query and create export
+    /// task, get wiki node information; its second one is what the platform's own command line asks for.
+    #[must_use]
+    pub const fn scopes(self) -> Option<&'static str> {
+        match self {
+            Self::Token => None,
+            Self::Node => Some("wiki:node:read or wiki:node:retrieve"),
+            Self::Query | Self::Download | Self::Create => {
+                Some("docs:document:export or drive:export:readonly")
+            }
+        }
+    }
+
     /// Whether its requests count against the platform's monthly quota.
     #[must_use]
     pub const fn counts_against_quota(self) -> bool {

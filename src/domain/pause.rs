@@ -1,7 +1,10 @@
 //! Why an app's tickets are not polled for a while, what ends it and what a person can do.
 
+use std::borrow::Cow;
+
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use super::Endpoint;
 use super::advice::Advice;
 use super::advice::Help::{IfLost, No, OnceFixed, Yes};
 
@@ -50,6 +53,10 @@ pub enum PauseEnd {
     Repair,
 }
 
+/// The scopes as the table names them, for endpoints of every kind.
+const SCOPES: &str =
+    "docs:document:export or drive:export:readonly (for wiki nodes wiki:node:read or wiki:node:retrieve)";
+
 type Row = (PauseReason, &'static str, Advice);
 
 /// Reason; a few words; whether waiting helps, whether a new export does; what it means; what to do. The names of pages are those of
@@ -75,11 +82,11 @@ const TABLE: [Row; 14] = [
         "The export API does not take this kind of access token.",
         "give the app a token of the kind the export API takes: tenant (t-…) or user (u-…), of a custom app")),
     (PauseReason::ScopeMissing, "API scope not granted", Advice::new(OnceFixed, IfLost,
-        "The app, or its access token, lacks the API scope for exports.",
-        "in Developer Console > Permissions & Scopes add docs:document:export or drive:export:readonly, then publish a version under Version Management & Release; it is tried again by itself, at once after SIGHUP")),
+        "The app, or its access token, lacks the API scope for exports, or the one for wiki nodes.",
+        "in Developer Console > Permissions & Scopes add docs:document:export or drive:export:readonly (for wiki nodes wiki:node:read or wiki:node:retrieve), then publish a version under Version Management & Release; it is tried again by itself, at once after SIGHUP")),
     (PauseReason::UserAuthorizationNeeded, "not authorised by its user", Advice::new(OnceFixed, IfLost,
-        "The user for whom the app acts has not granted it the API scope for exports.",
-        "let the user authorise the app again with the scope docs:document:export or drive:export:readonly, and put the new access token in place")),
+        "The user for whom the app acts has not granted it the API scope for exports, or the one for wiki nodes.",
+        "let the user authorise the app again with the scope docs:document:export or drive:export:readonly (for wiki nodes wiki:node:read or wiki:node:retrieve), and put the new access token in place")),
     (PauseReason::AppUnavailable, "app disabled or not installed", Advice::new(OnceFixed, IfLost,
         "The app is disabled, or it is not installed in the tenant.",
         "in Admin Console > Workplace > App Management enable the app; if no version of it was ever published: Developer Console > Version Management & Release; it is tried again by itself, at once after SIGHUP")),
@@ -138,6 +145,15 @@ impl PauseReason {
         self.advice().hint
     }
 
+    /// The same where an endpoint refused: it names the scopes of this endpoint alone.
+    #[must_use]
+    pub fn hint_at(self, endpoint: Endpoint) -> Cow<'static, str> {
+        match (endpoint.scopes(), self.hint().split_once(SCOPES)) {
+            (Some(scopes), Some((before, after))) => format!("{before}{scopes}{after}").into(),
+            _ => self.hint().into(),
+        }
+    }
+
     const fn row(self) -> &'static Row {
         // The table lists the reasons in the order of the enum; a test holds it to that.
         &TABLE[self as usize]
@@ -160,5 +176,23 @@ mod tests {
         }
         let words: HashSet<_> = TABLE.iter().map(|row| row.1).collect();
         assert_eq!(words.len(), TABLE.len());
+    }
+
+    /// Promise: a hint names the scopes that the refused request needs, and no others.
+    #[test]
+    fn scopes_are_those_of_the_endpoint() {
+        use PauseReason::{ScopeMissing, UserAuthorizationNeeded};
+        for endpoint in Endpoint::ALL {
+            let is_named = |text: &str, scope: &str| text.contains(scope);
+            for reason in [ScopeMissing, UserAuthorizationNeeded] {
+                let hint = reason.hint_at(*endpoint);
+                let (export, node) = (is_named(&hint, "document:export"), is_named(&hint, "wiki:node:read"));
+                let expected =
+                    [*endpoint != Endpoint::Node, [Endpoint::Node, Endpoint::Token].contains(endpoint)];
+                assert_eq!([export, node], expected, "{hint}");
+                assert!(endpoint.scopes().is_none_or(|scopes| SCOPES.contains(scopes)));
+            }
+            assert_eq!(PauseReason::RateLimited.hint_at(*endpoint), PauseReason::RateLimited.hint());
+        }
     }
 }

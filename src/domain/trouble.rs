@@ -1,6 +1,7 @@
 //! How an app does, and its trouble in words: the one form in which log, status, health, progress and the service
 //! manager's line show it.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -61,16 +62,6 @@ impl TroubleCause {
             Self::Calls(ErrorKind::MalformedAnswer) => "answers are not the API's",
             Self::Calls(ErrorKind::UnknownCode) => "refused with an unknown code",
             Self::Calls(kind) => kind.as_str(),
-        }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(self) -> &'static str {
-        match self {
-            Self::App(reason) => reason.hint(),
-            Self::Calls(ErrorKind::MalformedAnswer) => NO_ANSWER,
-            Self::Calls(kind) => kind.hint(),
         }
     }
 }
@@ -138,6 +129,16 @@ impl Trouble {
         Self { message, ..self }
     }
 
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Cow<'static, str> {
+        match self.cause {
+            TroubleCause::App(reason) => reason.hint_at(self.endpoint),
+            TroubleCause::Calls(ErrorKind::MalformedAnswer) => NO_ANSWER.into(),
+            TroubleCause::Calls(kind) => kind.hint().into(),
+        }
+    }
+
     /// "server not reached: connection refused".
     #[must_use]
     pub fn in_words(&self) -> String {
@@ -186,7 +187,7 @@ impl Trouble {
     #[must_use]
     pub fn summary_and_hint(&self) -> String {
         let state = if self.stops_answers() { self.condition.as_str() } else { "in trouble" };
-        escape(&format!("is {state}: {}; {}", self.in_words(), self.cause.hint())).into_owned()
+        escape(&format!("is {state}: {}; {}", self.in_words(), self.hint())).into_owned()
     }
 
     /// Whether the app's tickets get no proper answers.

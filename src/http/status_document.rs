@@ -74,7 +74,7 @@ pub fn app_status(name: &AppName, trouble: Option<&Trouble>, pending: usize, is_
             "since": trouble.since,
             "until": trouble.until,
             "next": trouble.next,
-            "hint": trouble.cause.hint(),
+            "hint": trouble.hint(),
         })
     });
     // A pause is its trouble without what was asked and answered.

@@ -45,8 +45,8 @@ fn title(entry: &Entry) -> String {
     let sender = match entry.endpoint {
         Some("token") => " (when the access token is fetched)",
         Some("download") => " (when a file is downloaded)",
+        Some("node") => " (when a wiki node is resolved)",
         Some("create") => " (when an export is created)",
-        Some("node") => " (when a wiki node is looked up)",
         Some(_) => " (when a ticket is polled)",
         None => "",
     };
@@ -117,13 +117,14 @@ mod tests {
         let expected = "\
 code 99991672: the app lacks the API scope
   pauses app  scope_missing
-  means       The app, or its access token, lacks the API scope for exports.
+  means       The app, or its access token, lacks the API scope for exports, or the
+              one for wiki nodes.
   waiting     helps once that is fixed
   new export  helps only for files that were lost meanwhile
   do          in Developer Console > Permissions & Scopes add docs:document:export
-              or drive:export:readonly, then publish a version under Version
-              Management & Release; it is tried again by itself, at once after
-              SIGHUP
+              or drive:export:readonly (for wiki nodes wiki:node:read or
+              wiki:node:retrieve), then publish a version under Version Management &
+              Release; it is tried again by itself, at once after SIGHUP
 ";
         assert_eq!(in_full(&of("99991672"), 84), expected);
         let expected = "\
@@ -152,6 +153,8 @@ error.kind document_deleted
             "{expired}"
         );
         assert!(in_full(&of("10015"), usize::MAX).starts_with("code 10015: wrong app secret (when the"));
+        let lost = in_full(&of("131005"), usize::MAX);
+        assert!(lost.starts_with("code 131005: node not found (when a wiki node is resolved)\n"), "{lost}");
     }
 
     /// Promise: the list names all there is, and fits the terminal but for words that are longer than it.

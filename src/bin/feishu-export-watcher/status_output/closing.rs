@@ -130,7 +130,7 @@ fn print_app(out: &mut impl Write, app: &AppReport, report: &Report<'_>, taken: 
         write!(out, "{urgency:#}")?;
     }
     write!(out, "{:INDENT$}", "")?;
-    print_wrapped(out, trouble.cause.hint(), INDENT, report.screen.width)
+    print_wrapped(out, &trouble.hint(), INDENT, report.screen.width)
 }
 
 /// The rest of a line in which `indent` columns are taken, with further lines as far in where it is too long.
