@@ -17,8 +17,11 @@ use super::api::{
     TokenTrouble,
 };
 use super::body::Received;
+use super::endpoint::create::{self, classify_create};
 use super::endpoint::download::{self, bytes_to_judge, classify_download};
 use super::endpoint::judging::{NETWORK, classify_send_error, unsent};
+use super::endpoint::node::{self, classify_node};
+use super::endpoint::permission::{self, classify_permission};
 use super::endpoint::query::{self, classify_query};
 use super::endpoint::token::{self, classify_token, trouble};
 use super::known_secrets::{Kind, KnownSecrets};
@@ -62,6 +65,14 @@ pub struct HttpExportApi {
     sites: Arc<HashMap<AppName, Site>>,
 }
 
+/// Why no answer came.
+struct Unanswered {
+    /// The same in the form of an answer.
+    answer: Answer,
+    /// Whether the server may have seen the request.
+    was_sent: bool,
+}
+
 /// An app and the client that reaches its host.
 struct Site {
     app: App,
@@ -80,6 +91,26 @@ impl HttpExportApi {
     /// Fails if the environment names an unusable proxy or no certificates, or if the system has none.
     pub fn new(apps: &[App], request_timeout: Duration, idle_timeout: Duration) -> Result<Self, ClientError> {
         Self::with(apps, request_timeout, idle_timeout, &NetworkSettings::from_env(apps)?)
+    }
+
+    /// Whether app or user may export a document, asked once before there is a job (determine user permission,
+    /// `GET /open-apis/drive/v1/permissions/:token/members/auth`). Exactly one request, never sent again. It has a rate
+    /// limit of its own, 100 a minute, which nothing here keeps.
+    ///
+    /// # Errors
+    /// What came instead, or that nothing came. The scope for this question may be missing although exports work.
+    pub async fn permission(
+        &self,
+        app: &AppName,
+        object: &Object,
+        access_token: &AccessToken,
+    ) -> Result<bool, Box<Answer>> {
+        self.site(app)?.permission(object, access_token).await.map_err(Box::new)
+    }
+
+    fn site(&self, app: &AppName) -> Result<&Site, Answer> {
+        let fault = Verdict::AppFault(PauseReason::CredentialsRejected);
+        self.sites.get(app).ok_or_else(|| unsent(fault, unknown(app)))
     }
 
     fn with(
@@ -165,45 +196,73 @@ impl ExportApi for HttpExportApi {
     }
 
     async fn query(&self, query: Query) -> Answer {
-        let Some(site) = self.sites.get(&query.app) else {
-            return unsent(Verdict::AppFault(PauseReason::CredentialsRejected), unknown(&query.app));
-        };
-        site.query(&query).await
+        match self.site(&query.app) {
+            Ok(site) => site.query(&query).await,
+            Err(answer) => answer,
+        }
     }
 
     async fn create(&self, create: Create) -> Result<TicketId, Box<NotCreated>> {
-        let fault = Verdict::AppFault(PauseReason::CredentialsRejected);
-        Err(Box::new(NotCreated { answer: unsent(fault, unknown(&create.app)), may_exist: false }))
+        let not_sent = |answer| Box::new(NotCreated { answer, may_exist: false });
+        self.site(&create.app).map_err(not_sent)?.create(&create).await.map_err(Box::new)
     }
 
     async fn node(&self, node: Node) -> Result<Object, Box<Answer>> {
-        let fault = Verdict::AppFault(PauseReason::CredentialsRejected);
-        Err(Box::new(unsent(fault, unknown(&node.app))))
+        self.site(&node.app)?.node(&node).await.map_err(Box::new)
     }
 
     type Body = HttpBody;
 
     async fn download(&self, download: Download) -> Result<HttpBody, Box<Answer>> {
-        let Some(site) = self.sites.get(&download.app) else {
-            let fault = Verdict::AppFault(PauseReason::CredentialsRejected);
-            return Err(Box::new(unsent(fault, unknown(&download.app))));
-        };
-        site.download(&download).await.map_err(Box::new)
+        self.site(&download.app)?.download(&download).await.map_err(Box::new)
     }
 }
 
 impl Site {
     async fn query(&self, query: &Query) -> Answer {
-        let Some(request) = query::request(&self.client, &self.app.base_url, query) else {
-            return uncarried();
-        };
-        self.known.remember(Kind::AccessToken, query.access_token.expose());
+        let request = query::request(&self.client, &self.app.base_url, query);
+        match self.ask(request, &query.access_token).await {
+            Ok(received) => self.suggest(self.known.with(|secrets| classify_query(&received, secrets))),
+            Err(unanswered) => unanswered.answer,
+        }
+    }
+
+    async fn create(&self, create: &Create) -> Result<TicketId, NotCreated> {
+        let request = create::request(&self.client, &self.app.base_url, create);
+        let received = self.ask(request, &create.access_token).await;
+        let received =
+            received.map_err(|Unanswered { answer, was_sent }| NotCreated { answer, may_exist: was_sent })?;
+        let result = self.known.with(|secrets| classify_create(&received, secrets));
+        result.map_err(|none| NotCreated { answer: self.suggest(none.answer), ..none })
+    }
+
+    async fn node(&self, node: &Node) -> Result<Object, Answer> {
+        let request = node::request(&self.client, &self.app.base_url, node);
+        let received = self.ask(request, &node.access_token).await.map_err(|none| none.answer)?;
+        self.known.with(|secrets| classify_node(&received, secrets)).map_err(|answer| self.suggest(answer))
+    }
+
+    async fn permission(&self, object: &Object, access_token: &AccessToken) -> Result<bool, Answer> {
+        let request = permission::request(&self.client, &self.app.base_url, object, access_token);
+        let received = self.ask(request, access_token).await.map_err(|none| none.answer)?;
+        let result = self.known.with(|secrets| classify_permission(&received, secrets));
+        result.map_err(|answer| self.suggest(answer))
+    }
+
+    /// Sends a request, if there is one, and reads its answer.
+    async fn ask(
+        &self,
+        request: Option<RequestBuilder>,
+        access_token: &AccessToken,
+    ) -> Result<Received, Unanswered> {
+        let request = request.ok_or_else(|| Unanswered { answer: uncarried(), was_sent: false })?;
+        self.known.remember(Kind::AccessToken, access_token.expose());
         match self.send(request).await {
-            Ok(response) => {
-                let received = Received::read(response).await;
-                self.suggest(self.known.with(|secrets| classify_query(&received, secrets)))
+            Ok(response) => Ok(Received::read(response).await),
+            Err((error, message)) => {
+                let answer = unsent(classify_send_error(&error), message);
+                Err(Unanswered { answer, was_sent: may_be_sent(&error) })
             }
-            Err((error, message)) => unsent(classify_send_error(&error), message),
         }
     }
 
@@ -260,6 +319,12 @@ impl Site {
             (error, message)
         })
     }
+}
+
+/// Whether the server may have seen a request that failed. Certain is only that nothing is sent before the request is
+/// written down and a connection is up: a time-out says nothing of where it was met.
+fn may_be_sent(error: &reqwest::Error) -> bool {
+    !error.is_builder() && !error.is_connect()
 }
 
 fn uncarried() -> Answer {

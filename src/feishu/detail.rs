@@ -5,7 +5,6 @@ use super::api::Detail;
 use super::body::{BODY_MAX, Body, Received};
 use super::lenient::Text;
 use super::wire::{Envelope, ErrorPart};
-use crate::domain::Endpoint;
 
 /// Characters of a message that are kept.
 const MESSAGE_MAX: usize = 300;
@@ -24,6 +23,9 @@ const TOKEN_LIKE_MIN: usize = 18;
 
 /// A redirect would take the credentials along.
 pub(super) const REDIRECT: &str = "redirects are not followed";
+
+/// Before the scopes that the server names.
+const MISSING_SCOPES: &str = "missing scopes: ";
 
 /// What stands where a secret stood.
 const HIDDEN: &str = "[hidden]";
@@ -132,15 +134,14 @@ fn refused_fields(error: &ErrorPart) -> Option<String> {
     (!fields.is_empty()).then(|| fields.join("; "))
 }
 
-/// What an envelope lacks that should say how a job stands, or that stands where a file should.
-pub(super) fn shortcoming(envelope: &Envelope, endpoint: Endpoint) -> &'static str {
-    match (envelope.code, envelope.result()) {
-        (None, _) => "answer has no code",
-        (Some(_), _) if endpoint == Endpoint::Download => "answer is code 0 instead of the file",
-        (Some(_), None) => "answer has no data.result",
-        (Some(_), Some(result)) if result.job_status.is_none() => "answer has no job_status",
-        (Some(_), Some(_)) => "answer has a file_token that no download can carry",
-    }
+/// Names the scopes of the endpoint where the server does not name those that are missing.
+pub(super) fn name_scopes(detail: Detail, scopes: &str) -> Detail {
+    let remedy = match detail.remedy {
+        Some(named) if named.starts_with(MISSING_SCOPES) => named,
+        Some(page) => format!("missing scope: {scopes}; {page}").into(),
+        None => format!("missing scope: {scopes}").into(),
+    };
+    Detail { remedy: Some(remedy), ..detail }
 }
 
 /// The scopes that are missing and the first page that the server offers.
@@ -152,7 +153,7 @@ fn remedy(error: &ErrorPart) -> Option<String> {
     let troubleshooter = error.troubleshooter.as_deref().and_then(url_inside);
     let helps = error.helps.iter().filter_map(|help| filled(&help.url));
     let page = helps.chain(troubleshooter).chain(violations.iter().filter_map(|v| filled(&v.url))).next();
-    let scopes = (!scopes.is_empty()).then(|| format!("missing scopes: {scopes}"));
+    let scopes = (!scopes.is_empty()).then(|| format!("{MISSING_SCOPES}{scopes}"));
     let parts: Vec<_> = scopes.into_iter().chain(page.map(|page| format!("see {page}"))).collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }
@@ -219,6 +220,22 @@ mod tests {
         ] {
             let body = format!(r#"{{"code":99991672,"error":{error}}}"#);
             assert_eq!(detail(&body).remedy.as_deref(), expected, "{error}");
+        }
+    }
+
+    /// Promise: the scopes that the server names are kept, and where it names none, those of the endpoint are shown.
+    #[test]
+    fn a_missing_scope_is_named() {
+        let remedy = |error: &str| {
+            let detail = detail(&format!(r#"{{"code":99991672,"error":{error}}}"#));
+            name_scopes(detail, "a or b").remedy.unwrap()
+        };
+        for (error, expected) in [
+            ("{}", "missing scope: a or b"),
+            (r#"{"helps":[{"url":"https://h"}]}"#, "missing scope: a or b; see https://h"),
+            (r#"{"permission_violations":[{"subject":"c"}]}"#, "missing scopes: c"),
+        ] {
+            assert_eq!(&*remedy(error), expected, "{error}");
         }
     }
 

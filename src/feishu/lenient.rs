@@ -25,7 +25,7 @@ fn parse_object<T: DeserializeOwned>(text: &str) -> Option<T> {
     text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
-/// Reads an integer; for serde's `deserialize_with`, as all of these.
+/// Reads an integer, or a truth value; for serde's `deserialize_with`, as all of these.
 pub(super) fn number<'de, D: Deserializer<'de>, N: FromStr>(field: D) -> Result<Option<N>, D::Error> {
     Ok(raw(field)?.trim_matches('"').parse().ok())
 }

@@ -33,7 +33,9 @@ pub use api::{
 };
 pub use body::Received;
 pub use client::{ClientError, HttpExportApi};
+pub use endpoint::create::classify_create;
 pub use endpoint::download::classify_download;
+pub use endpoint::node::classify_node;
 pub use endpoint::query::classify_query;
 pub use endpoint::token::classify_token;
 pub use network::{Connection, NetworkError, NetworkSettings};

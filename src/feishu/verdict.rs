@@ -1,11 +1,10 @@
-//! What one answer means. The types only; [`classify_query`](super::classify_query) and
-//! [`classify_download`](super::classify_download) decide.
+//! What one answer means. The types only; [`classify_query`](super::classify_query) and the like decide.
 
 use std::time::Duration;
 
 use crate::domain::{Artefact, ErrorKind, PauseReason};
 
-/// What the answer to a poll or a download means. How long to wait after it is decided by the engine.
+/// What an answer means that is not about the access token. How long to wait after it is decided by the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The job runs.
@@ -50,7 +49,8 @@ pub enum Strange {
     Page,
     /// An envelope with a code that is not listed.
     UnlistedCode,
-    /// An envelope with code 0 that names no `job_status`, or comes in place of a file. The platform's own command line waits on.
+    /// An envelope with code 0 that names no `job_status`, no ticket or no document where one is asked for, or comes in
+    /// place of a file. The platform's own command line waits on.
     NoStatus,
 }
 

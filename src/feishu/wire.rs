@@ -22,12 +22,26 @@ pub(super) struct Envelope {
     logid: Text,
 }
 
-/// `data` of a query.
+/// `data` of a query, of a create, of a question about a wiki node or about a permission.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Data {
     #[serde(deserialize_with = "lenient::object")]
     pub(super) result: Option<JobResult>,
+    pub(super) ticket: Text,
+    #[serde(deserialize_with = "lenient::object")]
+    pub(super) node: Option<NodePart>,
+    #[serde(deserialize_with = "lenient::number")]
+    pub(super) auth_result: Option<bool>,
+}
+
+/// `data.node` of a question about a wiki node (get wiki node information, response body). Of a shortcut both are those of
+/// the document that it leads to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NodePart {
+    pub(super) obj_type: Text,
+    pub(super) obj_token: Text,
 }
 
 /// `data.result` of a query (query export task, response body).

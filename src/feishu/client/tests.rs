@@ -1,6 +1,7 @@
 //! The client over loopback, in real time: what is on the wire, and what comes of every way to fail.
 
 mod download;
+mod exports;
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -395,7 +396,10 @@ async fn a_server_that_repeats_the_secret_in_a_query_does_not_get_it_into_the_lo
     let answer = api.query(poll("1")).await;
     assert_eq!(answer.detail.message.as_deref(), Some("[hidden], old[hidden]"));
     assert_eq!(answer.detail.log_id.as_deref(), Some("[hidden]"));
-    assert_eq!(answer.detail.remedy.as_deref(), Some("see https://x/[hidden]"));
+    assert_eq!(
+        answer.detail.remedy.as_deref(),
+        Some("missing scope: docs:document:export or drive:export:readonly; see https://x/[hidden]")
+    );
     let Verdict::Completed(file) = api.query(poll("1")).await.verdict else { panic!("not done") };
     assert_eq!(file.file_name.as_deref(), Some("[hidden].pdf"));
     assert_eq!(api.query(poll("1")).await.verdict, Verdict::Unclear(ErrorKind::MalformedAnswer));

@@ -8,7 +8,7 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, RequestBuilder};
 use url::Url;
 
-use super::judging::{NETWORK, bearer, judge};
+use super::judging::{NETWORK, Rules, bearer, judge};
 use crate::domain::{BaseUrl, Endpoint, ErrorKind};
 use crate::feishu::address::{endpoint_url, segment};
 use crate::feishu::api::{Answer, Detail, Download};
@@ -24,6 +24,8 @@ const FIRST_BYTES: usize = 8;
 
 /// Formats with first bytes of their own: three are ZIP archives.
 const FORMATS: [(&str, &[u8]); 4] = [("docx", b"PK"), ("xlsx", b"PK"), ("pptx", b"PK"), ("pdf", b"%PDF-")];
+
+const RULES: Rules = Rules::new(Endpoint::Download, |_| "answer is code 0 instead of the file");
 
 /// The request; none if no header can carry the access token.
 pub(in crate::feishu) fn request(
@@ -67,7 +69,7 @@ pub fn classify_download(
     if file.is_some_and(|start| is_file(start, file_extension) && !content(start).starts_with(b"{")) {
         return None;
     }
-    let answer = judge(received, Endpoint::Download, secrets, |_| Verdict::Strange(Strange::NoStatus));
+    let answer = judge(received, &RULES, secrets, |_| Verdict::Strange(Strange::NoStatus));
     if let (Some(start), None) = (start, answer.detail.code) {
         return judge_content(answer, start, received, file_extension, secrets);
     }

@@ -1,11 +1,11 @@
-//! What answers about an export job and its file have in common. The body's `code` decides before the HTTP status does,
+//! What answers about documents, export jobs and their files have in common. The body's `code` decides before the HTTP status does,
 //! because one code comes with many statuses.
 
 use reqwest::header::HeaderValue;
 use secrecy::zeroize::Zeroizing;
 
 use crate::domain::answers::CodeMeaning;
-use crate::domain::{Endpoint, ErrorKind};
+use crate::domain::{Endpoint, ErrorKind, PauseReason};
 use crate::feishu::api::{Answer, Detail};
 use crate::feishu::body::{Body, Received};
 use crate::feishu::codes;
@@ -17,6 +17,22 @@ use crate::feishu::wire::Envelope;
 
 /// Trouble on the way.
 pub(in crate::feishu) const NETWORK: Verdict = Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual };
+
+/// What the answers of an endpoint are judged by.
+pub(super) struct Rules {
+    /// By which the codes are known that one endpoint alone sends.
+    pub(super) endpoint: Endpoint,
+    /// The scopes that it needs, any one of them.
+    pub(super) scopes: Option<&'static str>,
+    /// What an envelope with code 0 lacks where it is no result.
+    pub(super) lacks: fn(&Envelope) -> &'static str,
+}
+
+impl Rules {
+    pub(super) const fn new(endpoint: Endpoint, lacks: fn(&Envelope) -> &'static str) -> Self {
+        Self { endpoint, scopes: endpoint.scopes(), lacks }
+    }
+}
 
 /// The value of the header `Authorization`, marked so that nothing prints it.
 pub(super) fn bearer(access_token: &str) -> Option<HeaderValue> {
@@ -46,27 +62,50 @@ pub(in crate::feishu) fn classify_send_error(error: &reqwest::Error) -> Verdict 
 /// texts, the longest first.
 pub(super) fn judge(
     received: &Received,
-    endpoint: Endpoint,
+    rules: &Rules,
     secrets: &[&str],
-    result_of: impl Fn(&Envelope) -> Verdict,
+    result_of: impl FnOnce(&Envelope) -> Verdict,
 ) -> Answer {
     let envelope: Option<Envelope> = received.whole().and_then(lenient::parse);
     let verdict = match &received.body {
         Body::Broken(_) => classify_broken(received),
-        Body::Whole(_) | Body::TooLarge => classify_code(received, envelope.as_ref(), endpoint, result_of),
+        Body::Whole(_) | Body::TooLarge => {
+            classify_code(received, envelope.as_ref(), rules.endpoint, result_of)
+        }
     };
     let mut detail = detail::from_answer(received, envelope.as_ref());
+    if let (Some(scopes), Verdict::AppFault(reason)) = (rules.scopes, &verdict)
+        && matches!(reason, PauseReason::ScopeMissing | PauseReason::UserAuthorizationNeeded)
+    {
+        detail = detail::name_scopes(detail, scopes);
+    }
     match &envelope {
         Some(envelope) if envelope.code.is_some() => {
             let malformed =
                 [Verdict::Unclear(ErrorKind::MalformedAnswer), Verdict::Strange(Strange::NoStatus)];
             if malformed.contains(&verdict) {
-                detail.message.get_or_insert_with(|| detail::shortcoming(envelope, endpoint).into());
+                detail.message.get_or_insert_with(|| (rules.lacks)(envelope).into());
             }
         }
         _ => detail = page::quote(detail, received, secrets),
     }
     Answer { verdict, detail: detail::tidy(detail, secrets) }
+}
+
+/// The one value that is asked for, or what came in its place. `value_of` reads an envelope with code 0 of a call that
+/// went well.
+pub(super) fn judge_value<T>(
+    received: &Received,
+    rules: &Rules,
+    secrets: &[&str],
+    value_of: impl FnOnce(&Envelope) -> Option<T>,
+) -> Result<T, Answer> {
+    let mut value = None;
+    let answer = judge(received, rules, secrets, |envelope| {
+        value = value_of(envelope);
+        Verdict::Strange(Strange::NoStatus)
+    });
+    value.ok_or(answer)
 }
 
 /// An answer whose body broke off. Its code is lost, so only a status that can't be outdone by a
@@ -82,12 +121,14 @@ fn classify_code(
     received: &Received,
     envelope: Option<&Envelope>,
     endpoint: Endpoint,
-    result_of: impl Fn(&Envelope) -> Verdict,
+    result_of: impl FnOnce(&Envelope) -> Verdict,
 ) -> Verdict {
+    // Where a job is asked about, it may be another app's.
+    let is_about_a_job = matches!(endpoint, Endpoint::Query | Endpoint::Download);
     let meaning = |envelope: &Envelope| Some(codes::meaning(envelope.code?, &envelope.messages(), endpoint));
     match envelope.and_then(meaning).unwrap_or(CodeMeaning::Unclear) {
         CodeMeaning::Accepted | CodeMeaning::Unclear => classify_status(received, envelope, result_of),
-        CodeMeaning::Failed(ErrorKind::NoPermission) => Verdict::Refused,
+        CodeMeaning::Failed(ErrorKind::NoPermission) if is_about_a_job => Verdict::Refused,
         CodeMeaning::Failed(kind) => Verdict::Failed(kind),
         CodeMeaning::ServerTrouble => server_trouble(received),
         CodeMeaning::SlowDown => Verdict::Retry { kind: ErrorKind::ServerError, pace: Pace::Slow },
@@ -102,7 +143,7 @@ fn classify_code(
 fn classify_status(
     received: &Received,
     envelope: Option<&Envelope>,
-    result_of: impl Fn(&Envelope) -> Verdict,
+    result_of: impl FnOnce(&Envelope) -> Verdict,
 ) -> Verdict {
     let code = envelope.and_then(|envelope| envelope.code);
     match received.status {

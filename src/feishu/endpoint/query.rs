@@ -8,7 +8,7 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, RequestBuilder};
 use url::Url;
 
-use super::judging::{bearer, judge};
+use super::judging::{Rules, bearer, judge};
 use crate::domain::answers::{JobMeaning, job_status};
 use crate::domain::{Artefact, BaseUrl, Endpoint, ErrorKind};
 use crate::feishu::address::{RESERVED, endpoint_url, segment};
@@ -29,6 +29,8 @@ const FILE_NAME_MAX: usize = 4096;
 
 /// Characters of the other texts that are kept.
 const FILE_WORD_MAX: usize = 1024;
+
+const RULES: Rules = Rules::new(Endpoint::Query, lacks);
 
 /// The request; none if no header can carry the access token.
 pub(in crate::feishu) fn request(
@@ -56,7 +58,7 @@ pub fn classify_query(received: &Received, secrets: &[&str]) -> Answer {
         Some(result) => classify_result(result, secrets),
         None => Verdict::Strange(Strange::NoStatus),
     };
-    judge(received, Endpoint::Query, secrets, result_of)
+    judge(received, &RULES, secrets, result_of)
 }
 
 /// What the job's status says (query export task, `job_status`). A missing one is not "0, success".
@@ -69,6 +71,15 @@ fn classify_result(result: &JobResult, secrets: &[&str]) -> Verdict {
         Some(JobMeaning::Running) => Verdict::Pending,
         Some(JobMeaning::Failed(kind)) => Verdict::Failed(kind),
         None => Verdict::Unclear(ErrorKind::UnknownJobStatus),
+    }
+}
+
+/// What an answer lacks that should say how the job stands.
+fn lacks(envelope: &Envelope) -> &'static str {
+    match envelope.result() {
+        None => "answer has no data.result",
+        Some(result) if result.job_status.is_none() => "answer has no job_status",
+        Some(_) => "answer has a file_token that no download can carry",
     }
 }
 
