@@ -50,7 +50,7 @@ fn watch_list_inputs_replay() {
 /// Promises 2 and 7: whatever a server answers, only what is listed fails a ticket, and no secret is repeated.
 #[test]
 fn answer_inputs_replay() {
-    replay("answer", checks::answer, &["job_0_with_a_file"]);
+    replay("answer", checks::answer, &["job_0_with_a_file", "created", "a_node"]);
 }
 
 /// Promise: a duration, directives or a pattern of any text is refused, or means what it says.

@@ -1,14 +1,14 @@
-//! An answer of the API, taken for one of the query, of the download and of the token endpoint. The input begins as an answer
+//! An answer of the API, taken for one of each endpoint: query, download, create, wiki node and token. The input begins as an answer
 //! does on the wire, with the status alone in the first line: `200`, or `200 broken` where the body breaks off;
 //! then a header a line, an empty line, the body. Lines end as they like.
 
 use std::time::Duration;
 
 use feishu_export_watcher::domain::answers::{CodeMeaning, JobMeaning, code_of, job_status};
-use feishu_export_watcher::domain::{Artefact, ErrorKind, PauseReason};
+use feishu_export_watcher::domain::{Artefact, ErrorKind, Object, PauseReason, TicketId};
 use feishu_export_watcher::feishu::{
-    Answer, Detail, Grant, Pace, Received, TokenAnswer, TokenTrouble, Verdict, classify_download,
-    classify_query, classify_token,
+    Answer, Detail, Grant, NotCreated, Pace, Received, TokenAnswer, TokenTrouble, Verdict, classify_create,
+    classify_download, classify_node, classify_query, classify_token,
 };
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -47,7 +47,11 @@ pub fn answer(bytes: &[u8]) -> bool {
         }
     }
     assert_token(&classify_token(&received, &APP_SECRETS), &input);
-    matches!(answer.verdict, Verdict::Completed(_))
+    let created = classify_create(&received, &secrets);
+    assert_create(&created, &input);
+    let node = classify_node(&received, &secrets);
+    assert_node(&node, &input);
+    matches!(answer.verdict, Verdict::Completed(_)) || created.is_ok() || node.is_ok()
 }
 
 impl<'b> Input<'b> {
@@ -129,6 +133,40 @@ fn assert_refusal(answer: &Answer, input: &Input<'_>) {
     if let Verdict::Failed(kind) = answer.verdict {
         assert!(is_listed(&answer.detail, CodeMeaning::Failed(kind)), "{answer:?}");
     }
+}
+
+/// Promise: a job is ruled out by an envelope with a code that refuses, and by nothing else.
+fn assert_create(created: &Result<TicketId, NotCreated>, input: &Input<'_>) {
+    match created {
+        Ok(ticket) => {
+            assert!(input.is_success(), "{ticket}");
+            assert_word(ticket.as_str(), 128, |byte| byte.is_ascii_graphic() && !b"/\\?#%".contains(&byte));
+            assert!(![".", ".."].contains(&ticket.as_str()));
+        }
+        Err(NotCreated { answer, may_exist }) => {
+            assert_eq!(*may_exist, answer.detail.code.is_none_or(|code| code == 0), "{answer:?}");
+            assert_refusal(answer, input);
+            assert!(answer.verdict != Verdict::Refused, "{answer:?}");
+        }
+    }
+}
+
+fn assert_node(node: &Result<Object, Answer>, input: &Input<'_>) {
+    match node {
+        Ok(Object { doc_type, token }) => {
+            assert!(input.is_success() && **doc_type != *"wiki", "{doc_type} {token}");
+            assert_word(doc_type, 64, |byte| byte.is_ascii_alphabetic() || byte == b'_');
+            assert_word(token.as_str(), 64, |byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        }
+        Err(answer) => assert_refusal(answer, input),
+    }
+}
+
+/// One word that can become part of a request.
+fn assert_word(text: &str, max: usize, is_letter: impl Fn(u8) -> bool) {
+    assert!((1..=max).contains(&text.len()) && text.bytes().all(is_letter), "{text}");
+    assert!(!text.contains(ACCESS_TOKEN), "repeats the access token: {text}");
+    assert_text(text, max);
 }
 
 /// Promise 2: a ticket fails only by a listed code, or by the listed status of a job in a call that went well.
