@@ -14,7 +14,7 @@ use super::problem::Position;
 use super::section::{Field, Section, is_word};
 use super::shipped;
 use super::tenants::Tenants;
-use crate::domain::{App, AppName, BaseUrl, BudgetKey, Credentials, RateLimit, SecretSource};
+use crate::domain::{App, AppName, BaseUrl, BudgetKey, Credentials, Platform, RateLimit, SecretSource};
 
 pub(super) const APP_KEYS: &[&str] =
     &["base_url", "app_id", "app_secret", "access_token", "ca_file", "rate_limit", "tenant"];
@@ -39,8 +39,22 @@ const SECRET_PLACES: &str = "{ file = \"…\" }, { env = \"NAME\" } or { credent
 pub(super) struct AppsSection {
     /// The apps and where their credentials are named, if all are valid.
     pub(super) apps: Option<(Vec<App>, Vec<Position>)>,
-    /// The names of all of them; none if one is invalid.
-    pub(super) names: Option<Vec<AppName>>,
+    /// All of them as watch lists may name them; none if a name is invalid.
+    pub(super) named: Option<Vec<NamedApp>>,
+}
+
+/// An app as watch lists may name it.
+#[derive(Clone, Debug)]
+pub(super) struct NamedApp {
+    pub(super) name: AppName,
+    /// Whose documents it can export; none where its host does not say.
+    pub(super) platform: Option<Platform>,
+}
+
+impl NamedApp {
+    pub(super) fn new(app: &App) -> Self {
+        Self { name: app.name.clone(), platform: Platform::of_api(&app.base_url) }
+    }
 }
 
 /// The app that spent first from a budget.
@@ -54,16 +68,18 @@ pub(super) fn read(root: &Section<'_>, folder: &Path, tenants: &Tenants<'_>) -> 
         _ => field.unfit(expected),
     });
     let Some(section) = fields else {
-        return AppsSection { apps: None, names: None };
+        return AppsSection { apps: None, named: None };
     };
     let mut budgets = Budgets::new();
     let read_one = |field: Field<'_>| {
         let name = read_name(&field);
         let app = read_app(&field, name.as_ref(), folder, tenants, &mut budgets);
-        (name, app)
+        let known = |(app, _): &(App, Position)| NamedApp::new(app);
+        let named = app.as_ref().map(known).or(name.map(|name| NamedApp { name, platform: None }));
+        (named, app)
     };
-    let (names, apps): (Vec<_>, Vec<_>) = section.fields().map(read_one).unzip();
-    AppsSection { apps: apps.into_iter().collect(), names: names.into_iter().collect() }
+    let (named, apps): (Vec<_>, Vec<_>) = section.fields().map(read_one).unzip();
+    AppsSection { apps: apps.into_iter().collect(), named: named.into_iter().collect() }
 }
 
 fn read_name(field: &Field<'_>) -> Option<AppName> {

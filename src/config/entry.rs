@@ -1,4 +1,4 @@
-//! One `[[ticket]]` of a watch list, and what its texts may be.
+//! One `[[ticket]]` of a watch list, and what the entries of both kinds have in common.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,20 +7,31 @@ use std::time::Duration;
 use jiff::Timestamp;
 use toml::de::DeValue;
 
+use super::apps::NamedApp;
 use super::document_token::{self, TOKEN, is_placeholder};
 use super::problem::shown;
-use super::section::{Field, Section, is_word};
-use crate::domain::{AppName, EntryId, EntryKey, ExportRequest, WallTime, WatchEntry, unsafe_for_terminal};
+use super::section::{Field, Section, Stray, is_word};
+use crate::domain::{EntryId, EntryKey, ExportRequest, WallTime, WatchEntry, unsafe_for_terminal};
 
-pub(super) const ENTRY_KEYS: &[&str] =
+pub(super) const TICKET_KEYS: &[&str] =
     &["ticket", "token", "app", "created_at", "label", "type", "file_extension", "sub_id", "download"];
+
+/// Keys of `[[document]]` that have no place here.
+pub(super) const TICKET_STRAYS: &[Stray] = &[
+    Stray {
+        key: "url",
+        meant: None,
+        remedy: "only a [[document]] is named by its link; a [[ticket]] has the document's `token`",
+    },
+    Stray { key: "format", meant: Some("file_extension"), remedy: "in a [[ticket]] it is `file_extension`" },
+];
 
 /// Bytes of a ticket at most; real ones have 19.
 const TICKET_MAX: usize = 128;
 /// Characters of a label at most.
 const LABEL_MAX: usize = 200;
 /// Bytes of a type, a format or the id of a sheet at most.
-const WORD_MAX: usize = 64;
+pub(super) const WORD_MAX: usize = 64;
 /// Clocks differ; less than this ahead of ours is no mistake.
 const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
@@ -30,16 +41,16 @@ const CREATED_AT: &str = "a date and time with offset and without quotes, such a
 
 /// What the entries of one file are checked against.
 pub(super) struct EntryReader<'a> {
-    /// The apps by name; none if they are not known, which leaves the names unchecked.
-    pub(super) apps: Option<&'a [AppName]>,
+    /// The apps; none if they are not known, which leaves their names unchecked.
+    pub(super) apps: Option<&'a [NamedApp]>,
     pub(super) source: Arc<Path>,
     pub(super) now: WallTime,
 }
 
 impl EntryReader<'_> {
-    /// Reads one entry; nothing if it has an error.
-    pub(super) fn read(&self, section: &Section<'_>) -> Option<WatchEntry> {
-        let ticket = section.required("ticket", TICKET).and_then(|field| read_ticket(&field));
+    /// Reads one ticket; nothing if it has an error.
+    pub(super) fn read_ticket(&self, section: &Section<'_>) -> Option<WatchEntry> {
+        let ticket = section.required("ticket", TICKET).and_then(|field| read_ticket_id(&field));
         let token = section.required("token", TOKEN).and_then(|field| document_token::read(&field));
         let app = self.read_app(section);
         let created_at = section.optional("created_at", |field| self.read_created_at(field));
@@ -47,7 +58,7 @@ impl EntryReader<'_> {
         let request = read_request(section);
         let download = section.optional("download", |field| field.boolean());
         Some(WatchEntry {
-            key: EntryKey { app: app?, id: EntryId::new(ticket?) },
+            key: EntryKey { app: app?.name.clone(), id: EntryId::new(ticket?) },
             token: token?,
             label: label?.map(Into::into),
             created_at: created_at?,
@@ -57,19 +68,20 @@ impl EntryReader<'_> {
         })
     }
 
-    fn read_app(&self, section: &Section<'_>) -> Option<AppName> {
+    pub(super) fn read_app(&self, section: &Section<'_>) -> Option<&NamedApp> {
         let Some(field) = section.field("app") else {
             return match self.apps? {
-                [only] => Some(only.clone()),
-                apps => {
-                    section.missing(&["app"], || format!("`app` is missing; expected one of {}", list(apps)))
-                }
+                [only] => Some(only),
+                apps => section
+                    .missing(&["app"], || format!("`app` is missing; expected one of {}", list(names(apps)))),
             };
         };
         let text = field.text("the name of an app in quotes")?;
         let apps = self.apps?;
-        let known = apps.iter().find(|app| app.as_str() == text).cloned();
-        known.or_else(|| field.error(|| format!("unknown app {}; expected {}", shown(text), list(apps))))
+        let known = apps.iter().find(|app| app.name.as_str() == text);
+        known.or_else(|| {
+            field.error(|| format!("unknown app {}; expected {}", shown(text), list(names(apps))))
+        })
     }
 
     fn read_created_at(&self, field: &Field<'_>) -> Option<WallTime> {
@@ -94,7 +106,7 @@ impl EntryReader<'_> {
     }
 }
 
-fn read_ticket<'d>(field: &Field<'d>) -> Option<&'d str> {
+fn read_ticket_id<'d>(field: &Field<'d>) -> Option<&'d str> {
     let DeValue::String(text) = field.value else {
         if matches!(field.value, DeValue::Integer(_) | DeValue::Float(_)) {
             return field.error(|| format!("`ticket`: a number would lose digits; expected {TICKET}"));
@@ -125,16 +137,21 @@ fn read_request(section: &Section<'_>) -> Option<Option<Box<ExportRequest>>> {
     Some((request != ExportRequest::default()).then(|| Box::new(request)))
 }
 
-fn read_label<'d>(field: &Field<'d>) -> Option<&'d str> {
+pub(super) fn read_label<'d>(field: &Field<'d>) -> Option<&'d str> {
     let is_good = |text: &str| text.chars().count() <= LABEL_MAX && !text.contains(unsafe_for_terminal);
     field.text_where("a string of at most 200 characters without line ends or invisible characters", is_good)
 }
 
-fn list(apps: &[AppName]) -> String {
+fn names(apps: &[NamedApp]) -> impl ExactSizeIterator<Item = &str> {
+    apps.iter().map(|app| app.name.as_str())
+}
+
+/// "`a`, `b` or `c`"; of many the first ten.
+pub(super) fn list<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     const LISTED_MAX: usize = 10;
-    let mut names: Vec<_> = apps.iter().take(LISTED_MAX).map(|app| format!("`{app}`")).collect();
-    if apps.len() > LISTED_MAX {
-        names.push("…".to_owned());
-    }
-    names.join(" or ")
+    let omitted = names.len().saturating_sub(LISTED_MAX);
+    let mut names: Vec<_> = names.take(LISTED_MAX).map(|name| format!("`{name}`")).collect();
+    let last = if omitted > 0 { Some("others".to_owned()) } else { names.pop() };
+    let last = last.unwrap_or_default();
+    if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use glob::Pattern;
 
+use super::apps::NamedApp;
 use super::clashes::state_files;
 use super::problem::Problem;
 use super::settings::{Config, WatchSource, WatchSourceKind};
@@ -141,7 +142,7 @@ impl ListWatcher {
         if !has_news || !(is_quiet || self.restless >= PATIENCE) {
             return None;
         }
-        let apps: Vec<_> = config.apps.iter().map(|app| app.name.clone()).collect();
+        let apps: Vec<_> = config.apps.iter().map(NamedApp::new).collect();
         let terms = Terms {
             config_path: &config.path,
             sources: &config.watchlist,

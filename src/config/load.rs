@@ -73,7 +73,7 @@ pub fn read_server_address(path: &Path) -> Result<ServerAddress, ConfigError> {
 /// Lists everything that is wrong, warnings included.
 pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     let path = resolve(path)?;
-    let WatcherFile { config, sources, app_names, mut problems, .. } = watcher::read(&path);
+    let WatcherFile { config, sources, named_apps, mut problems, .. } = watcher::read(&path);
     // The marks first: what changes while the files are read shows as changed at the next one.
     let absences = Absences::default();
     let marks = Marks::take(&sources, &Marks::default(), &absences);
@@ -81,7 +81,7 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
         config_path: &path,
         sources: &sources,
         absences: &absences,
-        apps: app_names.as_deref(),
+        apps: named_apps.as_deref(),
         state_files: config
             .as_ref()
             .map_or(Vec::new(), |config| clashes::state_files(&config.state.path).into()),
@@ -96,7 +96,7 @@ pub fn load_all(path: &Path, now: WallTime) -> Result<Loaded, ConfigError> {
     match config {
         Some(config) if is_usable => {
             let watch_list = lists.into_list();
-            problems.extend(shipped::find_tickets(&config, &watch_list.entries));
+            problems.extend(shipped::find_entries(&config, &watch_list.entries));
             Ok(Loaded { config, watch_list, problems, list_watcher })
         }
         _ => Err(ConfigError(problems)),

@@ -1,8 +1,8 @@
 //! What the TOML files say, checked into types that can't be wrong.
 //!
 //! A file is parsed into a raw document with the place of every key and value (`document`), which readers walk by
-//! name and type (`section`): `watcher.toml` in `watcher`, `download`, `server`, `apps` and `tenants`, watch lists in `watch_list`,
-//! `entry` and `document_token`. They go on after a mistake, so that one run reports everything (`report`, `problem`).
+//! name and type (`section`): `watcher.toml` in `watcher`, `download`, `server`, `apps` and `tenants`, watch lists in
+//! `watch_list`, `entry`, `document_entry` and `document_token`. They go on after a mistake, so that one run reports everything (`report`, `problem`).
 //! `list_watcher` sees which watch lists changed while the program runs. Defaults are the shipped
 //! `config/watcher.toml` itself. Secrets are not read here but for a check that they are there (`secrets`).
 //!
@@ -13,6 +13,7 @@ mod apps;
 mod ca_file;
 mod clashes;
 mod document;
+mod document_entry;
 mod document_token;
 mod download;
 mod durations;

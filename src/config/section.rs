@@ -28,6 +28,14 @@ pub(super) struct Origin<'d> {
     pub(super) discreet: bool,
 }
 
+/// A key that belongs elsewhere, and what to do instead.
+pub(super) struct Stray {
+    pub(super) key: &'static str,
+    /// The known key in whose place it stands, which counts as misspelt then.
+    pub(super) meant: Option<&'static str>,
+    pub(super) remedy: &'static str,
+}
+
 /// One table and the keys it may hold.
 #[derive(Clone)]
 pub(super) struct Section<'d> {
@@ -35,6 +43,7 @@ pub(super) struct Section<'d> {
     table: Option<&'d DeTable<'d>>,
     span: Range<usize>,
     keys: &'static [&'static str],
+    strays: &'static [Stray],
     defaults: Option<&'d Section<'d>>,
 }
 
@@ -46,7 +55,7 @@ impl<'d> Section<'d> {
         keys: &'static [&'static str],
     ) -> Self {
         let table = document.map(Spanned::get_ref);
-        Self { origin, table, span: 0..0, keys, defaults: None }.checked()
+        Self { origin, table, span: 0..0, keys, strays: &[], defaults: None }.checked()
     }
 
     /// What `key` holds, in this file or else among the defaults.
@@ -178,6 +187,9 @@ impl<'d> Section<'d> {
     }
 
     fn describe_unknown(&self, key: &str) -> String {
+        if let Some(Stray { remedy, .. }) = self.strays.iter().find(|stray| stray.key == key) {
+            return format!("unknown key `{key}`; {remedy}");
+        }
         let accepted = self.keys.join(", ");
         match near_miss(key, self.keys.iter().copied()) {
             Some(close) => format!("unknown key {}; did you mean `{close}`?", shown(key)),
@@ -188,11 +200,17 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// The known key that an unknown one stands for.
+    fn meant_by(&self, key: &str) -> Option<&'static str> {
+        match self.strays.iter().find(|stray| stray.key == key) {
+            Some(stray) => stray.meant,
+            None => near_miss(key, self.keys.iter().copied()),
+        }
+    }
+
     fn has_typo_of(&self, known: &'static str) -> bool {
         let mut keys = self.table.into_iter().flatten().map(|(key, _)| key.get_ref());
-        keys.any(|key| {
-            !self.keys.contains(&key.as_ref()) && near_miss(key, self.keys.iter().copied()) == Some(known)
-        })
+        keys.any(|key| !self.keys.contains(&key.as_ref()) && self.meant_by(key) == Some(known))
     }
 }
 
@@ -315,7 +333,17 @@ impl<'d> Field<'d> {
 
     /// `table` as a section that begins here.
     pub(super) fn section(&self, table: &'d DeTable<'d>, keys: &'static [&'static str]) -> Section<'d> {
+        self.section_with_strays(table, keys, &[])
+    }
+
+    /// The same, where keys that belong elsewhere have messages of their own.
+    pub(super) fn section_with_strays(
+        &self,
+        table: &'d DeTable<'d>,
+        keys: &'static [&'static str],
+        strays: &'static [Stray],
+    ) -> Section<'d> {
         let (origin, span) = (self.origin, self.span.clone());
-        Section { origin, table: Some(table), span, keys, defaults: None }.checked()
+        Section { origin, table: Some(table), span, keys, strays, defaults: None }.checked()
     }
 }

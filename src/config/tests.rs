@@ -7,22 +7,34 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
+use super::apps::NamedApp;
 use super::problem::Problem;
 use super::watch_list;
 use super::*;
-use super::{apps, download, entry, server, shipped, tenants, watcher};
+use super::{apps, document_entry, download, entry, server, shipped, tenants, watcher};
 use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
+mod documents;
 mod files;
 
-/// Three tickets, one of them twice.
+const SHIPPED_LIST: &str = include_str!("../../config/watchlist.toml");
+
+/// Three tickets and two documents, one of each twice.
 const LISTED: &str = "[[ticket]]\nticket = '1'\ntoken = 'a'\napp = 'default'\nlabel = 'x'\n\
     [[ticket]]\nticket = '2'\ntoken = 'b'\napp = 'other'\ncreated_at = 2026-11-22T10:00:00Z\n\
+    [[document]]\nurl = 'https://a.feishu.cn/docx/d?x=1#y'\nformat = 'pdf'\napp = 'other'\n\
     [[ticket]]\nticket = '1'\ntoken = 'a'\napp = 'default'\n\
+    [[document]]\ntoken = 'e'\ntype = 'sheet'\nformat = 'csv'\nsub_id = 'f'\napp = 'default'\nlabel = 'y'\n\
+    [[document]]\ntoken = 'd'\ntype = 'docx'\nformat = 'pdf'\napp = 'other'\ndownload = false\n\
     [[ticket]]\nticket = '3'\ntoken = \"c\"\napp = 'other'\n";
 
 fn now() -> WallTime {
     WallTime::from("2026-11-22T10:00:00Z".parse::<Timestamp>().unwrap())
+}
+
+/// An app whose host does not say whose documents it can export.
+fn named(name: &str) -> NamedApp {
+    NamedApp { name: AppName::new(name), platform: None }
 }
 
 fn lines(problems: &[Problem]) -> String {
@@ -34,7 +46,7 @@ fn check_watcher(text: &str) -> watcher::WatcherFile {
 }
 
 fn check_list(text: &str) -> Lists {
-    let apps = [AppName::new("default"), AppName::new("other")];
+    let apps = [named("default"), named("other")];
     watch_list::check(&Path::new("list.toml").into(), text, Some(&apps), now())
 }
 
@@ -79,10 +91,24 @@ fn the_shipped_files_are_valid() {
     assert_eq!(config.apps[0].rate_limit, apps::USUAL_LIMIT);
     let list = check_list(&SHIPPED_LIST.replace("app = ", "# app = "));
     assert!(lines(&list.problems).contains("`app` is missing"));
-    let only = [AppName::new("default")];
+    let only = [named("default")];
     let list = watch_list::check(&Path::new("list.toml").into(), SHIPPED_LIST, Some(&only), now());
     assert_eq!(lines(&list.problems), "");
     assert_eq!(list.into_list().entries.len(), 2);
+    let list = watch_list::check(&Path::new("list.toml").into(), &with_documents(), Some(&only), now());
+    assert_eq!(lines(&list.problems), "");
+    assert_eq!(list.into_list().entries.len(), 4);
+}
+
+/// The shipped list with the documents that stand there in comments.
+fn with_documents() -> String {
+    let start = SHIPPED_LIST.find("# [[document]]").unwrap();
+    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let lines = SHIPPED_LIST[start..].lines().map(|line| match line.strip_prefix("# ") {
+        Some(code) if code.starts_with("[[") || is_key(code) => format!("{code}\n"),
+        _ => format!("{line}\n"),
+    });
+    SHIPPED_LIST[..start].to_owned() + &lines.collect::<String>()
 }
 
 /// Promise: where a shipped configuration names a folder that lies beside it, that is there.
@@ -114,19 +140,26 @@ fn a_shipped_app_id_is_noticed() {
     }
 }
 
-/// Promise: shipped tickets that were left in a list cause a warning, but not where the API is on this machine.
+/// Promise: shipped entries that were left in a list cause a warning, but not where the API is on this machine.
 #[test]
-fn shipped_tickets_are_noticed() {
-    let only = [AppName::new("default")];
+fn shipped_entries_are_noticed() {
+    let only = [named("default")];
     let warnings = |base_url: &str, list: &str| {
         let watcher = watcher::DEFAULTS.replace("https://open.feishu.cn", base_url);
         let list = watch_list::check(&Path::new("list.toml").into(), list, Some(&only), now());
-        lines(&shipped::find_tickets(&check_watcher(&watcher).config.unwrap(), &list.into_list().entries))
+        lines(&shipped::find_entries(&check_watcher(&watcher).config.unwrap(), &list.into_list().entries))
     };
-    let expected = ["6933093124755412345", "6933093124755412346"].map(|ticket| {
-        format!("list.toml: warning: ticket `{ticket}` is still that of the shipped example; list your own instead\n")
+    let expected = [
+        "ticket `6933093124755412345`",
+        "ticket `6933093124755412346`",
+        "document `docx/doxcbcZVGtv1papC6jAVGiyabcef/pdf`",
+        "document `sheet/shtbcZVGtv1papC6jAVGiyabcdf/csv/0b1e2f`",
+    ];
+    let expected = expected.map(|entry| {
+        format!("list.toml: warning: {entry} is still that of the shipped example; list your own instead\n")
     });
-    assert_eq!(warnings("https://open.larksuite.com", SHIPPED_LIST), expected.concat());
+    assert_eq!(warnings("https://open.larksuite.com", SHIPPED_LIST), expected[..2].concat());
+    assert_eq!(warnings("https://open.feishu.cn", &with_documents()), expected.concat());
     assert_eq!(warnings("http://127.0.0.1:8080", SHIPPED_LIST), "");
     assert_eq!(warnings("https://open.feishu.cn", &SHIPPED_LIST.replace("693309", "693308")), "");
 }
@@ -172,7 +205,7 @@ fn the_shipped_files_name_every_key() {
             [format!("{key} = "), format!("[{key}")].iter().any(|form| watcher::DEFAULTS.contains(form));
         assert!(is_named, "{key}");
     }
-    for key in entry::ENTRY_KEYS {
+    for key in [entry::TICKET_KEYS, document_entry::DOCUMENT_KEYS].concat() {
         assert!(SHIPPED_LIST.contains(&format!("{key} = ")), "{key}");
     }
 }
@@ -246,7 +279,7 @@ proptest! {
     /// Promise: where a list is cut to be parsed changes nothing about a good one, and makes no bad one good.
     #[test]
     fn parts_say_what_the_whole_says(list in mutated(LISTED), part in 1..80_usize) {
-        let (path, apps) = (Path::new("list.toml").into(), [AppName::new("default"), AppName::new("other")]);
+        let (path, apps) = (Path::new("list.toml").into(), [named("default"), named("other")]);
         let cut = watch_list::check_in_parts(&path, &list, Some(&apps), now(), part);
         let whole = check_list(&list);
         prop_assert_eq!(&cut.rejected, &whole.rejected, "{:?} {:?}", cut.problems, whole.problems);

@@ -11,23 +11,27 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::apps::NamedApp;
 use super::document;
-use super::entry::{ENTRY_KEYS, EntryReader};
+use super::document_entry::{DOCUMENT_KEYS, DOCUMENT_STRAYS};
+use super::entry::{EntryReader, TICKET_KEYS, TICKET_STRAYS};
 use super::problem::{Problem, shown, shown_path};
 use super::report::FileReport;
 use super::section::{Field, Origin, Section};
 use super::settings::WatchSource;
 use super::sources::{self, Absences, Expanded, ListFile};
 use super::text_file::{self, Refusal};
-use crate::domain::{AppName, EntryKey, WallTime, WatchEntry, WatchList};
+use crate::domain::{EntryKey, WallTime, WatchEntry, WatchList};
 
-const KEYS: &[&str] = &["ticket"];
+const TICKET: &str = "ticket";
+const DOCUMENT: &str = "document";
+const KEYS: &[&str] = &[TICKET, DOCUMENT];
 
 /// Bytes of all watch lists together at most.
 const SIZE_MAX: usize = 64 << 20;
 
-/// Tickets of all watch lists together at most. So many are written to the state file within the time that a stop has.
-const TICKETS_MAX: usize = 400_000;
+/// Entries of all watch lists together at most. So many are written to the state file within the time that a stop has.
+const ENTRIES_MAX: usize = 400_000;
 
 /// Problems of all watch lists together that are reported at most; the rest is counted. Ten thousand bad files would
 /// fill a disk with what is wrong with them.
@@ -44,7 +48,7 @@ const CHUNK: usize = 1000;
 /// Watch lists as far as they could be taken: checked, and ready to hand out their entries.
 #[derive(Debug, Default)]
 pub struct Lists {
-    /// The entries, each ticket once, in the order of the files.
+    /// The entries, each key once, in the order of the files.
     entries: Vec<WatchEntry>,
     /// Files that could not be taken.
     pub(super) rejected: Vec<PathBuf>,
@@ -57,7 +61,7 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// The entries, each ticket once, in the order of the files; a thousand at a time.
+    /// The entries, each key once, in the order of the files; a thousand at a time.
     pub fn into_chunks(self) -> impl Iterator<Item = Vec<WatchEntry>> {
         let mut entries = self.entries.into_iter();
         std::iter::from_fn(move || {
@@ -80,8 +84,8 @@ pub(super) struct Terms<'a> {
     pub(super) sources: &'a [WatchSource],
     /// How patterns that match nothing are taken.
     pub(super) absences: &'a Absences,
-    /// The apps that a ticket may name; none where they are not known.
-    pub(super) apps: Option<&'a [AppName]>,
+    /// The apps that an entry may name; none where they are not known.
+    pub(super) apps: Option<&'a [NamedApp]>,
     /// The state file and what belongs to it, by canonical path. They are no watch lists and never opened: a process that
     /// closes a file loses its POSIX locks on it, and by those SQLite guards the state file.
     pub(super) state_files: Vec<PathBuf>,
@@ -94,7 +98,7 @@ pub(super) fn read(terms: &Terms<'_>) -> Lists {
     let (rejected_patterns, problems) = rejected.into_iter().unzip();
     let mut reader = ListReader::new(terms.apps, terms.now);
     // Only what is filled is memory, and glibc gives a block of this size back as soon as it is freed.
-    let entries = Vec::with_capacity(TICKETS_MAX);
+    let entries = Vec::with_capacity(ENTRIES_MAX);
     reader.lists = Lists { entries, problems, rejected_patterns, ..Lists::default() };
     let mut omitted = 0;
     for file in &files {
@@ -141,22 +145,22 @@ fn bounded(mut lists: Lists, more: usize, config_path: &Arc<Path>) -> Lists {
 
 /// The lists as they are being read.
 struct ListReader<'t> {
-    apps: Option<&'t [AppName]>,
+    apps: Option<&'t [NamedApp]>,
     now: WallTime,
-    /// By ticket: the number of its entry, and the byte of its file at which that begins.
+    /// By key: the number of its entry, and the byte of its file at which that begins.
     known: HashMap<EntryKey, (usize, usize)>,
     /// Bytes of the files that were taken.
     size: usize,
-    /// Bytes of a part at least, and tickets at most.
+    /// Bytes of a part at least, and entries at most.
     part: usize,
-    tickets_max: usize,
+    entries_max: usize,
     lists: Lists,
 }
 
 impl<'t> ListReader<'t> {
-    fn new(apps: Option<&'t [AppName]>, now: WallTime) -> Self {
+    fn new(apps: Option<&'t [NamedApp]>, now: WallTime) -> Self {
         let (known, lists) = (HashMap::new(), Lists::default());
-        Self { apps, now, known, size: 0, part: PART, tickets_max: TICKETS_MAX, lists }
+        Self { apps, now, known, size: 0, part: PART, entries_max: ENTRIES_MAX, lists }
     }
 
     /// Adds the entries of a text, unless one of its problems, which are returned, is an error.
@@ -180,24 +184,25 @@ impl<'t> ListReader<'t> {
 
     fn read_entries(&mut self, report: &FileReport<'_>, path: &Arc<Path>, text: &str) -> Result<(), Refusal> {
         let reader = EntryReader { apps: self.apps, source: Arc::clone(path), now: self.now };
-        let mut is_closed = false;
+        let mut closed = Vec::new();
         for (offset, part) in parts(text, self.part) {
-            if is_closed {
-                report.syntax_error(offset, document::TWICE);
-                break;
-            }
             if part.len() > PART_MAX {
-                let message = "more than 1 MiB without a line that begins with `[[ticket]]`; no watch list";
+                let message = "more than 1 MiB without a line that begins with `[[ticket]]` or `[[document]]`; no \
+                    watch list";
                 report.error(offset, || message.to_owned());
                 break;
             }
-            is_closed = read_part(report, offset, part, |section| {
-                if let Some(entry) = reader.read(&section) {
+            read_part(report, offset, part, &mut closed, |key, section| {
+                let is_ticket = key == TICKET;
+                let entry =
+                    if is_ticket { reader.read_ticket(&section) } else { reader.read_document(&section) };
+                if let Some(entry) = entry {
                     self.add_entry(report, section.offset(), entry);
                 }
             });
-            if self.lists.entries.len() > self.tickets_max {
-                let message = format!("all watch lists together list more than {} tickets", self.tickets_max);
+            if self.lists.entries.len() > self.entries_max {
+                let max = self.entries_max;
+                let message = format!("all watch lists together list more than {max} tickets and documents");
                 return Err(Refusal::new(message));
             }
             if report.is_full() {
@@ -207,7 +212,8 @@ impl<'t> ListReader<'t> {
         Ok(())
     }
 
-    /// A ticket is listed twice: the same is a slip, with another token one of them is wrong.
+    /// An entry is listed twice: the same is a slip; a ticket with another token, one of them is wrong. The key of a
+    /// document holds its token.
     fn add_entry(&mut self, report: &FileReport<'_>, offset: usize, entry: WatchEntry) {
         let entries = &mut self.lists.entries;
         let (number, earlier_offset) = match self.known.entry(entry.key.clone()) {
@@ -224,7 +230,8 @@ impl<'t> ListReader<'t> {
         } else {
             shown_path(&earlier.source)
         };
-        let twice = format!("ticket {} stands already in {place}", shown(entry.key.id.as_str()));
+        let kind = if entry.key.id.is_document() { DOCUMENT } else { TICKET };
+        let twice = format!("{kind} {} stands already in {place}", shown(entry.key.id.as_str()));
         if earlier.token == entry.token {
             report.warning(offset, || format!("{twice}; it is taken once"));
         } else {
@@ -252,29 +259,48 @@ fn parts(text: &str, length: usize) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Hands every entry of a part to `take`. Returns whether its list is an array in brackets of its own, which can't go on
-/// below a header.
-fn read_part(report: &FileReport<'_>, offset: usize, part: &str, take: impl FnMut(Section<'_>)) -> bool {
+/// Hands every entry of a part to `take`, with the key below which it stands, in the order of the text. A list in brackets
+/// of its own can't go on below a header: its key is `closed` from there on.
+fn read_part(
+    report: &FileReport<'_>,
+    offset: usize,
+    part: &str,
+    closed: &mut Vec<&'static str>,
+    mut take: impl FnMut(&'static str, Section<'_>),
+) {
     let document = document::parse(report, offset, part);
     let root = Section::root(Origin { report, offset, discreet: false }, document.as_ref(), KEYS);
-    let field = root.field("ticket");
-    let is_closed = field.as_ref().is_some_and(|field| !part[field.span.start..].starts_with("[["));
-    field.map(|field| list_entries(&field)).into_iter().flatten().for_each(take);
-    is_closed
+    let mut entries = Vec::new();
+    for key in KEYS.iter().copied() {
+        let Some(field) = root.field(key) else { continue };
+        if closed.contains(&key) {
+            report.syntax_error(offset, document::TWICE);
+        }
+        if !part[field.span.start..].starts_with("[[") {
+            closed.push(key);
+        }
+        entries.extend(list_entries(&field).into_iter().map(|section| (key, section)));
+    }
+    entries.sort_by_key(|(_, section)| section.offset());
+    entries.into_iter().for_each(|(key, section)| take(key, section));
 }
 
 fn list_entries<'d>(field: &Field<'d>) -> Vec<Section<'d>> {
-    let expected = "a list of entries, each below a line [[ticket]] of its own";
-    let read = |element: Field<'d>| match element.value {
-        DeValue::Table(table) => Some(element.section(table, ENTRY_KEYS)),
-        _ => element.unexpected(expected),
+    let expected = format!("a list of entries, each below a line [[{}]] of its own", field.key);
+    let (keys, strays) = match field.key {
+        TICKET => (TICKET_KEYS, TICKET_STRAYS),
+        _ => (DOCUMENT_KEYS, DOCUMENT_STRAYS),
     };
-    field.array(expected).into_iter().flatten().filter_map(read).collect()
+    let read = |element: Field<'d>| match element.value {
+        DeValue::Table(table) => Some(element.section_with_strays(table, keys, strays)),
+        _ => element.unexpected(&expected),
+    };
+    field.array(&expected).into_iter().flatten().filter_map(read).collect()
 }
 
 /// Checks one text as the only watch list.
 #[cfg(test)]
-pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[AppName]>, now: WallTime) -> Lists {
+pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[NamedApp]>, now: WallTime) -> Lists {
     check_in_parts(path, text, apps, now, PART)
 }
 
@@ -283,7 +309,7 @@ pub(super) fn check(path: &Arc<Path>, text: &str, apps: Option<&[AppName]>, now:
 pub(super) fn check_in_parts(
     path: &Arc<Path>,
     text: &str,
-    apps: Option<&[AppName]>,
+    apps: Option<&[NamedApp]>,
     now: WallTime,
     part: usize,
 ) -> Lists {

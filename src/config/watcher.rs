@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::apps;
+use super::apps::{self, NamedApp};
 use super::document;
 use super::download;
 use super::durations::{Bounds, DAY};
@@ -21,7 +21,7 @@ use super::settings::{Config, LogConfig, PollConfig, StateConfig, WatchSource, W
 use super::sources::is_pattern;
 use super::tenants;
 use super::text_file;
-use crate::domain::{AppName, parse_directives};
+use crate::domain::parse_directives;
 use crate::schedule::Backoff;
 
 /// The shipped file: documentation and defaults in one.
@@ -60,8 +60,8 @@ pub(super) struct WatcherFile {
     pub(super) config: Option<Config>,
     /// The watch lists that were named properly.
     pub(super) sources: Vec<WatchSource>,
-    /// The names of the apps, also of those with errors; none if they are unknown.
-    pub(super) app_names: Option<Vec<AppName>>,
+    /// The apps as watch lists may name them, also those with errors; none if they are unknown.
+    pub(super) named_apps: Option<Vec<NamedApp>>,
     /// Where the server listens, as far as that is known.
     pub(super) listen: Option<SocketAddr>,
     pub(super) problems: Vec<Problem>,
@@ -105,16 +105,16 @@ fn read_sections(path: &Arc<Path>, root: &Section<'_>, defaults: &Section<'_>) -
     let (download, server) = (download::read(root, folder), server::read(root));
     let tenants = tenants::read(root);
     let apps = apps::read(root, folder, &tenants);
-    if apps.names.is_some() {
+    if apps.named.is_some() {
         tenants.warn_of_unnamed();
     }
-    let (sources, app_names, listen) = (watchlist.clone(), apps.names, server.listen);
+    let (sources, named_apps, listen) = (watchlist.clone(), apps.named, server.listen);
     let config = || {
         let (path, (apps, credential_places)) = (Arc::clone(path), apps.apps?);
         let (state, log, poll, download, server) = (state?, log?, poll?, download?, server.config?);
         Some(Config { path, watchlist, state, log, poll, download, server, apps, credential_places })
     };
-    WatcherFile { config: config(), sources, app_names, listen, problems: Vec::new() }
+    WatcherFile { config: config(), sources, named_apps, listen, problems: Vec::new() }
 }
 
 fn read_sources(root: &Section<'_>, folder: &Path) -> Vec<WatchSource> {

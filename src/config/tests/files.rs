@@ -78,7 +78,7 @@ fn a_file_named_in_full_must_be_valid() {
     for (content, report) in [
         (None, "watcher.toml:1:14: error: watch list list.toml: no such file"),
         (Some(&b"a = \"\xff\""[..]), "list.toml:1:6: error: not UTF-8 from here on; save the file as UTF-8"),
-        (Some(b"x = 1"), "list.toml:1:1: error: unknown key `x`; accepted here: ticket"),
+        (Some(b"x = 1"), "list.toml:1:1: error: unknown key `x`; accepted here: ticket, document"),
     ] {
         let folder = Folder::new("['list.toml']");
         if let Some(content) = content {

@@ -1,15 +1,25 @@
 //! What is taken of watch lists, what is refused, and what is too much.
 
 use super::*;
+use crate::domain::AppName;
 
 const NOW: WallTime = WallTime::from_millis(1);
+
+fn app() -> NamedApp {
+    NamedApp { name: AppName::new("a"), platform: None }
+}
 
 /// Promise: a list that is bad as a whole is not good for being long.
 #[test]
 fn an_array_in_brackets_is_not_continued_in_the_next_part() {
-    let header = "[[ticket]]\nticket = '2'\ntoken = 'b'\napp = 'a'\n";
-    let apps = [AppName::new("a")];
-    for array in ["ticket = []\n", "ticket = [{ ticket = '1', token = 'a' }]\n"] {
+    let ticket = "[[ticket]]\nticket = '2'\ntoken = 'b'\napp = 'a'\n";
+    let document = "[[document]]\ntype = 'docx'\ntoken = 'b'\nformat = 'pdf'\n";
+    let apps = [app()];
+    for (array, header) in [
+        ("ticket = []\n", ticket),
+        ("ticket = [{ ticket = '1', token = 'a' }]\n", ticket),
+        ("document = []\n", document),
+    ] {
         let text = format!("{array}{header}");
         for part in [1, PART] {
             let lists = check_in_parts(&Path::new("list.toml").into(), &text, Some(&apps), NOW, part);
@@ -47,13 +57,13 @@ fn a_flood_of_bad_files_is_counted() {
 /// Promise: a list is bounded by what it costs to follow it, too.
 #[test]
 fn too_many_tickets_are_refused() {
-    let apps = [AppName::new("a")];
+    let apps = [app()];
     let path: Arc<Path> = Path::new("list.toml").into();
     let text =
         |count| (0..count).map(|n| format!("[[ticket]]\nticket='{n}'\ntoken='d'\n")).collect::<String>();
-    let mut reader = ListReader { tickets_max: 3000, ..ListReader::new(Some(&apps), NOW) };
+    let mut reader = ListReader { entries_max: 3000, ..ListReader::new(Some(&apps), NOW) };
     let refusal = reader.add(&path, &text(3001)).unwrap_err();
-    assert_eq!(refusal.message, "all watch lists together list more than 3000 tickets");
+    assert_eq!(refusal.message, "all watch lists together list more than 3000 tickets and documents");
     assert!(reader.lists.entries.is_empty() && reader.size == 0);
     assert!(reader.add(&path, &text(3000)).unwrap().is_empty());
 }
@@ -61,7 +71,7 @@ fn too_many_tickets_are_refused() {
 /// A file that is not taken takes none of the room for others.
 #[test]
 fn what_is_refused_leaves_room() {
-    let apps = [AppName::new("a")];
+    let apps = [app()];
     let path: Arc<Path> = Path::new("list.toml").into();
     let mut reader = ListReader::new(Some(&apps), NOW);
     let refusal = reader.add(&path, &" ".repeat(SIZE_MAX + 1)).unwrap_err();
