@@ -156,7 +156,7 @@ pub(super) fn quota_low(tenant: &str, used: u64, of: u64) {
         tenant,
         calls = used,
         monthly_calls = of,
-        "tenant {tenant} used {used} of its {of} calls of the month; what is left is kept for exports that were started"
+        "tenant {tenant} used {used} of its {of} calls of the month; no export is started that the rest can't carry"
     );
 }
 
