@@ -90,6 +90,7 @@ mod tests {
             rate_limit: RateLimit { requests: NonZeroU32::MIN, per: SECOND },
             budget_left: 1,
             requests_this_month: 0,
+            tenant_calls_this_month: None,
         }
     }
 

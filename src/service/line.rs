@@ -127,6 +127,7 @@ pub(super) mod tests {
             rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: 60 * SECOND },
             budget_left: 100,
             requests_this_month: 0,
+            tenant_calls_this_month: None,
         }
     }
 

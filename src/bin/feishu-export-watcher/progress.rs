@@ -193,6 +193,7 @@ mod tests {
             rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: Duration::from_secs(60) },
             budget_left: 100,
             requests_this_month: 0,
+            tenant_calls_this_month: None,
         }
     }
 

@@ -164,6 +164,7 @@ mod tests {
             rate_limit: RateLimit { requests: 100.try_into().unwrap(), per: 60 * SECOND },
             budget_left: 7,
             requests_this_month: 1204,
+            tenant_calls_this_month: None,
         }
     }
 

@@ -163,6 +163,7 @@ pub(super) fn apps() -> [AppView; 3] {
         rate_limit: RateLimit { requests: NonZeroU32::new(requests).unwrap(), per },
         budget_left: 97,
         requests_this_month: 1204,
+        tenant_calls_this_month: None,
     };
     let minute = Duration::from_secs(60);
     let limit = Trouble::from_pause(
