@@ -1,5 +1,5 @@
-//! What answers about documents, export jobs and their files have in common. The body's `code` decides before the HTTP status does,
-//! because one code comes with many statuses.
+//! What answers about documents, export jobs and their files have in common. The body's `code` decides before the HTTP
+//! status does, because one code comes with many statuses.
 
 use reqwest::header::HeaderValue;
 use secrecy::zeroize::Zeroizing;
