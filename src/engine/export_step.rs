@@ -68,6 +68,8 @@ fn repeatable(record: &TicketRecord) -> Option<ErrorKind> {
     if record.file_state() == Some(FileState::Expired) {
         return Some(ErrorKind::Expired);
     }
+    // What failed without a ticket was refused: the same create would be refused again.
+    record.ticket()?;
     let kind = record.error.as_deref().filter(|_| record.state == TicketState::Failed)?.kind;
     let helps = [ErrorKind::InternalError, ErrorKind::ExportTimeout, ErrorKind::CopyInProgress];
     helps.contains(&kind).then_some(kind)
