@@ -67,9 +67,13 @@ impl Slot {
     /// Whether an artefact of it may be to come, or to be fetched: a ticket is open, or its file is not saved.
     #[must_use]
     fn is_open(&self) -> bool {
-        let may_have_job = self.record.export.as_deref().is_some_and(|export| export.is_creating);
-        let waits = self.record.file_state() == Some(FileState::Waiting);
-        self.leader.is_none() && (may_have_job || waits || self.stage() == Some(Stage::Poll))
+        let may_have_job = || self.record.export.as_deref().is_some_and(|export| export.is_creating);
+        match self.stage() {
+            Some(Stage::Poll) => true,
+            Some(Stage::Create) => may_have_job(),
+            Some(Stage::Resolve) => false,
+            None => self.leader.is_none() && self.record.file_state() == Some(FileState::Waiting),
+        }
     }
 
     /// Whether its artefact is to be downloaded.

@@ -37,9 +37,13 @@ impl State {
     pub(super) fn want_file(&mut self, index: TicketIndex, now: Now) {
         let is_wanted = |slot: &Slot| {
             let record = &slot.record;
-            record.state == TicketState::Completed && record.entry.download && record.file.is_none()
+            record.state == TicketState::Completed && record.file.is_none()
         };
-        if self.settings.download.is_some() && self.tickets.get(index).is_some_and(is_wanted) {
+        let downloads =
+            |index: &TicketIndex| self.tickets.get(*index).is_some_and(|slot| slot.record.entry.download);
+        let is_listed_so = downloads(&index) || self.shares.followers(index).iter().any(downloads);
+        if self.settings.download.is_some() && is_listed_so && self.tickets.get(index).is_some_and(is_wanted)
+        {
             self.alter(index, now, |slot| slot.record.file = Some(Box::new(FileRecord::new())));
             self.remember_file(index, now);
         }

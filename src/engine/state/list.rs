@@ -11,7 +11,7 @@ use crate::engine::now::Now;
 use crate::engine::report::{self, ListChanges};
 use crate::engine::shares::Export;
 use crate::engine::step;
-use crate::engine::tickets::{Slot, TicketIndex};
+use crate::engine::tickets::{Slot, Stage, TicketIndex};
 
 /// Tickets that are no longer kept are forgotten this often.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
@@ -128,9 +128,12 @@ impl State {
 
     /// Exports are created in the order of the list.
     fn move_in_list(&mut self, index: TicketIndex, position: u32, now: Now) {
-        let is_new = |slot: &Slot| slot.position != position && slot.record.export.is_some();
-        if self.tickets.get(index).is_some_and(is_new) {
-            self.tickets.change(index, |slot| slot.position = position);
+        if self.tickets.get(index).is_none_or(|slot| slot.position == position) {
+            return;
+        }
+        self.tickets.change(index, |slot| slot.position = position);
+        let waits = |slot: &Slot| matches!(slot.stage(), Some(Stage::Resolve | Stage::Create));
+        if self.tickets.get(index).is_some_and(waits) {
             self.enqueue_when_due(index, now);
         }
     }
@@ -138,7 +141,6 @@ impl State {
     /// The entry is attended to from the beginning. Of a document all that is known of its export stays, with the ticket if
     /// there is one.
     pub(super) fn restart_ticket(&mut self, index: TicketIndex, entry: WatchEntry, now: Now) {
-        self.part(index, now);
         let active = self.active_of(index, now);
         let stamp = self.tickets.next_stamp();
         self.discard_body(index);

@@ -48,6 +48,14 @@ impl State {
         }
     }
 
+    /// No export waits any more for calls that are kept.
+    pub(super) fn drop_reserve(&mut self, place: usize, now: Now) {
+        let app = &mut self.apps[place];
+        if app.reserved.is_some() && app.creates.next(&self.tickets, now.at).is_none() {
+            app.reserved = None;
+        }
+    }
+
     /// Whether the quota of the app's tenant carries one more export. That it does not is a pause of creates, reported once.
     pub(super) fn is_covered(&mut self, place: usize, now: Now) -> bool {
         let Some(tenant) = self.apps[place].tenant else { return true };

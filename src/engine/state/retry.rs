@@ -47,7 +47,14 @@ impl State {
         let leads = |leader: &TicketIndex| {
             self.tickets.get(*leader).is_some_and(|slot| slot.record.unlisted_since.is_none())
         };
-        let index = leader.filter(leads).unwrap_or(index);
+        let index = match leader {
+            Some(leader) if leads(&leader) => leader,
+            Some(_) => {
+                self.part(index, now);
+                index
+            }
+            None => index,
+        };
         self.renew_export(index, now);
         let Some(slot) = self.tickets.get(index) else { return };
         report::ticket_retried(&slot.record);

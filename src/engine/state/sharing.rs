@@ -2,7 +2,7 @@
 //! others show the same, with every batch that is written. Where the leader leaves the list, the next entry takes over.
 
 use super::State;
-use crate::domain::TicketState;
+use crate::domain::{FileState, TicketState};
 use crate::engine::export_step::follow;
 use crate::engine::flight::Call;
 use crate::engine::now::Now;
@@ -40,14 +40,11 @@ impl State {
         let progress = |slot: &Slot| {
             let record = &slot.record;
             let generation = record.export.as_deref().map(|export| export.generation);
-            (
-                record.unlisted_since.is_none(),
-                generation,
-                record.state.is_final(),
-                record.file_state().is_some(),
-            )
+            let has_outcome = record.file_state().is_some_and(|state| state != FileState::Waiting);
+            (generation, record.state.is_final(), has_outcome)
         };
-        let documents = self.tickets.iter().filter(|(_, slot)| slot.record.export.is_some());
+        let is_listed = |slot: &Slot| slot.record.export.is_some() && slot.record.unlisted_since.is_none();
+        let documents = self.tickets.iter().filter(|(_, slot)| is_listed(slot));
         let mut documents: Vec<_> = documents.map(|(index, slot)| (progress(slot), index)).collect();
         documents.sort_by_key(|(progress, _)| std::cmp::Reverse(*progress));
         documents.into_iter().for_each(|(_, index)| self.join(index, now));
@@ -70,8 +67,8 @@ impl State {
         });
     }
 
-    /// The entry is about to leave the list, or to start over: it shares no export with others any more. If it leads one
-    /// that is pending, the next entry takes over, with what is on its way.
+    /// The entry is about to leave: it shares no export with others any more. If it leads, the next entry takes over, with
+    /// what is on its way.
     pub(super) fn part(&mut self, index: TicketIndex, now: Now) {
         let Some(slot) = self.tickets.get(index) else { return };
         if let Some(leader) = slot.leader {
