@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::writable::{trouble_with_downloads, trouble_with_log, trouble_with_state};
 use crate::config::{Config, Loaded, Problem, WatchSourceKind, check_secrets, load_all};
+use crate::domain::words::grouped;
 use crate::domain::{
-    ARTEFACT_LIFE, App, BudgetKey, Credentials, TicketRecord, TicketState, WallTime, WatchList,
+    ARTEFACT_LIFE, App, BudgetKey, Credentials, Tenant, TicketRecord, TicketState, WallTime, WatchList,
 };
 use crate::feishu::{Connection, NetworkSettings};
 use crate::store::{StoreError, StoreReader as _, store_at};
@@ -61,7 +62,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     if watch_list.entries.is_empty() && recalled.rejected_patterns == 0 {
         let is_pending = |ticket: &TicketRecord| ticket.state == TicketState::Pending;
         notes.push(match known.iter().any(is_pending) {
-            true => "no ticket is listed; pending ones in the state file would be removed".to_owned(),
+            true => "nothing is listed; what is pending in the state file would be removed".to_owned(),
             false => "nothing is listed yet".to_owned(),
         });
     }
@@ -100,10 +101,14 @@ fn with_folder(path: &Path, folder: Option<&Path>) -> String {
 /// An app, and how its host is reached.
 fn app_rows(app: &App, list: &WatchList, network: Option<&NetworkSettings>) -> Vec<String> {
     let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;
-    let tickets = list.entries.iter().filter(|entry| entry.key.app == app.name).count();
-    let plural = if tickets == 1 { "" } else { "s" };
+    let listed = list.entries.iter().filter(|entry| entry.key.app == app.name);
+    let listed = listed_in_words(listed.map(|entry| entry.key.id.is_document()));
     let (name, url, id) = (app.name.as_str(), &app.base_url, &app.app_id);
-    let mut rows = vec![format!("app {name:<10} {url} as {id}, {source}, {tickets} ticket{plural}")];
+    let mut rows = vec![format!("app {name:<10} {url} as {id}, {source}, {listed}")];
+    let tenant = app.tenant.as_deref();
+    rows.extend(tenant.map(|Tenant { name, monthly_calls }| {
+        format!("  tenant       {name}, calls a month: {monthly_calls}")
+    }));
     if let Some(Connection { proxy, trust_store }) = network.map(|network| network.connection(app)) {
         rows.push(format!("  proxy        {proxy}"));
         rows.push(format!("  trust store  {trust_store}"));
@@ -111,8 +116,23 @@ fn app_rows(app: &App, list: &WatchList, network: Option<&NetworkSettings>) -> V
     rows
 }
 
+/// "3 tickets, 12 documents", of which one that is zero is left out, by whether each is a document.
+fn listed_in_words(listed: impl Iterator<Item = bool>) -> String {
+    let (documents, tickets): (Vec<_>, Vec<_>) = listed.partition(|is_document| *is_document);
+    let words = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{} {what}s", grouped(count)),
+    };
+    match (tickets.len(), documents.len()) {
+        (tickets, 0) => words(tickets, "ticket"),
+        (0, documents) => words(documents, "document"),
+        (tickets, documents) => format!("{}, {}", words(tickets, "ticket"), words(documents, "document")),
+    }
+}
+
 /// Warns where asking once about every open ticket takes longer than an exported file lives: some files will be gone
-/// before they are found. Apps that share a budget wait for each other.
+/// before they are found. Apps that share a budget wait for each other. Of documents, no more are exported at a time than
+/// can be asked about.
 fn slow_sweeps(config: &Config, list: &WatchList, known: &[TicketRecord]) -> Vec<String> {
     // Tickets that need no more polls, with their documents' tokens. Those that a run would begin anew are open.
     let ended = known.iter().filter(|it| it.state.is_final() && it.state != TicketState::Removed);
@@ -121,7 +141,7 @@ fn slow_sweeps(config: &Config, list: &WatchList, known: &[TicketRecord]) -> Vec
     for app in &config.apps {
         let (apps, total) = open.entry(app.budget_key()).or_default();
         apps.push(app);
-        let listed = list.entries.iter().filter(|entry| entry.key.app == app.name);
+        let listed = list.entries.iter().filter(|it| it.key.app == app.name && !it.key.id.is_document());
         *total += listed.filter(|entry| ended.get(&entry.key) != Some(&&entry.token)).count();
     }
     open.into_values().filter_map(|(apps, tickets)| slow_sweep(&apps, tickets)).collect()
@@ -140,4 +160,22 @@ fn slow_sweep(apps: &[&App], open: usize) -> Option<String> {
             minutes(ARTEFACT_LIFE)
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickets_and_documents_are_counted_apart() {
+        for (tickets, documents, words) in [
+            (0, 0, "0 tickets"),
+            (1, 0, "1 ticket"),
+            (0, 1, "1 document"),
+            (3, 1200, "3 tickets, 1,200 documents"),
+        ] {
+            let listed = [true].repeat(documents).into_iter().chain([false].repeat(tickets));
+            assert_eq!(listed_in_words(listed), words);
+        }
+    }
 }
