@@ -36,14 +36,18 @@ fn files(kind: &str, target: &str) -> Vec<PathBuf> {
 /// Promise: a `watcher.toml` of any bytes is refused at a place, without a word of its secrets, or within bounds.
 #[test]
 fn config_inputs_replay() {
-    let good = ["smallest", "every_key", "least_of_everything", "env_and_credential", "byte_order_mark"];
+    let good =
+        ["smallest", "every_key", "least_of_everything", "env_and_credential", "byte_order_mark", "tenants"];
     replay("config", checks::config, &good);
 }
 
 /// Promise: a watch list of any bytes is refused at a place, or taken within bounds.
 #[test]
 fn watch_list_inputs_replay() {
-    let good = ["many", "inline_array", "label_200_characters", "same_twice"];
+    let tickets = ["many", "inline_array", "label_200_characters", "same_twice", "ticket_without_download"];
+    let documents =
+        ["documents", "documents_and_tickets", "document_at_lark", "document_inline", "document_twice"];
+    let good = [tickets, documents].concat();
     replay("watch_list", checks::watch_list, &good);
 }
 

@@ -175,6 +175,10 @@ fn assert_app(app: &App) {
     }
     assert!(app.rate_limit.requests.get() <= 10_000);
     assert!((Duration::from_millis(1)..=DAY).contains(&app.rate_limit.per));
+    for tenant in &app.tenant {
+        assert!(is_word(&tenant.name, "-_"), "{}", tenant.name);
+        assert!((1..=1_000_000_000).contains(&tenant.monthly_calls), "{}", tenant.monthly_calls);
+    }
 }
 
 /// Access tokens travel encrypted, or not at all beyond this machine.
