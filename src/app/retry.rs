@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use strum::Display;
+
 use super::error::CommandError;
 use super::known_app::check_app;
 use super::state_file::{Found, StateFile};
@@ -116,35 +118,45 @@ fn find<'t>(
     app: Option<&str>,
     known: &'t [TicketRecord],
 ) -> Result<Vec<&'t TicketRecord>, CommandError> {
-    let (what, called) = called(name, known);
+    let Some((what, called)) = called(name, known) else {
+        return Err(CommandError::Usage(unknown(name, app, known)));
+    };
     let of_app: Vec<_> = called.iter().copied().filter(|ticket| is_of(ticket, app)).collect();
     let apps: BTreeSet<_> = called.iter().map(|ticket| ticket.entry.key.app.as_str()).collect();
-    let is_ambiguous = what == TICKET && app.is_none() && apps.len() > 1;
-    let apps = || apps.iter().copied().collect::<Vec<_>>().join(", ");
-    let message = match (&of_app[..], app) {
-        ([], Some(app)) if !called.is_empty() => format!("{what} {name} is of app {}, not of {app}", apps()),
-        ([], _) => unknown(name, app, known),
-        _ if is_ambiguous => format!("{what} {name} is known of the apps {}; say which with --app", apps()),
+    let is_ambiguous = what == Name::Ticket && app.is_none() && apps.len() > 1;
+    let apps = apps.into_iter().collect::<Vec<_>>().join(", ");
+    let message = match app {
+        Some(app) if of_app.is_empty() => {
+            format!("{what} {name} is of app {apps}, not of {app}")
+        }
+        _ if is_ambiguous => format!("{what} {name} is known of the apps {apps}; say which with --app"),
         _ => return Ok(of_app),
     };
     Err(CommandError::Usage(message))
 }
 
-const TICKET: &str = "ticket";
+/// What a name is. Where it could be several, the first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display)]
+#[strum(serialize_all = "snake_case")]
+enum Name {
+    Ticket,
+    Label,
+    Document,
+}
 
 /// What the name is, and everything that bears it: a label may stand at several entries, and a document may be exported in
 /// several formats.
-fn called<'t>(name: &str, known: &'t [TicketRecord]) -> (&'static str, Vec<&'t TicketRecord>) {
+fn called<'t>(name: &str, known: &'t [TicketRecord]) -> Option<(Name, Vec<&'t TicketRecord>)> {
     let link = Link::parse(name).ok();
-    let ways: [(_, &dyn Fn(&TicketRecord) -> bool); 3] = [
-        (TICKET, &|ticket| ticket.ticket() == Some(name)),
-        ("label", &|ticket| ticket.entry.label.as_deref() == Some(name)),
-        ("document", &|ticket| is_document(ticket, name, link.as_ref())),
-    ];
-    let found = |(what, is_called): (_, &dyn Fn(&TicketRecord) -> bool)| {
-        (what, known.iter().filter(|ticket| is_called(ticket)).collect::<Vec<_>>())
+    let what = |record: &TicketRecord| match record {
+        _ if record.ticket() == Some(name) => Some(Name::Ticket),
+        _ if record.entry.label.as_deref() == Some(name) => Some(Name::Label),
+        _ => is_document(record, name, link.as_ref()).then_some(Name::Document),
     };
-    ways.into_iter().map(found).find(|(_, called)| !called.is_empty()).unwrap_or_default()
+    let named: Vec<_> = known.iter().filter_map(|record| Some((what(record)?, record))).collect();
+    let first = named.iter().map(|(what, _)| *what).min()?;
+    let called = named.into_iter().filter(|(what, _)| *what == first);
+    Some((first, called.map(|(_, record)| record).collect()))
 }
 
 /// Whether it is the document of that link or token, or a wiki node that leads to it. The sheet that a link opens is
