@@ -3,6 +3,7 @@
 mod apps;
 mod beside_a_broken_app;
 mod clock;
+mod document_lines;
 mod downloads;
 mod effects;
 mod fake_downloads;
