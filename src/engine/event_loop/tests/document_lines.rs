@@ -24,7 +24,7 @@ fn lines_of_documents_name_the_document() {
     record.entry.label = Some("weekly".into());
     let (wait, verdict) = (Duration::from_secs(300), trouble());
     let answer = Answer { detail: detail_of(&verdict), verdict };
-    report::document_retry(&record, &answer, Some(wait));
+    report::poll_retry(&record, &answer, Some(wait));
     report::retry_dropped(&record.entry.key, "it is pending already");
     let export = record.export.as_mut().unwrap();
     (export.ticket, export.generation) = (Some(TicketId::new("6933")), 2);
