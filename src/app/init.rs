@@ -1,7 +1,7 @@
 //! `init`: the files of a first configuration, made from the shipped ones so that each word has one place. Asks nothing
 //! and prints nothing.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -169,7 +169,7 @@ struct Made(Vec<PathBuf>);
 
 impl Made {
     fn write(&mut self, path: &Path, text: &str, mode: u32) -> io::Result<()> {
-        let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         self.0.push(path.to_path_buf());
         file.write_all(text.as_bytes())?;
         file.sync_all()
@@ -191,6 +191,10 @@ impl Drop for Made {
     }
 }
 
+/// Lines of the shipped configuration in whose place others stand.
+const SHIPPED_WATCHLIST: &str = "watchlist = [\"watchlist.toml\", \"watchlist.d/*.toml\"]";
+const SHIPPED_BASE_URL: &str = "base_url = \"https://open.feishu.cn\"";
+
 /// The shipped configuration with files saved and this app. Patterns of watch lists are left out, because their folder
 /// would have to be there.
 fn config_text(first: &FirstConfig) -> String {
@@ -205,10 +209,6 @@ fn config_text(first: &FirstConfig) -> String {
     };
     SHIPPED_CONFIG.lines().map(line).collect()
 }
-
-/// Lines of the shipped configuration in whose place others stand.
-const SHIPPED_WATCHLIST: &str = "watchlist = [\"watchlist.toml\", \"watchlist.d/*.toml\"]";
-const SHIPPED_BASE_URL: &str = "base_url = \"https://open.feishu.cn\"";
 
 /// The shipped watch list with every entry commented out.
 fn list_text() -> String {
@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
     use crate::config::{WatchSourceKind, load};
-    use crate::domain::Credentials;
+    use crate::domain::{Credentials, SecretSource};
 
     fn first(base_url: &str) -> FirstConfig {
         let (base_url, app_id) = (BaseUrl::parse(base_url).unwrap(), AppId::parse("cli_1").unwrap());
@@ -266,7 +266,7 @@ mod tests {
         let (config, problems) = load(&path).unwrap();
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!((&config.apps[0].base_url, &*config.apps[0].app_id), (&first.base_url, "cli_1"));
-        let secret = Credentials::AppSecret(crate::domain::SecretSource::File(folder.path().join(SECRET)));
+        let secret = Credentials::AppSecret(SecretSource::File(folder.path().join(SECRET)));
         assert_eq!(config.apps[0].credentials, secret);
         assert_eq!(config.watchlist[0].kind, WatchSourceKind::File(folder.path().join(LIST)));
         assert_eq!(config.download.unwrap().folder, folder.path().join("exports"));

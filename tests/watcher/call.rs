@@ -83,6 +83,12 @@ impl Call {
         self
     }
 
+    /// As [`Command::stdin`].
+    pub(crate) fn stdin(&mut self, from: impl Into<Stdio>) -> &mut Self {
+        self.command.stdin(from);
+        self
+    }
+
     /// As [`Command::stdout`]. What does not come through a pipe is the test's to search.
     pub(crate) fn stdout(&mut self, to: impl Into<Stdio>) -> &mut Self {
         self.command.stdout(to);

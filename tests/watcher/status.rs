@@ -1,12 +1,9 @@
 //! `status` as its users meet it: at a terminal, in a script, and in trouble.
 
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use export_simulator::{DEFAULT_APP_ID, Job, Life};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use unicode_width::UnicodeWidthStr;
 
@@ -14,6 +11,7 @@ use crate::call::{BINARY, Call};
 use crate::canaries::WRONG_SECRET;
 use crate::harness::{Bench, PATIENCE};
 use crate::outputs::{json_lines, stderr, stdout};
+use crate::terminal::open_terminal;
 
 /// Two apps with labelled tickets: 70 done and 71 failed of `team-a`, 72 done and 73 pending of `team-b`; no
 /// watcher runs any more.
@@ -194,11 +192,7 @@ fn pauses_are_shown_while_they_are_in_force() {
 
 /// What a command shows on a terminal of so many columns.
 fn on_terminal(mut command: Call, columns: u16) -> String {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let path = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
-    let theirs = OwnedFd::from(File::options().read(true).write(true).open(path).unwrap());
+    let (mut ours, theirs) = open_terminal();
     tcsetwinsize(&theirs, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
     let process = command.stdout(theirs).spawn();
     let canaries = command.canaries();
@@ -206,7 +200,7 @@ fn on_terminal(mut command: Call, columns: u16) -> String {
     drop(command);
     let mut shown = Vec::new();
     // The end of a terminal is an error to its reader.
-    let _ = File::from(ours).read_to_end(&mut shown);
+    let _ = ours.read_to_end(&mut shown);
     canaries.search("a terminal", &shown);
     assert_eq!(process.output().status.code(), Some(0));
     String::from_utf8(shown).unwrap().replace("\r\n", "\n")

@@ -38,7 +38,7 @@ pub(crate) enum InputError {
     Failed(#[from] io::Error),
 }
 
-/// Whether somebody is there to answer.
+/// Whether standard input is a terminal, where questions can be answered.
 pub(crate) fn is_terminal() -> bool {
     io::stdin().is_terminal()
 }
@@ -52,7 +52,8 @@ pub(crate) fn read_line() -> Result<Line, InputError> {
 /// The answer to a question, which the terminal shows while it is typed.
 pub(crate) fn ask_line(question: &str) -> Result<Line, InputError> {
     prompt(question);
-    read_line()
+    // A line that is not ended leaves the cursor behind the question.
+    read_line().inspect_err(|_| prompt("\n"))
 }
 
 /// The answer to a question, typed unseen.
