@@ -1,9 +1,7 @@
 //! `init`: the files of a first configuration, made from the shipped ones so that each word has one place. Asks nothing
 //! and prints nothing.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,7 +10,7 @@ use thiserror::Error;
 use super::error::ErrorClass;
 use crate::config::{SHIPPED_APP_ID, SHIPPED_CONFIG, SHIPPED_LIST};
 use crate::domain::BaseUrl;
-use crate::files::{is_there, rename_new, sync_folder};
+use crate::files::{NewFiles, is_there, sync_folder};
 
 /// The names of the files beside `watcher.toml`, as that one refers to them.
 const LIST: &str = "watchlist.toml";
@@ -143,11 +141,11 @@ impl InitPlan {
             (at_list, list.as_str(), PLAIN_MODE),
             (at_secret, secret, SECRET_MODE),
         ];
-        let mut made = Made::default();
+        let mut made = NewFiles::default();
         let mut ready = Vec::new();
         for (path, text, mode) in files {
             let temporary = self.folder.join(format!(".feishu-export-init-{:016x}.tmp", fastrand::u64(..)));
-            let written = made.write(&temporary, text, mode);
+            let written = made.write(&temporary, text.as_bytes(), mode);
             written.map_err(|error| InitError::Write(path.clone(), error))?;
             ready.push((temporary, path));
         }
@@ -158,36 +156,8 @@ impl InitPlan {
             })?;
         }
         sync_folder(&self.folder).map_err(|error| InitError::Write(self.folder.clone(), error))?;
-        made.0.clear();
+        made.keep();
         Ok(())
-    }
-}
-
-/// What an attempt made, removed when dropped.
-#[derive(Debug, Default)]
-struct Made(Vec<PathBuf>);
-
-impl Made {
-    fn write(&mut self, path: &Path, text: &str, mode: u32) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        self.0.push(path.to_path_buf());
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    }
-
-    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        rename_new(from, to)?;
-        self.0.retain(|path| path != from);
-        self.0.push(to.to_path_buf());
-        Ok(())
-    }
-}
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            let _ = fs::remove_file(path);
-        }
     }
 }
 
@@ -223,6 +193,7 @@ fn list_text() -> String {
 mod tests {
     use std::collections::BTreeMap;
     use std::ffi::OsString;
+    use std::fs;
 
     use super::*;
     use crate::config::{WatchSourceKind, load};

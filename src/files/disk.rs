@@ -60,7 +60,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] where something has the name.
-pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Network file systems do not know the flag.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {

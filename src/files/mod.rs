@@ -11,8 +11,10 @@ mod free_names;
 mod local_folder;
 mod local_transfer;
 mod names;
+mod new_files;
 
 pub use api::{Body, FileError, Files, Placed, Placement, Transfer};
-pub(crate) use disk::{is_there, rename_new, sync_folder};
+pub(crate) use disk::{is_there, sync_folder};
 pub use local_folder::LocalFolder;
 pub use local_transfer::LocalTransfer;
+pub(crate) use new_files::NewFiles;
