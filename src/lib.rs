@@ -1,7 +1,7 @@
 //! Follows export tickets of Feishu and Lark until each yields its file token.
 //!
-//! The program is a thin shell around five front doors: [`InitPlan`] writes a first configuration, [`check`] examines
-//! it, [`Watcher`] watches, [`status`] reads the state file, [`plan_retry`] leaves requests in it. Behind them lie the rooms:
+//! The program is a thin shell around six front doors: [`InitPlan`] writes a first configuration, [`add`] appends to a
+//! watch list, [`check`] examines both, [`Watcher`] watches, [`status`] reads the state file, [`plan_retry`] leaves requests in it. Behind them lie the rooms:
 //!
 //! | module | is for | may use |
 //! |---|---|---|
@@ -35,6 +35,7 @@ pub mod schedule;
 pub mod service;
 pub mod store;
 
+pub use app::add::{AddError, AddReport, AddRequest, add};
 pub use app::check::{CheckReport, check};
 pub use app::error::{CommandError, ErrorClass};
 pub use app::init::{AppId, AppIdError, FirstConfig, InitError, InitPlan};

@@ -1,5 +1,6 @@
 //! The front doors, which wire the rooms together, one file a door.
 
+pub(crate) mod add;
 pub(crate) mod check;
 pub(crate) mod error;
 pub(crate) mod init;

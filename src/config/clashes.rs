@@ -28,7 +28,7 @@ struct Use {
 
 impl Use {
     fn new(named: PathBuf, what: &'static str) -> Self {
-        Self { canonical: canonical(&named, LINKS_MAX), named, what }
+        Self { canonical: canonical(&named), named, what }
     }
 }
 
@@ -54,14 +54,14 @@ pub(super) fn find(config: &Config) -> Vec<Problem> {
 /// file while that is away.
 fn clash_of_downloads(config: &Config, state: &Use, log: Option<&Use>) -> Option<Problem> {
     let download = config.download.as_ref()?;
-    let folder = canonical(&download.folder, LINKS_MAX);
+    let folder = canonical(&download.folder);
     // All saved files lie so many names below the folder.
     let depth = download.name.folders() + 1;
     let is_there = |file: &Use| file.canonical.ancestors().nth(depth) == Some(&folder);
     let is_read = |source: &WatchSource| {
         let WatchSourceKind::Glob(pattern) = &source.kind else { return false };
         let above = Path::new(pattern).ancestors().nth(depth).and_then(Path::to_str).unwrap_or_default();
-        matched(above, [download.folder.clone()]).iter().any(|path| canonical(path, LINKS_MAX) == folder)
+        matched(above, [download.folder.clone()]).iter().any(|path| canonical(path) == folder)
     };
     let what = if config.watchlist.iter().any(is_read) {
         "a pattern of `watchlist` would read them"
@@ -90,7 +90,7 @@ fn clash(config: &Config, key: &str, file: &Use, other: &Use) -> Problem {
 
 /// The state file and what belongs to it; that lies beside the file itself, not beside a link to it.
 pub(super) fn state_files(path: &Path) -> [PathBuf; BESIDE_STATE.len()] {
-    let path = OsString::from(canonical(path, LINKS_MAX));
+    let path = OsString::from(canonical(path));
     BESIDE_STATE.map(|suffix| {
         let mut name = path.clone();
         name.push(suffix);
@@ -99,14 +99,18 @@ pub(super) fn state_files(path: &Path) -> [PathBuf; BESIDE_STATE.len()] {
 }
 
 /// Where links lead to, also if nothing is there yet.
-fn canonical(path: &Path, links: usize) -> PathBuf {
+pub(super) fn canonical(path: &Path) -> PathBuf {
+    follow(path, LINKS_MAX)
+}
+
+fn follow(path: &Path, links: usize) -> PathBuf {
     if let Ok(canonical) = path.canonicalize() {
         return canonical;
     }
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return path.to_path_buf() };
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     match fs::read_link(path) {
-        Ok(target) if links > 0 => canonical(&folder.join(target), links - 1),
+        Ok(target) if links > 0 => follow(&folder.join(target), links - 1),
         _ => folder.join(name),
     }
 }

@@ -3,12 +3,13 @@
 //! A file is parsed into a raw document with the place of every key and value (`document`), which readers walk by
 //! name and type (`section`): `watcher.toml` in `watcher`, `download`, `server`, `apps` and `tenants`, watch lists in
 //! `watch_list`, `entry`, `document_entry` and `document_token`. They go on after a mistake, so that one run reports everything (`report`, `problem`).
-//! `list_watcher` sees which watch lists changed while the program runs. Defaults are the shipped
+//! `additions` checks what is to be appended to a list. `list_watcher` sees which watch lists changed while the program runs. Defaults are the shipped
 //! `config/watcher.toml` itself. Secrets are not read here but for a check that they are there (`secrets`).
 //!
 //! Whatever stands in a file is hostile until it is checked: size, nesting and the length of reports are
 //! bounded, and no message repeats a value of `watcher.toml`, which may be a secret in the wrong place.
 
+mod additions;
 mod apps;
 mod ca_file;
 mod clashes;
@@ -35,6 +36,7 @@ mod text_file;
 mod watch_list;
 mod watcher;
 
+pub use additions::{Additions, Draft, Offer};
 pub use durations::parse_duration;
 pub use list_watcher::{ListNews, ListWatcher, Recalled, ReloadMode};
 pub use load::{Loaded, ServerAddress, load, load_all, read_again, read_server_address};

@@ -35,8 +35,12 @@ impl From<io::Error> for Refusal {
 
 /// The whole file as text, without a byte order mark.
 pub(super) fn read(path: &Path, limit: u64) -> Result<String, Refusal> {
-    let text = String::from_utf8(read_bytes(path, limit)?);
-    let mut text = text.map_err(|error| {
+    to_text(read_bytes(path, limit)?)
+}
+
+/// Bytes of a file as text, without a byte order mark.
+pub(super) fn to_text(bytes: Vec<u8>) -> Result<String, Refusal> {
+    let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let position = valid.iter().fold(Position::START, |place, byte| place.past(*byte));
         Refusal { position: Some(position), ..Refusal::new("not UTF-8 from here on; save the file as UTF-8") }

@@ -28,7 +28,7 @@ const DOCUMENT: &str = "document";
 const KEYS: &[&str] = &[TICKET, DOCUMENT];
 
 /// Bytes of all watch lists together at most.
-const SIZE_MAX: usize = 64 << 20;
+pub(super) const SIZE_MAX: usize = 64 << 20;
 
 /// Entries of all watch lists together at most. So many are written to the state file within the time that a stop has.
 const ENTRIES_MAX: usize = 400_000;
@@ -94,6 +94,14 @@ pub(super) struct Terms<'a> {
 
 /// Reads and checks all watch lists.
 pub(super) fn read(terms: &Terms<'_>) -> Lists {
+    read_with(terms, |file| text_file::read(&file.path, SIZE_MAX as u64)).lists
+}
+
+/// The same with the text of each file from elsewhere, ready to take more entries.
+pub(super) fn read_with<'t>(
+    terms: &Terms<'t>,
+    text_of: impl Fn(&ListFile) -> Result<String, Refusal>,
+) -> ListReader<'t> {
     let Expanded { files, rejected } = sources::expand(terms.config_path, terms.sources, terms.absences);
     let (rejected_patterns, problems) = rejected.into_iter().unzip();
     let mut reader = ListReader::new(terms.apps, terms.now);
@@ -105,7 +113,7 @@ pub(super) fn read(terms: &Terms<'_>) -> Lists {
         let text = if terms.state_files.contains(&file.canonical) {
             Err(Refusal::new("is the state file, or belongs to it; give each a file of its own"))
         } else {
-            text_file::read(&file.path, SIZE_MAX as u64)
+            text_of(file)
         };
         let problems = match text.and_then(|text| reader.add(&file.path, &text)) {
             Ok(problems) => problems,
@@ -120,7 +128,8 @@ pub(super) fn read(terms: &Terms<'_>) -> Lists {
         omitted += problems.len().saturating_sub(room);
         reader.lists.problems.extend(problems.into_iter().take(room));
     }
-    bounded(reader.lists, omitted, terms.config_path)
+    reader.lists = bounded(reader.lists, omitted, terms.config_path);
+    reader
 }
 
 /// A file named in full that can't be read is reported where it is named: there is the mistake.
@@ -143,8 +152,19 @@ fn bounded(mut lists: Lists, more: usize, config_path: &Arc<Path>) -> Lists {
     lists
 }
 
+/// What became of an entry that was offered.
+#[derive(Debug)]
+pub(super) enum Offered {
+    Taken,
+    /// The entry of that number is the same.
+    Known(usize),
+    /// It has errors.
+    Wrong(Vec<Problem>),
+}
+
 /// The lists as they are being read.
-struct ListReader<'t> {
+#[derive(Debug)]
+pub(super) struct ListReader<'t> {
     apps: Option<&'t [NamedApp]>,
     now: WallTime,
     /// By key: the number of its entry, and the byte of its file at which that begins.
@@ -154,21 +174,18 @@ struct ListReader<'t> {
     /// Bytes of a part at least, and entries at most.
     part: usize,
     entries_max: usize,
-    lists: Lists,
+    pub(super) lists: Lists,
 }
 
 impl<'t> ListReader<'t> {
-    fn new(apps: Option<&'t [NamedApp]>, now: WallTime) -> Self {
+    pub(super) fn new(apps: Option<&'t [NamedApp]>, now: WallTime) -> Self {
         let (known, lists) = (HashMap::new(), Lists::default());
         Self { apps, now, known, size: 0, part: PART, entries_max: ENTRIES_MAX, lists }
     }
 
     /// Adds the entries of a text, unless one of its problems, which are returned, is an error.
-    fn add(&mut self, path: &Arc<Path>, text: &str) -> Result<Vec<Problem>, Refusal> {
-        if self.size + text.len() > SIZE_MAX {
-            let message = format!("all watch lists together are larger than {} MiB", SIZE_MAX >> 20);
-            return Err(Refusal::new(message));
-        }
+    pub(super) fn add(&mut self, path: &Arc<Path>, text: &str) -> Result<Vec<Problem>, Refusal> {
+        self.refuse_too_large(text.len())?;
         let report = FileReport::new(path, text);
         let first = self.lists.entries.len();
         let read = self.read_entries(&report, path, text);
@@ -200,16 +217,50 @@ impl<'t> ListReader<'t> {
                     self.add_entry(report, section.offset(), entry);
                 }
             });
-            if self.lists.entries.len() > self.entries_max {
-                let max = self.entries_max;
-                let message = format!("all watch lists together list more than {max} tickets and documents");
-                return Err(Refusal::new(message));
-            }
+            self.refuse_too_many()?;
             if report.is_full() {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn refuse_too_many(&self) -> Result<(), Refusal> {
+        let max = self.entries_max;
+        let message = || format!("all watch lists together list more than {max} tickets and documents");
+        if self.lists.entries.len() > max { Err(Refusal::new(message())) } else { Ok(()) }
+    }
+
+    /// Checks the text of one entry, which is to stand at the end of the file, and takes the entry unless it is
+    /// there: then that one is returned. The problems of an entry are those of its text alone.
+    pub(super) fn offer(&mut self, path: &Arc<Path>, text: &str) -> Result<Offered, Refusal> {
+        let mut alone = ListReader { entries_max: self.entries_max, ..ListReader::new(self.apps, self.now) };
+        let problems = alone.add(path, text)?;
+        let Some(entry) = alone.lists.entries.pop() else { return Ok(Offered::Wrong(problems)) };
+        let entries = &mut self.lists.entries;
+        match self.known.entry(entry.key.clone()) {
+            Entry::Occupied(known) => return Ok(Offered::Known(known.get().0)),
+            Entry::Vacant(vacant) => vacant.insert((entries.len(), 0)),
+        };
+        entries.push(entry);
+        self.refuse_too_many()?;
+        Ok(Offered::Taken)
+    }
+
+    /// The file of an entry.
+    pub(super) fn source(&self, entry: usize) -> Option<&Path> {
+        self.lists.entries.get(entry).map(|entry| &*entry.source)
+    }
+
+    /// How many entries were taken.
+    pub(super) fn count(&self) -> usize {
+        self.lists.entries.len()
+    }
+
+    /// Refuses so many bytes more where they are too many.
+    pub(super) fn refuse_too_large(&self, more: usize) -> Result<(), Refusal> {
+        let message = || format!("all watch lists together are larger than {} MiB", SIZE_MAX >> 20);
+        if self.size + more > SIZE_MAX { Err(Refusal::new(message())) } else { Ok(()) }
     }
 
     /// An entry is listed twice: the same is a slip; a ticket with another token, one of them is wrong. The key of a

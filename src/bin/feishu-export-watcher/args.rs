@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use feishu_export_watcher::domain::{ErrorKind, FileState, TicketState, near_miss};
+use feishu_export_watcher::domain::{ErrorKind, FileState, Format as ExportFormat, TicketState, near_miss};
 use feishu_export_watcher::parse_duration;
 
 use crate::status_output::Format;
@@ -120,12 +120,27 @@ Examples:
   feishu-export-watcher init
   feishu-export-watcher init --platform lark --app-id cli_a1b2c3d4e5f6g7h8 < secret.txt";
 
+const ADD_HELP: &str = "\
+Checks the links as `check` does and appends them to the watch list: all of
+them, or none if one is wrong; exit code 78 then. What is listed already is
+named and left as it is. A watcher that runs takes the documents up by itself.
+
+URL is the address of the open document. Links are read from stdin where URL is
+- or left out: one a line; empty lines and those that begin with # are skipped.
+
+Examples:
+  feishu-export-watcher add --format pdf https://acme.feishu.cn/docx/doxcnAbCdEf
+  feishu-export-watcher add --format xlsx --label budget --to watchlist.d/budget.toml < links.txt";
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write a first configuration
     #[command(after_help = INIT_HELP)]
     Init(InitArguments),
+    /// Add documents to the watch list, by their links
+    #[command(after_help = ADD_HELP)]
+    Add(AddArguments),
     /// Watch: as a service, or until every ticket is done
     #[command(after_help = RUN_HELP)]
     Run(RunArguments),
@@ -211,6 +226,32 @@ pub(crate) enum Platform {
     Feishu,
     /// open.larksuite.com
     Lark,
+}
+
+/// `add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddArguments {
+    /// The configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
+    /// Links of documents; - or none: those on stdin, one a line
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) links: Vec<String>,
+    /// The format of the files; which one fits depends on the kind of document
+    #[arg(long, value_name = "FORMAT", value_parser = export_formats())]
+    pub(crate) format: ExportFormat,
+    /// A label for all of them, carried into log, state and names of files
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+    /// The app that exports them; may be left out where there is one
+    #[arg(long, value_name = "APP")]
+    pub(crate) app: Option<String>,
+    /// The sheet or table, for csv alone; left out: the one that each link opens
+    #[arg(long, value_name = "ID")]
+    pub(crate) sub_id: Option<String>,
+    /// The watch list, also a new file that a pattern matches; left out: the one that the configuration names in full
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) to: Option<PathBuf>,
 }
 
 /// `check`.
@@ -311,6 +352,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// The names of states, with near misses and completions.
 fn states() -> impl TypedValueParser<Value = TicketState> {
     PossibleValuesParser::new(TicketState::ALL.iter().map(|state| state.as_str()))
+        .try_map(|name| name.parse())
+}
+
+fn export_formats() -> impl TypedValueParser<Value = ExportFormat> {
+    PossibleValuesParser::new(ExportFormat::ALL.iter().map(|format| format.as_str()))
         .try_map(|name| name.parse())
 }
 

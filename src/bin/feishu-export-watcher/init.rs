@@ -9,7 +9,6 @@ use feishu_export_watcher::domain::{
 };
 use feishu_export_watcher::{AppId, AppIdError, FirstConfig, InitError, InitPlan};
 use secrecy::SecretString;
-use textwrap::{Options, WordSplitter, fill};
 use thiserror::Error;
 
 use crate::args::{InitArguments, Platform};
@@ -17,7 +16,7 @@ use crate::check::check_file;
 use crate::config_file::{HERE, command, is_found};
 use crate::exit;
 use crate::input::{InputError, LINE_MAX, Line, ask_hidden_line, ask_line, is_terminal, read_line};
-use crate::messages::eprint_escaped;
+use crate::messages::{eprint_escaped, eprint_folded};
 
 /// Why nothing was written. No message repeats an answer: it may be the secret in the wrong place.
 #[derive(Debug, Error)]
@@ -61,7 +60,7 @@ pub(crate) fn init(arguments: InitArguments) -> u8 {
     match write_files(&config, arguments) {
         Ok(()) => conclude(&config),
         Err(error) => {
-            print_folded(&format!("error: {}", with_causes(&error)));
+            eprint_folded(&format!("error: {}", with_causes(&error)));
             error.code()
         }
     }
@@ -117,9 +116,6 @@ const PLATFORM: &str = "platform, feishu or lark: ";
 const APP_ID: &str = "app id, as the developer console shows it (cli_...): ";
 const SECRET: &str = "app secret (it is not shown): ";
 
-/// Columns of a message at most, as far as words fit.
-const COLUMNS: usize = 80;
-
 /// Asks until the answer can be used, or none comes.
 fn ask<T>(
     question: &str,
@@ -129,7 +125,7 @@ fn ask<T>(
     loop {
         match take(&read(question)?) {
             Ok(answer) => return Ok(answer),
-            Err(message) => print_folded(&message),
+            Err(message) => eprint_folded(&message),
         }
     }
 }
@@ -174,13 +170,6 @@ fn secret_of_file(path: PathBuf) -> Result<SecretString, Refusal> {
         Ok(length) if length > LINE_MAX => Err(Refusal::TooLong(path)),
         Ok(_) => secret_of(&bytes).map_err(|fault| Refusal::SecretFile(path, fault)),
     }
-}
-
-/// Prints a message in lines of at most 80 columns. Indented ones are paths and stay as they are.
-fn print_folded(text: &str) {
-    let options = Options::new(COLUMNS).break_words(false).word_splitter(WordSplitter::NoHyphenation);
-    let fold = |line: &str| if line.starts_with("  ") { line.to_owned() } else { fill(line, &options) };
-    eprint_escaped(&text.lines().map(fold).collect::<Vec<_>>().join("\n"));
 }
 
 const fn host(platform: Platform) -> &'static str {

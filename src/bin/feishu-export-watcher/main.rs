@@ -3,6 +3,7 @@
 // They panic where the stream is closed; `messages` does not.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod add;
 mod args;
 mod batch;
 mod check;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let code = match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
         Command::Init(arguments) => init::init(arguments),
+        Command::Add(arguments) => add::add(arguments),
         Command::Check(arguments) => check::check(arguments),
         Command::Status(arguments) => status::status(arguments),
         Command::Explain(arguments) => explain::explain(&arguments),

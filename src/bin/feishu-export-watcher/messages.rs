@@ -5,12 +5,23 @@ use std::io::{self, Write};
 
 use feishu_export_watcher::CommandError;
 use feishu_export_watcher::domain::{escape_except, with_causes};
+use textwrap::{Options, WordSplitter, fill};
 
 use crate::exit;
 
 /// Prints a line without control characters. Where stderr can't be written, the exit code still shows the result.
 pub(crate) fn eprint_escaped(text: &str) {
     let _ = writeln!(io::stderr(), "{}", escape_except(text, &['\n']));
+}
+
+/// Columns of a message for people at most, as far as words fit.
+const COLUMNS: usize = 80;
+
+/// Prints a message in lines of at most 80 columns. Indented ones are paths or commands and stay as they are.
+pub(crate) fn eprint_folded(text: &str) {
+    let options = Options::new(COLUMNS).break_words(false).word_splitter(WordSplitter::NoHyphenation);
+    let fold = |line: &str| if line.starts_with("  ") { line.to_owned() } else { fill(line, &options) };
+    eprint_escaped(&text.lines().map(fold).collect::<Vec<_>>().join("\n"));
 }
 
 /// Prints an error and its causes; returns the exit code.
