@@ -16,6 +16,9 @@ _feishu__export__watcher() {
             ",$1")
                 cmd="feishu__export__watcher"
                 ;;
+            feishu__export__watcher,add)
+                cmd="feishu__export__watcher__subcmd__add"
+                ;;
             feishu__export__watcher,check)
                 cmd="feishu__export__watcher__subcmd__check"
                 ;;
@@ -39,6 +42,9 @@ _feishu__export__watcher() {
                 ;;
             feishu__export__watcher,status)
                 cmd="feishu__export__watcher__subcmd__status"
+                ;;
+            feishu__export__watcher__subcmd__help,add)
+                cmd="feishu__export__watcher__subcmd__help__subcmd__add"
                 ;;
             feishu__export__watcher__subcmd__help,check)
                 cmd="feishu__export__watcher__subcmd__help__subcmd__check"
@@ -71,12 +77,72 @@ _feishu__export__watcher() {
 
     case "${cmd}" in
         feishu__export__watcher)
-            opts="-h -V --help --version init run check status explain retry health help"
+            opts="-h -V --help --version init add run check status explain retry health help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        feishu__export__watcher__subcmd__add)
+            opts="-h --config --format --label --app --sub-id --to --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "docx pdf xlsx csv pptx base" -- "${cur}"))
+                    return 0
+                    ;;
+                --label)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sub-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -161,8 +227,22 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__help)
-            opts="init run check status explain retry health help"
+            opts="init add run check status explain retry health help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        feishu__export__watcher__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -27,6 +27,7 @@ end
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -s V -l version -d 'Print version'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "init" -d 'Write a first configuration'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "add" -d 'Add documents to the watch list, by their links'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "check" -d 'Check configuration, watch list and secrets'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_needs_command" -f -a "status" -d 'Show what is known about every ticket'
@@ -41,6 +42,18 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -l app-id -d 'The app id that the developer console shows (cli_...)' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -l secret-file -d 'The file that holds the app secret; it is copied' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l format -d 'The format of the files; which one fits depends on the kind of document' -r -f -a "docx\t''
+pdf\t''
+xlsx\t''
+csv\t''
+pptx\t''
+base\t''"
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l label -d 'A label for all of them, carried into log, state and names of files' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l app -d 'The app that exports them; may be left out where there is one' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l sub-id -d 'The sheet or table, for csv alone; left out: the one that each link opens' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l to -d 'The watch list, also a new file that a pattern matches; left out: the one that the configuration names in full' -r -F
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -s h -l help -d 'Print help'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l deadline -d 'End after this long, whatever is pending (such as 90s, 30m, 2h) [default: no deadline]' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -l log-level -d 'off, error, warn, info, debug, trace, or tracing directives; wins over the configuration, whose default is info' -r
@@ -81,11 +94,12 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -l ready -d 'Ask whether it is ready (/readyz), not only whether it lives (/livez)'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand health" -s h -l help -d 'Print help'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "init" -d 'Write a first configuration'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "check" -d 'Check configuration, watch list and secrets'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "status" -d 'Show what is known about every ticket'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "retry" -d 'Have ended tickets polled, and documents exported, again'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init run check status explain retry health help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init add run check status explain retry health help" -f -a "init" -d 'Write a first configuration'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init add run check status explain retry health help" -f -a "add" -d 'Add documents to the watch list, by their links'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init add run check status explain retry health help" -f -a "run" -d 'Watch: as a service, or until every ticket is done'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init add run check status explain retry health help" -f -a "check" -d 'Check configuration, watch list and secrets'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init add run check status explain retry health help" -f -a "status" -d 'Show what is known about every ticket'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init add run check status explain retry health help" -f -a "explain" -d 'Say what a job status, a code, an error.kind or the reason of a pause means, and what to do'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init add run check status explain retry health help" -f -a "retry" -d 'Have ended tickets polled, and documents exported, again'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init add run check status explain retry health help" -f -a "health" -d 'Ask a running watcher whether it is well, for probes'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand help; and not __fish_seen_subcommand_from init add run check status explain retry health help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
