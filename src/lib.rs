@@ -37,6 +37,8 @@ pub mod store;
 
 pub use app::add::{AddError, AddReport, AddRequest, add};
 pub use app::check::{CheckReport, check};
+pub use app::check_online::meaning::{Finding, OnlineRow};
+pub use app::check_online::{OnlinePlan, OnlineReport};
 pub use app::error::{CommandError, ErrorClass};
 pub use app::init::{AppId, AppIdError, FirstConfig, InitError, InitPlan};
 pub use app::live_list::ReloadRequest;

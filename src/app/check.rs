@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
+use super::check_online::OnlinePlan;
 use super::writable::{trouble_with_downloads, trouble_with_log, trouble_with_state};
 use crate::config::{Config, Loaded, Problem, WatchSourceKind, check_secrets, load_all};
 use crate::domain::words::grouped;
@@ -24,6 +25,8 @@ pub struct CheckReport {
     /// The paths as they are understood, then each app with how its host is reached, as far as the environment allows
     /// it; empty where the configuration is invalid.
     pub rows: Vec<String>,
+    /// What the API can be asked besides; none unless all is fine.
+    pub online: Option<OnlinePlan>,
 }
 
 impl CheckReport {
@@ -69,7 +72,10 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     let troubles = state.into_iter().chain(log).chain(downloads);
     notes.extend(troubles.map(|why| format!("a run would end at once: {why}")));
     let apps = config.apps.iter().flat_map(|app| app_rows(app, &watch_list, network.as_ref().ok()));
-    CheckReport { problems, notes, rows: paths(&config).into_iter().chain(apps).collect() }
+    let rows = paths(&config).into_iter().chain(apps).collect();
+    let report = CheckReport { problems, notes, rows, online: None };
+    let online = report.is_fine().then(|| OnlinePlan::new(&config, &watch_list));
+    CheckReport { online, ..report }
 }
 
 /// The paths as they are understood.

@@ -128,7 +128,7 @@ pub struct ExportRequest {
 /// What an export is made of: kind and token of a document, as the create endpoint takes them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
-    /// `docx`, `sheet` …, never `wiki`.
+    /// `docx`, `sheet` …; `wiki` only where a permission is asked for.
     pub doc_type: Box<str>,
     /// The document.
     pub token: DocumentToken,
