@@ -151,7 +151,7 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__check)
-            opts="-h --config --no-secrets --help"
+            opts="-h --config --no-secrets --online --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -61,6 +61,7 @@ complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcomm
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand run" -s h -l help -d 'Print help'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l no-secrets -d 'Do not look at secrets: for a user who may not read them'
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -l online -d 'Also ask the API whether host, secret and scopes are right, and the documents may be exported'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand check" -s h -l help -d 'Print help'
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l config -d 'The configuration file; left out: $FEISHU_EXPORT_WATCHER_CONFIG, else ./watcher.toml, else /etc/feishu-export-watcher/watcher.toml' -r -F
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand status" -l state-file -d 'The state file itself, such as while the configuration is invalid, which is not read then' -r -F

@@ -13,6 +13,7 @@ mod budget;
 mod call;
 mod canaries;
 mod check;
+mod check_online;
 mod config_file;
 mod core_dump;
 mod crash;

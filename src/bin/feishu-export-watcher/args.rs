@@ -45,12 +45,21 @@ Examples:
 const CHECK_HELP: &str = "\
 Prints every problem with file, line and column, then the paths as they are
 understood. Reads secrets to see whether they can be used, and shows none.
-Writes nothing and sends nothing. Exit code 78 if something is wrong, 0
-otherwise; warnings do not count.
+Writes nothing and, without --online, sends nothing. Exit code 78 if something
+is wrong, 0 otherwise; warnings do not count.
+
+With --online, once all else is fine, each app that something is listed for gets
+an access token and asks a question that starts nothing of every endpoint that a
+run will use, and whether its first three documents may be exported. It takes a
+minute at most. The few requests count against the app's rate limit and quota,
+and a watcher that runs does not know of them. Exit code 78 if configuration,
+app or watch list need a fix, 69 if only network, server, a limit or the quota
+stand in the way, 0 otherwise.
 
 Examples:
   feishu-export-watcher check --config watcher.toml
-  feishu-export-watcher check --config watcher.toml --no-secrets";
+  feishu-export-watcher check --config watcher.toml --no-secrets
+  feishu-export-watcher check --config watcher.toml --online";
 
 const STATUS_HELP: &str = "\
 Works while the watcher runs and after it stopped. While the configuration is
@@ -263,6 +272,9 @@ pub(crate) struct CheckArguments {
     /// Do not look at secrets: for a user who may not read them
     #[arg(long)]
     pub(crate) no_secrets: bool,
+    /// Also ask the API whether host, secret and scopes are right, and the documents may be exported
+    #[arg(long, conflicts_with = "no_secrets")]
+    pub(crate) online: bool,
 }
 
 /// `status`.

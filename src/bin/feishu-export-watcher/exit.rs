@@ -13,7 +13,7 @@ pub(crate) const USAGE: u8 = ErrorClass::Usage as u8;
 pub(crate) const UNSUCCESSFUL: u8 = 10;
 /// A batch ended with tickets pending or files waiting.
 pub(crate) const PENDING: u8 = 11;
-/// Only apps that need a fix had tickets left (EX_UNAVAILABLE of sysexits.h).
+/// Only apps that need a fix had tickets left, or a check met trouble that may pass (EX_UNAVAILABLE of sysexits.h).
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// The state file can't be read or written.
 pub(crate) const STATE: u8 = ErrorClass::StateFile as u8;
