@@ -6,6 +6,7 @@
     reason = "a failed expectation in a helper is a failed test, too"
 )]
 
+mod add;
 mod alerts;
 mod apps;
 mod batch;
