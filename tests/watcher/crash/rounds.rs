@@ -151,6 +151,7 @@ mod named {
             CrashPoint::VerdictsDurable
             | CrashPoint::VerdictsLogged
             | CrashPoint::LinesWritten
+            | CrashPoint::CreateDurable
             | CrashPoint::LinesSafe
             | CrashPoint::VerdictsMarked
             | CrashPoint::FileBegun
