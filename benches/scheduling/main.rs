@@ -106,6 +106,7 @@ fn shipped_settings() -> Settings {
         request_timeout: config.poll.request_timeout,
         max_in_flight: config.poll.max_in_flight,
         download: None,
+        repeat_after: None,
         keep: config.state.keep,
         until_done: false,
         deadline: None,

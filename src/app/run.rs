@@ -43,6 +43,9 @@ pub struct RunOptions {
     pub until_done: bool,
     /// End after this long, with tickets pending or not.
     pub deadline: Option<Duration>,
+    /// How long a document waits before its export is created a second time; none for a minute. The demo,
+    /// which is to be short, waits less.
+    pub repeat_after: Option<Duration>,
 }
 
 /// The connections of a run to the process around it.
@@ -229,6 +232,7 @@ fn settings(config: &Config, options: RunOptions) -> Settings {
             .download
             .as_ref()
             .map(|it| DownloadSettings { max_in_flight: it.max_in_flight, idle_timeout: it.idle_timeout }),
+        repeat_after: options.repeat_after,
         keep: config.state.keep,
         until_done: options.until_done,
         deadline: options.deadline,

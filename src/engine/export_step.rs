@@ -9,17 +9,16 @@ use crate::domain::{
 };
 use crate::feishu::Verdict;
 
-/// An export is made again after these waits, once each.
-const AGAIN_AFTER: [Duration; 3] =
-    [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(20 * 60)];
+/// An export is made again after so many times the first wait, once each.
+const AGAIN_AFTER: [u32; 3] = [1, 5, 20];
 
-/// A create whose answer was lost is sent again after a minute, doubling up to this.
-const LOST_WAIT_MAX: u64 = 10;
+/// A create whose answer was lost is sent again after the first wait, doubling up to so many times as long.
+const LOST_WAIT_MAX: u32 = 10;
 
-/// How long after a create, the nth in a row whose answer was lost, the next is sent.
-pub(super) fn lost_wait(lost: u32) -> Duration {
-    let minutes = 1_u64.checked_shl(lost.saturating_sub(1)).unwrap_or(u64::MAX);
-    Duration::from_secs(60 * minutes.clamp(1, LOST_WAIT_MAX))
+/// How long after a create, the nth in a row whose answer was lost, the next is sent; `first` is after the first of them.
+pub(super) fn lost_wait(lost: u32, first: Duration) -> Duration {
+    let times = 1_u32.checked_shl(lost.saturating_sub(1)).unwrap_or(u32::MAX);
+    first.saturating_mul(times.clamp(1, LOST_WAIT_MAX))
 }
 
 /// Takes a ticket that a create brought. The job can't have ended before the create was sent.
@@ -35,11 +34,11 @@ pub(super) fn take_ticket(record: &mut TicketRecord, ticket: TicketId, sent: Wal
 }
 
 /// Notes that the answer to a create was lost, and returns how long to wait before the next.
-pub(super) fn lose_answer(record: &mut TicketRecord, error: Failure) -> Duration {
+pub(super) fn lose_answer(record: &mut TicketRecord, error: Failure, first: Duration) -> Duration {
     record.error = Some(Box::new(error));
     let Some(export) = record.export.as_deref_mut() else { return Duration::ZERO };
     export.lost = export.lost.saturating_add(1);
-    lost_wait(export.lost)
+    lost_wait(export.lost, first)
 }
 
 /// What a create ran into whose answer was lost.
@@ -51,11 +50,12 @@ pub(super) const fn lost_kind(verdict: &Verdict) -> ErrorKind {
     }
 }
 
-/// Whether, and after how long, a listed export that just ended is to be made again. It is pending then.
-pub(super) fn again(record: &mut TicketRecord) -> Option<(ErrorKind, Duration)> {
+/// Whether, and after how long, a listed export that just ended is to be made again. It is pending then. `first` is the
+/// wait before the second generation.
+pub(super) fn again(record: &mut TicketRecord, first: Duration) -> Option<(ErrorKind, Duration)> {
     let kind = repeatable(record)?;
     let export = record.export.as_deref_mut().filter(|_| record.unlisted_since.is_none())?;
-    let wait = *AGAIN_AFTER.get(export.repeats as usize)?;
+    let wait = first.saturating_mul(*AGAIN_AFTER.get(export.repeats as usize)?);
     export.repeats += 1;
     let error = record.error.take().or_else(|| record.file.as_deref_mut()?.error.take());
     start_over(record);

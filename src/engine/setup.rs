@@ -13,6 +13,9 @@ use crate::domain::{App, Endpoint, Kept, WatchEntry, WatchList};
 use crate::schedule::Backoff;
 use crate::store::EventId;
 
+/// How long a document waits before its export is created a second time.
+const REPEAT_AFTER: Duration = Duration::from_secs(60);
+
 /// Creates in flight at most, per app, and questions about wiki nodes.
 const CREATES_IN_FLIGHT: usize = 4;
 
@@ -29,6 +32,9 @@ pub struct Settings {
     pub max_in_flight: NonZeroUsize,
     /// How files are downloaded; none where they are not.
     pub download: Option<DownloadSettings>,
+    /// How long a document waits before its export is created a second time; none for a minute. Each later wait is a
+    /// multiple of the first.
+    pub repeat_after: Option<Duration>,
     /// How long ended tickets are kept after they left the watch list.
     pub keep: Duration,
     /// End when no ticket is pending.
@@ -40,6 +46,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The first wait before an export is created once more.
+    pub(super) fn repeat_after(&self) -> Duration {
+        self.repeat_after.unwrap_or(REPEAT_AFTER)
+    }
+
     /// Requests to the endpoint in flight at most, per app; of downloads, those that are not slow.
     pub(super) fn max_in_flight(&self, endpoint: Endpoint) -> usize {
         match (endpoint, &self.download) {

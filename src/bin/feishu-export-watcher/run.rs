@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: RunArguments) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, exit::UNEXPECTED),
     };
-    let options = RunOptions { until_done, deadline };
+    let options = RunOptions { until_done, deadline, ..RunOptions::default() };
     // An empty variable counts as none.
     let level = log_level.filter(|level| !level.is_empty());
     let ended = runtime.block_on(watch_all(config, options, level));

@@ -221,9 +221,9 @@ impl State {
     /// Whether there is a job is not known: the export stays in `creating`, and is created again after a while.
     fn answer_lost(&mut self, flight: &Flight, index: TicketIndex, answer: &Answer, now: Now) {
         self.apply_to_app(flight, AppSignal::from(answer), &answer.detail, now);
-        let kind = lost_kind(&answer.verdict);
+        let (kind, first) = (lost_kind(&answer.verdict), self.settings.repeat_after());
         let wait = self.tickets.change(index, |slot| {
-            let wait = lose_answer(&mut slot.record, answer.failure(kind));
+            let wait = lose_answer(&mut slot.record, answer.failure(kind), first);
             slot.record.next_poll_at = slot.stage().map(|_| now.wall + wait);
             wait
         });
@@ -254,9 +254,9 @@ impl State {
 
     /// Whether an export that just ended is made again instead: it is pending then, and no verdict is announced.
     pub(super) fn export_again(&mut self, index: TicketIndex, now: Now) -> bool {
-        let stamp = self.tickets.next_stamp();
+        let (stamp, first) = (self.tickets.next_stamp(), self.settings.repeat_after());
         let again = self.tickets.change(index, |slot| {
-            let (kind, wait) = again(&mut slot.record)?;
+            let (kind, wait) = again(&mut slot.record, first)?;
             slot.stamp = stamp;
             (slot.strange_at, slot.file) = (None, None);
             slot.record.next_poll_at = Some(now.wall + wait);

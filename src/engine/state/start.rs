@@ -63,6 +63,7 @@ impl State {
     }
 
     fn restore_tickets(&mut self, records: Vec<TicketRecord>, now: Now) {
+        let first = self.settings.repeat_after();
         for mut record in records {
             // Noted by a clock that was set back since: how long ago that was is not known.
             record.progress.last_running_at = record.progress.last_running_at.filter(|at| *at <= now.wall);
@@ -71,7 +72,7 @@ impl State {
                 record.error = None;
                 record.progress.watched = None;
             }
-            if let Some(wait) = lost_at_the_end(&mut record) {
+            if let Some(wait) = lost_at_the_end(&mut record, first) {
                 record.next_poll_at = Some(now.wall + wait);
             }
             let app = self.place_of(&record.entry.key.app);
@@ -187,8 +188,8 @@ fn is_creating(record: &TicketRecord) -> bool {
 }
 
 /// The last process did not get the answer to a create: how long to wait before the next.
-fn lost_at_the_end(record: &mut TicketRecord) -> Option<Duration> {
+fn lost_at_the_end(record: &mut TicketRecord, first: Duration) -> Option<Duration> {
     let export = record.export.as_deref_mut().filter(|export| export.is_creating)?;
     export.lost = export.lost.saturating_add(1);
-    (record.state == TicketState::Pending).then(|| lost_wait(export.lost))
+    (record.state == TicketState::Pending).then(|| lost_wait(export.lost, first))
 }

@@ -316,6 +316,7 @@ impl Bench {
                 request_timeout: 15 * SECOND,
                 max_in_flight: 32.try_into().unwrap(),
                 download: None,
+                repeat_after: None,
                 keep: 720 * MINUTE,
                 until_done: true,
                 deadline: None,
