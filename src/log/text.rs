@@ -1,8 +1,9 @@
 //! The form for people at a terminal: time of day, level, event, message, then the fields. A verdict is one row: time
-//! of day, outcome, label or document, and the file token, the path and size of a file, or the reason; the rest is for
-//! JSON and `status`.
+//! of day, outcome, label or document, and the file token, the path and size of a file, or the reason; so is an export
+//! that begins. The rest is for JSON and `status`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
@@ -11,7 +12,8 @@ use tracing::Level;
 
 use super::columns::{cut, width};
 use super::record::Record;
-use crate::domain::event::VERDICT_TARGET;
+use crate::domain::event::{DOCUMENT_AGAIN, DOCUMENT_CREATED, VERDICT_TARGET};
+use crate::domain::words::span;
 use crate::domain::{escape, size_in_words};
 
 /// How text lines look.
@@ -41,8 +43,8 @@ impl TextForm {
     /// The record as a line, newline included.
     pub(super) fn line(&self, record: &Record) -> String {
         let time = record.at.timestamp().to_zoned_datetime(self.zone.clone()).time();
-        if record.target == VERDICT_TARGET {
-            return self.verdict(record, &time.strftime("%H:%M:%S").to_string());
+        if let Some((outcome, style, result)) = row_of(record) {
+            return self.row(&time.strftime("%H:%M:%S").to_string(), (&outcome, style), record, &result);
         }
         let level = format!("{:<5}", record.level.as_str());
         let event = escape(record.event.as_deref().unwrap_or(record.target));
@@ -57,21 +59,10 @@ impl TextForm {
         parts.collect::<Vec<_>>().join("  ") + "\n"
     }
 
-    fn verdict(&self, record: &Record, time: &str) -> String {
-        let of_file = record.text("file.state");
-        let result = match of_file.as_deref() {
-            Some(state) => result_of_file(record, state),
-            None => result_of(record, &record.text("state").unwrap_or_default()),
-        };
-        let state = of_file.or_else(|| record.text("state")).unwrap_or_default();
-        let style = match &*state {
-            "completed" | "saved" => colour_of(record.level),
-            "removed" => DIM,
-            _ => RED,
-        };
-        let outcome = self.styled(style, &format!("{:<OUTCOME$}", escape(&state).replace('_', " ")));
-        let result = escape(&result);
-        let name = record.text("label").or_else(|| record.text("token")).unwrap_or_default();
+    /// One row: the columns are those of all rows, and the name gives way to the result.
+    fn row(&self, time: &str, (outcome, style): (&str, Style), record: &Record, result: &str) -> String {
+        let outcome = self.styled(style, &format!("{:<OUTCOME$}", escape(outcome)));
+        let (name, result) = (name_of(record), escape(result));
         let mut name = escape(&name);
         let mut room = NAME;
         if let Some(columns) = self.columns {
@@ -96,6 +87,48 @@ const fn colour_of(level: Level) -> Style {
         Level::DEBUG => AnsiColor::Blue.on_default(),
         Level::TRACE => DIM,
     }
+}
+
+/// Outcome, its style and the result, of what is one row.
+fn row_of(record: &Record) -> Option<(String, Style, String)> {
+    if record.target == VERDICT_TARGET {
+        return Some(verdict(record));
+    }
+    let text = |name| record.text(name).unwrap_or_default();
+    match record.event.as_deref()? {
+        DOCUMENT_CREATED => Some(("created".to_owned(), DIM, format!("ticket {}", text("ticket")))),
+        DOCUMENT_AGAIN => {
+            let wait = Duration::from_millis(text("next_try_ms").parse().ok()?);
+            let result = format!("{}, in {}", text("error.kind"), span(wait));
+            Some(("again".to_owned(), colour_of(record.level), result))
+        }
+        _ => None,
+    }
+}
+
+fn verdict(record: &Record) -> (String, Style, String) {
+    let of_file = record.text("file.state");
+    let result = match of_file.as_deref() {
+        Some(state) => result_of_file(record, state),
+        None => result_of(record, &record.text("state").unwrap_or_default()),
+    };
+    let state = of_file.or_else(|| record.text("state")).unwrap_or_default();
+    let style = match &*state {
+        "completed" | "saved" => colour_of(record.level),
+        "removed" => DIM,
+        _ => RED,
+    };
+    (state.replace('_', " "), style, result)
+}
+
+/// The label, else the document's token, which is the end of its link.
+fn name_of(record: &Record) -> Cow<'_, str> {
+    let name = record.text("label").or_else(|| record.text("token"));
+    name.unwrap_or_else(|| {
+        let link = record.text("document").unwrap_or_default();
+        let path = link.split(['?', '#']).next().unwrap_or_default();
+        path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned().into()
+    })
 }
 
 /// The file token, else why there is none.
@@ -257,6 +290,26 @@ mod tests {
             ),
         ] {
             assert_eq!(on_terminal(&verdict(level, fields)), format!("10:00:00 {row}\n"));
+        }
+    }
+
+    /// Promise: a terminal shows in one row that an export begins, and that it is made again.
+    #[test]
+    fn an_export_is_one_row() {
+        const LINK: (&str, &str) = ("document", "https://acme.feishu.cn/sheets/shtcnAbCdEf/?sheet=0b1e2f#x");
+        let again = [("label", "weekly"), LINK, ("error.kind", "expired"), ("next_try_ms", "300000")];
+        for (event, fields, row) in [
+            (
+                DOCUMENT_CREATED,
+                &[LINK, ("ticket", "6933")][..],
+                "created    shtcnAbCdEf                      ticket 6933",
+            ),
+            (DOCUMENT_AGAIN, &again, "again      weekly                           expired, in 5 min"),
+        ] {
+            let mut record = bare(Level::INFO, "feishu_export_watcher::engine::report");
+            record.add("event", event);
+            fields.iter().for_each(|(name, value)| record.add(*name, *value));
+            assert_eq!(on_terminal(&record), format!("10:00:00 {row}\n"));
         }
     }
 
