@@ -1,10 +1,13 @@
-//! The whole program against a stand-in for the API: thirty tickets of every fate, a quarter of a minute.
+//! The whole program against a stand-in for the API: documents become files, with every fate on the way, in a quarter of
+//! a minute.
 //!
 //! Nothing is needed but this repository. The stand-in listens on a free loopback port; configuration,
 //! watch list, log, state file and the saved files go to a temporary folder that stays, so that they can be looked at.
-//! Ends with 0 if every ticket met the fate it was meant to meet, and every file is what the stand-in has.
+//! Ends with 0 if every export met the fate it was meant to meet, no job was made without need, and every file is what the
+//! stand-in has.
 
 mod fates;
+mod source;
 mod tree;
 // The status table is the binary's own. An example does not build the binary, so it takes it by path.
 #[path = "../../src/bin/feishu-export-watcher/status_output/mod.rs"]
@@ -13,7 +16,6 @@ mod status_output;
 #[expect(dead_code, reason = "the demo uses a part of it")]
 mod terminal;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,14 +38,14 @@ use crate::terminal::Screen;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// The first ticket; the others count on from it.
-const FIRST_TICKET: u64 = 6_933_093_124_755_412_001;
-
 /// After so many queries the stand-in revokes the access token in use.
-const REVOKED_AFTER: usize = 60;
+const REVOKED_AFTER: usize = 50;
 
 /// Requests a minute would make the demo long: stand-in and watcher agree on more.
 const LIMIT: (usize, Duration) = (100, Duration::from_secs(10));
+
+/// So would the minute that a document waits before it is exported once more.
+const REPEAT_AFTER: Duration = Duration::from_millis(100);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -57,7 +59,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Says whether every ticket met its fate.
+/// Says whether every export met its fate.
 async fn demonstrate() -> Outcome<bool> {
     let began = Instant::now();
     let limit = RateLimit::new(LIMIT.0, LIMIT.1);
@@ -69,7 +71,7 @@ async fn demonstrate() -> Outcome<bool> {
     let text = || TextForm { colour, columns, zone: TimeZone::system() };
     let log = set_up_log(&loaded.config, None, true, text)?;
 
-    println!("{} tickets against {}, each labelled with what happens to it\n", fates.len(), sim.base_url());
+    println!("{} exports against {}, each labelled with what happens to it\n", fates.len(), sim.base_url());
     let revoking = async {
         sim.until(Duration::from_secs(60), |journal| journal.of(Endpoint::Query).count() >= REVOKED_AFTER)
             .await;
@@ -106,7 +108,7 @@ async fn demonstrate() -> Outcome<bool> {
     Ok(strays.is_empty() && sim.throttled_count() == 0)
 }
 
-/// Starts the jobs and writes what a user would write: configuration, secret and watch list.
+/// Prepares the documents and writes what a user would write: configuration, secret and watch list.
 fn write_files(sim: &Simulator, fates: &[Fate]) -> Outcome<PathBuf> {
     let folder = tempfile::Builder::new().prefix("feishu-export-demo-").tempdir()?.keep();
     let config = format!(
@@ -118,7 +120,7 @@ file = "events.jsonl"
 [poll]
 initial_interval = "1s"
 max_interval = "3s"
-give_up_after = "12s"
+give_up_after = "8s"
 request_timeout = "2s"
 
 [download]
@@ -135,18 +137,9 @@ rate_limit = {{ requests = {}, per = "{}s" }}
         LIMIT.1.as_secs()
     );
     let mut list = String::new();
-    // So long ago that they are polled at once: `initial_interval`.
-    let created_at = WallTime::from_millis(WallTime::now().as_millis() - 1000);
     for (number, fate) in fates.iter().enumerate() {
-        let (ticket, token) =
-            (format!("{}", FIRST_TICKET + number as u64), format!("docbcZVGtv1papC6jAVG{number:03}"));
-        fate.begin(sim, &ticket, &token);
-        writeln!(
-            list,
-            "[[ticket]]\nticket = \"{ticket}\"\ntoken = \"{token}\"\nlabel = \"{}\"\n\
-             created_at = {}\n",
-            fate.label, created_at
-        )?;
+        fate.prepare(sim, number);
+        list.push_str(&fate.source.entry(number, fate.label));
     }
     fs::write(folder.join("watcher.toml"), config)?;
     fs::write(folder.join("watchlist.toml"), list)?;
@@ -164,41 +157,55 @@ async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {
     let stop = CancellationToken::new();
     let (_reload, requests) = mpsc::channel(1);
     let (view, _watcher) = watch::channel(Snapshot::default());
-    let options = RunOptions { until_done: true, deadline: Some(Duration::from_secs(60)) };
+    let options = RunOptions {
+        until_done: true,
+        deadline: Some(Duration::from_secs(60)),
+        repeat_after: Some(REPEAT_AFTER),
+    };
     let hooks = Hooks { stop, reload: requests, view, log: log.clone() };
     Watcher::open(loaded, options).await?.run(hooks).await?;
     Ok(())
 }
 
-/// Tickets that met another fate than they were meant to, and files that are not those of the stand-in.
+/// Exports that met another fate than they were meant to, jobs too many, and files that are not those of the stand-in.
 fn strays(sim: &Simulator, fates: &[Fate], tickets: &[TicketRecord]) -> Vec<String> {
-    let of = |number: usize| {
-        tickets
-            .iter()
-            .find(|ticket| ticket.entry.key.id.as_str() == (FIRST_TICKET + number as u64).to_string())
-    };
-    let stray = |(number, fate): (usize, &Fate)| {
-        let found = of(number).map(|ticket| (ticket.state, ticket.error.as_ref().map(|error| error.kind)));
-        (found != Some((fate.state, fate.error)))
-            .then(|| format!("{}: expected {} {:?}, found {found:?}", fate.label, fate.state, fate.error))
+    let of = |fate: &Fate| tickets.iter().find(|ticket| ticket.entry.label.as_deref() == Some(fate.label));
+    let stray = |fate: &Fate| {
+        let expected = (fate.state, fate.error, fate.generations);
+        let error = |ticket: &TicketRecord| ticket.error.as_ref().map(|error| error.kind);
+        let found = of(fate).map(|ticket| (ticket.state, error(ticket), ticket.generation()));
+        (found != Some(expected)).then(|| format!("{}: expected {expected:?}, found {found:?}", fate.label))
     };
     let completed = tickets.iter().filter(|ticket| ticket.state == TicketState::Completed);
     let misread = completed
         .filter(|ticket| !is_saved(sim, ticket))
-        .map(|ticket| format!("ticket {}: its file is not the one of the stand-in", ticket.entry.key.id));
-    fates.iter().enumerate().filter_map(stray).chain(misread).collect()
+        .map(|ticket| format!("{}: its file is not the one of the stand-in", ticket.entry.in_words()));
+    let made = sim.made();
+    let too_many = made.iter().filter(|((_, order), made)| {
+        let ticket = tickets.iter().find(|ticket| ticket.object_token().as_str() == order.token);
+        !made.is_within(ticket.and_then(TicketRecord::generation).unwrap_or_default() as usize)
+    });
+    let too_many = too_many.map(|((_, order), made)| format!("{}: {} jobs", order.token, made.tickets.len()));
+    fates.iter().filter_map(stray).chain(misread).chain(too_many).collect()
 }
 
 /// Whether the ticket's file lies on disk as the stand-in has it.
 fn is_saved(sim: &Simulator, ticket: &TicketRecord) -> bool {
     let path = ticket.file.as_deref().and_then(|file| file.path.as_deref());
-    let right = sim.file_of(ticket.entry.key.id.as_str());
-    path.and_then(|path| fs::read(path).ok()).is_some_and(|found| right.pieces().flatten().eq(found))
+    let right = ticket.ticket().map(|ticket| sim.file_of(ticket));
+    let found = path.and_then(|path| fs::read(path).ok());
+    right.zip(found).is_some_and(|(right, found)| right.pieces().flatten().eq(found))
 }
 
 fn print_end(sim: &Simulator, folder: &Path, took: Duration, strays: &[String]) {
+    let (made, lost) = sim.journal(|journal| {
+        let made = journal.made();
+        (made.values().map(|made| made.tickets.len()).sum::<usize>(), journal.lost_answers().count())
+    });
     println!(
-        "\n{} polls, {} downloads and {} token requests in {:.0} s; {} answers were throttled for breaking the limit",
+        "\n{made} jobs for documents, {lost} of them once more because an answer was lost: {} creates, {} polls, {} downloads \
+         and {} token requests in {:.0} s; {} answers were throttled for breaking the limit",
+        sim.count(Endpoint::Create),
         sim.count(Endpoint::Query),
         sim.count(Endpoint::Download),
         sim.count(Endpoint::TenantToken),
@@ -210,7 +217,7 @@ fn print_end(sim: &Simulator, folder: &Path, took: Duration, strays: &[String]) 
     println!("configuration  {}", folder.join("watcher.toml").display());
     println!("watch list     {}", folder.join("watchlist.toml").display());
     match strays {
-        [] => println!("\nEvery ticket met its fate, and every file is whole."),
+        [] => println!("\nEvery export met its fate, and every file is whole."),
         strays => println!("\nNot as expected:\n{}", strays.join("\n")),
     }
 }
