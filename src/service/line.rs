@@ -23,6 +23,7 @@ const STILL: Duration = Duration::from_secs(10);
 /// "1,204 pending, 31 done, 2 failed; app default paused 38 s: rate limit".
 pub(super) fn line(seen: &Snapshot, now: Now) -> String {
     let mut parts = vec![counts(&seen.listed)];
+    parts.extend(exports(seen));
     parts.extend(files(seen, now));
     parts.extend(stillness(seen, now));
     if seen.state_failing {
@@ -46,6 +47,12 @@ fn counts(listed: &Counts) -> String {
         grouped(of(TicketState::Completed)),
         grouped(of(TicketState::Failed) + of(TicketState::TimedOut))
     )
+}
+
+/// "exports 412 of 2,000 created": the others wait for their turn.
+fn exports(seen: &Snapshot) -> Option<String> {
+    let [created, documents] = [seen.created, seen.documents].map(grouped);
+    (seen.documents > 0).then(|| format!("exports {created} of {documents} created"))
 }
 
 /// "files 3 waiting, 12 saved, the first lives 4 min more".
@@ -182,6 +189,12 @@ pub(super) mod tests {
         ] {
             assert_eq!(of(apps), format!("files 3 waiting, 12 saved{words}"));
         }
+    }
+
+    #[test]
+    fn says_how_many_exports_are_created() {
+        let seen = Snapshot { documents: 2000, created: 412, ..Snapshot::default() };
+        assert_eq!(line(&seen, now()), "0 pending, 0 done, 0 failed; exports 412 of 2,000 created");
     }
 
     #[test]
