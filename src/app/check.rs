@@ -122,7 +122,7 @@ fn app_rows(app: &App, list: &WatchList, network: Option<&NetworkSettings>) -> V
     rows
 }
 
-/// "3 tickets, 12 documents", of which one that is zero is left out, by whether each is a document.
+/// "3 tickets, 12 documents", of which one that is zero is left out, or "nothing listed"; by whether each is a document.
 fn listed_in_words(listed: impl Iterator<Item = bool>) -> String {
     let (documents, tickets): (Vec<_>, Vec<_>) = listed.partition(|is_document| *is_document);
     let words = |count: usize, what: &str| match count {
@@ -130,6 +130,7 @@ fn listed_in_words(listed: impl Iterator<Item = bool>) -> String {
         _ => format!("{} {what}s", grouped(count)),
     };
     match (tickets.len(), documents.len()) {
+        (0, 0) => "nothing listed".to_owned(),
         (tickets, 0) => words(tickets, "ticket"),
         (0, documents) => words(documents, "document"),
         (tickets, documents) => format!("{}, {}", words(tickets, "ticket"), words(documents, "document")),
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn tickets_and_documents_are_counted_apart() {
         for (tickets, documents, words) in [
-            (0, 0, "0 tickets"),
+            (0, 0, "nothing listed"),
             (1, 0, "1 ticket"),
             (0, 1, "1 document"),
             (3, 1200, "3 tickets, 1,200 documents"),
