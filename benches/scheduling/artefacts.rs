@@ -40,6 +40,9 @@ impl ArtefactBody for Line {
         if bytes == 0 {
             return Ok(None);
         }
+        if self.remote.is_cut() {
+            return Err(Box::new(Answer::lost("the line is cut")));
+        }
         self.left -= bytes;
         self.sent = self.remote.server().send(bytes, self.sent);
         sleep_until(self.remote.began + self.sent + self.back).await;
@@ -61,7 +64,7 @@ impl Files for Shelf {
     type Transfer = Parcel;
 
     async fn begin(&self, ticket: &TicketRecord) -> Result<Parcel, FileError> {
-        Ok(Parcel { name: ticket.entry.key.id.as_str().into(), size: 0 })
+        Ok(Parcel { name: ticket.ticket().unwrap_or_default().into(), size: 0 })
     }
 
     async fn place(&self, placement: Placement) -> Result<Placed, FileError> {

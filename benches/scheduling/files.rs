@@ -40,16 +40,20 @@ pub(crate) fn measure(settings: Settings, seeds: u64) {
     goals.print();
 }
 
-fn policies(settings: Settings) -> Vec<Policy> {
-    // As shipped.
+/// `[download]` as it is shipped.
+pub(crate) fn with_downloads(settings: Settings) -> Settings {
     let download = DownloadSettings {
         max_in_flight: NonZeroUsize::new(4).expect("four is not zero"),
         idle_timeout: Duration::from_secs(30),
     };
-    let settings = Settings { download: Some(download), ..settings };
+    Settings { download: Some(download), ..settings }
+}
+
+fn policies(settings: Settings) -> Vec<Policy> {
+    let settings = with_downloads(settings);
     let pause = Duration::from_secs(5);
     vec![
-        ("watcher", Box::new(move |jobs, seed| watcher::watcher(jobs, &settings, seed))),
+        ("watcher", Box::new(move |jobs, seed| watcher::of_tickets(jobs, &settings, seed))),
         ("oracle", Box::new(|jobs, seed| rivals::oracle_with_files(jobs, Rng::with_seed(seed)))),
         ("one loop", Box::new(move |jobs, seed| rivals::one_loop(jobs, pause, Rng::with_seed(seed)))),
     ]

@@ -11,6 +11,14 @@ pub(crate) struct Common {
     pub(crate) throttled: f64,
 }
 
+/// What the part from documents on looks at.
+pub(crate) struct Documents {
+    pub(crate) makespan: f64,
+    pub(crate) calls: f64,
+    pub(crate) lost: f64,
+    pub(crate) throttled: f64,
+}
+
 /// Every goal, and how the watcher stands.
 #[derive(Default)]
 pub(crate) struct Goals(Vec<String>);
@@ -52,6 +60,31 @@ impl Goals {
         self.note(workload, goal, spare, 0.0, f64::MAX);
         self.note(workload, "files lost where the oracle loses none, worst seed", lost, 0.0, 0.0);
         self.note(workload, "throttled answers, worst seed", throttled, 0.0, 0.0);
+    }
+
+    /// Judges what is wanted from documents on.
+    pub(crate) fn judge_documents(
+        &mut self,
+        workload: &Workload,
+        watcher: impl Iterator<Item = Documents> + Clone,
+        oracle: impl Iterator<Item = Documents>,
+    ) {
+        let worst = |read: fn(Documents) -> f64| watcher.clone().map(read).fold(0.0, f64::max);
+        self.note(workload, "files lost, worst seed", worst(|it| it.lost), 0.0, 0.0);
+        self.note(workload, "throttled answers, worst seed", worst(|it| it.throttled), 0.0, 0.0);
+        let (times, spare) = match workload.name {
+            name if name.contains("outage") => return,
+            name if name.contains("long at once") => (1.25, 0.0),
+            _ => (1.06, WINDOW.as_secs_f64()),
+        };
+        let left = watcher.clone().zip(oracle).map(|(it, best)| times * best.makespan + spare - it.makespan);
+        let goal =
+            format!("seconds to spare within {times} × the oracle's makespan and {spare} s, worst seed");
+        self.note(workload, &goal, left.fold(f64::MAX, f64::min), 0.0, f64::MAX);
+        if workload.name.starts_with("2,000") {
+            let calls = median(watcher.map(|it| it.calls));
+            self.note(workload, "calls a document at most 3.15", calls, 3.0, 3.15);
+        }
     }
 
     fn note(&mut self, workload: &Workload, goal: &str, found: f64, least: f64, most: f64) {

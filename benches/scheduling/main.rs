@@ -1,12 +1,15 @@
 //! How soon the watcher finds finished exports, how soon it has their files, and at what price, beside other ways to do
 //! it. All in virtual time: the figures are the same on every machine.
 //!
-//! `cargo bench --bench scheduling` prints a table a workload; `… -- polls` or `… -- files` one part.
+//! `cargo bench --bench scheduling` prints a table a workload; `… -- polls`, `… -- files` or `… -- documents` one
+//! part.
 //! `benches/README.md` has the method and what came of it. `BENCH_SEEDS` sets the number of seeds (10).
 
 #![expect(clippy::expect_used, reason = "a bench that can not be set up has nothing to say")]
 
 mod artefacts;
+mod documents;
+mod exporters;
 mod files;
 mod goals;
 mod rivals;
@@ -59,6 +62,9 @@ fn main() {
     if wanted("files") {
         files::measure(shipped_settings(), seeds);
     }
+    if wanted("documents") {
+        documents::measure(shipped_settings(), seeds);
+    }
 }
 
 fn measure_polls(seeds: u64) {
@@ -77,7 +83,7 @@ fn policies(settings: Settings) -> Vec<Policy> {
     let fixed = Duration::from_secs(5);
     let doubling = Interval::Doubling { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
     vec![
-        ("watcher", Box::new(move |jobs, seed| watcher::watcher(jobs, &settings, seed))),
+        ("watcher", Box::new(move |jobs, seed| watcher::of_tickets(jobs, &settings, seed))),
         ("oracle", Box::new(|jobs, seed| rivals::oracle(jobs, Rng::with_seed(seed)))),
         (
             "every 5 s, shared budget",

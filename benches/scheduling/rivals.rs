@@ -139,11 +139,11 @@ fn fetch(server: &mut Server, job: usize, size: u64, now: &mut Duration) {
 
 /// The requests of a budget: a slot is held from the sending until a window after the answer.
 #[derive(Default)]
-struct Slots(VecDeque<Duration>);
+pub(crate) struct Slots(VecDeque<Duration>);
 
 impl Slots {
     /// When the next request may be sent, which takes the slot.
-    fn wait(&mut self, now: Duration) -> Duration {
+    pub(crate) fn wait(&mut self, now: Duration) -> Duration {
         if self.0.len() < LIMIT {
             return now;
         }
@@ -151,7 +151,7 @@ impl Slots {
     }
 
     /// The answer comes at that moment.
-    fn hold(&mut self, answered: Duration) {
+    pub(crate) fn hold(&mut self, answered: Duration) {
         let until = answered + WINDOW;
         let place = self.0.partition_point(|it| *it <= until);
         self.0.insert(place, until);

@@ -35,6 +35,13 @@ pub(crate) enum Artefact {
     Throttled(Duration),
 }
 
+/// While the line is cut no request arrives and no answer comes back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pub(crate) begins: Duration,
+    pub(crate) ends: Duration,
+}
+
 /// Requests to one endpoint. Those that are refused do not count.
 #[derive(Default)]
 struct Counted(VecDeque<Duration>);
@@ -59,6 +66,8 @@ pub(crate) struct Server {
     rng: Rng,
     queries: Counted,
     downloads: Counted,
+    creates: Counted,
+    cut: Option<Cut>,
     /// When the line has sent all that it was given.
     line_free: Duration,
     /// When the client learned of each job's end.
@@ -66,23 +75,59 @@ pub(crate) struct Server {
     /// When the client had each artefact.
     pub(crate) saved: Vec<Option<Duration>>,
     pub(crate) polls: usize,
+    /// Requests that arrived, to any endpoint.
+    pub(crate) calls: usize,
+    /// Jobs that were created here.
+    pub(crate) made: usize,
+    /// Whether a download of the job's artefact came too late.
+    pub(crate) gone: Vec<bool>,
     pub(crate) throttled: usize,
 }
 
 impl Server {
+    /// A server where each job is created by others at its time.
     pub(crate) fn new(jobs: Vec<Job>, rng: Rng) -> Self {
         let none = vec![None; jobs.len()];
+        let gone = vec![false; jobs.len()];
         Self {
             jobs,
             rng,
             queries: Counted::default(),
             downloads: Counted::default(),
+            creates: Counted::default(),
+            cut: None,
             line_free: Duration::ZERO,
             detected: none.clone(),
             saved: none,
             polls: 0,
+            calls: 0,
+            made: 0,
+            gone,
             throttled: 0,
         }
+    }
+
+    /// A server where the client creates the jobs, of documents that are listed when the jobs say.
+    pub(crate) fn of_documents(jobs: Vec<Job>, cut: Option<Cut>, rng: Rng) -> Self {
+        Self { cut, ..Self::new(jobs, rng) }
+    }
+
+    /// The end of the cut, while the line is.
+    pub(crate) fn cut_until(&self, now: Duration) -> Option<Duration> {
+        self.cut.filter(|cut| (cut.begins..cut.ends).contains(&now)).map(|cut| cut.ends)
+    }
+
+    /// A create arrives: the job begins, and takes as long as it was to.
+    ///
+    /// # Errors
+    /// Too many requests; there is room again after so long.
+    pub(crate) fn create(&mut self, document: usize, now: Duration) -> Result<(), Duration> {
+        self.calls += 1;
+        self.creates.admit(now).inspect_err(|_| self.throttled += 1)?;
+        self.made += 1;
+        let job = &mut self.jobs[document];
+        *job = Job { created: now, ends: now + job.lasts(), ..*job };
+        Ok(())
     }
 
     /// How long a request takes on its way there, and back.
@@ -94,6 +139,7 @@ impl Server {
     /// A query arrives.
     pub(crate) fn arrive(&mut self, job: usize, now: Duration) -> Reply {
         self.polls += 1;
+        self.calls += 1;
         match self.queries.admit(now) {
             Err(room) => {
                 self.throttled += 1;
@@ -106,13 +152,17 @@ impl Server {
 
     /// A download arrives.
     pub(crate) fn fetch(&mut self, job: usize, now: Duration) -> Artefact {
+        self.calls += 1;
         match self.downloads.admit(now) {
             Err(room) => {
                 self.throttled += 1;
                 Artefact::Throttled(room)
             }
             Ok(()) if now < self.jobs[job].ends + LIFE => Artefact::There,
-            Ok(()) => Artefact::Gone,
+            Ok(()) => {
+                self.gone[job] = true;
+                Artefact::Gone
+            }
         }
     }
 

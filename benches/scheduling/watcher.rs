@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use export_watcher::domain::{
-    App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, EntryId, EntryKey, ErrorKind, Kept, Object,
-    RateLimit, SecretSource, TicketId, WallTime, WatchEntry, WatchList,
+    App, AppName, Artefact, BaseUrl, Credentials, DocumentToken, EntryId, EntryKey, ErrorKind, ExportRequest,
+    Kept, Object, RateLimit, SecretSource, TicketId, WallTime, WatchEntry, WatchList,
 };
 use export_watcher::engine::{
     Clock, Command, Controls, Meters, OutboxLink, Settings, Setup, Snapshot, watch,
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::artefacts::{Line, Shelf};
-use crate::server::{self, LIFE, Reply, Server};
+use crate::server::{self, Cut, Reply, Server};
 use crate::workload::Job;
 
 /// 2026-11-22T10:00:00Z
@@ -31,6 +31,12 @@ const START: WallTime = WallTime::from_millis(1_795_341_600_000);
 
 /// Entries of a part of a watch list.
 const PART: usize = 1000;
+
+/// No run takes longer.
+const LONGEST: Duration = Duration::from_secs(12 * 3600);
+
+/// How a job is listed.
+type Listed = fn(usize, &Job) -> WatchEntry;
 
 /// The server, and the end of the run.
 #[derive(Clone)]
@@ -54,6 +60,34 @@ impl Remote {
             self.over.cancel();
         }
     }
+
+    /// Whether the line is cut just now.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.server().cut_until(self.began.elapsed()).is_some()
+    }
+
+    /// Sends a request and waits for the answer.
+    ///
+    /// # Errors
+    /// The line is cut.
+    async fn ask<T>(&self, request: impl FnOnce(&mut Server, Duration) -> T) -> Result<T, Lost> {
+        let (there, back) = self.server().ways();
+        tokio::time::sleep(there).await;
+        if self.is_cut() {
+            tokio::time::sleep(back).await;
+            return Err(Lost::Request);
+        }
+        let reply = request(&mut self.server(), self.began.elapsed());
+        tokio::time::sleep(back).await;
+        if self.is_cut() { Err(Lost::Answer) } else { Ok(reply) }
+    }
+}
+
+/// What the cut line took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    Request,
+    Answer,
 }
 
 impl ExportApi for Remote {
@@ -63,6 +97,9 @@ impl ExportApi for Remote {
         let job = number(&download.file_token);
         let (there, back) = self.server().ways();
         tokio::time::sleep(there).await;
+        if self.is_cut() {
+            return Err(Box::new(cut_off()));
+        }
         let reply = self.server().fetch(job, self.began.elapsed());
         let verdict = match reply {
             server::Artefact::There => return Ok(Line::open(self.clone(), job, back).await),
@@ -73,8 +110,15 @@ impl ExportApi for Remote {
         Err(Box::new(Answer { verdict, detail: Detail::default() }))
     }
 
-    async fn create(&self, _: Create) -> Result<TicketId, Box<NotCreated>> {
-        Err(Box::new(NotCreated { answer: Answer::lost("nothing is created here"), may_exist: false }))
+    async fn create(&self, create: Create) -> Result<TicketId, Box<NotCreated>> {
+        let document = number(create.object.token.as_str());
+        let reply = self.ask(|server, now| server.create(document, now)).await;
+        let (answer, may_exist) = match reply {
+            Ok(Ok(())) => return Ok(TicketId::new(create.object.token.as_str())),
+            Ok(Err(reset)) => (throttled(reset), false),
+            Err(lost) => (cut_off(), lost == Lost::Answer),
+        };
+        Err(Box::new(NotCreated { answer, may_exist }))
     }
 
     async fn node(&self, _: Node) -> Result<Object, Box<Answer>> {
@@ -88,21 +132,27 @@ impl ExportApi for Remote {
 
     async fn query(&self, query: Query) -> Answer {
         let job = number(query.ticket.as_str());
-        let (there, back) = self.server().ways();
-        tokio::time::sleep(there).await;
-        let reply = self.server().arrive(job, self.began.elapsed());
-        tokio::time::sleep(back).await;
+        let Ok(reply) = self.ask(|server, now| server.arrive(job, now)).await else { return cut_off() };
         let verdict = match reply {
             Reply::Running => Verdict::Pending,
-            Reply::Throttled(reset) => Verdict::Throttled { reset: Some(reset) },
+            Reply::Throttled(reset) => return throttled(reset),
             Reply::Done => {
                 self.note(|server, now| server.detect(job, now));
                 let file_token = query.ticket.as_str().into();
                 Verdict::Completed(Box::new(Artefact { file_token, ..Artefact::default() }))
             }
         };
-        Answer { verdict, detail: Detail::default() }
+        let job_status = Some(i64::from(verdict == Verdict::Pending));
+        Answer { verdict, detail: Detail { code: Some(0), job_status, ..Detail::default() } }
     }
+}
+
+fn cut_off() -> Answer {
+    Answer::lost("the line is cut")
+}
+
+fn throttled(reset: Duration) -> Answer {
+    Answer { verdict: Verdict::Throttled { reset: Some(reset) }, detail: Detail::default() }
 }
 
 /// A state file that takes everything at once.
@@ -132,17 +182,29 @@ pub(crate) fn number(text: &str) -> usize {
     text.parse().unwrap_or_default()
 }
 
-/// Follows the jobs with these settings; each is listed the moment it is created.
-pub(crate) fn watcher(jobs: Vec<Job>, settings: &Settings, seed: u64) -> Server {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    let runtime = runtime.expect("a runtime on this thread alone needs nothing that could be missing");
-    runtime.block_on(follow(jobs, Settings { seed, ..settings.clone() }, Rng::with_seed(seed)))
+/// Follows jobs that others create; each is listed the moment that it is.
+pub(crate) fn of_tickets(jobs: Vec<Job>, settings: &Settings, seed: u64) -> Server {
+    watcher(Server::new(jobs, Rng::with_seed(seed)), ticket, settings, seed)
 }
 
-async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
+/// Has documents exported, each from the moment when its job is to be created.
+pub(crate) fn of_documents(jobs: Vec<Job>, cut: Option<Cut>, settings: &Settings, seed: u64) -> Server {
+    watcher(Server::of_documents(jobs, cut, Rng::with_seed(seed)), document, settings, seed)
+}
+
+/// Follows the server's jobs with these settings. Each is listed, as the ticket or the document, when it is created or to
+/// be.
+fn watcher(server: Server, listed: Listed, settings: &Settings, seed: u64) -> Server {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let runtime = runtime.expect("a runtime on this thread alone needs nothing that could be missing");
+    runtime.block_on(follow(server, listed, Settings { seed, ..settings.clone() }))
+}
+
+async fn follow(server: Server, listed: Listed, settings: Settings) -> Server {
     let began = Instant::now();
     let over = CancellationToken::new();
-    let server = Arc::new(Mutex::new(Server::new(jobs.clone(), rng)));
+    let jobs = server.jobs().to_vec();
+    let server = Arc::new(Mutex::new(server));
     let is_over = if settings.download.is_some() { Server::all_saved } else { Server::all_detected };
     let remote = Remote { server: Arc::clone(&server), began, is_over, over: over.clone() };
     let setup = Setup {
@@ -152,7 +214,7 @@ async fn follow(jobs: Vec<Job>, settings: Settings, rng: Rng) -> Server {
         clock: Clock::with_wall(move || START + began.elapsed()),
     };
     let (commands, receiver) = mpsc::channel(4);
-    let listing = tokio::spawn(list(jobs, commands, began, over.clone()));
+    let listing = tokio::spawn(list(jobs, listed, commands, began, over.clone()));
     let shelf = Shelf(remote.clone());
     let _ = watch(remote, Instantly, Some(shelf), setup, controls(over, receiver)).await;
     listing.abort();
@@ -170,13 +232,18 @@ fn controls(stop: CancellationToken, commands: mpsc::Receiver<Command>) -> Contr
     Controls { stop, commands, view, outbox, meters }
 }
 
-async fn list(jobs: Vec<Job>, commands: mpsc::Sender<Command>, began: Instant, over: CancellationToken) {
-    let last = jobs.iter().map(|it| it.ends).max().unwrap_or_default();
+async fn list(
+    jobs: Vec<Job>,
+    listed: Listed,
+    commands: mpsc::Sender<Command>,
+    began: Instant,
+    over: CancellationToken,
+) {
     let numbered: Vec<_> = jobs.into_iter().enumerate().collect();
     for created in numbered.chunk_by(|(_, one), (_, other)| one.created == other.created) {
         tokio::time::sleep_until(began + created[0].1.created).await;
         for part in created.chunks(PART) {
-            let part = part.iter().map(|(number, job)| entry(*number, job)).collect();
+            let part = part.iter().map(|(number, job)| listed(*number, job)).collect();
             if commands.send(Command::ListPart(part)).await.is_err() {
                 return;
             }
@@ -186,17 +253,35 @@ async fn list(jobs: Vec<Job>, commands: mpsc::Sender<Command>, began: Instant, o
             return;
         }
     }
-    // To close the channel would change how the engine waits. What is not saved long after all are gone is lost.
-    tokio::time::sleep_until(began + last + 4 * LIFE).await;
+    // To close the channel would change how the engine waits. What is not saved by then is lost.
+    tokio::time::sleep_until(began + LONGEST).await;
     over.cancel();
 }
 
-fn entry(number: usize, job: &Job) -> WatchEntry {
+/// The job of that number as its ticket.
+fn ticket(number: usize, job: &Job) -> WatchEntry {
+    let created_at = Some(START + job.created);
+    WatchEntry { created_at, ..entry(EntryId::new(&number.to_string()), "doc") }
+}
+
+/// The job of that number as its document.
+fn document(number: usize, _: &Job) -> WatchEntry {
+    let number = number.to_string();
+    let request = ExportRequest {
+        doc_type: Some("docx".into()),
+        file_extension: Some("pdf".into()),
+        ..ExportRequest::default()
+    };
+    let id = EntryId::new(&format!("docx/{number}/pdf"));
+    WatchEntry { request: Some(Box::new(request)), ..entry(id, &number) }
+}
+
+fn entry(id: EntryId, token: &str) -> WatchEntry {
     WatchEntry {
-        key: EntryKey { app: AppName::new("default"), id: EntryId::new(&number.to_string()) },
-        token: DocumentToken::parse("doc").expect("it is short"),
+        key: EntryKey { app: AppName::new("default"), id },
+        token: DocumentToken::parse(token).expect("it is short"),
         label: None,
-        created_at: Some(START + job.created),
+        created_at: None,
         request: None,
         download: true,
         source: Path::new("list.toml").into(),

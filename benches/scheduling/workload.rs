@@ -16,6 +16,13 @@ pub(crate) struct Job {
     pub(crate) size: u64,
 }
 
+impl Job {
+    /// How long it takes.
+    pub(crate) fn lasts(&self) -> Duration {
+        self.ends - self.created
+    }
+}
+
 /// A kind of day.
 pub(crate) struct Workload {
     /// As it is printed.
@@ -47,6 +54,15 @@ pub(crate) const WORKLOADS: [Workload; 7] = [
         a_minute: Some(50.0),
         long: Long::OneIn(5),
     },
+];
+
+/// The workloads that start from documents, which are listed when the jobs say. The last one has an outage.
+pub(crate) const DOCUMENTS: [Workload; 5] = [
+    Workload { name: "2,000 short at once", jobs: 2_000, a_minute: None, long: Long::None },
+    Workload { name: "1,500 at once, a fifth long", jobs: 1_500, a_minute: None, long: Long::OneIn(5) },
+    Workload { name: "5,000 long at once", jobs: 5_000, a_minute: None, long: Long::All },
+    Workload { name: "300 short, 10 a minute", jobs: 300, a_minute: Some(10.0), long: Long::None },
+    Workload { name: "5,000 long at once, an outage of 4 min", jobs: 5_000, a_minute: None, long: Long::All },
 ];
 
 impl Workload {
