@@ -75,9 +75,14 @@ impl FakeLog {
 
     /// The tickets that lines with that event name.
     pub(super) fn tickets_of(&self, event: &str) -> HashSet<String> {
+        self.fields_of(event, "ticket").into_iter().collect()
+    }
+
+    /// What lines with that event say in that field, in their order.
+    pub(super) fn fields_of(&self, event: &str, field: &str) -> Vec<String> {
         let is_meant = |line: &&HashMap<String, String>| line.get("event").is_some_and(|name| name == event);
         self.with(|log| {
-            log.lines.iter().filter(is_meant).filter_map(|line| line.get("ticket").cloned()).collect()
+            log.lines.iter().filter(is_meant).filter_map(|line| line.get(field).cloned()).collect()
         })
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Memory {
     pub(super) retries: Vec<Retry>,
     /// What waits to be announced.
     pub(super) outbox: BTreeMap<EventId, OutboxRow>,
-    /// Every verdict that was ever written to the outbox, by ticket, state and moment.
+    /// Every verdict that was ever written to the outbox, by entry, state and moment.
     verdicts: HashSet<(String, String, String)>,
     /// Verdicts that a row had and the outbox never did.
     pub(super) lost: Vec<String>,
@@ -73,13 +73,24 @@ impl FakeStore {
 }
 
 impl Memory {
+    /// The entries under which a row's verdicts may be announced: its own, and those that share its export.
+    fn announced_as<'a>(&'a self, row: &'a TicketRecord, batch: &'a Batch) -> impl Iterator<Item = String> {
+        let object = object_of(row);
+        let shares = move |other: &&TicketRecord| object.is_some() && object_of(other) == object;
+        let others = self.rows.values().chain(&*batch.tickets).filter(shares);
+        [row].into_iter().chain(others).map(|row| row.entry.key.id.to_string())
+    }
+
     /// Promise 4: a ticket's row shows no verdict, and no outcome of its file, that is not in the outbox by then, or was.
     fn take_verdicts(&mut self, batch: &Batch) {
         for row in &batch.outbox {
             let verdict: serde_json::Value = serde_json::from_str(&row.payload).unwrap();
             let text = |name: &str| verdict[name].as_str().unwrap_or_default().to_owned();
             let state = if verdict.get("file.state").is_some() { "file.state" } else { "state" };
-            self.verdicts.insert((text("ticket"), text(state), text("finished_at")));
+            // Documents have their entries' ids for labels.
+            let id =
+                Some(text("label")).filter(|label| label.contains('/')).unwrap_or_else(|| text("ticket"));
+            self.verdicts.insert((id, text(state), text("finished_at")));
             self.outbox.entry(row.id).or_insert_with(|| row.clone());
         }
         for row in batch.tickets.iter().filter(|row| row.state.is_final()) {
@@ -88,13 +99,17 @@ impl Memory {
             for state in
                 [Some(row.state.to_string()), file.map(|state| state.to_string())].into_iter().flatten()
             {
-                let verdict = (row.entry.key.id.to_string(), state, at.clone());
-                if !self.verdicts.contains(&verdict) {
-                    self.lost.push(format!("{verdict:?}"));
+                let is_known = |id: String| self.verdicts.contains(&(id, state.clone(), at.clone()));
+                if !self.announced_as(row, batch).any(is_known) {
+                    self.lost.push(format!("{:?} {state} {at}", row.entry.key));
                 }
             }
         }
     }
+}
+
+fn object_of(row: &TicketRecord) -> Option<&Object> {
+    row.export.as_deref()?.object.as_ref()
 }
 
 /// A commit that has begun. One that is given up has ended as well.

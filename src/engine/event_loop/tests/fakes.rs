@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 
+use super::fake_documents::Documents;
 use super::fake_downloads::{Artefacts, FakeBody, IDLE, file_token_of};
 pub(super) use super::fake_files::FakeFiles;
 pub(super) use super::fake_log::FakeLog;
@@ -59,6 +60,7 @@ pub(super) struct Remote {
     arrivals: Vec<(String, Endpoint, Instant)>,
     pub(super) fetches: Vec<Sent>,
     pub(super) artefacts: Artefacts,
+    pub(super) documents: Documents,
     pub(super) in_flight: usize,
     pub(super) most_in_flight: usize,
     nth: HashMap<String, u32>,
@@ -75,6 +77,14 @@ pub(super) struct Sent {
 }
 
 impl Remote {
+    /// A ticket is asked about with the token of its document.
+    fn is_wrong_document(&self, query: &Query) -> bool {
+        match self.documents.of_ticket(query.ticket.as_str()) {
+            Some(document) => query.token != document,
+            None => self.document.is_some_and(|document| query.token.as_str() != document),
+        }
+    }
+
     /// No two tickets have the same artefact.
     fn name_artefact(&mut self, ticket: &str, verdict: Verdict) -> Verdict {
         let Verdict::Completed(mut artefact) = verdict else { return verdict };
@@ -101,6 +111,7 @@ impl FakeApi {
             arrivals: Vec::new(),
             fetches: Vec::new(),
             artefacts: Artefacts::default(),
+            documents: Documents::default(),
             in_flight: 0,
             most_in_flight: 0,
             nth: HashMap::new(),
@@ -159,12 +170,12 @@ impl ExportApi for FakeApi {
         self.deliver(download).await
     }
 
-    async fn create(&self, _: Create) -> Result<TicketId, Box<NotCreated>> {
-        Err(Box::new(NotCreated { answer: Answer::lost("nothing is created here"), may_exist: false }))
+    async fn create(&self, create: Create) -> Result<TicketId, Box<NotCreated>> {
+        self.start_export(create).await
     }
 
-    async fn node(&self, _: Node) -> Result<Object, Box<Answer>> {
-        Err(Box::new(Answer::lost("there is no wiki here")))
+    async fn node(&self, node: Node) -> Result<Object, Box<Answer>> {
+        self.resolve(node).await
     }
 
     async fn access_token(&self, app: &AppName) -> TokenAnswer {
@@ -195,7 +206,7 @@ impl ExportApi for FakeApi {
             let refused = remote.revoked.contains(&access_token);
             let (latency, verdict) = if refused {
                 (SECOND / 10, Verdict::TokenRejected)
-            } else if remote.document.is_some_and(|document| query.token.as_str() != document) {
+            } else if remote.is_wrong_document(&query) {
                 (SECOND / 10, Verdict::Failed(ErrorKind::InvalidParam))
             } else {
                 (remote.script)(query.ticket.as_str(), nth)

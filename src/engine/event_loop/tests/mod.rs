@@ -3,9 +3,13 @@
 mod apps;
 mod beside_a_broken_app;
 mod clock;
+mod document_admission;
 mod document_lines;
+mod document_sharing;
+mod documents;
 mod downloads;
 mod effects;
+mod fake_documents;
 mod fake_downloads;
 mod fake_files;
 mod fake_log;
