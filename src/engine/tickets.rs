@@ -64,13 +64,13 @@ impl Slot {
         })
     }
 
-    /// Whether an artefact of it may be to come, or to be fetched: a ticket is open, or its file is not saved.
+    /// Whether an artefact of it may be to come, or to be fetched: a ticket is open or on its way, or its file is not
+    /// saved. A job whose ticket was lost is nothing to be attended to.
     #[must_use]
     fn is_open(&self) -> bool {
-        let may_have_job = || self.record.export.as_deref().is_some_and(|export| export.is_creating);
         match self.stage() {
             Some(Stage::Poll) => true,
-            Some(Stage::Create) => may_have_job(),
+            Some(Stage::Create) => self.is_asking,
             Some(Stage::Resolve) => false,
             None => self.leader.is_none() && self.record.file_state() == Some(FileState::Waiting),
         }
