@@ -15,6 +15,11 @@ const AGAIN_AFTER: [u32; 3] = [1, 5, 20];
 /// A create whose answer was lost is sent again after the first wait, doubling up to so many times as long.
 const LOST_WAIT_MAX: u32 = 10;
 
+/// The longest of all waits before a create.
+pub(super) fn longest_wait(first: Duration) -> Duration {
+    first.saturating_mul(AGAIN_AFTER[2])
+}
+
 /// How long after a create, the nth in a row whose answer was lost, the next is sent; `first` is after the first of them.
 pub(super) fn lost_wait(lost: u32, first: Duration) -> Duration {
     let times = 1_u32.checked_shl(lost.saturating_sub(1)).unwrap_or(u32::MAX);
@@ -61,6 +66,12 @@ pub(super) fn again(record: &mut TicketRecord, first: Duration) -> Option<(Error
     start_over(record);
     record.error = error;
     Some((kind, wait))
+}
+
+/// Whether what the export came to is put right by making it again, and it was not made too often.
+pub(super) fn may_help(record: &TicketRecord) -> bool {
+    let repeats = record.export.as_deref().map(|export| export.repeats as usize);
+    repeatable(record).is_some() && repeats.is_some_and(|repeats| repeats < AGAIN_AFTER.len())
 }
 
 /// What a new export may put right: the server's trouble, a copy that was being made, a file that is gone.

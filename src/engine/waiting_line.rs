@@ -3,8 +3,7 @@
 use tokio::time::Instant;
 
 use super::judging::is_refused;
-use super::tickets::{Slot, TicketIndex, Tickets};
-use crate::domain::TicketState;
+use super::tickets::{Slot, Stage, TicketIndex, Tickets};
 use crate::schedule::Queue;
 
 /// A ticket in line, with the stamp that makes the entry void once it is outdated.
@@ -71,7 +70,7 @@ fn first_due(queue: &mut Queue<Entry>, tickets: &Tickets) -> Option<Instant> {
     loop {
         let (due, &(index, stamp)) = queue.peek()?;
         let slot = tickets.get(index).filter(|slot| slot.stamp == stamp);
-        if slot.is_some_and(|slot| slot.record.state == TicketState::Pending) {
+        if slot.is_some_and(|slot| slot.stage() == Some(Stage::Poll)) {
             return Some(due);
         }
         queue.pop();

@@ -7,7 +7,7 @@ use crate::domain::{DocumentType, Endpoint, ErrorKind, Format, Object, TicketId,
 use crate::engine::app_signal::AppSignal;
 use crate::engine::event::{Effect, FlightId, Request};
 use crate::engine::export_line::NextExport;
-use crate::engine::export_step::{again, lose_answer, lost_kind, refuse, take_ticket};
+use crate::engine::export_step::{again, lose_answer, lost_kind, may_help, refuse, take_ticket};
 use crate::engine::flight::{Call, Flight, Poll};
 use crate::engine::now::Now;
 use crate::engine::report;
@@ -134,8 +134,8 @@ impl State {
         match end {
             Ok(object) => {
                 self.entry_answered(flight, now);
-                let waits = |stamp| stamp == poll.stamp;
-                if self.tickets.get(poll.index).is_some_and(|slot| waits(slot.stamp)) {
+                // The entry may have been listed anew meanwhile.
+                if self.tickets.get(poll.index).is_some_and(|slot| slot.stage() == Some(Stage::Resolve)) {
                     self.take_object(poll.index, object, now);
                 }
             }
@@ -254,6 +254,10 @@ impl State {
 
     /// Whether an export that just ended is made again instead: it is pending then, and no verdict is announced.
     pub(super) fn export_again(&mut self, index: TicketIndex, now: Now) -> bool {
+        if !self.tickets.get(index).is_some_and(|slot| may_help(&slot.record)) {
+            return false;
+        }
+        let index = self.hand_on(index, now).unwrap_or(index);
         let (stamp, first) = (self.tickets.next_stamp(), self.settings.repeat_after());
         let again = self.tickets.change(index, |slot| {
             let (kind, wait) = again(&mut slot.record, first)?;
@@ -263,6 +267,7 @@ impl State {
             Some((kind, wait))
         });
         let Some((kind, wait)) = again.flatten() else { return false };
+        self.leave_behind(index, now);
         self.file.unsaved.changed(index, now.at);
         self.enqueue(index, now.at + wait);
         if let Some(slot) = self.tickets.get(index) {

@@ -66,14 +66,17 @@ impl State {
                 update.counted.removed += 1;
                 self.remove_ticket(index, now);
             }
-            Change::Describe(index, entry) => self.alter(index, now, |slot| {
-                // A whole body gets its name all the same.
-                if !entry.download && slot.is_to_fetch() {
-                    (slot.record.file, slot.file) = (None, None);
-                }
-                slot.record.entry = entry;
-                slot.record.unlisted_since = None;
-            }),
+            Change::Describe(index, entry) => {
+                self.alter(index, now, |slot| {
+                    // A whole body gets its name all the same.
+                    if !entry.download && slot.is_to_fetch() {
+                        (slot.record.file, slot.file) = (None, None);
+                    }
+                    slot.record.entry = entry;
+                    slot.record.unlisted_since = None;
+                });
+                self.join(index, now);
+            }
             Change::Unlist(index) => {
                 self.alter(index, now, |slot| slot.record.unlisted_since = Some(now.wall));
             }
@@ -85,7 +88,8 @@ impl State {
         let keep = self.settings.keep;
         let over = |slot: &Slot| {
             let left = slot.record.unlisted_since.is_some_and(|since| since + keep <= now.wall);
-            left && slot.record.state.is_final() && slot.record.file_state() != Some(FileState::Waiting)
+            let is_done = slot.record.file_state() != Some(FileState::Waiting) && !slot.is_asking;
+            left && slot.record.state.is_final() && is_done
         };
         let old: Vec<_> =
             self.tickets.iter().filter(|(_, slot)| over(slot)).map(|(index, _)| index).collect();
@@ -118,6 +122,9 @@ impl State {
     /// A ticket of unknown age is due at once, since its file may be dying; one that is known to be
     /// fresh is first due after the initial interval.
     fn first_poll(&mut self, index: TicketIndex, now: Now) {
+        if self.tickets.get(index).is_none_or(|slot| slot.leader.is_some()) {
+            return;
+        }
         let initial = self.settings.backoff.initial();
         let created = self.tickets.get(index).and_then(|slot| slot.record.entry.created_at);
         let age = created.map_or(initial, |created| now.wall.since(created));
@@ -126,14 +133,19 @@ impl State {
         self.enqueue(index, now.at + wait);
     }
 
-    /// Exports are created in the order of the list.
+    /// Exports are created in the order of the list. What else an entry waits for goes by time.
     fn move_in_list(&mut self, index: TicketIndex, position: u32, now: Now) {
         if self.tickets.get(index).is_none_or(|slot| slot.position == position) {
             return;
         }
-        self.tickets.change(index, |slot| slot.position = position);
-        let waits = |slot: &Slot| matches!(slot.stage(), Some(Stage::Resolve | Stage::Create));
-        if self.tickets.get(index).is_some_and(waits) {
+        let stamp = self.tickets.next_stamp();
+        let moves = self.tickets.change(index, |slot| {
+            slot.position = position;
+            let waits = matches!(slot.stage(), Some(Stage::Resolve | Stage::Create)) && !slot.is_asking;
+            slot.stamp = if waits { stamp } else { slot.stamp };
+            waits
+        });
+        if moves == Some(true) {
             self.enqueue_when_due(index, now);
         }
     }
@@ -156,6 +168,7 @@ impl State {
             slot.strange_at = None;
             slot.file = None;
         });
+        self.leave_behind(index, now);
         self.join(index, now);
         self.first_poll(index, now);
     }

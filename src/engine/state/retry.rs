@@ -27,7 +27,8 @@ impl State {
 
     /// The ticket, if it can be polled again.
     fn ended_ticket(&self, key: &EntryKey) -> Result<TicketIndex, &'static str> {
-        let known = self.tickets.find(key).and_then(|index| Some((index, self.tickets.get(index)?)));
+        let index = self.tickets.find(key).map(|index| self.attended(index));
+        let known = index.and_then(|index| Some((index, self.tickets.get(index)?)));
         let (index, slot) = known.ok_or("it is not known")?;
         if !slot.record.state.is_final() {
             Err("it is pending already")
@@ -42,19 +43,19 @@ impl State {
         }
     }
 
-    fn ask_again(&mut self, index: TicketIndex, now: Now) {
+    /// The entry that is attended to on behalf of that one: the listed one whose export it shares, or itself.
+    fn attended(&self, index: TicketIndex) -> TicketIndex {
         let leader = self.tickets.get(index).and_then(|slot| slot.leader);
         let leads = |leader: &TicketIndex| {
             self.tickets.get(*leader).is_some_and(|slot| slot.record.unlisted_since.is_none())
         };
-        let index = match leader {
-            Some(leader) if leads(&leader) => leader,
-            Some(_) => {
-                self.part(index, now);
-                index
-            }
-            None => index,
-        };
+        leader.filter(leads).unwrap_or(index)
+    }
+
+    fn ask_again(&mut self, index: TicketIndex, now: Now) {
+        if self.tickets.get(index).is_some_and(|slot| slot.leader.is_some()) {
+            self.part(index, now);
+        }
         self.renew_export(index, now);
         let Some(slot) = self.tickets.get(index) else { return };
         report::ticket_retried(&slot.record);

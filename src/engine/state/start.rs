@@ -9,7 +9,7 @@ use crate::domain::{App, Endpoint, TicketRecord, TicketState, WallTime, WatchLis
 use crate::engine::app_budget::AppBudget;
 use crate::engine::app_state::AppState;
 use crate::engine::event::Effect;
-use crate::engine::export_step::lost_wait;
+use crate::engine::export_step::{longest_wait, lost_wait};
 use crate::engine::judging::is_refused;
 use crate::engine::meters::AppMeters;
 use crate::engine::now::Now;
@@ -72,7 +72,7 @@ impl State {
                 record.error = None;
                 record.progress.watched = None;
             }
-            if let Some(wait) = lost_at_the_end(&mut record, first) {
+            if let Some(wait) = lost_at_the_end(&mut record, first, now.wall) {
                 record.next_poll_at = Some(now.wall + wait);
             }
             let app = self.place_of(&record.entry.key.app);
@@ -89,9 +89,15 @@ impl State {
     /// When a ticket from the state file is due: as it was planned, but, should the wall clock have been set back, not
     /// far ahead. One that is overdue keeps its place in line: were all of them due now, restarts could keep the last
     /// ones from ever being asked.
-    fn due_of(&self, record: &TicketRecord, now: Now) -> Instant {
+    pub(super) fn due_of(&self, record: &TicketRecord, now: Now) -> Instant {
         let planned = record.next_poll_at.unwrap_or(now.wall);
-        let ahead = planned.since(now.wall).min(self.settings.backoff.longest());
+        let longest = self.settings.backoff.longest();
+        let longest = if record.ticket().is_some() {
+            longest
+        } else {
+            longest.max(longest_wait(self.settings.repeat_after()))
+        };
+        let ahead = planned.since(now.wall).min(longest);
         // Some systems know no moment before their own start.
         now.at.checked_sub(now.wall.since(planned)).map_or(now.at, |due| due + ahead)
     }
@@ -187,9 +193,11 @@ fn is_creating(record: &TicketRecord) -> bool {
     record.export.as_deref().is_some_and(|export| export.is_creating)
 }
 
-/// The last process did not get the answer to a create: how long to wait before the next.
-fn lost_at_the_end(record: &mut TicketRecord, first: Duration) -> Option<Duration> {
-    let export = record.export.as_deref_mut().filter(|export| export.is_creating)?;
+/// The last process did not get the answer to a create: how long to wait before the next. Where one is planned already,
+/// none was sent since the answer to the last was lost.
+fn lost_at_the_end(record: &mut TicketRecord, first: Duration, now: WallTime) -> Option<Duration> {
+    let is_planned = record.next_poll_at.is_some_and(|at| at > now);
+    let export = record.export.as_deref_mut().filter(|export| export.is_creating && !is_planned)?;
     export.lost = export.lost.saturating_add(1);
     (record.state == TicketState::Pending).then(|| lost_wait(export.lost, first))
 }
