@@ -84,6 +84,8 @@ impl State {
         self.unsent.insert(flight, create);
         self.tickets.change(poll.index, |slot| {
             slot.is_asking = true;
+            // Until the answer comes, or is lost, nothing is planned.
+            slot.record.next_poll_at = None;
             slot.record.export.as_deref_mut().map(|export| export.is_creating = true)
         });
         self.file.unsaved.create_waits(poll.index, flight, now.at);
@@ -116,6 +118,7 @@ impl State {
         let Call::Create(poll) = flight.call else { return };
         self.alter(poll.index, now, |slot| {
             slot.is_asking = false;
+            slot.record.next_poll_at = slot.stage().map(|_| now.wall);
             if let Some(export) = slot.record.export.as_deref_mut() {
                 export.is_creating = false;
             }

@@ -129,7 +129,9 @@ impl State {
         let created = self.tickets.get(index).and_then(|slot| slot.record.entry.created_at);
         let age = created.map_or(initial, |created| now.wall.since(created));
         let wait = initial.saturating_sub(age);
-        self.alter(index, now, |slot| slot.record.next_poll_at = Some(now.wall + wait));
+        self.alter(index, now, |slot| {
+            slot.record.next_poll_at = Some(now.wall + wait).filter(|_| !slot.is_asking);
+        });
         self.enqueue(index, now.at + wait);
     }
 

@@ -72,13 +72,15 @@ impl State {
                 record.error = None;
                 record.progress.watched = None;
             }
-            if let Some(wait) = lost_at_the_end(&mut record, first, now.wall) {
-                record.next_poll_at = Some(now.wall + wait);
-            }
+            let lost = lost_at_the_end(&mut record, first);
+            record.next_poll_at = lost.map(|wait| now.wall + wait).or(record.next_poll_at);
             let app = self.place_of(&record.entry.key.app);
             let due = self.due_of(&record, now);
             let pending = record.state == TicketState::Pending;
             let index = self.tickets.insert(record, app, Duration::ZERO);
+            if lost.is_some() {
+                self.file.unsaved.changed(index, now.at);
+            }
             self.export_over(index);
             if pending {
                 self.enqueue(index, due);
@@ -193,10 +195,10 @@ fn is_creating(record: &TicketRecord) -> bool {
     record.export.as_deref().is_some_and(|export| export.is_creating)
 }
 
-/// The last process did not get the answer to a create: how long to wait before the next. Where one is planned already,
-/// none was sent since the answer to the last was lost.
-fn lost_at_the_end(record: &mut TicketRecord, first: Duration, now: WallTime) -> Option<Duration> {
-    let is_planned = record.next_poll_at.is_some_and(|at| at > now);
+/// The last process ended before the answer to a create came: how long to wait before the next. Where the answer was lost
+/// before, the next is planned already.
+fn lost_at_the_end(record: &mut TicketRecord, first: Duration) -> Option<Duration> {
+    let is_planned = record.next_poll_at.is_some();
     let export = record.export.as_deref_mut().filter(|export| export.is_creating && !is_planned)?;
     export.lost = export.lost.saturating_add(1);
     (record.state == TicketState::Pending).then(|| lost_wait(export.lost, first))
