@@ -145,8 +145,13 @@ fn would_match(pattern: &str, path: &Path) -> bool {
     let above = pattern.parent().and_then(Path::to_str).unwrap_or_default();
     let is_named =
         last.and_then(|last| Pattern::new(last).ok()).is_some_and(|last| last.matches_with(name, OPTIONS));
-    let is_folder = |found: &PathBuf| canonical(found) == canonical(folder);
-    is_named && sources::matches(above).unwrap_or_default().iter().any(is_folder)
+    let folder = canonical(folder);
+    // One that is named in full may be missing.
+    let is_folder = || {
+        let matched = sources::matches(above).unwrap_or_default();
+        canonical(Path::new(above)) == folder || matched.iter().any(|matched| canonical(matched) == folder)
+    };
+    is_named && is_folder()
 }
 
 /// The content of the file; none where there is none.

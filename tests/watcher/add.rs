@@ -104,15 +104,21 @@ fn all_is_added_or_nothing() {
             wrong.as_str(),
             &[][..],
             78,
-            &["nothing was added; 4 of 5", "line 3: not a link", "line 4 https", "line 5", "line 6"][..],
+            &[
+                "nothing was added, since 4 of 5 links",
+                "line 3: not a link",
+                "line 4 https",
+                "line 5",
+                "line 6",
+            ][..],
         ),
-        ("", &good, &["acme", "-"], 78, &["1 of 2 can't be:", "link 1: not a link"]),
+        ("", &good, &["acme", "-"], 78, &["1 of 2 links can't be:", "link 1: not a link"]),
         ("", &good, &["--label", &many], 78, &["line 1 https://acme.feishu.cn/docx/", "--label: "]),
         ("", &good, &["--sub-id", "0b1e2f"], 78, &["--sub-id: only csv"]),
         ("", &good, &["--app", "defualt"], 2, &["did you mean `default`?"]),
         ("", "# none\n", &[], 2, &["no link on standard input"]),
         (brackets, &good, &[], 78, &["put each below a line [[document]]", "nothing was added"]),
-        (tokens, &good, &[], 78, &["watchlist.toml:2:10: error: `ticket`", "nothing was added"]),
+        (tokens, &good, &[], 78, &["watchlist.toml:2:10: error: `ticket`", "next, correct this"]),
     ] {
         let bench = Bench::new();
         bench.write(LIST, present);
@@ -163,6 +169,7 @@ fn the_list_is_the_one_that_is_meant() {
         ("\"a.toml\", \"d/*.toml\"", Some("d/new.txt"), 2, "name one of these with --to"),
         ("\"a.toml\", \"d/*.toml\"", Some("d/.new.toml"), 2, "d/*.toml"),
         ("\"a.toml\", \"d/*.toml\"", Some("none/new.toml"), 2, "reads no watch list"),
+        ("\"a.toml\", \"none/*.toml\"", Some("none/new.toml"), 2, "make it first"),
         ("\"a.toml\", \"b.toml\"", None, 2, "several watch lists in full; say with --to FILE"),
         ("\"a.toml\", \"b.toml\"", Some("b.toml"), 0, "b.toml"),
         ("\"d/*.toml\"", None, 2, "no watch list in full; say with --to FILE"),

@@ -1,12 +1,13 @@
 //! `add`: takes the links from arguments and stdin, has them added to a watch list, and names the next command.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{Link, WallTime, escape, with_causes};
-use feishu_export_watcher::{AddError, AddReport, AddRequest};
+use feishu_export_watcher::{AddError, AddReport, AddRequest, CommandError};
 use thiserror::Error;
 use url::Url;
 
@@ -63,12 +64,18 @@ enum NoLinks {
     Failed(#[from] io::Error),
 }
 
+impl NoLinks {
+    const fn code(&self) -> u8 {
+        if matches!(self, Self::Failed(_)) { exit::UNEXPECTED } else { exit::USAGE }
+    }
+}
+
 /// Adds documents; returns the exit code.
 pub(crate) fn add(arguments: AddArguments) -> u8 {
     let AddArguments { config, links, format, label, app, sub_id, to } = arguments;
     let mut given = match gather(links) {
         Ok(given) => given,
-        Err(error) => return fail(&with_causes(&error), exit::USAGE),
+        Err(error) => return fail(&error, error.code()),
     };
     let Some(config) = config_file::find(config) else { return exit::CONFIG };
     let links = given.iter_mut().map(|given| std::mem::take(&mut given.text)).collect();
@@ -85,13 +92,17 @@ pub(crate) fn add(arguments: AddArguments) -> u8 {
             print_wrong(&wrong, request.links.len(), name);
             exit::CONFIG
         }
-        Err(AddError::Command(error)) => refuse(&error, "nothing was added"),
-        Err(error) => fail(&with_causes(&error), error.class() as u8),
+        Err(AddError::Command(error @ CommandError::Config(_))) => {
+            let option = (!is_found(&config)).then_some(config.as_path());
+            let check = command("check", option);
+            refuse(&error, &format!("nothing was added; next, correct this and check again:\n  {check}"))
+        }
+        Err(error) => fail(&error, error.class() as u8),
     }
 }
 
-fn fail(message: &str, code: u8) -> u8 {
-    eprint_folded(&format!("error: {message}"));
+fn fail(error: &dyn Error, code: u8) -> u8 {
+    eprint_folded(&format!("error: {}", with_causes(error)));
     code
 }
 
@@ -150,7 +161,7 @@ fn shown(link: &str) -> String {
 /// Every link that can't be listed, with its reason.
 fn print_wrong(wrong: &[(usize, String)], links: usize, name: impl Fn(usize) -> String) {
     let (wrong_links, links) = (grouped(wrong.len()), grouped(links));
-    eprint_folded(&format!("error: nothing was added; {wrong_links} of {links} can't be:"));
+    eprint_folded(&format!("error: nothing was added, since {wrong_links} of {links} links can't be:"));
     for (number, reason) in wrong {
         eprint_folded(&format!("{}: {reason}", escape(&name(*number))));
     }
