@@ -115,6 +115,11 @@ impl AppState {
         pauses.filter(move |(endpoint, _)| *endpoint != Endpoint::Token || !has_token)
     }
 
+    /// The documents that wait for a request to the endpoint.
+    pub(super) const fn export_line(&mut self, endpoint: Endpoint) -> &mut ExportLine {
+        if matches!(endpoint, Endpoint::Node) { &mut self.nodes } else { &mut self.creates }
+    }
+
     /// Whether a pause keeps it from sending requests to that endpoint.
     pub(super) fn is_paused(&self, endpoint: Endpoint, now: Instant) -> bool {
         self.pauses_of(endpoint, now).next().is_some()

@@ -2,6 +2,7 @@
 //!
 //! Never logged here or anywhere: secrets, access tokens, the `Authorization` header.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ struct Report<'a> {
     generation: Option<u32>,
     endpoint: Option<&'static str>,
     reason: Option<&'a str>,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     until: Option<WallTime>,
     next_probe_at: Option<WallTime>,
     kind: Option<&'a str>,
@@ -59,8 +60,9 @@ impl<'a> Report<'a> {
         Self { endpoint: Some(endpoint.as_str()), ..self }
     }
 
-    fn reason(self, reason: PauseReason) -> Self {
-        Self { reason: Some(reason.as_str()), hint: Some(reason.hint()), ..self }
+    fn reason(self, reason: PauseReason, endpoint: Endpoint) -> Self {
+        let hint = Some(reason.hint_at(endpoint));
+        Self { reason: Some(reason.as_str()), hint, ..self.endpoint(endpoint) }
     }
 
     fn error(self, kind: Option<&'a str>, detail: &Detail) -> Self {
@@ -88,7 +90,7 @@ impl<'a> Report<'a> {
                     error.job_status = self.detail.job_status,
                     error.http_status = self.detail.http_status,
                     error.message = self.detail.message.as_deref(),
-                    error.hint = self.hint,
+                    error.hint = self.hint.as_deref(),
                     error.remedy = self.detail.remedy.as_deref(),
                     error.log_id = self.detail.log_id.as_deref(),
                     next_poll_ms = self.next_poll.map(|wait| wait.as_millis() as u64),
@@ -204,7 +206,7 @@ pub(super) fn file_retry(ticket: &TicketRecord, error: &Failure, wait: Option<Du
     let in_words =
         wait.map(|wait| format!(" in {}", span(wait + Duration::from_millis(999)))).unwrap_or_default();
     let report = Report {
-        hint: is_for_person.then(|| error.hint()),
+        hint: is_for_person.then(|| error.hint().into()),
         next_try: wait,
         ..Report::from_record(event::FILE_RETRY, ticket)
     };
@@ -248,8 +250,7 @@ pub(super) fn app_paused(app: &AppName, endpoint: Endpoint, pause: &Pause, detai
     let level = if pause.is_timed() { Level::WARN } else { Level::ERROR };
     let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
     report
-        .endpoint(endpoint)
-        .reason(reason)
+        .reason(reason, endpoint)
         .error(None, detail)
         .log(level, format_args!("{} paused{until}: {}", subject(app, endpoint), reason.in_words()));
 }
@@ -328,7 +329,7 @@ pub(super) fn token_rejected(app: &AppName, detail: &Detail) {
 
 /// The token in use still works, but no new one can be had: a person has to act before that token ends.
 pub(super) fn token_renewal_refused(app: &AppName, reason: PauseReason, detail: &Detail) {
-    let report = Report::new(event::TOKEN_RETRY, app).reason(reason).error(None, detail);
+    let report = Report::new(event::TOKEN_RETRY, app).reason(reason, Endpoint::Token).error(None, detail);
     let message =
         format_args!("app {app} can't renew its access token: {reason}; the one in use still works");
     report.log(Level::WARN, message);

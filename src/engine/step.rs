@@ -70,6 +70,10 @@ pub(super) fn after_refusal(ticket: &mut TicketRecord, call: &EndedPoll<'_>) -> 
     if ticket.progress.watched.is_some() || is_answer(call) {
         ticket.progress.watched = Some(call.watched);
     }
+    if matches!(call.answer.verdict, Verdict::AppFault(_)) {
+        // A document that draws the fault itself comes up ever more rarely.
+        ticket.progress.attempt = ticket.progress.attempt.saturating_add(1);
+    }
     after_answer(ticket, call)
 }
 

@@ -12,33 +12,39 @@ const RESERVE: Duration = Duration::from_secs(240);
 impl State {
     /// Whether one more export of the app may be created.
     pub(super) fn admits(&mut self, place: usize, now: Now) -> bool {
-        let budget = self.apps[place].budget;
         let limit = open_max(self.apps[place].app.rate_limit);
-        let is_safe = self.open_exports(budget) < limit && !self.are_files_in_danger(budget, now);
-        is_safe && self.is_covered(place, now)
+        self.open_in_budget(place) < limit
+            && !self.is_cut_off(place, now)
+            && !self.are_files_in_danger(place, now)
+            && self.covers_one_more(place, now)
     }
 
-    /// Tickets and files of the budget of which an artefact may be to come, or is to be fetched.
-    fn open_exports(&self, budget: usize) -> usize {
-        self.places_of(budget).map(|place| self.tickets.of_app(place).open).sum()
+    /// Tickets and files of which an artefact may be to come, or is to be fetched, of all apps that share the budget.
+    fn open_in_budget(&self, place: usize) -> usize {
+        self.sharing_budget(place).map(|place| self.tickets.of_app(place).open).sum()
     }
 
-    /// Whether what is open can't be polled or fetched just now, or hardly in time. Where nothing is, a create may be
-    /// what ends the trouble.
-    fn are_files_in_danger(&mut self, budget: usize, now: Now) -> bool {
-        let places: Vec<_> = self.places_of(budget).collect();
+    /// Whether what the app has open can't be polled or fetched just now. Where nothing is, a create may be what ends the
+    /// trouble.
+    fn is_cut_off(&self, place: usize, now: Now) -> bool {
+        let (counts, app) = (self.tickets.of_app(place), &self.apps[place]);
+        let is_paused = |endpoint| app.is_paused(endpoint, now.at);
+        let is_in_trouble =
+            app.health.is_degraded() || is_paused(Endpoint::Query) || is_paused(Endpoint::Download);
+        is_in_trouble && counts.polled + counts.waiting() > 0
+    }
+
+    /// Whether a file of the budget is hardly fetched in time.
+    fn are_files_in_danger(&mut self, place: usize, now: Now) -> bool {
+        let places: Vec<_> = self.sharing_budget(place).collect();
         places.into_iter().any(|place| {
-            let (counts, app) = (self.tickets.of_app(place), &mut self.apps[place]);
-            let first = app.downloads.alive_until(&self.tickets);
-            let is_late = first.is_some_and(|until| until < now.at + RESERVE);
-            let is_paused = |endpoint| app.is_paused(endpoint, now.at);
-            let is_cut_off =
-                app.health.is_degraded() || is_paused(Endpoint::Query) || is_paused(Endpoint::Download);
-            is_late || is_cut_off && counts.polled + counts.waiting() > 0
+            let first = self.apps[place].downloads.alive_until(&self.tickets);
+            first.is_some_and(|until| until < now.at + RESERVE)
         })
     }
 
-    pub(super) fn places_of(&self, budget: usize) -> impl Iterator<Item = usize> {
+    fn sharing_budget(&self, place: usize) -> impl Iterator<Item = usize> {
+        let budget = self.apps[place].budget;
         self.apps.iter().enumerate().filter(move |(_, app)| app.budget == budget).map(|(place, _)| place)
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::judging::{Evidence, REFUSED_WAIT, counts_against_ticket, is_r
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::step::{EndedPoll, Next, after_poll, after_refusal};
-use crate::engine::tickets::TicketIndex;
+use crate::engine::tickets::{Slot, TicketIndex};
 use crate::feishu::{Answer, Grant, Pace, TokenAnswer, TokenTrouble, Verdict};
 use crate::store::Release;
 
@@ -176,8 +176,9 @@ impl State {
     /// A ticket whose answer began a pause lets the others go first for as long as one that was asked so
     /// often would wait: should it be the cause itself, the app must not stop at it over and over.
     pub(super) fn wait_behind_others(&mut self, index: TicketIndex) -> Duration {
-        let polls = self.tickets.get(index).map_or(0, |slot| slot.record.polls);
-        self.settings.backoff.interval(polls, self.rng.f64())
+        let asked = |slot: &Slot| slot.record.polls.max(slot.record.progress.attempt);
+        let asked = self.tickets.get(index).map_or(0, asked);
+        self.settings.backoff.interval(asked, self.rng.f64())
     }
 
     /// Applies an answer to a query, or one that refuses what leads to a ticket.

@@ -20,7 +20,7 @@ impl State {
     pub(super) fn start_calls(&mut self, now: Now) {
         for place in 0..self.apps.len() {
             self.lift_pauses(place, now);
-            self.drop_reserve(place, now);
+            self.keep_reserve(place, now);
             self.start_fetch(place, now);
         }
         for budget in 0..self.budgets.len() {

@@ -39,8 +39,11 @@ impl State {
         let next = self.export_in_line(place, endpoint, now)?;
         let opens = self.opens(place, endpoint, now.at)?;
         self.apps[place].access.usable(now.at)?;
-        (endpoint != Endpoint::Create || self.admits(place, now))
-            .then_some(NextExport { due: next.due.max(opens), ..next })
+        let is_admitted = match endpoint {
+            Endpoint::Node => self.covers_one_more(place, now),
+            _ => self.admits(place, now),
+        };
+        is_admitted.then_some(NextExport { due: next.due.max(opens), ..next })
     }
 
     /// The app's next document that waits for that, whether a request may be sent or not.
@@ -50,15 +53,12 @@ impl State {
         endpoint: Endpoint,
         now: Now,
     ) -> Option<NextExport> {
-        let app = &mut self.apps[place];
-        let line = if endpoint == Endpoint::Node { &mut app.nodes } else { &mut app.creates };
-        line.next(&self.tickets, now.at)
+        self.apps[place].export_line(endpoint).next(&self.tickets, now.at)
     }
 
     fn start_export(&mut self, place: usize, endpoint: Endpoint, now: Now) {
         let app = &mut self.apps[place];
-        let line = if endpoint == Endpoint::Node { &mut app.nodes } else { &mut app.creates };
-        let Some((index, stamp)) = line.pop() else { return };
+        let Some((index, stamp)) = app.export_line(endpoint).pop() else { return };
         let Some((token, generation)) = app.access.usable(now.at) else { return };
         let (access_token, poll) = (token.clone(), Poll { index, stamp, generation, due: now.at });
         let Some(record) = self.tickets.get(index).map(|slot| &slot.record) else { return };
@@ -162,8 +162,7 @@ impl State {
             if let Some(message) = misfit(&slot.record, &object) {
                 refuse(&mut slot.record, ErrorKind::TypeMismatch, message, now.wall);
                 is_refused = true;
-            }
-            if let Some(export) = slot.record.export.as_deref_mut() {
+            } else if let Some(export) = slot.record.export.as_deref_mut() {
                 export.object = Some(object);
             }
         });

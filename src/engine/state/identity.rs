@@ -57,7 +57,7 @@ impl State {
     /// Whether nothing of the app is left but refused tickets that wait for a person.
     pub(super) fn is_only_refused(&self, place: usize) -> bool {
         let suspected = self.apps[place].suspected.is_some();
-        suspected && self.tickets.of_app(place).refused == self.tickets.of_app(place).pending()
+        suspected && self.tickets.of_app(place).refused == self.tickets.of_app(place).polled
     }
 
     fn suspect(&mut self, place: usize, refused: usize, now: Now) {

@@ -263,7 +263,7 @@ impl State {
         let is_held_up = open > 0 && (is_broken(Endpoint::Query) || is_broken(Endpoint::Download));
         (left.polled == 0 || polls)
             && (left.waiting() == 0 || is_broken(Endpoint::Download))
-            && (left.unresolved == 0 || is_broken(Endpoint::Node))
+            && (left.unresolved == 0 || is_broken(Endpoint::Node) || app.reserved.is_some())
             && (left.uncreated == 0 || is_broken(Endpoint::Create) || is_held_up)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::State;
-use crate::domain::{Endpoint, FileState, PauseReason, Tenant};
+use crate::domain::{Endpoint, FileState, PauseReason, Tenant, TicketState};
 use crate::engine::flight::Flight;
 use crate::engine::gate::Pause;
 use crate::engine::now::Now;
@@ -38,38 +38,53 @@ impl State {
         }
     }
 
-    /// What an export took that has come to its end counts for those that are to be started.
+    /// What an export took that has come to its end counts for those that are to be started. One that was refused took
+    /// nothing.
     pub(super) fn export_over(&mut self, index: TicketIndex) {
-        let Some(slot) = self.tickets.get(index) else { return };
-        let is_over = slot.record.state.is_final() && slot.record.file_state() != Some(FileState::Waiting);
+        let Some(slot) = self.tickets.get(index).filter(|slot| slot.leader.is_none()) else { return };
+        let is_over = slot.record.state.is_final()
+            && slot.record.state != TicketState::Removed
+            && slot.record.file_state() != Some(FileState::Waiting);
         let tenant = slot.app.and_then(|place| self.apps[place].tenant);
-        if let Some((tenant, export)) = tenant.zip(slot.record.export.as_deref()).filter(|_| is_over) {
-            self.tenants[tenant].export_ended(export.calls);
+        let export = slot.record.export.as_deref().filter(|export| is_over && export.generation > 0);
+        if let Some((tenant, export)) = tenant.zip(export) {
+            self.tenants[tenant].export_ended(export.calls / export.generation);
         }
     }
 
-    /// No export waits any more for calls that are kept.
-    pub(super) fn drop_reserve(&mut self, place: usize, now: Now) {
-        let app = &mut self.apps[place];
-        if app.reserved.is_some() && app.creates.next(&self.tickets, now.at).is_none() {
-            app.reserved = None;
-        }
+    /// Whether the quota of the app's tenant carries one more export.
+    pub(super) fn covers_one_more(&self, place: usize, now: Now) -> bool {
+        let tenant = self.apps[place].tenant.map(|tenant| &self.tenants[tenant]);
+        tenant.is_none_or(|tenant| tenant.carries_one_more(self.open_in_tenant(place), now.wall.month()))
     }
 
-    /// Whether the quota of the app's tenant carries one more export. That it does not is a pause of creates, reported once.
-    pub(super) fn is_covered(&mut self, place: usize, now: Now) -> bool {
-        let Some(tenant) = self.apps[place].tenant else { return true };
-        let of_tenant = |app: &usize| self.apps[*app].tenant == Some(tenant);
-        let open = (0..self.apps.len()).filter(of_tenant).map(|app| self.tickets.of_app(app).open).sum();
-        let is_covered = self.tenants[tenant].carries_one_more(open, now.wall.month());
+    fn open_in_tenant(&self, place: usize) -> usize {
+        let of_tenant = |app: &usize| self.apps[*app].tenant == self.apps[place].tenant;
+        (0..self.apps.len()).filter(of_tenant).map(|app| self.tickets.of_app(app).open).sum()
+    }
+
+    /// Begins and ends the pause of an app whose exports wait for calls that are kept. It is reported once nothing is open:
+    /// what is may take less than is kept for it.
+    pub(super) fn keep_reserve(&mut self, place: usize, now: Now) {
+        let waits = [Endpoint::Node, Endpoint::Create]
+            .into_iter()
+            .any(|endpoint| self.export_in_line(place, endpoint, now).is_some_and(|next| next.due <= now.at));
+        let is_short = waits && !self.covers_one_more(place, now);
+        let is_idle = is_short && self.open_in_tenant(place) == 0;
         let app = &mut self.apps[place];
-        if is_covered && let Some(over) = app.reserved.take() {
-            report::app_resumed(&app.app.name, Endpoint::Create, &over);
-        } else if !is_covered && app.reserved.is_none() {
-            let wait = now.wall.next_month().since(now.wall).max(Duration::from_secs(1));
-            let pause = app.reserved.insert(Pause::new(PauseReason::QuotaReserved, wait, now));
-            report::app_paused(&app.app.name, Endpoint::Create, pause, &Detail::default());
+        match &mut app.reserved {
+            None if is_idle => {
+                let wait = now.wall.next_month().since(now.wall).max(Duration::from_secs(1));
+                let pause = Pause::new(PauseReason::QuotaReserved, wait, now);
+                app.meters.paused(pause.reason);
+                report::app_paused(&app.app.name, Endpoint::Create, &pause, &Detail::default());
+                app.reserved = Some(pause);
+            }
+            Some(over) if !is_short => {
+                report::app_resumed(&app.app.name, Endpoint::Create, over);
+                app.reserved = None;
+            }
+            _ => {}
         }
-        is_covered
     }
 }
