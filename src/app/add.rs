@@ -103,7 +103,8 @@ impl From<ConfigError> for AddError {
 /// full. Of processes that do so at the same time, one waits for the other.
 ///
 /// # Errors
-/// Nothing was added, because of the configuration, the list, a link, or the disk.
+/// Nothing was added, because of the configuration, the list, a link, or the disk; only with [`AddError::Unsynced`] all
+/// was, and may be gone after a power cut.
 pub fn add(
     config: &Path,
     to: Option<&Path>,
