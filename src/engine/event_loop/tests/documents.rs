@@ -173,7 +173,7 @@ async fn a_refusal_leaves_no_doubt() {
         let sent = bench.api.creates_of("d");
         let wait = sent.get(1).map(|second| (*second - sent[0]).as_secs());
         assert_eq!((wait, sent.len()), (seconds, 1 + usize::from(seconds.is_some())), "{verdict:?}");
-        assert_eq!(bench.log.count(TICKET_FAILED), usize::from(seconds.is_none()));
+        assert_eq!(bench.log.count(DOCUMENT_FAILED), usize::from(seconds.is_none()));
         match verdict {
             Verdict::Failed(kind) => assert_eq!(bench.error_of(&pdf_of("d")), Some(kind)),
             _ => bench.assert_exported(&pdf_of("d")),
@@ -219,7 +219,7 @@ async fn a_node_may_lead_to_nothing() {
         assert_eq!(bench.run().await.listed.of(TicketState::Failed), 1);
         assert_eq!(bench.error_of(&pdf_of_node("w")), Some(expected));
         assert_eq!((bench.api.with(|remote| remote.documents.asked.len()), bench.api.jobs()), (1, 0));
-        assert_eq!(bench.log.fields_of(TICKET_FAILED, "label"), [pdf_of_node("w")]);
+        assert_eq!(bench.log.fields_of(DOCUMENT_FAILED, "label"), [pdf_of_node("w")]);
         bench.assert_sound();
     }
 }
