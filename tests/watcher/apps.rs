@@ -7,7 +7,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::canaries::{APP_SECRET, WRONG_SECRET};
+use crate::exports::document;
 use crate::harness::{Bench, PATIENCE, Running, events};
+use crate::saved::DOWNLOAD;
 
 const APPS: [&str; 4] = ["north", "east", "south", "west"];
 
@@ -153,31 +155,58 @@ fn a_revoked_token_is_fetched_once_more() {
     assert_eq!(ended.events("app.paused").len(), 0);
 }
 
-/// Promise 3, and exit code 69: an app whose every access token is refused is paused once; a batch that has
-/// nothing else left ends after 60 s and names app and reason, its tickets are pending as before.
+/// Promise 3, and exit code 69: an app whose every access token is refused is paused once, and so is one whose tenant keeps
+/// what is left of its monthly calls for exports that were started; a batch that has nothing else left ends after 60 s and
+/// names apps and reasons, their tickets and documents are pending as before.
 #[test]
 fn a_batch_that_only_a_person_can_help_ends() {
     let app = App { trouble: Some(Trouble::TokensRefused), ..App::default() };
-    let bench = Bench::with(Scenario::with_apps([app]));
-    bench.jobs((0..5).map(|number| Job::new(number.to_string(), "doc").succeeds_after(Duration::ZERO)));
+    let small = App::new("cli_small", APP_SECRET);
+    let life = Life::Succeeds { after: Duration::ZERO };
+    let bench = Bench::with(Scenario { life, ..Scenario::with_apps([app, small]) });
+    let secret = "app_secret = { file = \"app_secret\" }";
+    let sections = bench.app_section("default", DEFAULT_APP_ID, secret)
+        + &bench.app_section("small", "cli_small", &format!("{secret}\ntenant = \"acme\""));
+    bench.write_config(&format!("{DOWNLOAD}{sections}[tenants.acme]\nmonthly_calls = {MONTHLY_CALLS}\n"));
+    bench.jobs((0..5).map(|number| Job::new(number.to_string(), "doc")));
+    let list = bench.read("watchlist.toml").replace("[[ticket]]\n", "[[ticket]]\napp = \"default\"\n");
+    let documents =
+        (0..20).map(|number| document("docx", &format!("doxcn{number}"), "pdf") + "app = \"small\"\n");
+    bench.write("watchlist.toml", &(list + &documents.collect::<String>()));
     let began = Instant::now();
     let ended = bench.run();
     assert_eq!(ended.code, Some(69), "{}", ended.stderr);
     assert!(began.elapsed() >= Duration::from_secs(60), "{:?}", began.elapsed());
-    assert!(
-        ended
-            .stderr
-            .contains("app default is paused: app id, secret or token is wrong: Invalid access token")
-            && ended.stderr.contains("; put the right app_id and secret"),
-        "{}",
-        ended.stderr
-    );
-    assert_eq!(ended.events("app.paused").len(), 1);
-    assert_eq!(bench.count("pending"), 5);
-    let fetches = bench.sim.count(Endpoint::TenantToken);
+    for said in [
+        "app default is paused: app id, secret or token is wrong: Invalid access token",
+        "; put the right app_id and secret",
+        "app small is paused: monthly calls kept for started exports",
+        "raise monthly_calls of the tenant",
+    ] {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
+    let of_app = |event, app| ended.events(event).iter().filter(|line| line["app"] == app).count();
+    assert_eq!(of_app("app.paused", "default"), 1);
+    let fetches = bench.sim.journal(|journal| {
+        let fetches = journal.of(Endpoint::TenantToken);
+        fetches.filter(|it| it.app_id.as_deref() == Some(DEFAULT_APP_ID)).count()
+    });
     assert!((3..=8).contains(&fetches), "{fetches} token requests, with probes after 2, 4, 8 … s");
-    assert!(bench.sim.count(Endpoint::Query) <= 20, "{}", bench.sim.count(Endpoint::Query));
+    // Until the first export ended, four calls were kept for each; then the three that it took, and one.
+    let saved = of_app("file.saved", "small");
+    assert!((7..=9).contains(&saved), "{saved} files");
+    assert_eq!(bench.count("pending"), 5 + 20 - saved as u64);
+    let paused: Vec<_> =
+        ended.events("app.paused").into_iter().filter(|line| line["app"] == "small").collect();
+    assert_eq!(paused.len(), 1, "{paused:#?}");
+    assert_eq!((&paused[0]["endpoint"], &paused[0]["reason"]), (&"create".into(), &"quota_reserved".into()));
+    assert_eq!(ended.events("quota.low").len(), usize::from(3 * saved >= 27), "{}", ended.stdout);
+    let calls = bench.sim.requests().iter().filter(|it| it.app_id.as_deref() == Some("cli_small")).count();
+    assert!(calls <= MONTHLY_CALLS + 1, "{calls} calls, one of them for the access token");
 }
+
+/// Of these nine exports have three each.
+const MONTHLY_CALLS: usize = 30;
 
 /// A ready-made user token from a file: it is used as it is, its successor is taken while the app runs, and
 /// one that is refused pauses the app until the file holds a better one. No token is ever fetched.
