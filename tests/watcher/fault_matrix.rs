@@ -1,7 +1,9 @@
-//! Every fault of the simulator, at every endpoint, in every phase: what the watcher makes of it. The tables in `table.rs`
-//! and `download_table.rs` are the test; each cell has an app of its own, so that one process plays all of them at once.
+//! Every fault of the simulator, at every endpoint, in every phase: what the watcher makes of it. The tables in `table.rs`,
+//! `download_table.rs` and `create_table.rs` are the test; each cell has an app of its own, so that one process plays all of them at once.
 
 mod cell;
+mod create_table;
+mod creates;
 mod download_table;
 mod downloads;
 mod table;
@@ -44,13 +46,18 @@ fn the_table_names_everything_that_the_simulator_can_do() {
         };
     }
     variants!(Fault);
-    let of_downloads: BTreeSet<_> = downloads::faults().collect();
-    assert!(
-        missing.iter().all(|(_, fault)| of_downloads.contains(fault)),
-        "{missing:?} and {of_downloads:?}"
-    );
-    // They change only the file of a download.
-    missing.retain(|(_, fault)| !["short_file", "long_file", "wrong_start"].contains(&fault.as_str()));
+    // These change only the file of a download.
+    let of_files = ["short_file", "long_file", "wrong_start"];
+    // These are for creates; elsewhere they are an app's trouble, or the fault within.
+    let of_creates = ["lost", "trouble"];
+    for (faults, others) in [
+        (downloads::faults().collect::<BTreeSet<_>>(), &of_creates[..]),
+        (creates::faults().collect(), &of_files[..]),
+    ] {
+        let has_row = |fault: &str| faults.contains(fault) || others.contains(&fault);
+        assert!(missing.iter().all(|(_, fault)| has_row(fault)), "{missing:?} and {faults:?}");
+    }
+    missing.retain(|(_, fault)| !of_files.contains(&fault.as_str()) && !of_creates.contains(&fault.as_str()));
     variants!(Trouble);
     variants!(ThrottleStyle);
     variants!(RunningShape);

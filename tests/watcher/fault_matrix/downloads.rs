@@ -237,21 +237,20 @@ fn judge_log(cell: &Cell, said: &Said, journal: &Journal) {
     let expected = matches!(cell.expected, Outcome::TokenRejected | Outcome::RejectedTwice);
     assert_eq!(rejected, expected, "{}\n{lines:#?}", cell.name());
     if cell.phase == Phase::During {
-        assert_left_alone(cell, journal);
+        assert_left_alone(&cell.name(), &cell.app_id(), Endpoint::Download, journal);
     }
 }
 
 /// The throttle lasted as long as the server had named, whatever was answered meanwhile.
-fn assert_left_alone(cell: &Cell, journal: &Journal) {
-    let id = cell.app_id();
-    let downloads = journal.of(Endpoint::Download).filter(|it| it.app_id.as_deref() == Some(&id));
-    let mut downloads = downloads.collect::<Vec<_>>().into_iter();
-    let begun = downloads.next().and_then(|throttled| throttled.answered_at).unwrap();
+pub(super) fn assert_left_alone(name: &str, app_id: &str, endpoint: Endpoint, journal: &Journal) {
+    let requests = journal.of(endpoint).filter(|it| it.app_id.as_deref() == Some(app_id));
+    let mut requests = requests.collect::<Vec<_>>().into_iter();
+    let begun = requests.next().and_then(|throttled| throttled.answered_at).unwrap();
     // Held until the throttle began, the next was sent before.
-    for download in downloads.skip(1) {
-        let after = download.arrived_at - begun;
+    for request in requests.skip(1) {
+        let after = request.arrived_at - begun;
         // The clocks of both sides need not agree to the millisecond.
-        assert!(after + Duration::from_millis(10) >= THROTTLED_FOR, "{} asks after {after:?}", cell.name());
+        assert!(after + Duration::from_millis(10) >= THROTTLED_FOR, "{name} asks after {after:?}");
     }
 }
 
