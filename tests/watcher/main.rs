@@ -19,6 +19,7 @@ mod config_file;
 mod core_dump;
 mod crash;
 mod disk_faults;
+mod document_batch;
 mod documents;
 mod download_batch;
 mod download_folder;
