@@ -15,7 +15,7 @@ pub(crate) const APP_ID: &str = "cli_a1b2c3d4e5f6g7h8";
 const ENTRIES: [(&str, &str); 4] = [
     ("6933093124755412345", "docbcZVGtv1papC6jAVGiyabcef"),
     ("6933093124755412346", "shtbcZVGtv1papC6jAVGiyabcdf"),
-    ("docx/doxcbcZVGtv1papC6jAVGiyabcef/pdf", "doxcbcZVGtv1papC6jAVGiyabcef"),
+    ("docx/doxcnZVGtv1papC6jAVGiyabcef/pdf", "doxcnZVGtv1papC6jAVGiyabcef"),
     ("sheet/shtbcZVGtv1papC6jAVGiyabcdf/csv/0b1e2f", "shtbcZVGtv1papC6jAVGiyabcdf"),
 ];
 

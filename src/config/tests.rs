@@ -152,7 +152,7 @@ fn shipped_entries_are_noticed() {
     let expected = [
         "ticket `6933093124755412345`",
         "ticket `6933093124755412346`",
-        "document `docx/doxcbcZVGtv1papC6jAVGiyabcef/pdf`",
+        "document `docx/doxcnZVGtv1papC6jAVGiyabcef/pdf`",
         "document `sheet/shtbcZVGtv1papC6jAVGiyabcdf/csv/0b1e2f`",
     ];
     let expected = expected.map(|entry| {
