@@ -1,5 +1,5 @@
-//! The whole program against a stand-in for the API: documents become files, with every fate on the way, in a quarter of
-//! a minute.
+//! The whole program against a stand-in for the API: documents become files, with every fate on the way, in some ten
+//! seconds.
 //!
 //! Nothing is needed but this repository. The stand-in listens on a free loopback port; configuration,
 //! watch list, log, state file and the saved files go to a temporary folder that stays, so that they can be looked at.
