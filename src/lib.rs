@@ -1,4 +1,4 @@
-//! Follows export tickets of Feishu and Lark until each yields its file token.
+//! Exports documents of Feishu and Lark, follows each export until it yields its file token, and saves its file.
 //!
 //! The program is a thin shell around six front doors: [`InitPlan`] writes a first configuration, [`add`] appends to a
 //! watch list, [`check`] examines both, [`Watcher`] watches, [`status`] reads the state file, [`plan_retry`] leaves requests in it. Behind them lie the rooms:

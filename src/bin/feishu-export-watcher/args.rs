@@ -10,10 +10,10 @@ use feishu_export_watcher::parse_duration;
 
 use crate::status_output::Format;
 
-/// Follows export tickets of Feishu and Lark until each yields its file token.
+/// Exports documents of Feishu and Lark, and saves their files.
 ///
-/// Reads a watch list of tickets from TOML, polls each within its app's request budget, and writes
-/// file tokens and errors to a structured log and a state file.
+/// Reads a watch list of documents and tickets from TOML, exports and polls within each app's request budget, fetches the
+/// files before they are deleted, and writes what comes of each to a structured log and a state file.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -32,8 +32,8 @@ Signals:
   SIGHUP           read watch lists and secret files again, try paused apps,
                    reopen the log file; ignored if it was at the start (nohup)
 
-Exit codes: 0 fine, 1 unexpected, 2 usage, 10 some tickets failed or timed out,
-or their files could not be saved, 11 tickets are pending or files to come,
+Exit codes: 0 fine, 1 unexpected, 2 usage, 10 some exports failed or timed out,
+or their files could not be saved, 11 exports are pending or files to come,
 12 another watcher holds the state file, 69 the batch is stuck, 74 state file,
 78 configuration, watch list or folder of downloads, 130 second signal.
 README.md has them in detail.
