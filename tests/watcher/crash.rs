@@ -20,7 +20,8 @@ const REQUESTS: usize = 20;
 const PER: Duration = Duration::from_millis(100);
 
 fn is_verdict(line: &Value) -> bool {
-    let events = ["ticket.completed", "ticket.failed", "ticket.timed_out", "ticket.removed"];
+    let events =
+        ["ticket.completed", "ticket.failed", "ticket.timed_out", "ticket.removed", "document.failed"];
     line["event"].as_str().is_some_and(|event| events.contains(&event))
 }
 

@@ -24,13 +24,14 @@ const REMEMBER: &str = "
         UPDATE verdicts SET announced = 1 WHERE id = OLD.id;
     END;
     CREATE TRIGGER remember AFTER INSERT ON tickets BEGIN
-        INSERT INTO history VALUES (NULL, NEW.ticket, NEW.token, NEW.state, NEW.finished_at,
+        INSERT INTO history VALUES (NULL, iif(NEW.generation IS NULL, NEW.ticket, NEW.token), NEW.token, NEW.state, NEW.finished_at,
             NEW.file_token, NEW.error_kind, NEW.error_job_status, NEW.polls);
     END;";
 
 /// A verdict, as the state file has it and the log says it. Its moment distinguishes two of one ticket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Verdict {
+    /// The ticket that a list names, or the document's token.
     pub(super) ticket: String,
     pub(super) token: String,
     pub(super) state: String,

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Instant;
 
-use export_simulator::{DEFAULT_APP_ID, Endpoint, Job, Life, Request};
+use export_simulator::{DEFAULT_APP_ID, Endpoint, Job, Life, Made, Request, Simulator};
 use serde_json::Value;
 
 use super::files::Files;
-use super::lists::Lists;
+use super::lists::{Fate, Lists};
 use super::memory::{Memory, Row, Verdict};
 use super::{PER, REQUESTS, is_verdict};
 use crate::harness::{Bench, Ended};
@@ -79,14 +79,21 @@ impl Oracle {
         }
         let jobs: BTreeMap<_, _> =
             bench.sim.jobs().into_iter().map(|job| (job.ticket.clone(), job)).collect();
-        for ticket in lists.tickets() {
+        for (ticket, fate) in lists.entries() {
             let verdicts = verdicts.remove(ticket).unwrap_or_default();
-            judge_lives(&verdicts, &jobs[ticket], lists.drops_of(ticket));
+            let ended = judge_lives(&verdicts, lists.drops_of(ticket));
+            for verdict in ended {
+                match fate {
+                    Fate::OfJob => judge_fate(verdict, &jobs[ticket]),
+                    fate => judge_fate_of_document(verdict, fate, &bench.sim),
+                }
+            }
             judge_end(self.memory.rows.iter().rfind(|row| row.ticket == ticket), ticket, lists);
         }
         assert!(verdicts.is_empty(), "no list names {verdicts:?}");
         self.files.conclude(bench, &self.memory.outbox);
         self.judge_requests(bench);
+        judge_jobs(bench);
         let twice = |said: &BTreeMap<_, usize>| said.values().filter(|times| **times > 1).count();
         let (stdout, file) = (twice(&self.on_stdout), twice(&self.in_file));
         println!(
@@ -100,11 +107,12 @@ impl Oracle {
         if let Some(refused) = bench.sim.requests().into_iter().find(|request| request.throttled) {
             panic!("refused, by {:?}:\n{:#?}", self.deaths, around(bench, refused.arrived_at));
         }
-        for endpoint in [Endpoint::Query, Endpoint::TenantToken, Endpoint::Download] {
+        let asked = [Endpoint::Query, Endpoint::Download, Endpoint::Create, Endpoint::Node];
+        for endpoint in asked.into_iter().chain([Endpoint::TenantToken]) {
             let most = bench.sim.max_in_window(DEFAULT_APP_ID, endpoint, PER);
             assert!(most <= REQUESTS, "{most} requests in {PER:?}");
         }
-        let sent = bench.sim.count(Endpoint::Query) + bench.sim.count(Endpoint::Download);
+        let sent = asked.into_iter().map(|endpoint| bench.sim.count(endpoint)).sum();
         let noted = self.memory.queries as usize;
         let polls = polls(&self.memory.rows);
         assert!((polls..=sent).contains(&noted), "{polls} polls by the rows, {noted} noted, {sent} sent");
@@ -126,7 +134,7 @@ fn verdict_of(line: &Value) -> Option<Verdict> {
     let text = |field: &str| line[field].as_str().map(str::to_owned);
     let finished_at: jiff::Timestamp = line["finished_at"].as_str().unwrap().parse().unwrap();
     Some(Verdict {
-        ticket: text("ticket").unwrap(),
+        ticket: text(if line["document"].is_null() { "ticket" } else { "token" }).unwrap(),
         token: text("token").unwrap(),
         state: text("state").unwrap(),
         finished_at: finished_at.as_millisecond(),
@@ -136,18 +144,44 @@ fn verdict_of(line: &Value) -> Option<Verdict> {
     })
 }
 
-/// A life ends once, and as its job did. A ticket that ended stays so, until its document's token is corrected; one
-/// that was removed may come back. No token is listed twice with another in between.
-fn judge_lives(verdicts: &[&Verdict], job: &Job, drops: usize) {
+/// A life ends once. A ticket that ended stays so, until its document's token is corrected; one that was removed may come
+/// back. No token is listed twice with another in between. Returns the ends that are to be as the job's.
+fn judge_lives<'v>(verdicts: &[&'v Verdict], drops: usize) -> Vec<&'v Verdict> {
     for (verdict, next) in verdicts.iter().zip(verdicts.iter().skip(1)) {
         let is_new_life = verdict.state == "removed" || verdict.token != next.token;
         assert!(is_new_life, "two verdicts of one life: {verdict:?}, {next:?}");
     }
     let (removed, ended): (Vec<_>, Vec<_>) = verdicts.iter().partition(|verdict| verdict.state == "removed");
     assert!(removed.len() <= drops, "removed more often than the lists dropped it: {removed:?}");
-    for verdict in ended {
-        judge_fate(verdict, job);
+    ended
+}
+
+/// A document ends as its jobs do, or as its create is answered.
+fn judge_fate_of_document(verdict: &Verdict, fate: &Fate, sim: &Simulator) {
+    let found = (verdict.state.as_str(), verdict.error_kind.as_deref(), verdict.error_job_status);
+    match fate {
+        Fate::Refused => assert_eq!(found, ("failed", Some("no_permission"), None), "{verdict:?}"),
+        Fate::OfDocument { token, job_status: None } => {
+            assert_eq!(found, ("completed", None, None), "{verdict:?}");
+            let is_its =
+                |job: &Job| job.token == *token && Some(&job.file_token) == verdict.file_token.as_ref();
+            assert!(sim.jobs().iter().any(is_its), "another document's file: {verdict:?}");
+        }
+        Fate::OfDocument { job_status, .. } => {
+            assert_eq!((found.0, found.2), ("failed", *job_status), "{verdict:?}");
+        }
+        Fate::OfJob => {}
     }
+}
+
+/// Of each document one job is watched, and one more is made at most for each answer that a process did not live to keep.
+fn judge_jobs(bench: &Bench) {
+    let made = bench.sim.made();
+    for (order, Made { tickets, lost, never_polled }) in &made {
+        assert!(tickets.len() <= 1 + lost + never_polled, "{order:?}: {tickets:?}, {lost} lost");
+    }
+    let jobs: usize = made.values().map(|made| made.tickets.len()).sum();
+    println!("{jobs} jobs of {} documents", made.len());
 }
 
 fn judge_fate(verdict: &Verdict, job: &Job) {

@@ -10,6 +10,7 @@ use super::lists::{Lists, WATCHLIST};
 use super::memory::Memory;
 use super::oracle::Oracle;
 use super::{PER, REQUESTS, is_verdict};
+use crate::exports::pass_waits;
 use crate::harness::{Bench, Running, default_app};
 use crate::saved::DOWNLOAD;
 
@@ -38,6 +39,9 @@ impl Scene {
     /// Changes the lists and kills a watcher that takes them: a moment after its start, after one of its verdicts,
     /// after SIGHUP for another change, or while it stops.
     fn kill_at_random(&mut self) {
+        if self.rng.u8(..4) == 0 {
+            pass_waits(&self.bench);
+        }
         self.lists.change(&self.bench, &mut self.rng);
         let run = self.bench.start(&[]);
         // Not to wait for something: a crash may come at any moment.
@@ -76,6 +80,8 @@ impl Scene {
     fn conclude(mut self) {
         self.lists.change(&self.bench, &mut self.rng);
         self.lists.finish(&self.bench);
+        // What was being created when a process died waits for minutes.
+        pass_waits(&self.bench);
         let last = self.bench.run();
         assert_eq!(last.code, Some(10), "{}", last.stderr);
         self.oracle.judge(&self.bench, &last);
