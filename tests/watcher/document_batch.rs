@@ -66,11 +66,12 @@ impl Size {
     }
 }
 
+/// Of formats that have first bytes of their own: others have nothing that shows a spoilt file of the right size.
 fn entry(number: usize) -> String {
     match number % 10 {
         0 => document("wiki", &format!("wikcn{number}"), "pdf"),
         1 => document("sheet", &format!("shtcn{number}"), "xlsx"),
-        2 => document("sheet", &format!("shtcn{number}"), "csv") + "sub_id = \"0b1e2f\"\n",
+        2 => document("bitable", &format!("bascn{number}"), "xlsx"),
         3 => document("slides", &format!("sldcn{number}"), "pptx"),
         _ => document("docx", &format!("doxcn{number}"), "pdf"),
     }
