@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::fakes::{Bench, FakeApi, PANIC, SECOND, Sent, detail_of, document};
+use super::fakes::{Bench, FakeApi, MINUTE, PANIC, SECOND, Sent, detail_of, document};
 use crate::domain::*;
 use crate::feishu::*;
 
@@ -28,6 +28,8 @@ pub(super) struct Documents {
     pub(super) jobs: HashMap<(String, String), u32>,
     /// Creates whose answers were lost, whether they made a job or not, by app and export.
     pub(super) lost: HashMap<(String, String), u32>,
+    /// Answers with tickets that came later than any request lives, by document.
+    late: HashMap<String, u32>,
     /// The document of each ticket.
     tickets: HashMap<String, DocumentToken>,
 }
@@ -37,6 +39,8 @@ pub(super) struct Documents {
 pub(super) struct Creation {
     /// How long the answer takes.
     pub(super) latency: Duration,
+    /// How long the job runs that it makes; none leaves that to the answers to polls.
+    pub(super) lasts: Option<Duration>,
     pub(super) end: CreateEnd,
 }
 
@@ -52,17 +56,17 @@ pub(super) enum CreateEnd {
 
 impl Creation {
     pub(super) const fn ticket() -> Self {
-        Self { latency: Duration::from_millis(100), end: CreateEnd::Ticket }
+        Self { latency: Duration::from_millis(100), lasts: None, end: CreateEnd::Ticket }
     }
 
     pub(super) const fn refused(verdict: Verdict) -> Self {
-        Self { latency: Duration::from_millis(100), end: CreateEnd::Refusal(verdict) }
+        Self { latency: Duration::from_millis(100), lasts: None, end: CreateEnd::Refusal(verdict) }
     }
 
     /// The answer is lost, and with it maybe a job.
     pub(super) const fn lost(job: bool) -> Self {
         let verdict = Verdict::Retry { kind: ErrorKind::Network, pace: Pace::Usual };
-        Self { latency: Duration::from_millis(100), end: CreateEnd::Nothing { job, verdict } }
+        Self { latency: Duration::from_millis(100), lasts: None, end: CreateEnd::Nothing { job, verdict } }
     }
 
     pub(super) fn after(self, latency: Duration) -> Self {
@@ -79,6 +83,7 @@ impl Default for Documents {
             asked: Vec::new(),
             jobs: HashMap::new(),
             lost: HashMap::new(),
+            late: HashMap::new(),
             tickets: HashMap::new(),
         }
     }
@@ -88,6 +93,15 @@ impl Documents {
     /// The document that the ticket was made for, if a create brought it.
     pub(super) fn of_ticket(&self, ticket: &str) -> Option<DocumentToken> {
         self.tickets.get(ticket).copied()
+    }
+
+    /// Creates of a document whose answers came too late.
+    pub(super) fn late_of(&self, token: &str) -> u32 {
+        self.late.get(token).copied().unwrap_or_default()
+    }
+
+    fn jobs_of(&self, create: &Create) -> u32 {
+        self.jobs.get(&export_of(create)).copied().unwrap_or_default()
     }
 
     fn make_job(&mut self, create: &Create) -> TicketId {
@@ -143,6 +157,11 @@ pub(super) fn docx(token: &str) -> Object {
 /// The ticket of the n-th job that was made for a document as pdf.
 pub(super) fn ticket_of(token: &str, number: u32) -> String {
     ticket_of_format(token, "pdf", number)
+}
+
+/// The document of a ticket that a create brought; any other ticket itself.
+pub(super) fn document_of(ticket: &str) -> &str {
+    ticket.split_once(".pdf.").map_or(ticket, |(document, _)| document)
 }
 
 fn ticket_of_format(token: &str, format: &str, number: u32) -> String {
@@ -235,7 +254,7 @@ impl FakeApi {
         let (latency, end) = self.with(|remote| {
             let token = create.object.token.to_string();
             let access_token = create.access_token.expose().to_owned();
-            let Creation { latency, end } = if remote.revoked.contains(&access_token) {
+            let Creation { latency, lasts, end } = if remote.revoked.contains(&access_token) {
                 Creation::refused(Verdict::TokenRejected)
             } else {
                 let nth = Self::nth(remote, format!("create {token}"));
@@ -244,7 +263,18 @@ impl FakeApi {
             let on_the_way = latency * u32::try_from(remote.documents.created.len() % 3).unwrap() / 2;
             remote.arrived(&create.app, Endpoint::Create, on_the_way);
             remote.documents.created.push(sent(&create.app, token, access_token));
-            (latency, remote.documents.take(&create, end))
+            if latency >= MINUTE {
+                *remote.documents.late.entry(create.object.token.to_string()).or_default() += 1;
+            }
+            let jobs = remote.documents.jobs_of(&create);
+            let end = remote.documents.take(&create, end);
+            if let Some((lasts, number)) =
+                lasts.zip(Some(remote.documents.jobs_of(&create)).filter(|it| *it > jobs))
+            {
+                let ticket = ticket_of_format(create.object.token.as_str(), &create.file_extension, number);
+                remote.artefacts.ended.insert(ticket, Instant::now() + lasts);
+            }
+            (latency, end)
         });
         sleep(latency).await;
         let is_panic = |refusal: &NotCreated| refusal.answer.verdict == PANIC;

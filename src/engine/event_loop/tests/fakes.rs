@@ -85,6 +85,13 @@ impl Remote {
         }
     }
 
+    /// A job that a create made has no end before its time.
+    fn unless_running(&self, ticket: &str, verdict: Verdict) -> Verdict {
+        let is_end = matches!(verdict, Verdict::Completed(_) | Verdict::Failed(_));
+        let ends = self.documents.of_ticket(ticket).and_then(|_| self.artefacts.ended.get(ticket));
+        if is_end && ends.is_some_and(|ends| *ends > Instant::now()) { Verdict::Pending } else { verdict }
+    }
+
     /// No two tickets have the same artefact.
     fn name_artefact(&mut self, ticket: &str, verdict: Verdict) -> Verdict {
         let Verdict::Completed(mut artefact) = verdict else { return verdict };
@@ -211,6 +218,7 @@ impl ExportApi for FakeApi {
             } else {
                 (remote.script)(query.ticket.as_str(), nth)
             };
+            let verdict = remote.unless_running(query.ticket.as_str(), verdict);
             let verdict = remote.name_artefact(query.ticket.as_str(), verdict);
             let on_the_way = latency * u32::try_from(remote.polls.len() % 3).unwrap() / 2;
             remote.polls.push(Sent {

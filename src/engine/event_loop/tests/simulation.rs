@@ -8,6 +8,8 @@
 
 mod artefacts;
 mod course;
+mod document_oracles;
+mod documents;
 mod files;
 mod lists;
 mod oracles;
@@ -15,7 +17,7 @@ mod pauses;
 mod scripts;
 mod world;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +26,7 @@ use tokio::time::Instant;
 
 use self::artefacts::{Artefacts, FolderChange};
 use self::course::{Course, Disturbance};
+use self::document_oracles::{judge_documents, nothing_unlisted_was_created};
 use self::files::judge_files;
 use self::lists::{Lists, RIGHT};
 use self::oracles::judge;
@@ -62,6 +65,8 @@ struct Diary {
     without_memory: Arc<Mutex<Vec<Instant>>>,
     /// When each ticket was on no list.
     off_the_list: Arc<Mutex<HashMap<String, Spans>>>,
+    /// Creates that were in doubt when a process ended, by document.
+    in_doubt: Arc<Mutex<HashMap<String, u32>>>,
     /// What happened to the folder of files.
     folder: Arc<Mutex<Vec<(Instant, FolderChange)>>>,
 }
@@ -75,6 +80,7 @@ impl Diary {
             lives: Arc::default(),
             without_memory: Arc::default(),
             off_the_list: Arc::default(),
+            in_doubt: Arc::default(),
             folder: Arc::default(),
         }
     }
@@ -85,10 +91,22 @@ impl Diary {
         end.await;
         let up = Instant::now();
         self.lives.lock().unwrap().push((down, up));
+        self.note_doubts(bench);
         if bench.store.with(|kept| kept.unwritten_since.is_some_and(|since| down > since + WRITTEN_WITHIN)) {
             self.without_memory.lock().unwrap().push(up);
         }
         bench.start()
+    }
+
+    /// No row says what became of a create that an earlier one speaks of.
+    fn note_doubts(&self, bench: &Bench) {
+        let tokens: HashSet<_> = bench.store.with(|kept| {
+            let exports = kept.rows.values().filter_map(|row| row.export.as_deref());
+            let doubtful = exports.filter(|export| export.is_creating);
+            doubtful.filter_map(|export| Some(export.object.as_ref()?.token.to_string())).collect()
+        });
+        let mut in_doubt = self.in_doubt.lock().unwrap();
+        tokens.into_iter().for_each(|token| *in_doubt.entry(token).or_default() += 1);
     }
 
     /// Those that were gone before and are not any more.
@@ -183,6 +201,7 @@ async fn play(name: &str, mut world: World, mut lists: Lists, mut course: Course
     judge(&world, &bench, &lists, &unwritten, began);
     never_forgotten(&world, &bench, &lists, &diary);
     judge_files(&world, &bench, &lists, &diary);
+    judge_documents(&world, &bench, &lists, &diary);
 }
 
 /// Time passes. Meanwhile things happen to the folder of files, and the process may die of them.
@@ -298,6 +317,7 @@ async fn make_good(bench: &Bench, running: &Running, lists: &mut Lists, diary: &
     let late = |sent: &&Sent| lists.gone.get(&sent.ticket).is_some_and(|since| sent.at > *since + SECOND);
     let polled = bench.api.with(|remote| remote.polls.iter().find(late).cloned());
     assert!(polled.is_none(), "polled though no list names it: {polled:?}");
+    nothing_unlisted_was_created(bench, lists);
     let before = lists.gone.clone();
     lists.make_good();
     diary.back_on_the_list(&before, lists);

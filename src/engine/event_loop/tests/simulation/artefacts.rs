@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::super::fake_documents::document_of;
 use super::super::fake_downloads::*;
 use super::super::fake_files::Step;
 use super::super::fakes::*;
@@ -24,6 +25,8 @@ pub(super) struct Fate {
     faults: Vec<Fault>,
     /// How long the body takes.
     takes: Duration,
+    /// Tickets whose artefacts are gone at once.
+    gone: Vec<String>,
     /// What it is is never the file.
     pub(super) is_wrong: bool,
     /// The size that the poll names, if it names one.
@@ -68,7 +71,7 @@ pub(super) struct Artefacts {
 }
 
 impl Fate {
-    fn drawn(rng: &mut Rng, is_calm: bool) -> Self {
+    pub(super) fn drawn(rng: &mut Rng, is_calm: bool) -> Self {
         use Fault::*;
         let all = [Broken, Stalled, Network, Server, Page, Panic, Gone, Cut, NotTheFormat];
         let seconds = if !is_calm && rng.u32(..8) == 0 { 20.0 + 150.0 * rng.f64() } else { 2.0 * rng.f64() };
@@ -77,13 +80,16 @@ impl Fate {
         let size = [None, None, Some(1), Some(content_of("app0-0").len() as u64)][rng.usize(..4)];
         let size = size.filter(|_| !is_calm);
         let is_wrong = !is_calm && rng.u32(..20) == 0;
-        Self { faults, takes: SECOND.mul_f64(seconds), is_wrong, size }
+        Self { faults, takes: SECOND.mul_f64(seconds), gone: Vec::new(), is_wrong, size }
     }
 
     /// What the n-th download brings.
     fn delivery(&self, ticket: &str, nth: u32) -> Delivery {
         let content = content_of(ticket);
         let whole = Delivery::dripping(&content, 11, self.takes / 10);
+        if self.gone.iter().any(|gone| gone == ticket) {
+            return Delivery::answer(GONE);
+        }
         if self.is_wrong {
             return Delivery::answer(Verdict::Unclear(ErrorKind::WrongContent));
         }
@@ -104,6 +110,18 @@ impl Fate {
             Some(Fault::Cut) => Delivery::whole(content.slice(..4)),
             Some(Fault::NotTheFormat) => Delivery::answer(Verdict::Unclear(ErrorKind::WrongContent)),
         }
+    }
+
+    /// The same for an export: no answer loses its file, and polls name no size.
+    pub(super) fn of_export(self) -> Self {
+        let faults =
+            self.faults.into_iter().filter(|fault| ![Fault::Gone, Fault::Cut].contains(fault)).collect();
+        Self { faults, size: None, is_wrong: false, ..self }
+    }
+
+    /// The artefact of the ticket is gone before it can be fetched.
+    pub(super) fn lose(&mut self, ticket: String) {
+        self.gone.push(ticket);
     }
 
     /// Downloads until the file is saved, where nothing else is in the way: a body of another size than was named must
@@ -169,7 +187,7 @@ impl Artefacts {
             }
             let nth = met.entry(ticket.to_owned()).or_default();
             *nth += 1;
-            fates[ticket].delivery(ticket, *nth)
+            fates[document_of(ticket)].delivery(ticket, *nth)
         }
     }
 

@@ -50,7 +50,9 @@ impl Course {
     /// As the world's generator goes on.
     pub(super) fn drawn(world: &mut World) -> Self {
         let rng = std::mem::replace(&mut world.rng, Rng::with_seed(0));
-        Self::Drawn { rng, tickets: world.tickets(), is_calm: world.is_calm }
+        let documents = world.documents.entries.iter().map(|entry| entry.key.id.to_string());
+        let tickets = world.tickets().into_iter().chain(documents).collect();
+        Self::Drawn { rng, tickets, is_calm: world.is_calm }
     }
 
     /// As it stands there, by seconds since the beginning.

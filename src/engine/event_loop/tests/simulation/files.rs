@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::fake_documents::document_of;
 use super::super::fake_downloads::content_of;
 use super::super::fakes::*;
 use super::Diary;
@@ -74,12 +75,14 @@ fn no_false_loss(world: &World, bench: &Bench, diary: &Diary) {
         let is_true = match line["event"].as_str() {
             FILE_EXPIRED => {
                 let ticket = &line["ticket"];
-                let (job, fate) = (world.jobs[ticket], &world.artefacts.fates[ticket]);
+                // Those of exports are asked about elsewhere.
+                let Some(job) = world.jobs.get(ticket) else { continue };
+                let fate = &world.artefacts.fates[ticket];
                 let at = moment("timestamp").unwrap();
                 let is_gone = at >= START + job.ends + ARTEFACT_LIFE;
                 is_gone || fate.may_seem_gone() && moment("download_by").is_some_and(|until| until <= at)
             }
-            FILE_FAILED => world.artefacts.fates[&line["ticket"]].is_wrong,
+            FILE_FAILED => world.artefacts.fates[document_of(&line["ticket"])].is_wrong,
             _ => true,
         };
         assert!(is_true, "{line:?}, began {:?}", diary.began);
@@ -105,11 +108,11 @@ fn saved_if_it_could_be(world: &World, bench: &Bench, lists: &Lists, diary: &Dia
                 let found = bench.api.polls_of(ticket).last().map(|poll| poll.at);
                 diary.without_memory.lock().unwrap().iter().any(|at| found.is_some_and(|found| *at > found))
             };
-            is_sure
+            world.jobs.get(*ticket).is_some_and(|job| job.succeeds)
+                && is_sure
                 && !is_lost
                 && !is_forgotten()
                 && ticket.starts_with(app.name.as_str())
-                && world.jobs[*ticket].succeeds
         });
         for ticket in fates.map(|(ticket, _)| ticket) {
             let gone = diary.began + world.jobs[ticket].ends + ARTEFACT_LIFE;
@@ -136,7 +139,7 @@ fn time_for(ticket: &str, world: &World, bench: &Bench, (from, gone): (Instant, 
     let sent: Vec<_> = all.iter().filter(|it| from <= it.at + MINUTE && it.at <= gone).collect();
     let budget = sent.iter().filter(|it| together.contains(&&*it.app)).count();
     let own = sent.iter().filter(|it| app.name.as_str() == it.app);
-    let transfers: Duration = own.map(|it| world.artefacts.fates[&it.ticket].longest()).sum();
+    let transfers: Duration = own.map(|it| world.artefacts.fates[document_of(&it.ticket)].longest()).sum();
     // Tries that a full disk ended are no requests.
     let tries = bench.api.downloads_of(ticket).len().max(file_of(ticket, bench).attempts as usize);
     let (fate, backoff) = (&world.artefacts.fates[ticket], &bench.settings.backoff);

@@ -49,6 +49,14 @@ pub(super) struct Lists {
     pub(super) started_over: HashMap<String, Vec<Instant>>,
     /// Tickets that were ever listed with a document token which is not theirs.
     pub(super) mistyped: HashSet<String>,
+    /// Documents, in the order of the list.
+    documents: Vec<WatchEntry>,
+    /// What wiki nodes lead to.
+    nodes: HashMap<String, String>,
+    /// Those off the list, by id, and since when.
+    pub(super) left: HashMap<String, Instant>,
+    /// How often one came back, by id.
+    pub(super) came_back: HashMap<String, u32>,
 }
 
 impl Lists {
@@ -59,6 +67,8 @@ impl Lists {
         Self {
             words: tickets.iter().map(words).collect(),
             listed: tickets.into_iter().collect(),
+            documents: world.documents.entries.clone(),
+            nodes: world.documents.nodes.clone(),
             ..Self::default()
         }
     }
@@ -78,7 +88,9 @@ impl Lists {
     pub(super) fn entries(&self) -> Vec<WatchEntry> {
         let mut tickets: Vec<_> = self.listed.iter().collect();
         tickets.sort();
-        tickets.into_iter().map(|ticket| self.words[ticket].clone()).collect()
+        let tickets = tickets.into_iter().map(|ticket| self.words[ticket].clone());
+        let is_listed = |entry: &&WatchEntry| !self.left.contains_key(entry.key.id.as_str());
+        tickets.chain(self.documents.iter().filter(is_listed).cloned()).collect()
     }
 
     /// The last description of a ticket.
@@ -104,6 +116,9 @@ impl Lists {
     pub(super) fn change(&mut self, edits: Vec<Edit>) {
         for Edit { ticket, change } in edits {
             match change {
+                Change::InOrOut if is_document(&ticket) => self.document_moves(ticket),
+                // The others give the list another order.
+                _ if is_document(&ticket) => self.documents.rotate_left(1),
                 Change::InOrOut if self.listed.remove(&ticket) => {
                     self.gone.insert(ticket, Instant::now());
                 }
@@ -124,6 +139,27 @@ impl Lists {
         }
     }
 
+    /// Since when no entry that leads to the document is listed, if none is.
+    pub(super) fn unlisted_since(&self, token: &str) -> Option<Instant> {
+        let entries = self.documents.iter().filter(|entry| self.leads_to(entry) == token);
+        entries
+            .map(|entry| self.left.get(entry.key.id.as_str()).copied())
+            .try_fold(None, |last, since| Some(last.max(Some(since?))))?
+    }
+
+    fn leads_to<'a>(&'a self, entry: &'a WatchEntry) -> &'a str {
+        let token = entry.token.as_str();
+        self.nodes.get(token).map_or(token, String::as_str)
+    }
+
+    fn document_moves(&mut self, id: String) {
+        if self.left.remove(&id).is_some() {
+            *self.came_back.entry(id).or_default() += 1;
+        } else {
+            self.left.insert(id, Instant::now());
+        }
+    }
+
     /// Every ticket is listed, with its own token.
     pub(super) fn make_good(&mut self) {
         for ticket in self.words.keys().cloned().collect::<Vec<_>>() {
@@ -131,5 +167,12 @@ impl Lists {
             self.listed.insert(ticket);
         }
         self.gone.clear();
+        for id in self.left.keys().cloned().collect::<Vec<_>>() {
+            self.document_moves(id);
+        }
     }
+}
+
+fn is_document(id: &str) -> bool {
+    EntryId::new(id).is_document()
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::super::fake_documents::document_of;
 use super::super::fakes::*;
 use super::CALM_AFTER;
 use super::artefacts::Artefacts;
+use super::documents::Documents;
 use crate::domain::*;
 use crate::feishu::*;
 
@@ -46,6 +48,7 @@ pub(super) struct World {
     /// The same at the token endpoint.
     token_troubles: Vec<Vec<TokenStretch>>,
     pub(super) artefacts: Artefacts,
+    pub(super) documents: Documents,
     /// Nothing goes wrong at all: then files must be found in time.
     pub(super) is_calm: bool,
     /// Polls take as long as they are drawn to, and some of them fail.
@@ -73,10 +76,22 @@ impl World {
         let troubles = (0..count).map(|_| if is_calm { Vec::new() } else { troubles(&mut rng) }).collect();
         let token_troubles =
             (0..count).map(|_| if is_calm { Vec::new() } else { token_troubles(&mut rng) }).collect();
-        let artefacts = Artefacts::default();
-        let world =
-            Self { seed, rng, apps, jobs, troubles, token_troubles, artefacts, is_calm, is_moody: true };
-        Self { artefacts: Artefacts::drawn(&world), ..world }
+        let (artefacts, documents) = (Artefacts::default(), Documents::default());
+        let world = Self {
+            seed,
+            rng,
+            apps,
+            jobs,
+            troubles,
+            token_troubles,
+            artefacts,
+            documents,
+            is_calm,
+            is_moody: true,
+        };
+        let (mut artefacts, documents) = (Artefacts::drawn(&world), Documents::drawn(&world));
+        artefacts.fates.extend(documents.artefacts());
+        Self { artefacts, documents, ..world }
     }
 
     /// Nothing is left to chance, and nothing goes wrong with the remote: these apps, and jobs that end well, at these
@@ -90,6 +105,7 @@ impl World {
             troubles: vec![Vec::new(); apps.len()],
             token_troubles: vec![Vec::new(); apps.len()],
             artefacts: Artefacts::default(),
+            documents: Documents::default(),
             apps,
             is_calm: false,
             is_moody: false,
@@ -119,8 +135,8 @@ impl World {
     /// How long it takes to ask once for each ticket of the app's budget.
     pub(super) fn sweep(&self, app: &App) -> Duration {
         let together: Vec<_> = self.sharing_with(app).map(|app| app.name.as_str()).collect();
-        let tickets = self.jobs.keys().filter(|ticket| together.contains(&&ticket[..4])).count();
-        app.rate_limit.time_for(tickets)
+        let all = self.jobs.keys().chain(self.documents.fates.keys());
+        app.rate_limit.time_for(all.filter(|ticket| together.contains(&&ticket[..4])).count())
     }
 
     /// The remote, with a mind of its own about latencies and passing faults.
@@ -131,6 +147,7 @@ impl World {
         let (token_troubles, began) = (self.token_troubles.clone(), tokio::time::Instant::now());
         let artefacts: HashMap<_, _> =
             self.jobs.keys().map(|ticket| (ticket.clone(), self.artefacts.described(ticket))).collect();
+        let exports = self.documents.fates.clone();
         let api = FakeApi::new(move |ticket, _| {
             let now = began.elapsed();
             let place: usize = ticket[3..4].parse().unwrap();
@@ -144,7 +161,10 @@ impl World {
                 4..8 if passing => (latency, trouble_of_server()),
                 8 if passing => (latency, PAGE),
                 9 if passing => (latency, PANIC),
-                _ => (latency, answer(jobs[ticket], &artefacts[ticket], now)),
+                _ => match jobs.get(ticket) {
+                    Some(job) => (latency, answer(*job, &artefacts[ticket], now)),
+                    None => (latency, exports[document_of(ticket)].job_end(ticket)),
+                },
             }
         })
         .with_downloads(self.artefacts.script())
@@ -156,6 +176,7 @@ impl World {
                 None => Ok(Some(if nth.is_multiple_of(2) { 300 } else { 7200 })),
             }
         });
+        let api = self.documents.play(api, self.seed);
         let ended = self.jobs.iter().map(|(ticket, job)| (ticket.clone(), began + job.ends));
         api.with(|remote| remote.artefacts.ended = ended.collect());
         api
@@ -244,6 +265,6 @@ impl fmt::Display for World {
                 )?;
             }
         }
-        write!(f, "{}", self.artefacts)
+        write!(f, "{}{}", self.artefacts, self.documents)
     }
 }
