@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{
     Availability, Failure, FileRecord, FileState, TicketRecord, TicketState, WallTime,
@@ -14,13 +13,26 @@ use super::{
     },
 };
 
-/// The fields of an event, in their order. Those that are null are left out.
-struct Fields(Vec<(&'static str, Value)>);
+/// An event as it is written: the fields in their order, without those that are null.
+struct Line(Vec<u8>);
 
-impl Serialize for Fields {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let known = self.0.iter().filter(|(_, value)| !value.is_null());
-        serializer.collect_map(known.map(|(name, value)| (name, value)))
+impl Line {
+    fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        let before = self.0.len();
+        self.0.push(if before == 0 { b'{' } else { b',' });
+        // Memory takes all.
+        let _ = serde_json::to_writer(&mut self.0, name);
+        self.0.push(b':');
+        let _ = serde_json::to_writer(&mut self.0, &value);
+        if self.0.ends_with(b":null") {
+            self.0.truncate(before);
+        }
+        self
+    }
+
+    fn end(mut self) -> Option<String> {
+        self.0.push(b'}');
+        String::from_utf8(self.0).ok()
     }
 }
 
@@ -30,17 +42,14 @@ impl Serialize for Fields {
 pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
     let (event, message) = name_and_message(ticket, now)?;
     let level = if Availability::is_doubtful(ticket, now) { "WARN" } else { "INFO" };
-    let mut fields = head(now, level, &message, event, ticket);
-    fields.extend([
-        ("job_status", json!(ticket.job_status)),
-        ("polls", json!(ticket.polls)),
-        ("first_seen_at", json!(ticket.first_seen_at)),
-        ("last_polled_at", json!(ticket.last_polled_at)),
-        ("finished_at", json!(ticket.finished_at)),
-        ("download_by", json!(ticket.download_by)),
-    ]);
-    fields.extend(error_fields(ticket, ticket.error.as_deref()));
-    serde_json::to_string(&Fields(fields)).ok()
+    let line = head(now, level, &message, event, ticket)
+        .with("job_status", ticket.job_status)
+        .with("polls", ticket.polls)
+        .with("first_seen_at", ticket.first_seen_at)
+        .with("last_polled_at", ticket.last_polled_at)
+        .with("finished_at", ticket.finished_at)
+        .with("download_by", ticket.download_by);
+    with_error(line, ticket, ticket.error.as_deref()).end()
 }
 
 /// The outcome of the ticket's file at `now`, with the fields of its line in the log as above. None while the file is not
@@ -49,62 +58,51 @@ pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
 pub fn file_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
     let file = ticket.file.as_deref()?;
     let (event, level, message) = file_name_and_message(ticket, file)?;
-    let mut fields = head(now, level, &message, event, ticket);
-    fields.extend([
-        ("finished_at", json!(ticket.finished_at)),
-        ("download_by", json!(ticket.download_by)),
-        ("file.state", json!(file.state.as_str())),
-        ("file.path", json!(file.path.as_deref().map(Path::to_string_lossy))),
-        ("file.size", json!(file.size)),
-        ("file.sha256", json!(file.sha256.as_ref().map(ToString::to_string))),
-        ("file.saved_at", json!(file.saved_at)),
-        ("file.attempts", json!(file.attempts)),
-    ]);
-    fields.extend(error_fields(ticket, file.error.as_deref()));
-    serde_json::to_string(&Fields(fields)).ok()
+    let line = head(now, level, &message, event, ticket)
+        .with("finished_at", ticket.finished_at)
+        .with("download_by", ticket.download_by)
+        .with("file.state", file.state.as_str())
+        .with("file.path", file.path.as_deref().map(Path::to_string_lossy))
+        .with("file.size", file.size)
+        .with("file.sha256", file.sha256.as_ref().map(ToString::to_string))
+        .with("file.saved_at", file.saved_at)
+        .with("file.attempts", file.attempts);
+    with_error(line, ticket, file.error.as_deref()).end()
 }
 
 /// What every verdict begins with: the line itself, then the ticket or document and its artefact.
-fn head(
-    now: WallTime,
-    level: &'static str,
-    message: &str,
-    event: &'static str,
-    ticket: &TicketRecord,
-) -> Vec<(&'static str, Value)> {
+fn head(now: WallTime, level: &str, message: &str, event: &str, ticket: &TicketRecord) -> Line {
     let (entry, artefact) = (&ticket.entry, ticket.artefact.as_deref());
-    vec![
-        ("timestamp", json!(now)),
-        ("level", json!(level)),
-        ("message", json!(message)),
-        ("event", json!(event)),
-        ("app", json!(entry.key.app.as_str())),
-        ("ticket", json!(ticket.ticket())),
-        ("token", json!(entry.token.as_str())),
-        ("label", json!(entry.label.as_deref())),
-        ("document", json!(entry.document())),
-        ("generation", json!(ticket.generation())),
-        ("state", json!(ticket.state.as_str())),
-        ("file_token", json!(artefact.map(|it| &it.file_token))),
-        ("file_name", json!(artefact.map(|it| &it.file_name))),
-        ("file_extension", json!(ticket.file_extension())),
-        ("doc_type", json!(ticket.doc_type())),
-        ("sub_id", json!(ticket.sub_id())),
-        ("file_size", json!(artefact.map(|it| it.file_size))),
-    ]
+    Line(Vec::with_capacity(1024))
+        .with("timestamp", now)
+        .with("level", level)
+        .with("message", message)
+        .with("event", event)
+        .with("app", entry.key.app.as_str())
+        .with("ticket", ticket.ticket())
+        .with("token", entry.token.as_str())
+        .with("label", entry.label.as_deref())
+        .with("document", entry.document())
+        .with("generation", ticket.generation())
+        .with("state", ticket.state.as_str())
+        .with("file_token", artefact.map(|it| &it.file_token))
+        .with("file_name", artefact.map(|it| &it.file_name))
+        .with("file_extension", ticket.file_extension())
+        .with("doc_type", ticket.doc_type())
+        .with("sub_id", ticket.sub_id())
+        .with("file_size", artefact.map(|it| it.file_size))
 }
 
 /// What every verdict ends with.
-fn error_fields(ticket: &TicketRecord, error: Option<&Failure>) -> [(&'static str, Value); 7] {
-    [
-        ("error.kind", json!(error.map(|error| error.kind.as_str()))),
-        ("error.code", json!(error.map(|error| error.code))),
-        ("error.job_status", json!(error.map(|error| error.job_status))),
-        ("error.http_status", json!(error.map(|error| error.http_status))),
-        ("error.message", json!(error.map(|error| &error.message))),
-        ("error.hint", json!(error.map(|error| ticket.hint(error)))),
-        ("error.log_id", json!(error.map(|error| &error.log_id))),
-    ]
+fn with_error(line: Line, ticket: &TicketRecord, error: Option<&Failure>) -> Line {
+    let Some(error) = error else { return line };
+    line.with("error.kind", error.kind.as_str())
+        .with("error.code", error.code)
+        .with("error.job_status", error.job_status)
+        .with("error.http_status", error.http_status)
+        .with("error.message", &error.message)
+        .with("error.hint", ticket.hint(error))
+        .with("error.log_id", &error.log_id)
 }
 
 /// What to do where there will be no file.
@@ -173,6 +171,7 @@ fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
     use std::path::Path;
 
     use super::*;
