@@ -120,12 +120,12 @@ impl Cell {
     }
 
     /// Lets the throttle begin, and then the fault strike. Blocks until the watcher has come so far.
-    fn strike(&self, sim: &Simulator, wait_paused: impl Fn(&Self, &str)) {
+    fn strike(&self, sim: &Simulator, log: &mut Log<'_>) {
         if let Some([subject, other]) = self.held {
             let on_their_way = [subject, other].map(|hold| sim.wait_until_held(hold, 1, PATIENCE));
             assert_eq!(on_their_way, [true; 2], "{}", self.name());
             sim.release(other);
-            wait_paused(self, "rate_limited");
+            log.wait_paused(self, "rate_limited");
             sim.release(subject);
         }
     }
@@ -220,18 +220,13 @@ fn play(rows: &[Row], endpoint: Endpoint, limit: &str) {
     let mut cells = cells(rows, endpoint);
     let bench = bench_for(&mut cells, limit);
     let run = bench.start(&["--log-level", if traced() { "trace" } else { "debug" }]);
-    let paused = |cell: &Cell, reason: &str| {
-        let (app, endpoint) = (cell.app(), cell.endpoint_name());
-        run.wait_log(&app, |lines| {
-            lines.iter().any(|line| line["app"] == app && is_pause(line, endpoint, reason))
-        });
-    };
-    cells.iter().for_each(|cell| cell.strike(&bench.sim, paused));
+    let mut log = Log::new(&run);
+    cells.iter().for_each(|cell| cell.strike(&bench.sim, &mut log));
     // A used-up quota is tried hourly, or now. Throttles are in force then, and must not be cut short by this.
     let quotas: Vec<_> = cells.iter().filter(|cell| cell.pauses().contains(&"quota_exhausted")).collect();
-    quotas.iter().for_each(|cell| paused(cell, "quota_exhausted"));
+    quotas.iter().for_each(|cell| log.wait_paused(cell, "quota_exhausted"));
     run.signal(Signal::HUP);
-    wait_over(&run, &cells);
+    cells.iter().for_each(|cell| log.wait(cell, |lines| cell.is_over(lines)));
     let ended = run.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let said = by_app(ended.lines);
@@ -246,21 +241,35 @@ fn play(rows: &[Row], endpoint: Endpoint, limit: &str) {
     cells.iter().for_each(|cell| judge_fate(cell, &rows, &bench));
 }
 
-/// Waits until every cell is over.
-fn wait_over(run: &Running, cells: &[Cell]) {
-    let (mut said, mut seen) = (Said::new(), 0);
-    let until = Instant::now() + PATIENCE;
-    let mut left: Vec<_> = cells.iter().collect();
-    while !left.is_empty() {
-        let fresh = run.log_since(seen);
-        seen += fresh.len();
-        for (app, lines) in by_app(fresh) {
-            said.entry(app).or_default().extend(lines);
+/// The log so far, by app.
+struct Log<'r> {
+    run: &'r Running,
+    said: Said,
+    seen: usize,
+}
+
+impl<'r> Log<'r> {
+    fn new(run: &'r Running) -> Self {
+        Self { run, said: Said::new(), seen: 0 }
+    }
+
+    /// Waits until the lines of a cell's app satisfy a condition.
+    fn wait(&mut self, cell: &Cell, condition: impl Fn(&[Value]) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !condition(lines_of(&self.said, &cell.app())) {
+            let lines = lines_of(&self.said, &cell.app());
+            assert!(Instant::now() < until, "{} waits in vain: {lines:#?}", cell.name());
+            std::thread::sleep(Duration::from_millis(5));
+            let fresh = self.run.log_since(self.seen);
+            self.seen += fresh.len();
+            for (app, lines) in by_app(fresh) {
+                self.said.entry(app).or_default().extend(lines);
+            }
         }
-        left.retain(|cell| !cell.is_over(lines_of(&said, &cell.app())));
-        let stuck = left.first().map(|cell| (cell.name(), lines_of(&said, &cell.app())));
-        assert!(Instant::now() < until, "{} cells wait in vain, one of them {stuck:#?}", left.len());
-        std::thread::sleep(Duration::from_millis(5));
+    }
+
+    fn wait_paused(&mut self, cell: &Cell, reason: &str) {
+        self.wait(cell, |lines| lines.iter().any(|line| is_pause(line, cell.endpoint_name(), reason)));
     }
 }
 
