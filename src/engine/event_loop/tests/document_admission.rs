@@ -29,7 +29,7 @@ async fn the_list_says_who_goes_first() {
 /// ends lets another begin.
 #[tokio::test(start_paused = true)]
 async fn so_many_are_open_at_most() {
-    for (requests, listed, expected) in [(2, 0, 12), (2, 5, 7), (2, 20, 0)] {
+    for (requests, listed, expected) in [(2, 0, 12), (2, 5, 7)] {
         let ends = 30 * MINUTE;
         let began = tokio::time::Instant::now();
         let api = FakeApi::new(move |_, _| {
@@ -43,7 +43,7 @@ async fn so_many_are_open_at_most() {
         let running = bench.start();
         tokio::time::sleep(29 * MINUTE).await;
         assert_eq!(bench.api.jobs(), expected, "{requests} a minute, {listed} listed");
-        tokio::time::sleep(120 * MINUTE).await;
+        tokio::time::sleep(60 * MINUTE).await;
         assert_eq!(bench.api.jobs(), 30, "{requests} a minute, {listed} listed");
         let saved = running.view.borrow().files[FileState::Saved];
         assert_eq!(saved, 30 + listed);

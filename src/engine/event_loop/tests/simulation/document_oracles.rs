@@ -105,7 +105,7 @@ fn no_false_end(world: &World, bench: &Bench) {
             continue;
         };
         let is_true = match (line["event"].as_str(), line.get("error.kind")) {
-            (TICKET_FAILED, Some(kind)) => fate.may_fail(kind.parse().unwrap()),
+            (TICKET_FAILED | DOCUMENT_FAILED, Some(kind)) => fate.may_fail(kind.parse().unwrap()),
             (TICKET_FAILED | TICKET_TIMED_OUT | FILE_FAILED, _) => false,
             (FILE_EXPIRED, _) => {
                 let ticket = &line["ticket"];
