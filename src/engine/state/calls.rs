@@ -48,13 +48,18 @@ impl State {
 
     /// Puts a ticket in line.
     pub(super) fn enqueue(&mut self, index: TicketIndex, due: Instant) {
+        self.enqueue_at(index, due, due);
+    }
+
+    /// Puts a ticket in line at that place, if it is to be polled.
+    pub(super) fn enqueue_at(&mut self, index: TicketIndex, due: Instant, place_in_line: Instant) {
         let Some(slot) = self.tickets.get(index) else { return };
         let Some((stage, place)) = slot.stage().zip(slot.app) else { return };
         let app = &mut self.apps[place];
         match stage {
             Stage::Resolve => app.nodes.push(index, slot, due),
             Stage::Create => app.creates.push(index, slot, due),
-            Stage::Poll => app.line.push(index, slot, due),
+            Stage::Poll => app.line.push(index, slot, due, place_in_line),
         }
     }
 

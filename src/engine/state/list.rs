@@ -167,8 +167,7 @@ impl State {
             slot.record.progress.last_running_at = last_running_at;
             slot.stamp = stamp;
             slot.clock_mark = active;
-            slot.strange_at = None;
-            slot.file = None;
+            (slot.strange_at, slot.failed_at, slot.file) = (None, None, None);
         });
         self.leave_behind(index, now);
         self.join(index, now);

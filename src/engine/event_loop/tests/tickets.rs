@@ -1,6 +1,8 @@
 //! Tickets through the engine: order, budget, lists, ends of a run.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -164,6 +166,32 @@ async fn no_ticket_goes_unpolled_while_budget_is_left() {
         let longest = polls.windows(2).map(|pair| pair[1].at - pair[0].at).max().unwrap();
         assert!(longest < 3 * MINUTE, "ticket {ticket} waited {longest:?}");
     }
+}
+
+/// Promise 5: a poll that an outage takes costs its ticket no place in line, so that those go first at its end that have
+/// waited longest. A ticket that alone gets no answer does not go before the others for that.
+#[tokio::test(start_paused = true)]
+async fn an_outage_costs_no_place_in_line() {
+    let (began, longest) = (tokio::time::Instant::now(), Arc::new(Mutex::new(Duration::ZERO)));
+    let (noted, mut answered) = (Arc::clone(&longest), HashMap::new());
+    let api = FakeApi::new(move |ticket, _| {
+        let now = began.elapsed();
+        if ticket == "0" || (10 * MINUTE..14 * MINUTE).contains(&now) {
+            return (SECOND / 10, trouble());
+        }
+        let waited = now - answered.insert(ticket.to_owned(), now).unwrap_or_default();
+        let mut longest = noted.lock().unwrap();
+        *longest = waited.max(*longest);
+        (SECOND / 10, Verdict::Pending)
+    });
+    let mut bench = Bench::new(api).tickets("default", (0..400).map(|ticket| ticket.to_string()));
+    bench.settings.deadline = Some(30 * MINUTE);
+    assert_eq!(bench.run().await.end, End::Deadline);
+    let longest = *longest.lock().unwrap();
+    // Once round takes four minutes, as the outage does; its polls use up the window at its end.
+    assert!(longest < 10 * MINUTE, "{longest:?}");
+    let polls = bench.api.polls_of("0").len();
+    assert!(polls < 22, "{polls}");
 }
 
 #[tokio::test(start_paused = true)]
