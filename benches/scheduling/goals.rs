@@ -16,6 +16,7 @@ pub(crate) struct Documents {
     pub(crate) makespan: f64,
     pub(crate) calls: f64,
     pub(crate) lost: f64,
+    pub(crate) died: f64,
     pub(crate) throttled: f64,
 }
 
@@ -71,6 +72,7 @@ impl Goals {
     ) {
         let worst = |read: fn(Documents) -> f64| watcher.clone().map(read).fold(0.0, f64::max);
         self.note(workload, "files lost, worst seed", worst(|it| it.lost), 0.0, 0.0);
+        self.note(workload, "artefacts that died first, worst seed", worst(|it| it.died), 0.0, 0.0);
         self.note(workload, "throttled answers, worst seed", worst(|it| it.throttled), 0.0, 0.0);
         let (times, spare) = match workload.name {
             name if name.contains("outage") => return,

@@ -77,8 +77,6 @@ pub(crate) struct Server {
     pub(crate) polls: usize,
     /// Requests that arrived, to any endpoint.
     pub(crate) calls: usize,
-    /// Jobs that were created here.
-    pub(crate) made: usize,
     /// Whether a download of the job's artefact came too late.
     pub(crate) gone: Vec<bool>,
     pub(crate) throttled: usize,
@@ -101,7 +99,6 @@ impl Server {
             saved: none,
             polls: 0,
             calls: 0,
-            made: 0,
             gone,
             throttled: 0,
         }
@@ -124,7 +121,6 @@ impl Server {
     pub(crate) fn create(&mut self, document: usize, now: Duration) -> Result<(), Duration> {
         self.calls += 1;
         self.creates.admit(now).inspect_err(|_| self.throttled += 1)?;
-        self.made += 1;
         let job = &mut self.jobs[document];
         *job = Job { created: now, ends: now + job.lasts(), ..*job };
         Ok(())
