@@ -66,20 +66,27 @@ impl State {
                 update.counted.removed += 1;
                 self.remove_ticket(index, now);
             }
-            Change::Describe(index, entry) => {
-                self.alter(index, now, |slot| {
-                    // A whole body gets its name all the same.
-                    if !entry.download && slot.is_to_fetch() {
-                        (slot.record.file, slot.file) = (None, None);
-                    }
-                    slot.record.entry = entry;
-                    slot.record.unlisted_since = None;
-                });
-                self.join(index, now);
-            }
+            Change::Describe(index, entry) => self.describe(index, entry, now),
             Change::Unlist(index) => {
                 self.alter(index, now, |slot| slot.record.unlisted_since = Some(now.wall));
             }
+        }
+    }
+
+    fn describe(&mut self, index: TicketIndex, entry: WatchEntry, now: Now) {
+        let mut was_away = false;
+        self.alter(index, now, |slot| {
+            // A whole body gets its name all the same.
+            if !entry.download && slot.is_to_fetch() {
+                (slot.record.file, slot.file) = (None, None);
+            }
+            slot.record.entry = entry;
+            was_away = slot.record.unlisted_since.take().is_some();
+        });
+        self.join(index, now);
+        // Its artefact may have been lost while no list named it.
+        if was_away && self.tickets.get(index).is_some_and(|slot| slot.leader.is_none()) {
+            self.export_again(index, now);
         }
     }
 

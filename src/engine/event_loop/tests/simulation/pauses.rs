@@ -31,6 +31,10 @@ enum Hindrance {
     TokenPaused,
     /// The pause of its downloads.
     DownloadsPaused,
+    /// The pause of its creates, which holds up neither polls nor downloads.
+    CreatesPaused,
+    /// The same of questions about wiki nodes.
+    NodesPaused,
     /// It has no access token, or waits for a new one.
     NoToken,
     /// Polls fail one after the other: few are in flight.
@@ -76,6 +80,8 @@ struct Hindrances {
     over: HashMap<String, Spans>,
     /// Those that downloads have besides.
     of_downloads: HashMap<String, Spans>,
+    /// Those that exports have besides.
+    of_exports: HashMap<String, Spans>,
 }
 
 impl Hindrances {
@@ -91,7 +97,11 @@ impl Hindrances {
     }
 
     fn spans(&mut self, app: &str, what: Hindrance) -> &mut Spans {
-        let all = if what == Hindrance::DownloadsPaused { &mut self.of_downloads } else { &mut self.over };
+        let all = match what {
+            Hindrance::DownloadsPaused => &mut self.of_downloads,
+            Hindrance::CreatesPaused | Hindrance::NodesPaused => &mut self.of_exports,
+            _ => &mut self.over,
+        };
         all.entry(app.to_owned()).or_default()
     }
 
@@ -113,6 +123,8 @@ impl Hindrances {
         let at_token = reason == "rate_limited" && field("endpoint") == "token";
         let paused = match field("endpoint") {
             "download" => Hindrance::DownloadsPaused,
+            "create" => Hindrance::CreatesPaused,
+            "node" => Hindrance::NodesPaused,
             _ if at_token => Hindrance::TokenPaused,
             _ => Hindrance::Paused,
         };
