@@ -91,7 +91,7 @@ async fn the_budget_survives_a_crash() {
     bench.settings.until_done = false;
     for millis in [300, 650, 1700, 900, 20_000, 150_000, 20_000] {
         let running = bench.start();
-        tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
         running.outcome.abort();
         let _ = running.outcome.await;
     }
