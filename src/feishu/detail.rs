@@ -24,8 +24,8 @@ const TOKEN_LIKE_MIN: usize = 18;
 /// A redirect would take the credentials along.
 pub(super) const REDIRECT: &str = "redirects are not followed";
 
-/// Before the scopes that the server names.
-const MISSING_SCOPES: &str = "missing scopes: ";
+/// Before the scopes of which one is missing; the server names them, else the endpoint does.
+const MISSING_SCOPE: &str = "missing scope: ";
 
 /// What stands where a secret stood.
 const HIDDEN: &str = "[hidden]";
@@ -137,23 +137,23 @@ fn refused_fields(error: &ErrorPart) -> Option<String> {
 /// Names the scopes of the endpoint where the server does not name those that are missing.
 pub(super) fn name_scopes(detail: Detail, scopes: &str) -> Detail {
     let remedy = match detail.remedy {
-        Some(named) if named.starts_with(MISSING_SCOPES) => named,
-        Some(page) => format!("missing scope: {scopes}; {page}").into(),
-        None => format!("missing scope: {scopes}").into(),
+        Some(named) if named.starts_with(MISSING_SCOPE) => named,
+        Some(page) => format!("{MISSING_SCOPE}{scopes}; {page}").into(),
+        None => format!("{MISSING_SCOPE}{scopes}").into(),
     };
     Detail { remedy: Some(remedy), ..detail }
 }
 
-/// The scopes that are missing and the first page that the server offers.
+/// The scopes of which one is missing and the first page that the server offers.
 fn remedy(error: &ErrorPart) -> Option<String> {
     let violations = &error.permission_violations;
     let scopes =
         violations.iter().filter_map(|violation| filled(&violation.scope).or(filled(&violation.subject)));
-    let scopes = scopes.collect::<Vec<_>>().join(", ");
+    let scopes = scopes.collect::<Vec<_>>().join(" or ");
     let troubleshooter = error.troubleshooter.as_deref().and_then(url_inside);
     let helps = error.helps.iter().filter_map(|help| filled(&help.url));
     let page = helps.chain(troubleshooter).chain(violations.iter().filter_map(|v| filled(&v.url))).next();
-    let scopes = (!scopes.is_empty()).then(|| format!("{MISSING_SCOPES}{scopes}"));
+    let scopes = (!scopes.is_empty()).then(|| format!("{MISSING_SCOPE}{scopes}"));
     let parts: Vec<_> = scopes.into_iter().chain(page.map(|page| format!("see {page}"))).collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }
@@ -208,15 +208,15 @@ mod tests {
             (r#"{}"#, None),
             (
                 r#"{"permission_violations":[{"scope":"a","url":"https://u"},{"scope":"b"}]}"#,
-                Some("missing scopes: a, b; see https://u"),
+                Some("missing scope: a or b; see https://u"),
             ),
             (
                 r#"{"permission_violations":[{"type":"action_scope_required","subject":"a"}],
                     "troubleshooter":"look at: https://t?x=1 or ask","helps":[{"url":"https://h"}]}"#,
-                Some("missing scopes: a; see https://h"),
+                Some("missing scope: a; see https://h"),
             ),
             (r#"{"troubleshooter":"look at: https://t?x=1 or ask"}"#, Some("see https://t?x=1")),
-            (r#"{"permission_violations":[{"subject":"a"}]}"#, Some("missing scopes: a")),
+            (r#"{"permission_violations":[{"subject":"a"}]}"#, Some("missing scope: a")),
         ] {
             let body = format!(r#"{{"code":99991672,"error":{error}}}"#);
             assert_eq!(detail(&body).remedy.as_deref(), expected, "{error}");
@@ -233,7 +233,7 @@ mod tests {
         for (error, expected) in [
             ("{}", "missing scope: a or b"),
             (r#"{"helps":[{"url":"https://h"}]}"#, "missing scope: a or b; see https://h"),
-            (r#"{"permission_violations":[{"subject":"c"}]}"#, "missing scopes: c"),
+            (r#"{"permission_violations":[{"subject":"c"}]}"#, "missing scope: c"),
         ] {
             assert_eq!(&*remedy(error), expected, "{error}");
         }
