@@ -188,7 +188,11 @@ fn documents_that_cannot_be_exported_are_said() {
             "no scope for the question",
             |bench| spoil(bench, Endpoint::Permission, Fault::Trouble(Trouble::scope_missing())),
             0,
-            &["may not be asked whether it can be exported", "docs:permission.member:auth", "online: fine"],
+            &[
+                "not asked: the question needs an optional scope",
+                "docs:permission.member:auth; exports",
+                "online: fine",
+            ],
         ),
     ];
     assert_said(&CASES);

@@ -82,8 +82,10 @@ pub(super) fn document(document: &str, result: Result<bool, &Answer>) -> (Online
         Err(Answer { verdict: Verdict::Failed(kind), detail }) => (refused(&name, *kind, detail), true),
         // Exports do not need this question: only the run shows whether there is trouble.
         Err(answer @ Answer { verdict: Verdict::AppFault(reason), .. }) => {
-            let said = said(reason.in_words().to_owned(), &answer.detail, "");
-            (OnlineRow::fine(format!("{name}: may not be asked whether it can be exported: {said}")), false)
+            let is_scope = *reason == PauseReason::ScopeMissing;
+            let words = if is_scope { "the question needs an optional scope" } else { reason.in_words() };
+            let said = said(words.to_owned(), &answer.detail, "exports do not need it");
+            (OnlineRow::fine(format!("{name}: not asked: {said}")), false)
         }
         Err(answer) => {
             let cause = cause(answer).unwrap_or(TroubleCause::Calls(ErrorKind::UnknownCode));
@@ -277,7 +279,7 @@ mod tests {
             (Err(Verdict::Failed(ErrorKind::InvalidParam)), Wrong, true, "correct the link"),
             (Err(Verdict::Failed(ErrorKind::NoPermission)), Wrong, true, "may not export it"),
             (Err(Verdict::Failed(ErrorKind::DocumentDeleted)), Wrong, true, "it was deleted; restore"),
-            (Err(Verdict::AppFault(PauseReason::ScopeMissing)), Fine, false, "may not be asked"),
+            (Err(Verdict::AppFault(PauseReason::ScopeMissing)), Fine, false, "L: not asked: the question"),
             (Err(Verdict::Throttled { reset: None }), Passing, false, "rate limit"),
             (Err(Verdict::Strange(Strange::Page)), Wrong, false, "answers are not the API's"),
         ] {
