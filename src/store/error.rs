@@ -21,7 +21,9 @@ pub struct StoreError {
 #[derive(Debug, Error)]
 pub enum StoreErrorKind {
     /// Another watcher has it in use.
-    #[error("is held by another watcher ({0}); stop it first, or give this one its own [state] path")]
+    #[error(
+        "is held by another watcher ({0}), which runs already: `add` gives it documents, `status` shows it; to start this one, stop that first, or give this one its own [state] path"
+    )]
     InUse(Holder),
     /// What lies there is not this program's database, or is damaged: what was found.
     #[error("is not a sound state file ({0}); it is left untouched, move it away or restore a copy")]
@@ -121,6 +123,17 @@ impl StoreErrorKind {
         let cause = FailureCause::System;
         move |error| Self::Failed { cause, step: Some(step), source: error.into() }
     }
+
+    /// The same where something is made or written.
+    pub(super) fn io_of_writing(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        move |error| match error.kind() {
+            PermissionDenied | ReadOnlyFilesystem => {
+                Self::Failed { cause: FailureCause::ReadOnly, step: Some(step), source: error.into() }
+            }
+            _ => Self::io(step)(error),
+        }
+    }
 }
 
 impl fmt::Display for StoreError {
@@ -146,7 +159,9 @@ impl FailureCause {
         match self {
             Self::Full => "; free some space on its disk",
             Self::Disk => "; look at its disk (space, quota, the kernel's log)",
-            Self::ReadOnly => "; make the file and its folder writable for the watcher's user",
+            Self::ReadOnly => {
+                "; this user may not write it or make files in its folder, make both writable for the watcher's user"
+            }
             Self::Unopenable => "; check that the file is there and the watcher's user may use it",
             Self::Busy => "; another program holds it open for writing, close that",
             Self::System | Self::Defect => "",

@@ -28,7 +28,7 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, StoreErrorKind> {
         return Err(StoreErrorKind::NotAStateFile("the path names a folder".to_owned()));
     };
     let create = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
-    create.map_err(StoreErrorKind::io("create the folder of"))?;
+    create.map_err(StoreErrorKind::io_of_writing("create the folder of"))?;
     let folder = fs::canonicalize(folder).map_err(StoreErrorKind::io("resolve the folder of"))?;
     Ok(folder.join(name))
 }

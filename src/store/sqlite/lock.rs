@@ -19,6 +19,9 @@ const PID_MAX: u64 = 20;
 const WITHIN: Duration = Duration::from_millis(500);
 const TRY_EVERY: Duration = Duration::from_millis(10);
 
+/// What fails where the lock file can't be opened.
+const OPEN: &str = "open the lock file of";
+
 /// The right to use a state file, held until dropped.
 ///
 /// The lock file itself is never deleted: a daemon that still has the deleted one open would lock
@@ -36,7 +39,7 @@ impl Lock {
     pub(super) fn take(path: &Path) -> Result<Self, StoreErrorKind> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
-        let mut file = open(path, &options)?;
+        let mut file = open(path, &options).map_err(StoreErrorKind::io_of_writing(OPEN))?;
         let until = Instant::now() + WITHIN;
         loop {
             match file.try_lock() {
@@ -54,15 +57,14 @@ impl Lock {
 }
 
 /// Opens the lock file, which must be a file: it is written, and a link may lead to another's.
-fn open(path: &Path, options: &OpenOptions) -> Result<File, StoreErrorKind> {
+fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
     let lock = file::beside(path, ".lock");
-    let opened = match lock.symlink_metadata() {
+    match lock.symlink_metadata() {
         Ok(found) if !found.is_file() => {
             Err(io::Error::other(format!("{} is no ordinary file; remove it", lock.display())))
         }
         _ => options.open(&lock),
-    };
-    opened.map_err(StoreErrorKind::io("open the lock file of"))
+    }
 }
 
 /// What its holder wrote into the lock file.
@@ -79,7 +81,7 @@ fn holder_of(file: &mut File) -> Holder {
 pub(super) fn holder(path: &Path) -> Result<Option<Holder>, StoreErrorKind> {
     let lock_exists = |path: &PathBuf| file::beside(path, ".lock").exists();
     let Some(path) = file::find(path)?.filter(lock_exists) else { return Ok(None) };
-    let mut file = open(&path, OpenOptions::new().read(true))?;
+    let mut file = open(&path, OpenOptions::new().read(true)).map_err(StoreErrorKind::io(OPEN))?;
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
         Err(TryLockError::WouldBlock) => Ok(Some(holder_of(&mut file))),
