@@ -62,7 +62,8 @@ fn no_configuration_is_reported() {
         assert_eq!(
             stderr(&output),
             "error: no configuration: there is neither watcher.toml in this folder nor \
-             /etc/feishu-export-watcher/watcher.toml; name one with --config or in FEISHU_EXPORT_WATCHER_CONFIG\n"
+             /etc/feishu-export-watcher/watcher.toml; name one with --config or in FEISHU_EXPORT_WATCHER_CONFIG, \
+             change to its folder, or write one with `feishu-export-watcher init`\n"
         );
     }
 }

@@ -27,7 +27,8 @@ pub(crate) fn find(argument: ConfigArgument) -> Option<PathBuf> {
         Some(_) if is_named => return found,
         Some(path) => format!("configuration: {}", path.display()),
         None => format!(
-            "error: no configuration: there is neither {}; name one with --config or in {VARIABLE}",
+            "error: no configuration: there is neither {}; name one with --config or in {VARIABLE}, change to its folder, \
+             or write one with `feishu-export-watcher init`",
             PLACES.join(" in this folder nor ")
         ),
     };
