@@ -49,7 +49,7 @@ xlsx\t''
 csv\t''
 pptx\t''
 base\t''"
-complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l label -d 'A label for all of them, carried into log, state and names of files' -r
+complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l label -d 'A label for all of them, carried into log and state, and into names of files made with {label}' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l app -d 'The app that exports them; may be left out where there is one' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l sub-id -d 'The sheet or table, for csv alone; left out: the one that each link opens' -r
 complete -c feishu-export-watcher -n "__fish_feishu_export_watcher_using_subcommand add" -l to -d 'The watch list, also a new file that a pattern matches; left out: the one that the configuration names in full' -r -F

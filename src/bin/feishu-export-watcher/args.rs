@@ -249,7 +249,7 @@ pub(crate) struct AddArguments {
     /// The format of the files; which one fits depends on the kind of document
     #[arg(long, value_name = "FORMAT", value_parser = export_formats())]
     pub(crate) format: ExportFormat,
-    /// A label for all of them, carried into log, state and names of files
+    /// A label for all of them, carried into log and state, and into names of files made with {label}
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
     /// The app that exports them; may be left out where there is one
