@@ -62,17 +62,17 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     let recalled = list_watcher.recall(&config, || Some(files));
     problems.extend(recalled.problems);
     let mut notes = slow_sweeps(&config, &watch_list, &known);
-    if watch_list.entries.is_empty() && recalled.rejected_patterns == 0 {
-        let is_pending = |ticket: &TicketRecord| ticket.state == TicketState::Pending;
-        notes.push(match known.iter().any(is_pending) {
-            true => "nothing is listed; what is pending in the state file would be removed".to_owned(),
-            false => "nothing is listed yet".to_owned(),
-        });
+    let is_empty = watch_list.entries.is_empty() && recalled.rejected_patterns == 0;
+    let is_pending = |ticket: &TicketRecord| ticket.state == TicketState::Pending;
+    let removes = is_empty && known.iter().any(is_pending);
+    if removes {
+        notes.push("nothing is listed; what is pending in the state file would be removed".to_owned());
     }
     let troubles = state.into_iter().chain(log).chain(downloads);
     notes.extend(troubles.map(|why| format!("a run would end at once: {why}")));
     let apps = config.apps.iter().flat_map(|app| app_rows(app, &watch_list, network.as_ref().ok()));
-    let rows = paths(&config).into_iter().chain(apps).collect();
+    let empty = (is_empty && !removes).then(|| "nothing is listed yet".to_owned());
+    let rows = paths(&config).into_iter().chain(apps).chain(empty).collect();
     let report = CheckReport { problems, notes, rows, online: None };
     let online = report.is_fine().then(|| OnlinePlan::new(&config, &watch_list));
     CheckReport { online, ..report }
