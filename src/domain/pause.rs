@@ -57,6 +57,15 @@ pub enum PauseEnd {
 const SCOPES: &str =
     "docs:document:export or drive:export:readonly (for wiki nodes wiki:node:read or wiki:node:retrieve)";
 
+/// How the hints end that speak of a watcher which runs on.
+const OF_A_SERVICE: [&str; 5] = [
+    "; files are read again at once after SIGHUP, all else at a restart",
+    "; files are read again by themselves, at once after SIGHUP, systemd's credentials at a restart",
+    "; it is tried again by itself, at once after SIGHUP",
+    ", then send SIGHUP",
+    ", then restart",
+];
+
 type Row = (PauseReason, &'static str, Advice);
 
 /// Reason; a few words; whether waiting helps, whether a new export does; what it means; what to do. The names of pages are those of
@@ -154,6 +163,17 @@ impl PauseReason {
         }
     }
 
+    /// The same where no watcher runs on: before a run, or at the end of a batch.
+    #[must_use]
+    pub fn hint_for_next_run(self, endpoint: Endpoint) -> Cow<'static, str> {
+        let hint = self.hint_at(endpoint);
+        if self.ended_by() != PauseEnd::Repair {
+            return hint;
+        }
+        let fix = OF_A_SERVICE.iter().find_map(|end| hint.strip_suffix(end)).unwrap_or(&hint);
+        format!("{fix}; then run again").into()
+    }
+
     const fn row(self) -> &'static Row {
         // The table lists the reasons in the order of the enum; a test holds it to that.
         &TABLE[self as usize]
@@ -176,6 +196,16 @@ mod tests {
         }
         let words: HashSet<_> = TABLE.iter().map(|row| row.1).collect();
         assert_eq!(words.len(), TABLE.len());
+    }
+
+    /// Promise: where no watcher runs on, advice speaks of the next run and of no signal.
+    #[test]
+    fn a_batch_is_run_again() {
+        for reason in PauseReason::ALL.iter().filter(|reason| reason.ended_by() == PauseEnd::Repair) {
+            let hint = reason.hint_for_next_run(Endpoint::Query);
+            assert!(hint.ends_with("; then run again"), "{hint}");
+            assert!(!hint.contains("SIGHUP") && !hint.contains("restart"), "{hint}");
+        }
     }
 
     /// Promise: a hint names the scopes that the refused request needs, and no others.

@@ -186,8 +186,21 @@ impl Trouble {
     /// process …".
     #[must_use]
     pub fn summary_and_hint(&self) -> String {
+        self.summary_with(&self.hint())
+    }
+
+    /// The same at the end of a batch, with what to do before the next run.
+    #[must_use]
+    pub fn summary_for_next_run(&self) -> String {
+        match self.cause {
+            TroubleCause::App(reason) => self.summary_with(&reason.hint_for_next_run(self.endpoint)),
+            TroubleCause::Calls(_) => self.summary_and_hint(),
+        }
+    }
+
+    fn summary_with(&self, hint: &str) -> String {
         let state = if self.stops_answers() { self.condition.as_str() } else { "in trouble" };
-        escape(&format!("is {state}: {}; {}", self.in_words(), self.hint())).into_owned()
+        escape(&format!("is {state}: {}; {hint}", self.in_words())).into_owned()
     }
 
     /// Whether the app's tickets get no proper answers.

@@ -177,7 +177,7 @@ fn hint(cause: TroubleCause, endpoint: Endpoint, message: &str) -> Cow<'static, 
         TroubleCause::App(PauseReason::RateLimited) => {
             "another process spends from the same budget; check again in a minute".into()
         }
-        TroubleCause::App(reason) => reason.hint_at(endpoint),
+        TroubleCause::App(reason) => reason.hint_for_next_run(endpoint),
         TroubleCause::Calls(ErrorKind::Network) if message.contains(UNKNOWN_AUTHORITY) => "".into(),
         TroubleCause::Calls(ErrorKind::Network) => {
             let found = NO_ANSWER.into_iter().find(|(words, _)| message.contains(words));
