@@ -66,7 +66,10 @@ fn the_next_start_takes_it_up() {
     assert!(running.stop().events("ticket.retried").is_empty());
 
     let asked = bench.output("retry", &["6933093124755412345"]);
-    assert_eq!(stderr(&asked), "asked: no watcher runs, the next start takes it up\n");
+    let start =
+        format!("feishu-export-watcher run --until-done --config {}", bench.path("watcher.toml").display());
+    let expected = format!("asked: no watcher runs, the next start takes it up; to start one:\n  {start}\n");
+    assert_eq!(stderr(&asked), expected);
     let running = bench.start(&[]);
     running.wait_event("ticket.completed", 1);
     running.stop();
@@ -79,7 +82,7 @@ fn what_cannot_be_retried_is_named() {
     let bench = failing();
     let nothing_yet = bench.output("retry", &["--failed"]);
     assert_eq!(nothing_yet.status.code(), Some(0));
-    assert!(stderr(&nothing_yet).starts_with("no state yet: "), "{}", stderr(&nothing_yet));
+    assert!(stderr(&nothing_yet).starts_with("nothing ran yet: "), "{}", stderr(&nothing_yet));
     let running = bench.start(&[]);
     running.wait_event("ticket.failed", 2);
     bench.list("watchlist.toml", [("6933093124755412346", "doc2"), ("6933093124755412347", "doc3")]);

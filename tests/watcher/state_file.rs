@@ -190,7 +190,11 @@ fn no_state_yet_is_an_empty_list() {
             "csv" => assert!(said.starts_with("app,ticket,token,") && said.lines().count() == 1, "{said}"),
             _ => assert_eq!(said, empty),
         }
-        assert!(stderr(&status).contains(&bench.path("state.db").display().to_string()));
+        let state = bench.path("state.db").display().to_string();
+        let expected = format!(
+            "nothing ran yet: there is no state file {state}; next:\n  feishu-export-watcher run --until-done"
+        );
+        assert!(stderr(&status).starts_with(&expected), "{}", stderr(&status));
     }
     assert!(!bench.path("state.db").exists() && !bench.path("state.db.lock").exists());
     fs::write(bench.path("state.db"), b"").unwrap();

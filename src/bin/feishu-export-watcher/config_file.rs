@@ -55,16 +55,20 @@ pub(crate) fn find_state(argument: StateFileArgument) -> Option<StateFile> {
 
 /// A command of this program on that configuration, as a shell takes it.
 pub(crate) fn command(name: &str, config: Option<&Path>) -> String {
-    let option = config.map(|path| {
-        let path = path.to_string_lossy();
-        let is_plain = path.chars().all(|it| it.is_alphanumeric() || "/._-+,@%".contains(it));
-        if is_plain {
-            format!(" --config {path}")
-        } else {
-            format!(" --config '{}'", path.replace('\'', r"'\''"))
-        }
-    });
+    let option = config.map(|path| format!(" --config {}", quoted(&path.to_string_lossy())));
     format!("feishu-export-watcher {name}{}", option.unwrap_or_default())
+}
+
+/// The command that has the batch of that state file's configuration run; none where no configuration is known.
+pub(crate) fn command_to_run(file: &StateFile) -> Option<String> {
+    let StateFile::FromConfig(config) = file else { return None };
+    Some(command("run --until-done", (!is_found(config)).then_some(config)))
+}
+
+/// A text as one word of a shell.
+pub(crate) fn quoted(text: &str) -> String {
+    let is_plain = text.chars().all(|it| it.is_alphanumeric() || "/._-+,@%:".contains(it));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Whether it is this one that is taken where `--config` is left out.

@@ -5,11 +5,11 @@ use std::io::{self, Write as _};
 
 use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{FileState, TicketRecord, escape};
-use feishu_export_watcher::{RetryOutcome, RetryPlan, RetrySelection, plan_retry};
+use feishu_export_watcher::{RetryOutcome, RetryPlan, RetrySelection, StateFile, plan_retry};
 
 use crate::args::RetryArguments;
 use crate::messages::{eprint_escaped, refuse};
-use crate::status::OTHERWISE;
+use crate::status::{OTHERWISE, nothing_ran};
 use crate::{config_file, exit};
 
 /// Tickets that are named one by one; the rest is counted.
@@ -24,7 +24,7 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
         Err(error) => return refuse(&error, OTHERWISE),
     };
     if !plan.exists {
-        eprint_escaped(&format!("no state yet: {}", plan.path.display()));
+        eprint_escaped(&nothing_ran(&plan.path, &file));
     }
     print_left_out(&plan);
     if plan.tickets.is_empty() {
@@ -39,7 +39,7 @@ pub(crate) fn retry(arguments: RetryArguments) -> u8 {
     }
     match plan.submit() {
         Ok(outcome) => {
-            eprint_escaped(&outcome_in_words(&outcome));
+            eprint_escaped(&outcome_in_words(&outcome, &file));
             exit::FINE
         }
         Err(error) => refuse(&error, OTHERWISE),
@@ -113,14 +113,17 @@ fn in_words(ticket: &TicketRecord) -> String {
     }
 }
 
-fn outcome_in_words(outcome: &RetryOutcome) -> String {
+fn outcome_in_words(outcome: &RetryOutcome, file: &StateFile) -> String {
     match outcome {
         RetryOutcome::TakenUp => "done: the watcher has taken the request up".to_owned(),
         RetryOutcome::NotYet(watcher) => format!(
             "asked, but the watcher ({watcher}) has not taken it up yet; it does once it can write its state \
              file and log, which its log and `health --ready` show"
         ),
-        RetryOutcome::AtNextStart => "asked: no watcher runs, the next start takes it up".to_owned(),
+        RetryOutcome::AtNextStart => {
+            let next = config_file::command_to_run(file).map(|run| format!("; to start one:\n  {run}"));
+            format!("asked: no watcher runs, the next start takes it up{}", next.unwrap_or_default())
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! `status`: prints the content of the state file.
 
 use std::io;
+use std::path::Path;
 
 use feishu_export_watcher::domain::{WallTime, with_causes};
-use feishu_export_watcher::{StatusQuery, StatusReport};
+use feishu_export_watcher::{StateFile, StatusQuery, StatusReport};
 use jiff::tz::TimeZone;
 
 use crate::args::StatusArguments;
@@ -29,7 +30,7 @@ pub(crate) fn status(arguments: StatusArguments) -> u8 {
         Err(error) => return refuse(&error, OTHERWISE),
     };
     if !report.exists {
-        eprint_escaped(&format!("no state yet: {}", report.path.display()));
+        eprint_escaped(&nothing_ran(&report.path, &file));
     }
     let printed = print(&mut report, format, limit);
     // After the table, where it is seen.
@@ -37,6 +38,12 @@ pub(crate) fn status(arguments: StatusArguments) -> u8 {
         eprint_escaped(&format!("whether a watcher runs is unknown: {}", with_causes(error)));
     }
     after_printing(printed, exit::FINE)
+}
+
+/// The message where there is no state file, with what makes one.
+pub(crate) fn nothing_ran(path: &Path, file: &StateFile) -> String {
+    let next = config_file::command_to_run(file).map(|run| format!("; next:\n  {run}"));
+    format!("nothing ran yet: there is no state file {}{}", path.display(), next.unwrap_or_default())
 }
 
 fn print(report: &mut StatusReport, format: Format, limit: Option<usize>) -> io::Result<()> {
