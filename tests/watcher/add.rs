@@ -145,7 +145,14 @@ fn duplicates_are_left_out() {
     let added = pipe(&bench, &stdin, &[]);
     assert_eq!(code(&added), Some(0), "{}", stderr(&added));
     assert!(stdout(&added).starts_with("added 1 document to "), "{}", stdout(&added));
-    let notes = stderr(&added).replace('\n', " ");
+    let notes = stderr(&added).split_whitespace().collect::<Vec<_>>().join(" ");
+    let retry = format!(
+        "to export again what is listed already: feishu-export-watcher retry --config {} {} {}\n",
+        bench.path("watcher.toml").display(),
+        link(1),
+        link(2)
+    );
+    assert!(notes.contains(retry.trim_end()), "{notes}");
     for note in ["listed already in", "more/a.toml", "watchlist.toml", "given twice"] {
         assert!(notes.contains(note), "{note} in {notes}");
     }

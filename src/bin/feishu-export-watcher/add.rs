@@ -12,7 +12,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::args::AddArguments;
-use crate::config_file::{command, is_found};
+use crate::config_file::{command, is_found, quoted};
 use crate::input::is_terminal;
 use crate::messages::{after_printing, eprint_escaped, eprint_folded, refuse};
 use crate::{config_file, exit};
@@ -87,7 +87,7 @@ pub(crate) fn add(arguments: AddArguments) -> u8 {
         _ => String::new(),
     };
     match feishu_export_watcher::add(&config, to.as_deref(), &request, WallTime::now()) {
-        Ok(report) => conclude(&config, &report, name),
+        Ok(report) => conclude(&config, &report, &request.links, name),
         Err(AddError::Links(wrong)) => {
             print_wrong(&wrong, request.links.len(), name);
             exit::CONFIG
@@ -168,7 +168,7 @@ fn print_wrong(wrong: &[(usize, String)], links: usize, name: impl Fn(usize) -> 
 }
 
 /// What was done, and what to do next.
-fn conclude(config: &Path, report: &AddReport, name: impl Fn(usize) -> String) -> u8 {
+fn conclude(config: &Path, report: &AddReport, links: &[String], name: impl Fn(usize) -> String) -> u8 {
     let listed =
         report.listed.iter().map(|(number, file)| (*number, format!("listed already in {}", near(file))));
     let repeated = report.repeated.iter().map(|number| (*number, "given twice".to_owned()));
@@ -179,6 +179,10 @@ fn conclude(config: &Path, report: &AddReport, name: impl Fn(usize) -> String) -
     if left_out > SHOWN {
         eprint_escaped(&format!("… and {} more", grouped(left_out - SHOWN)));
     }
+    if !report.listed.is_empty() {
+        let again = retry_command(config, report, links);
+        eprint_folded(&format!("to export again what is listed already:\n  {again}"));
+    }
     let plural = if report.added == 1 { "" } else { "s" };
     let done = format!("added {} document{plural} to {}", grouped(report.added), near(&report.list));
     let code = after_printing(writeln!(io::stdout(), "{}", escape(&done)), exit::FINE);
@@ -186,6 +190,16 @@ fn conclude(config: &Path, report: &AddReport, name: impl Fn(usize) -> String) -
         print_next(config, report);
     }
     code
+}
+
+/// The command that exports again what is listed already.
+fn retry_command(config: &Path, report: &AddReport, links: &[String]) -> String {
+    let retry = command("retry", (!is_found(config)).then_some(config));
+    if report.listed.len() > SHOWN {
+        return format!("{retry} LINK…");
+    }
+    let listed = report.listed.iter().filter_map(|(number, _)| Link::parse(links.get(*number)?).ok());
+    listed.fold(retry, |command, link| format!("{command} {}", quoted(&link.to_string())))
 }
 
 fn print_next(config: &Path, report: &AddReport) {
