@@ -180,6 +180,7 @@ fn a_batch_that_only_a_person_can_help_ends() {
     for said in [
         "app default is paused: app id, secret or token is wrong: Invalid access token",
         "; put the right app_id and secret",
+        "; then run again\n  its secret or token: file /",
         "app small is paused: monthly calls kept for started exports",
         "raise monthly_calls of the tenant",
     ] {

@@ -113,7 +113,11 @@ fn a_batch_that_is_stopped() {
     running.wait_event("watcher.started", 1);
     let ended = running.stop();
     assert_eq!(ended.code, Some(11));
-    assert_said(&bench, &ended, &["0 completed, 0 failed, 0 timed out, 1 pending"]);
+    assert_said(
+        &bench,
+        &ended,
+        &["0 completed, 0 failed, 0 timed out, 1 pending", "\nstopped; run again to go on\n"],
+    );
 }
 
 /// Promise: with nothing to watch a batch is done at once, without a request.
@@ -123,7 +127,11 @@ fn an_empty_batch_is_done() {
     bench.write("watchlist.toml", "");
     let ended = bench.run();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_said(&bench, &ended, &["0 completed, 0 failed, 0 timed out, 0 pending"]);
+    assert_said(
+        &bench,
+        &ended,
+        &["0 completed, 0 failed, 0 timed out, 0 pending", "\nnothing is listed; add documents:\n"],
+    );
     assert!(bench.sim.requests().is_empty());
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use feishu_export_watcher::domain::{Availability, TicketRecord, TicketState, WallTime};
+use feishu_export_watcher::domain::{Availability, TicketRecord, TicketState, WallTime, escape};
 
 use crate::status_output::columns::{GAP, write_padded};
 use crate::status_output::{Report, cells, closing, style};
@@ -26,11 +26,8 @@ const NAME_MIN: usize = 8;
 pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str) -> io::Result<()> {
     let results: Vec<_> = report.tickets.iter().map(|ticket| result(ticket, report.now)).collect();
     let widest = results.iter().map(|result| width(result)).max().unwrap_or_default();
-    let room = match report.screen.width {
-        Some(screen) => screen.saturating_sub(STATE + widest + 3 * GAP).clamp(NAME_MIN, NAME_MAX),
-        None => NAME_MAX,
-    };
-    let names: Vec<_> = report.tickets.iter().map(|ticket| cut(cells::name(ticket), room)).collect();
+    let room = report.screen.width.map(|screen| screen.saturating_sub(STATE + widest + 3 * GAP));
+    let names: Vec<_> = report.tickets.iter().map(|ticket| name(ticket, room)).collect();
     let widest = names.iter().map(|name| width(name)).max().unwrap_or_default();
     for ((ticket, name), result) in report.tickets.iter().zip(&names).zip(&results) {
         let state = cells::state(ticket).replace('_', " ");
@@ -43,6 +40,18 @@ pub(crate) fn print_batch(out: &mut impl Write, report: &Report<'_>, more: &str)
         writeln!(out, "{:GAP$}and {} more: {more}", "", grouped(report.omitted))?;
     }
     closing::print_advice(out, report)
+}
+
+/// The name, cut to that many columns of the screen, and for a document with a label, which several may bear, whole
+/// kind and token of its link.
+fn name(ticket: &TicketRecord, room: Option<usize>) -> String {
+    let entry = &ticket.entry;
+    let kind = entry.request.as_deref().and_then(|request| request.doc_type.as_deref());
+    let kind = kind.filter(|_| entry.key.id.is_document() && entry.label.is_some());
+    let link = kind.map(|kind| format!(" ({kind} {})", entry.token)).unwrap_or_default();
+    let link = escape(&link);
+    let room = room.map_or(NAME_MAX, |room| room.saturating_sub(width(&link)).clamp(NAME_MIN, NAME_MAX));
+    format!("{}{link}", cut(cells::name(ticket), room))
 }
 
 /// The file token with a note on the artefact, else the reason.
@@ -94,6 +103,20 @@ What to do
 "
         );
         assert!(said.lines().all(|line| width(line) <= 80));
+    }
+
+    /// Promise: of documents that bear one label it shows which one failed, with a token that can be copied whole.
+    #[test]
+    fn documents_of_one_label_are_named_apart() {
+        let [_, failed, ..] = fixtures::documents();
+        let screen = Screen { is_terminal: true, width: Some(50), colour: false };
+        let mut out = Vec::new();
+        print_batch(&mut out, &Report { screen, ..fixtures::report(&[failed]) }, "status").unwrap();
+        let said = String::from_utf8(out).unwrap();
+        assert!(
+            said.starts_with("  failed     minutes (wiki wikcnBBBB)  no_permission (1069902)\n"),
+            "{said}"
+        );
     }
 
     /// Promise: a file that could not be saved is named with its reason.

@@ -30,7 +30,7 @@ pub(crate) fn from_outcome(outcome: &Outcome, until_done: bool) -> u8 {
     if outcome.unannounced > 0 {
         return UNEXPECTED;
     }
-    let pending = outcome.listed.of(TicketState::Pending) + outcome.files[FileState::Waiting] > 0;
+    let pending = is_open(outcome);
     match &outcome.end {
         End::StateLost => STATE,
         End::Stopped if !until_done => FINE,
@@ -40,6 +40,11 @@ pub(crate) fn from_outcome(outcome: &Outcome, until_done: bool) -> u8 {
         _ if outcome.unsuccessful() > 0 => UNSUCCESSFUL,
         _ => FINE,
     }
+}
+
+/// Whether exports are pending or files to come.
+pub(crate) fn is_open(outcome: &Outcome) -> bool {
+    outcome.listed.of(TicketState::Pending) + outcome.files[FileState::Waiting] > 0
 }
 
 #[cfg(test)]

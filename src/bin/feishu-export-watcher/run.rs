@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use feishu_export_watcher::domain::words::grouped;
-use feishu_export_watcher::domain::{TicketState, WallTime, files_in_words};
+use feishu_export_watcher::domain::{
+    App, Credentials, PauseReason, SecretSource, TicketState, Trouble, WallTime, files_in_words,
+};
 use feishu_export_watcher::log::{LogHandle, TextForm};
 use feishu_export_watcher::service;
 use feishu_export_watcher::{
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::RunArguments;
 use crate::batch::print_batch;
-use crate::config_file::command;
+use crate::config_file::{command, is_found};
 use crate::messages::{eprint_escaped, fail, refuse};
 use crate::progress::Progress;
 use crate::signals::Signals;
@@ -76,6 +78,7 @@ async fn watch_all(config: PathBuf, options: RunOptions, level: Option<String>) 
     let text = || TextForm { colour, columns, zone: TimeZone::system() };
     let log = set_up_log(&loaded.config, level, is_terminal, text)?;
     let (config, state) = (loaded.config.path.clone(), loaded.config.state.path.clone());
+    let apps = loaded.config.apps.clone();
     let watcher = tokio::select! {
         opened = Watcher::open(loaded, options) => opened?,
         // So may the state file, and a large one is examined for damage.
@@ -85,7 +88,7 @@ async fn watch_all(config: PathBuf, options: RunOptions, level: Option<String>) 
     let flushed = log.flush(LAST_WORDS).await;
     let outcome = ended?;
     if options.until_done {
-        summarise(&outcome, &config, &state);
+        summarise(&outcome, &config, &state, &apps);
     }
     print_losses(&outcome, flushed, &state);
     Ok(exit::from_outcome(&outcome, options.until_done))
@@ -140,7 +143,7 @@ fn print_losses(outcome: &Outcome, flushed: io::Result<()>, state: &Path) {
 }
 
 /// The summary of a batch, for people.
-fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
+fn summarise(outcome: &Outcome, config: &Path, state: &Path, apps: &[App]) {
     use TicketState::{Completed, Failed, Pending, TimedOut};
     let doubtful = match outcome.doubtful {
         0 => String::new(),
@@ -155,12 +158,36 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path) {
         "{completed} completed{doubtful}, {failed} failed, {timed_out} timed out, {pending} pending{files}; state file {state}"
     ));
     print_tickets(outcome, config);
-    if outcome.end == End::Deadline {
-        eprint_escaped("the deadline passed; run again to go on");
+    match outcome.end {
+        End::Deadline => eprint_escaped("the deadline passed; run again to go on"),
+        End::Stopped if exit::is_open(outcome) => eprint_escaped("stopped; run again to go on"),
+        _ if outcome.listed.total() == 0 => {
+            let add = command("add URL --format pdf", (!is_found(config)).then_some(config));
+            eprint_escaped(&format!("nothing is listed; add documents:\n  {add}"));
+        }
+        _ => {}
     }
-    for (app, trouble) in &outcome.troubled {
-        eprint_escaped(&format!("app {app} {}", trouble.summary_and_hint()));
+    print_troubled(outcome, apps);
+}
+
+/// Prints the apps in trouble, with what to do before the batch is run again.
+fn print_troubled(outcome: &Outcome, apps: &[App]) {
+    for (name, trouble) in &outcome.troubled {
+        let source = apps.iter().find(|app| app.name == *name).and_then(|app| secret_of(app, trouble));
+        let source = source.map(|source| format!("\n  its secret or token: {source}"));
+        let (summary, source) = (trouble.summary_for_next_run(), source.unwrap_or_default());
+        eprint_escaped(&format!("app {name} {summary}{source}"));
     }
+}
+
+/// Where the secret or token lies that is to be replaced.
+fn secret_of<'a>(app: &'a App, trouble: &Trouble) -> Option<&'a SecretSource> {
+    use PauseReason::{CredentialsRejected, SecretUnreadable, TokenTypeUnsupported, UserAuthorizationNeeded};
+    let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;
+    let reason = trouble.pause()?;
+    let is_of_secret = [CredentialsRejected, SecretUnreadable, TokenTypeUnsupported, UserAuthorizationNeeded]
+        .contains(&reason);
+    is_of_secret.then_some(source)
 }
 
 /// Prints the tickets that failed, or whose files are lost or may be, with advice.
