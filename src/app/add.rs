@@ -66,7 +66,7 @@ pub enum AddError {
     #[error("{} of the links can't be listed", .0.len())]
     Links(Vec<(usize, String)>),
     /// The list can't be read, or not be replaced.
-    #[error("nothing was added: a new list can't be put in the place of {}, which takes the right to make files in its folder", .0.display())]
+    #[error("nothing was added: a new list can't be put in the place of {}{}", .0.display(), rights(.1))]
     Write(PathBuf, #[source] io::Error),
     /// All was added, but the list has its new content only until the power fails.
     #[error("the documents were added to {}, but a power cut may undo it: its folder can't be synced", .0.display())]
@@ -77,6 +77,15 @@ pub enum AddError {
     /// An entry can't be written as TOML: a defect of this program.
     #[error("nothing was added: an entry can't be written as TOML")]
     Entry(#[from] toml::ser::Error),
+}
+
+/// What the user lacks, where that is why.
+fn rights(error: &io::Error) -> &'static str {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    match error.kind() {
+        PermissionDenied | ReadOnlyFilesystem => ", which takes the right to make files in its folder",
+        _ => "",
+    }
 }
 
 impl AddError {

@@ -11,6 +11,7 @@ use super::download_line::DownloadLine;
 use super::export_line::ExportLine;
 use super::gate::{Gate, Pause};
 use super::health::Health;
+use super::lost_creates::LostCreates;
 use super::meters::AppMeters;
 use super::tickets::Stage;
 use super::waiting_line::WaitingLine;
@@ -38,6 +39,8 @@ pub(super) struct AppState {
     pub nodes: ExportLine,
     /// Exports that wait to be created.
     pub creates: ExportLine,
+    /// Creates whose answers are lost.
+    pub lost_creates: LostCreates,
     /// The place of its tenant, whose quota its calls count against.
     pub tenant: Option<usize>,
     /// The rest of the month's calls is kept for exports that were started.
@@ -79,6 +82,7 @@ impl AppState {
             downloads: DownloadLine::default(),
             nodes: ExportLine::new(Stage::Resolve),
             creates: ExportLine::new(Stage::Create),
+            lost_creates: LostCreates::default(),
             tenant: None,
             reserved: None,
             suspected: None,

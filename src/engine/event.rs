@@ -161,6 +161,8 @@ impl CallEnd {
             Self::Download(TransferEnd::Whole(_) | TransferEnd::Broken(_) | TransferEnd::Disk(_)) => true,
             Self::Query(answer) => is_accepted(answer),
             Self::Node(Err(answer)) | Self::Download(TransferEnd::Answer(answer)) => is_accepted(answer),
+            // A create that was not answered may have been accepted: what is kept of the quota must not fall short.
+            Self::Create(Err(refusal)) if refusal.answer.detail.http_status.is_none() => refusal.may_exist,
             Self::Create(Err(refusal)) => is_accepted(&refusal.answer),
         }
     }

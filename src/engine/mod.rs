@@ -24,6 +24,7 @@ mod health;
 mod hold_up;
 mod judging;
 mod list_update;
+mod lost_creates;
 mod meters;
 mod now;
 mod outcome;

@@ -151,6 +151,16 @@ pub(super) fn document_again(record: &TicketRecord, kind: ErrorKind, wait: Durat
     report.log(Level::WARN, format_args!("{subject} is exported again in {wait}: {kind}"));
 }
 
+/// The answers to several creates in a row were lost, the last of them that to this document's.
+pub(super) fn creates_lost(record: &TicketRecord, answer: &Answer, wait: Duration) {
+    let (kind, app) = (trouble(&answer.verdict), &record.entry.key.app);
+    let report = Report { next_try: Some(wait), ..Report::from_record(event::DOCUMENT_RETRY, record) };
+    let message = format_args!(
+        "creates of app {app} are not answered ({kind}), and each may have started an export: they go on ever more rarely until one is"
+    );
+    report.endpoint(Endpoint::Create).error(Some(kind), &answer.detail).log(Level::WARN, message);
+}
+
 /// A tenant used so many of its calls of the month.
 pub(super) fn quota_low(tenant: &str, used: u64, of: u64) {
     warn!(

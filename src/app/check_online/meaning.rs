@@ -6,7 +6,7 @@ use crate::domain::words::span;
 use crate::domain::{
     AppCondition, Endpoint, ErrorKind, Failure, PauseEnd, PauseReason, Trouble, TroubleCause, WallTime,
 };
-use crate::feishu::{Answer, Detail, Grant, TokenAnswer, TokenTrouble, Verdict};
+use crate::feishu::{Answer, Detail, Grant, Strange, TokenAnswer, TokenTrouble, Verdict};
 
 /// What came of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,8 @@ fn cause(answer: &Answer) -> Option<TroubleCause> {
         Verdict::TokenRejected => Some(TroubleCause::App(PauseReason::CredentialsRejected)),
         Verdict::Throttled { .. } => Some(TroubleCause::App(PauseReason::RateLimited)),
         Verdict::Retry { kind, .. } => Some(TroubleCause::Calls(*kind)),
+        // Code 0 without what was asked for.
+        Verdict::Strange(Strange::NoStatus) => Some(TroubleCause::Calls(ErrorKind::MalformedAnswer)),
         _ if answer.detail.code.is_some() => None,
         _ => Some(TroubleCause::Calls(ErrorKind::MalformedAnswer)),
     }

@@ -162,8 +162,11 @@ fn shown(link: &str) -> String {
 fn print_wrong(wrong: &[(usize, String)], links: usize, name: impl Fn(usize) -> String) {
     let (wrong_links, links) = (grouped(wrong.len()), grouped(links));
     eprint_folded(&format!("error: nothing was added, since {wrong_links} of {links} links can't be:"));
-    for (number, reason) in wrong {
+    for (number, reason) in wrong.iter().take(SHOWN) {
         eprint_folded(&format!("{}: {reason}", escape(&name(*number))));
+    }
+    if wrong.len() > SHOWN {
+        eprint_escaped(&format!("… and {} more", grouped(wrong.len() - SHOWN)));
     }
 }
 

@@ -43,6 +43,10 @@ impl State {
             Endpoint::Node => self.covers_one_more(place, now),
             _ => self.admits(place, now),
         };
+        let opens = match endpoint {
+            Endpoint::Create => opens.max(self.apps[place].lost_creates.opens(now.at)),
+            _ => opens,
+        };
         is_admitted.then_some(NextExport { due: next.due.max(opens), ..next })
     }
 
@@ -183,11 +187,15 @@ impl State {
         self.tickets.change(poll.index, |slot| slot.is_asking = false);
         match end {
             Ok(ticket) => {
+                self.apps[flight.app].lost_creates.answered();
                 self.entry_answered(flight, now);
                 self.keep_ticket(flight, poll.index, ticket, now);
             }
             Err(refusal) if refusal.may_exist => self.answer_lost(flight, poll.index, &refusal.answer, now),
             Err(refusal) => {
+                if refusal.answer.detail.code.is_some() {
+                    self.apps[flight.app].lost_creates.answered();
+                }
                 self.alter(poll.index, now, |slot| {
                     if let Some(export) = slot.record.export.as_deref_mut() {
                         (export.is_creating, export.lost) = (false, 0);
@@ -232,8 +240,11 @@ impl State {
         self.file.unsaved.changed(index, now.at);
         let Some(wait) = wait else { return };
         self.enqueue(index, now.at + wait);
-        if let Some(slot) = self.tickets.get(index) {
-            report::poll_retry(&slot.record, answer, Some(wait));
+        let begins = self.apps[flight.app].lost_creates.lost(first, now.at);
+        match self.tickets.get(index) {
+            Some(slot) if begins => report::creates_lost(&slot.record, answer, wait),
+            Some(slot) => report::poll_retry(&slot.record, answer, Some(wait)),
+            None => {}
         }
     }
 

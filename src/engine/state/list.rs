@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::State;
 use crate::crash_points::CrashPoint;
 use crate::domain::{AppName, FileState, Kept, TicketRecord, WatchEntry, WatchList};
+use crate::engine::export_step::lost_wait;
 use crate::engine::list_update::{Change, ListUpdate};
 use crate::engine::now::Now;
 use crate::engine::report::{self, ListChanges};
@@ -133,9 +134,14 @@ impl State {
             return;
         }
         let initial = self.settings.backoff.initial();
-        let created = self.tickets.get(index).and_then(|slot| slot.record.entry.created_at);
-        let age = created.map_or(initial, |created| now.wall.since(created));
-        let wait = initial.saturating_sub(age);
+        let Some(record) = self.tickets.get(index).map(|slot| &slot.record) else { return };
+        let age = record.entry.created_at.map_or(initial, |created| now.wall.since(created));
+        // Where the answer to its last create was lost, that wait is not cut short by a list that changes.
+        let lost = record.export.as_deref().filter(|export| export.is_creating).map(|export| export.lost);
+        let wait = match lost {
+            Some(lost) => lost_wait(lost, self.settings.repeat_after()),
+            None => initial.saturating_sub(age),
+        };
         self.alter(index, now, |slot| {
             slot.record.next_poll_at = Some(now.wall + wait).filter(|_| !slot.is_asking);
         });
