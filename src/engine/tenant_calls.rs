@@ -39,7 +39,7 @@ impl TenantCalls {
     /// One more call was accepted. Says whether nine tenths of the quota are used up now; once a month.
     pub(super) fn count(&mut self, month: Month) -> bool {
         self.tally.count(month);
-        let is_low = self.tally.requests >= self.tenant.monthly_calls.div_ceil(10).saturating_mul(9);
+        let is_low = self.tally.requests.saturating_mul(10) >= self.tenant.monthly_calls.saturating_mul(9);
         is_low && self.reported.replace(self.tally.month) != Some(self.tally.month)
     }
 

@@ -22,8 +22,8 @@ pub(super) struct WaitingLine {
 struct Line {
     /// Those that are not due, or were not looked at since, with their places.
     later: Queue<(Instant, Entry)>,
-    /// Due ones, by their places.
-    ready: Queue<Entry>,
+    /// Due ones, by their places, with the moments at which they were due.
+    ready: Queue<(Instant, Entry)>,
 }
 
 /// A ticket that waits in line. Of two that are due, the lesser one is polled first.
@@ -51,22 +51,22 @@ impl WaitingLine {
         }
     }
 
-    /// Takes out what [`next`](Self::next) found.
-    pub(super) fn pop(&mut self, next: InLine) -> Option<Entry> {
+    /// Takes out what [`next`](Self::next) found, with the moment at which it was due.
+    pub(super) fn pop(&mut self, next: InLine) -> Option<(Instant, Entry)> {
         self.line(next.refused).ready.pop().map(|(_, ticket)| ticket)
     }
 
     /// Takes out all refused tickets.
     pub(super) fn take_refused(&mut self) -> impl Iterator<Item = Entry> + use<> {
         let Line { mut later, mut ready } = std::mem::take(&mut self.refused);
-        let ready = std::iter::from_fn(move || ready.pop()).map(|(_, ticket)| ticket);
+        let ready = std::iter::from_fn(move || ready.pop()).map(|(_, (_, ticket))| ticket);
         ready.chain(std::iter::from_fn(move || later.pop()).map(|(_, (_, ticket))| ticket))
     }
 
     /// Makes all refused tickets due.
     pub(super) fn hasten_refused(&mut self, now: Instant) {
         for ticket in self.take_refused() {
-            self.refused.ready.push(now, ticket);
+            self.refused.ready.push(now, (now, ticket));
         }
     }
 
@@ -85,10 +85,10 @@ impl Line {
             }
             self.later.pop();
             if !is_void {
-                self.ready.push(place, entry);
+                self.ready.push(place, (due, entry));
             }
         }
-        while let Some((place, entry)) = self.ready.peek() {
+        while let Some((place, (_, entry))) = self.ready.peek() {
             if is_waiting(tickets, *entry) {
                 return Some(place);
             }

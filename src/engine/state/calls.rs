@@ -152,8 +152,7 @@ impl State {
 
     fn start_poll(&mut self, place: usize, next: InLine, now: Now) {
         let app = &mut self.apps[place];
-        let Some((index, stamp)) = app.line.pop(next) else { return };
-        let due = next.due;
+        let Some((due, (index, stamp))) = app.line.pop(next) else { return };
         let Some(((token, generation), slot)) = app.access.usable(now.at).zip(self.tickets.get(index)) else {
             return;
         };
@@ -164,7 +163,7 @@ impl State {
             access_token: token.clone(),
         };
         app.meters.poll_sent(now.at.saturating_duration_since(due));
-        let call = Call::Query(Poll { index, stamp, generation, due });
+        let call = Call::Query(Poll { index, stamp, generation, due: next.due });
         self.send(place, call, Request::Query(query), now);
     }
 
