@@ -12,7 +12,7 @@ use tracing::error;
 
 use crate::crash_points::CrashPoint;
 use crate::domain::event;
-use crate::log::{Record, SinkHandle};
+use crate::log::{SinkHandle, Verdict};
 use crate::store::{EventId, LOG, Outbox, OutboxRow};
 
 /// Rows that a sink is handed at once at most.
@@ -22,7 +22,7 @@ const ROWS_AT_ONCE: usize = 100;
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Writes and syncs lines of verdicts to one sink.
-type Write = Box<dyn Fn(Vec<Record>) -> BoxFuture<'static, io::Result<()>> + Send + Sync>;
+type Write = Box<dyn Fn(Vec<Verdict>) -> BoxFuture<'static, io::Result<()>> + Send + Sync>;
 
 /// Announces verdicts as their rows become `durable`, and shows up to which one all are `announced`. Ends once no more
 /// can come and none is left.
@@ -33,9 +33,9 @@ pub(crate) async fn announce<O: Outbox>(
     announced: watch::Sender<EventId>,
 ) {
     let write = |sink: SinkHandle| -> Write {
-        Box::new(move |records| {
+        Box::new(move |verdicts| {
             let sink = sink.clone();
-            async move { sink.write_synced(records).await }.boxed()
+            async move { sink.write_synced(verdicts).await }.boxed()
         })
     };
     deliver(outbox, sinks.into_iter().map(write).collect(), durable, announced).await;
@@ -95,14 +95,14 @@ async fn hand_over<O: Outbox>(
     let rows = outbox.rows(LOG, after, limit).await.map_err(io::Error::other)?;
     let Some(last) = rows.last() else { return Ok(None) };
     CrashPoint::VerdictsLogged.pass();
-    write(rows.iter().filter_map(record).collect()).await?;
+    write(rows.iter().filter_map(verdict).collect()).await?;
     CrashPoint::LinesSafe.pass();
     Ok(Some(last.id))
 }
 
-/// The line of a row; none for one that this program did not write, which must not hold up those behind it.
-fn record(row: &OutboxRow) -> Option<Record> {
-    let verdict = Record::from_verdict(&row.payload);
+/// The verdict of a row; none for one that this program did not write, which must not hold up those behind it.
+fn verdict(row: &OutboxRow) -> Option<Verdict> {
+    let verdict = Verdict::parse(&row.payload);
     if verdict.is_none() {
         let id = row.id.0;
         error!(event = event::LOG_FAILED, "row {id} of the outbox is no verdict and is left out");

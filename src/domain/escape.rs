@@ -64,6 +64,15 @@ pub fn write_json(out: &mut impl io::Write, value: &impl Serialize) -> io::Resul
     Ok(value.serialize(&mut serde_json::Serializer::with_formatter(out, TerminalSafe))?)
 }
 
+/// Writes what is JSON already, on one line, in the same way.
+///
+/// # Errors
+/// Those of `out`.
+pub fn rewrite_json(out: &mut impl io::Write, json: &str) -> io::Result<()> {
+    // Such a character stands within a string, for a document on one line has none elsewhere.
+    TerminalSafe.write_string_fragment(out, json)
+}
+
 struct TerminalSafe;
 
 impl Formatter for TerminalSafe {

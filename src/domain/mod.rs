@@ -32,7 +32,7 @@ pub use app::{
 pub use availability::{ARTEFACT_LIFE, Availability};
 pub use counts::Counts;
 pub use document_type::{DocumentType, Format};
-pub use escape::{escape, escape_except, unsafe_for_terminal, write_json};
+pub use escape::{escape, escape_except, rewrite_json, unsafe_for_terminal, write_json};
 pub use failure::{ErrorKind, Failure};
 pub use file::{FileCounts, FileRecord, FileState, Sha256, files_in_words, size_in_words};
 pub use link::{LINK_MAX, Link, LinkError};

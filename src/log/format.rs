@@ -5,6 +5,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::record::Record;
 use super::text::TextForm;
+use super::verdict::Verdict;
 use crate::domain::write_json;
 
 /// How lines on standard output look. The file always has JSON.
@@ -16,17 +17,35 @@ pub enum Format {
 }
 
 impl Format {
-    /// The records as lines, each with its newline.
-    pub(super) fn lines<'r>(&self, records: impl IntoIterator<Item = &'r Record>) -> Vec<u8> {
+    /// The record as a line, newline included.
+    pub(super) fn line(&self, record: &Record) -> Vec<u8> {
+        match self {
+            Self::Json => {
+                let mut line = Vec::new();
+                // Memory takes all, and every key is text.
+                let _ = write_json(&mut line, record);
+                line.push(b'\n');
+                line
+            }
+            Self::Text(form) => form.line(record).into_bytes(),
+        }
+    }
+
+    /// The verdicts as lines, each with its newline.
+    pub(super) fn verdicts(&self, verdicts: &[Verdict]) -> Vec<u8> {
         let mut lines = Vec::new();
-        for record in records {
+        for verdict in verdicts {
             match self {
                 Self::Json => {
-                    // Memory takes all, and every key is text.
-                    let _ = write_json(&mut lines, record);
+                    // Memory takes all.
+                    let _ = verdict.write_json(&mut lines);
                     lines.push(b'\n');
                 }
-                Self::Text(form) => lines.extend_from_slice(form.line(record).as_bytes()),
+                Self::Text(form) => {
+                    lines.extend(
+                        verdict.record().map(|record| form.line(&record).into_bytes()).unwrap_or_default(),
+                    );
+                }
             }
         }
         lines
@@ -74,7 +93,7 @@ mod tests {
     }
 
     fn line(record: &Record) -> String {
-        String::from_utf8(Format::Json.lines([record])).unwrap()
+        String::from_utf8(Format::Json.line(record)).unwrap()
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod record;
 mod setup;
 mod sink;
 mod text;
+mod verdict;
 mod writer;
 
 #[cfg(test)]
@@ -26,9 +27,9 @@ mod tests;
 pub use format::Format;
 pub use handle::LogHandle;
 pub use queue::SinkHandle;
-pub use record::Record;
 #[cfg(test)]
 pub(crate) use setup::build;
 pub use setup::{LogError, LogSetup, init};
 pub use sink::Suspend;
 pub use text::TextForm;
+pub use verdict::Verdict;

@@ -12,6 +12,7 @@ use tracing::Level;
 
 use super::format::Format;
 use super::record::Record;
+use super::verdict::Verdict;
 
 /// How many lines may wait before others are left out; of warnings and errors twice as many.
 pub(super) const LINES_MAX: usize = 10_000;
@@ -72,9 +73,9 @@ impl SinkHandle {
     ///
     /// # Errors
     /// None of the lines counts as written: hand them over again.
-    pub async fn write_synced(&self, records: Vec<Record>) -> io::Result<()> {
+    pub async fn write_synced(&self, verdicts: Vec<Verdict>) -> io::Result<()> {
         let (reply, answer) = oneshot::channel();
-        let batch = Job { bytes: self.format.lines(&records), lines: records.len(), reply: Some(reply) };
+        let batch = Job { bytes: self.format.verdicts(&verdicts), lines: verdicts.len(), reply: Some(reply) };
         if !self.send(batch, TIMES_OF_BATCHES) {
             return Err(io::Error::other("too many lines wait to be written"));
         }
@@ -87,7 +88,7 @@ impl SinkHandle {
             Level::ERROR | Level::WARN => 2,
             _ => 1,
         };
-        if !self.send(Job { bytes: self.format.lines([record]), lines: 1, reply: None }, times) {
+        if !self.send(Job { bytes: self.format.line(record), lines: 1, reply: None }, times) {
             self.load.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -182,10 +183,11 @@ mod tests {
     #[tokio::test]
     async fn batches_of_a_sink_that_stalls_are_bounded() {
         let (sink, _items) = SinkHandle::new("stdout", Format::Json);
-        let records = || vec![Record::new(WallTime::from_millis(1), Level::INFO, "t")];
+        let payload = r#"{"timestamp":"2026-11-22T10:00:00Z","level":"INFO"}"#.into();
+        let verdicts = || vec![Verdict::parse(&payload).unwrap()];
         sink.load.lines.fetch_add(TIMES_OF_BATCHES * LINES_MAX - 1, Relaxed);
-        assert!(futures_util::poll!(std::pin::pin!(sink.write_synced(records()))).is_pending());
-        let failure = sink.write_synced(records()).await.unwrap_err();
+        assert!(futures_util::poll!(std::pin::pin!(sink.write_synced(verdicts()))).is_pending());
+        let failure = sink.write_synced(verdicts()).await.unwrap_err();
         assert!(failure.to_string().contains("too many lines wait"), "{failure}");
     }
 }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::domain::event::{LOG_FAILED, VERDICT_TARGET};
+use crate::domain::event::LOG_FAILED;
 use crate::domain::{WallTime, with_causes};
 
 /// Bytes of one value at most. Whatever a server sends, a line stays bounded.
@@ -20,7 +20,7 @@ const LOG_TARGET: &str = "feishu_export_watcher::log";
 
 /// What is logged, before it gets a form.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub(super) struct Record {
     pub(super) at: WallTime,
     pub(super) level: Level,
     pub(super) target: &'static str,
@@ -32,13 +32,12 @@ pub struct Record {
 
 impl Record {
     /// A record without message, event and fields: [`add`](Self::add) gives it these.
-    #[must_use]
-    pub fn new(at: WallTime, level: Level, target: &'static str) -> Self {
+    pub(super) fn new(at: WallTime, level: Level, target: &'static str) -> Self {
         Self { at, level, target, message: None, event: None, fields: Vec::with_capacity(24) }
     }
 
     /// Adds a field. `message` and `event` have a place of their own in the line; a null is left out.
-    pub fn add(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
+    pub(super) fn add(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
         let name = name.into();
         match (&*name, bounded(value.into())) {
             (_, Value::Null) => {}
@@ -50,21 +49,6 @@ impl Record {
             }
             (_, value) => self.fields.push((name, value)),
         }
-    }
-
-    /// The line of a verdict, of which the outbox has the fields as JSON; none if it is something else.
-    #[must_use]
-    pub fn from_verdict(payload: &str) -> Option<Self> {
-        let fields: Map<String, Value> = serde_json::from_str(payload).ok()?;
-        let text = |name| fields.get(name)?.as_str();
-        let (at, level) = (text("timestamp")?.parse().ok()?, text("level")?.parse().ok()?);
-        let mut record = Self::new(at, level, VERDICT_TARGET);
-        for (name, value) in fields {
-            if !matches!(&*name, "timestamp" | "level") {
-                record.add(name, value);
-            }
-        }
-        Some(record)
     }
 
     /// A line of the log about itself.

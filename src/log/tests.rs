@@ -9,9 +9,10 @@ use jiff::tz::TimeZone;
 use tracing::{Level, debug, error, info, trace, warn};
 
 use super::queue::LINES_MAX;
+use super::record::Record;
 use super::setup::start;
 use super::sink::{Sink, Stdout};
-use super::{Format, LogHandle, LogSetup, Record, TextForm, build};
+use super::{Format, LogHandle, LogSetup, TextForm, Verdict, build};
 use crate::domain::WallTime;
 use crate::domain::event::VERDICT_TARGET;
 
@@ -57,7 +58,8 @@ fn verdict(number: u32) {
 #[tokio::main(flavor = "current_thread")]
 async fn hand_over(handle: &LogHandle, sink: &str, message: &str) -> io::Result<()> {
     let sink = handle.sinks().into_iter().find(|it| it.name() == sink).unwrap();
-    sink.write_synced(vec![record(VERDICT_TARGET, message)]).await
+    let payload = format!(r#"{{"timestamp":"{}","level":"INFO","message":"{message}"}}"#, WallTime::now());
+    sink.write_synced(vec![Verdict::parse(&payload.into()).unwrap()]).await
 }
 
 /// A log over fake sinks, which real files can't be made to imitate.

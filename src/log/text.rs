@@ -185,6 +185,7 @@ fn shown(value: &Value) -> Cow<'_, str> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::verdict::Verdict;
     use super::*;
     use crate::domain::{WallTime, unsafe_for_terminal};
 
@@ -346,7 +347,7 @@ mod tests {
             let payload = format!(
                 r#"{{"timestamp":"2026-11-22T02:00:00.005Z","level":"{level}","event":"file.saved","label":"weekly report","state":"completed","file_token":"box",{fields}}}"#
             );
-            let record = Record::from_verdict(&payload).unwrap();
+            let record = Verdict::parse(&payload.into()).unwrap().record().unwrap();
             assert_eq!(on_terminal(&record), format!("10:00:00 {row}\n"));
         }
     }

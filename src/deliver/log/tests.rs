@@ -85,7 +85,7 @@ impl Sink {
         self.0.lock().unwrap().2
     }
 
-    async fn write(self, records: Vec<Record>) -> io::Result<()> {
+    async fn write(self, verdicts: Vec<Verdict>) -> io::Result<()> {
         self.0.lock().unwrap().2 += 1;
         while self.0.lock().unwrap().0 == State::Stalls {
             tokio::time::sleep(SECOND / 10).await;
@@ -94,7 +94,7 @@ impl Sink {
         if sink.0 == State::Fails {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        sink.1 += records.len();
+        sink.1 += verdicts.len();
         Ok(())
     }
 }
@@ -111,7 +111,7 @@ fn start(sinks: &[Sink], found: impl IntoIterator<Item = i64>) -> Scene {
     table.insert(found);
     let (durable, woken) = watch::channel(EventId::default());
     let (progress, announced) = watch::channel(EventId::default());
-    let write = |sink: Sink| -> Write { Box::new(move |records| sink.clone().write(records).boxed()) };
+    let write = |sink: Sink| -> Write { Box::new(move |verdicts| sink.clone().write(verdicts).boxed()) };
     let writes = sinks.iter().cloned().map(write).collect();
     let task = tokio::spawn(deliver(table.clone(), writes, woken, progress));
     durable.send_replace(EventId::default());
