@@ -95,7 +95,7 @@ mod tests {
             r#"{"level":"WARN","timestamp":"2026-11-22T02:00:00.005Z"}"#,
             r#"{"timestamp":"yesterday","level":"WARN"}"#,
             r#"{"timestamp":"2026-11-22T02:00:00.005Z","level":"LOUD"}"#,
-            &format!("{START}"),
+            START,
             &format!("{START}}} {{}}"),
             &format!("{START},\n\"polls\":2}}"),
             &format!(r#"{START},"level":"INFO"}}"#),

@@ -19,25 +19,42 @@ const COLUMNS: &str = "app, ticket, token, label, created_at, source,
     file_token, file_name, file_extension, doc_type, file_size,
     job_status, polls, first_seen_at, last_polled_at, next_poll_at, finished_at, download_by,
     error_kind, error_code, error_job_status, error_http_status, error_message, error_log_id,
-    unlisted_since, attempt, watched, unclear, unclear_since, last_running_at,
-    file_state, file_path, file_temporary, file_bytes, file_sha256, file_saved_at, file_attempts,
-    file_error_kind, file_error_code, file_error_job_status, file_error_http_status, file_error_message, file_error_log_id,
-    object_type, object_token, export_ticket, generation, creating, lost, repeats, calls";
+    unlisted_since, attempt, watched, unclear, unclear_since, last_running_at";
+
+/// The columns of its file, which are null where there is none.
+const FILE_COLUMNS: &str = "file_state, file_path, file_temporary, file_bytes, file_sha256, file_saved_at, file_attempts,
+    file_error_kind, file_error_code, file_error_job_status, file_error_http_status, file_error_message, file_error_log_id";
+
+/// The columns of its export, which are null for a ticket that is listed itself.
+const EXPORT_COLUMNS: &str =
+    "object_type, object_token, export_ticket, generation, creating, lost, repeats, calls";
 
 /// Writes tickets; each replaces the row of its key.
 pub(super) fn write(connection: &Connection, tickets: &[TicketRecord]) -> rusqlite::Result<()> {
-    let values = vec!["?"; COLUMNS.split(',').count()].join(", ");
-    let upsert = format!("INSERT OR REPLACE INTO tickets ({COLUMNS}) VALUES ({values})");
-    let mut upsert = connection.prepare_cached(&upsert)?;
+    // Most tickets of a long list have neither file nor export.
+    let upserts = [false, true].map(|file| [false, true].map(|export| upsert(file, export)));
     for ticket in tickets {
+        let sql = &upserts[usize::from(ticket.file.is_some())][usize::from(ticket.export.is_some())];
+        let mut upsert = connection.prepare_cached(sql)?;
         let mut places = Places::new(&mut upsert);
         bind_entry(&mut places, &ticket.entry)?;
         bind_ticket(&mut places, ticket)?;
-        bind_file(&mut places, ticket.file.as_deref())?;
-        bind_export(&mut places, ticket.export.as_deref())?;
+        if let Some(file) = ticket.file.as_deref() {
+            bind_file(&mut places, file)?;
+        }
+        if let Some(export) = ticket.export.as_deref() {
+            bind_export(&mut places, export)?;
+        }
         places.statement.raw_execute()?;
     }
     Ok(())
+}
+
+fn upsert(file: bool, export: bool) -> String {
+    let parts = [Some(COLUMNS), file.then_some(FILE_COLUMNS), export.then_some(EXPORT_COLUMNS)];
+    let columns = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let values = vec!["?"; columns.split(',').count()].join(", ");
+    format!("INSERT OR REPLACE INTO tickets ({columns}) VALUES ({values})")
 }
 
 fn bind_entry(places: &mut Places<'_, '_>, entry: &WatchEntry) -> rusqlite::Result<()> {
@@ -86,30 +103,29 @@ fn bind_ticket(places: &mut Places<'_, '_>, ticket: &TicketRecord) -> rusqlite::
     ])
 }
 
-fn bind_file(places: &mut Places<'_, '_>, file: Option<&FileRecord>) -> rusqlite::Result<()> {
+fn bind_file(places: &mut Places<'_, '_>, file: &FileRecord) -> rusqlite::Result<()> {
     places.bind(params![
-        file.map(|it| it.state.as_str()),
-        file.and_then(|it| it.path.as_deref()).map(path_value),
-        file.and_then(|it| it.temporary.as_deref()).map(path_value),
-        file.and_then(|it| it.size).map(clamped),
-        file.and_then(|it| it.sha256).map(|hash| hash.to_string()),
-        file.and_then(|it| it.saved_at).map(WallTime::as_millis),
-        file.map(|it| it.attempts),
+        file.state.as_str(),
+        file.path.as_deref().map(path_value),
+        file.temporary.as_deref().map(path_value),
+        file.size.map(clamped),
+        file.sha256.map(|hash| hash.to_string()),
+        file.saved_at.map(WallTime::as_millis),
+        file.attempts,
     ])?;
-    bind_failure(places, file.and_then(|it| it.error.as_deref()))
+    bind_failure(places, file.error.as_deref())
 }
 
-fn bind_export(places: &mut Places<'_, '_>, export: Option<&ExportRecord>) -> rusqlite::Result<()> {
-    let object = export.and_then(|it| it.object.as_ref());
+fn bind_export(places: &mut Places<'_, '_>, export: &ExportRecord) -> rusqlite::Result<()> {
     places.bind(params![
-        object.map(|it| &it.doc_type),
-        object.map(|it| it.token.as_str()),
-        export.and_then(|it| it.ticket.as_ref()).map(TicketId::as_str),
-        export.map(|it| it.generation),
-        export.map(|it| it.is_creating),
-        export.map(|it| it.lost),
-        export.map(|it| it.repeats),
-        export.map(|it| it.calls),
+        export.object.as_ref().map(|it| &it.doc_type),
+        export.object.as_ref().map(|it| it.token.as_str()),
+        export.ticket.as_ref().map(TicketId::as_str),
+        export.generation,
+        export.is_creating,
+        export.lost,
+        export.repeats,
+        export.calls,
     ])
 }
 
@@ -165,7 +181,8 @@ pub(super) fn select(
 fn prepare_select<'c>(connection: &'c Connection, which: &str) -> rusqlite::Result<Statement<'c>> {
     let all = connection.prepare("SELECT * FROM tickets")?;
     let there: Vec<_> = all.column_names().collect();
-    let columns = COLUMNS.split(',').map(str::trim);
+    let columns = [COLUMNS, FILE_COLUMNS, EXPORT_COLUMNS].into_iter().flat_map(|part| part.split(','));
+    let columns = columns.map(str::trim);
     let select: Vec<_> = columns.map(|name| if there.contains(&name) { name } else { "NULL" }).collect();
     connection.prepare(&format!("SELECT {} FROM tickets {which}", select.join(", ")))
 }
