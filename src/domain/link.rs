@@ -52,7 +52,7 @@ pub enum LinkError {
     /// A blank, a backslash, a control character or an invisible one.
     #[error("holds a blank, a backslash or an invisible character; expected one link and nothing else")]
     Character,
-    /// It does not parse, for want of a scheme most likely.
+    /// It does not parse; most likely it has no scheme.
     #[error("not a link; copy the whole address of the open document, from https:// on")]
     NotALink,
     /// Neither http nor https.

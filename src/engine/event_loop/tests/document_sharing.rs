@@ -1,4 +1,4 @@
-//! Entries that lead to one document in one format: there is one export, whoever of them leaves the list, and when.
+//! Entries that lead to one document in one format: there is one export, whichever of them leaves the list, and when.
 
 use super::documents::stop;
 use super::downloads::whole;
