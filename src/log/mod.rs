@@ -1,6 +1,6 @@
 //! The log: events of `tracing` and verdicts of the outbox become lines on standard output and in the log file.
 //!
-//! Each event becomes a [`Record`], passes to one queue for each sink, and is written there by the
+//! Each event becomes a record, passes to one queue for each sink, and is written there by the
 //! sink's own thread. Logging therefore never waits for a pipe, a terminal or a disk. A verdict goes through
 //! [`SinkHandle::write_synced`], which answers when its line is written and, in a log file, synced.
 //!
