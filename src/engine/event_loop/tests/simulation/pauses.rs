@@ -219,14 +219,13 @@ fn split((from, to): (Instant, Instant), at: &[Instant]) -> Vec<(Instant, Instan
 }
 
 /// Promises 3 and 5, whatever goes wrong: a pause is announced once, and no ticket that may be polled goes unpolled for
-/// longer than the longest interval, a request's life, and two sweeps over the tickets of its app's budget; not before its first poll
+/// longer than the longest interval, a request's life, and one sweep over the tickets of its app's budget; not before its first poll
 /// either.
 pub(super) fn never_forgotten(world: &World, bench: &Bench, lists: &Lists, diary: &Diary) {
     let hindrances = hindrances(world, bench, diary).over;
     for app in &world.apps {
         let name = app.name.as_str();
-        // A ticket whose poll brought nothing keeps its place, so that each of those before may be asked twice.
-        let bound = POLLED_WITHIN + 2 * world.sweep(app);
+        let bound = POLLED_WITHIN + world.sweep(app);
         for ticket in world.jobs.keys().filter(|ticket| ticket.starts_with(name)) {
             let away = away(ticket, bench, diary);
             let polls = bench.api.polls_of(ticket);
