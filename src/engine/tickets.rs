@@ -29,8 +29,6 @@ pub(super) struct Slot {
     pub clock_mark: Duration,
     /// Sending of the last request that was answered strangely, if no proper answer came since.
     pub strange_at: Option<Instant>,
-    /// Sending of the last request, if that brought nothing.
-    pub failed_at: Option<Instant>,
     /// What is remembered of its file while that waits.
     pub file: Option<Box<FileMemory>>,
     /// Its place in the watch list, by which exports are created.
@@ -131,7 +129,6 @@ impl Tickets {
             stamp: self.next_stamp(),
             clock_mark,
             strange_at: None,
-            failed_at: None,
             file: None,
             position: u32::MAX,
             is_asking: false,

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::State;
 use crate::domain::{Endpoint, WallTime};
 use crate::engine::app_signal::AppSignal;
@@ -189,7 +187,6 @@ impl State {
         let active = self.active_of(index, now);
         let (sent, give_up_after) = (flight.sent.wall, self.settings.give_up_after);
         let (counts, proven) = (self.counts(index, flight, answer), self.is_proven(flight.app));
-        let keeps_place = self.keeps_place(index, flight, answer);
         let apply = if flight.endpoint() == Endpoint::Query { after_poll } else { after_refusal };
         let next = self.tickets.change(index, |slot| {
             let since = active.saturating_sub(slot.clock_mark);
@@ -200,7 +197,6 @@ impl State {
                 _ if answer.is_proper() => None,
                 _ => slot.strange_at,
             };
-            slot.failed_at = has_failed(answer).then_some(flight.sent.at);
             let poll = EndedPoll { answer, sent, now: now.wall, watched, give_up_after, counts, proven };
             apply(&mut slot.record, &poll)
         });
@@ -210,13 +206,9 @@ impl State {
             Some(Next::AtOnce) => self.wait_for_app(flight.endpoint(), poll, answer, now),
             Some(Next::After { attempt, pace }) => {
                 let wait = self.interval(attempt, pace);
-                let due = now.at + wait;
-                let place_in_line = if keeps_place { poll.due.min(due) } else { due };
-                self.wait_for_job(index, wait, place_in_line, answer, now);
+                self.wait_for_job(index, wait, answer, now);
             }
-            Some(Next::LastInLine) => {
-                self.wait_for_job(index, REFUSED_WAIT, now.at + REFUSED_WAIT, answer, now);
-            }
+            Some(Next::LastInLine) => self.wait_for_job(index, REFUSED_WAIT, answer, now),
         }
     }
 
@@ -234,14 +226,6 @@ impl State {
         let proper_sent = self.apps[flight.app].endpoints[endpoint].proper_sent;
         let evidence = Evidence { strange_before: slot.strange_at, proper_sent, alone: others == 1 };
         counts_against_ticket(*strange, evidence)
-    }
-
-    /// Whether a ticket whose poll brought nothing keeps its place in line: the trouble meets whatever is asked, as far as
-    /// is known. It does not if the endpoint answered others properly since this ticket's failing poll before.
-    fn keeps_place(&self, index: TicketIndex, flight: &Flight, answer: &Answer) -> bool {
-        let failed_before = self.tickets.get(index).and_then(|slot| slot.failed_at);
-        let proper_sent = self.apps[flight.app].endpoints[flight.endpoint()].proper_sent;
-        has_failed(answer) && failed_before.is_none_or(|before| proper_sent < Some(before))
     }
 
     /// When the ticket is polled again is the app's affair. It keeps its place in line, unless it met the
@@ -272,16 +256,9 @@ impl State {
         }
     }
 
-    fn wait_for_job(
-        &mut self,
-        index: TicketIndex,
-        wait: Duration,
-        place_in_line: Instant,
-        answer: &Answer,
-        now: Now,
-    ) {
+    fn wait_for_job(&mut self, index: TicketIndex, wait: Duration, answer: &Answer, now: Now) {
         self.alter(index, now, |slot| slot.record.next_poll_at = Some(now.wall + wait));
-        self.enqueue_at(index, now.at + wait, place_in_line);
+        self.enqueue(index, now.at + wait);
         let Some(slot) = self.tickets.get(index) else { return };
         if answer.verdict == Verdict::Pending {
             report::poll_pending(&slot.record, answer, wait);
@@ -294,9 +271,4 @@ impl State {
         let place = self.tickets.get(index).and_then(|slot| slot.app);
         place.map(|place| self.apps[place].active(now.at)).unwrap_or_default()
     }
-}
-
-/// Whether a request brought nothing, by no fault of the app's.
-fn has_failed(answer: &Answer) -> bool {
-    matches!(AppSignal::from(answer), AppSignal::Failed(_))
 }

@@ -48,18 +48,13 @@ impl State {
 
     /// Puts a ticket in line.
     pub(super) fn enqueue(&mut self, index: TicketIndex, due: Instant) {
-        self.enqueue_at(index, due, due);
-    }
-
-    /// Puts a ticket in line at that place, if it is to be polled.
-    pub(super) fn enqueue_at(&mut self, index: TicketIndex, due: Instant, place_in_line: Instant) {
         let Some(slot) = self.tickets.get(index) else { return };
         let Some((stage, place)) = slot.stage().zip(slot.app) else { return };
         let app = &mut self.apps[place];
         match stage {
             Stage::Resolve => app.nodes.push(index, slot, due),
             Stage::Create => app.creates.push(index, slot, due),
-            Stage::Poll => app.line.push(index, slot, due, place_in_line),
+            Stage::Poll => app.line.push(index, slot, due),
         }
     }
 
@@ -152,7 +147,8 @@ impl State {
 
     fn start_poll(&mut self, place: usize, next: InLine, now: Now) {
         let app = &mut self.apps[place];
-        let Some((due, (index, stamp))) = app.line.pop(next) else { return };
+        let Some((index, stamp)) = app.line.pop(next) else { return };
+        let due = next.due;
         let Some(((token, generation), slot)) = app.access.usable(now.at).zip(self.tickets.get(index)) else {
             return;
         };
@@ -163,7 +159,7 @@ impl State {
             access_token: token.clone(),
         };
         app.meters.poll_sent(now.at.saturating_duration_since(due));
-        let call = Call::Query(Poll { index, stamp, generation, due: next.due });
+        let call = Call::Query(Poll { index, stamp, generation, due });
         self.send(place, call, Request::Query(query), now);
     }
 

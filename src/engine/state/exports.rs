@@ -213,7 +213,7 @@ impl State {
         let taken = self.tickets.change(index, |slot| {
             take_ticket(&mut slot.record, ticket, flight.sent.wall);
             slot.clock_mark = active;
-            (slot.strange_at, slot.failed_at) = (None, None);
+            slot.strange_at = None;
             let waits = slot.stage() == Some(Stage::Poll);
             slot.record.next_poll_at = waits.then_some(now.wall + wait);
             waits
@@ -275,7 +275,7 @@ impl State {
         let again = self.tickets.change(index, |slot| {
             let (kind, wait) = again(&mut slot.record, first)?;
             slot.stamp = stamp;
-            (slot.strange_at, slot.failed_at, slot.file) = (None, None, None);
+            (slot.strange_at, slot.file) = (None, None);
             slot.record.next_poll_at = Some(now.wall + wait);
             Some((kind, wait))
         });

@@ -180,7 +180,8 @@ impl State {
             slot.record.progress.last_running_at = last_running_at;
             slot.stamp = stamp;
             slot.clock_mark = active;
-            (slot.strange_at, slot.failed_at, slot.file) = (None, None, None);
+            slot.strange_at = None;
+            slot.file = None;
         });
         self.leave_behind(index, now);
         self.join(index, now);
