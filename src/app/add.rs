@@ -3,10 +3,8 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -71,9 +69,6 @@ pub enum AddError {
     /// All was added, but the list has its new content only until the power fails.
     #[error("the documents were added to {}, but a power cut may undo it: its folder can't be synced", .0.display())]
     Unsynced(PathBuf, #[source] io::Error),
-    /// The list changed while it was added to.
-    #[error("nothing was added: something else changed {} meanwhile; add again", .0.display())]
-    Changed(PathBuf),
     /// An entry can't be written as TOML: a defect of this program.
     #[error("nothing was added: an entry can't be written as TOML")]
     Entry(#[from] toml::ser::Error),
@@ -95,9 +90,7 @@ impl AddError {
         match self {
             Self::Command(error) => error.class(),
             Self::Links(_) => ErrorClass::Config,
-            Self::Write(..) | Self::Unsynced(..) | Self::Changed(_) | Self::Entry(_) => {
-                ErrorClass::Unexpected
-            }
+            Self::Write(..) | Self::Unsynced(..) | Self::Entry(_) => ErrorClass::Unexpected,
         }
     }
 }
@@ -222,16 +215,11 @@ fn sources(config: &Config) -> String {
     config.watchlist.iter().map(|source| row(&source.kind)).collect::<Vec<_>>().join("\n")
 }
 
-/// Waits for other processes that add to a list of this folder. The folder, since the list is replaced by another file. A
-/// network file system may know no such locks; there a change in between is still seen before the list is replaced.
+/// Waits for other processes that add to a list of this folder. The folder, since the list is replaced by another file.
 fn lock(folder: &Path) -> io::Result<File> {
     let folder = File::open(folder)?;
-    let locked = folder.lock();
-    let is_unknown = |error: &io::Error| {
-        let known = Errno::from_io_error(error);
-        matches!(known, Some(Errno::BADF | Errno::INVAL | Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP))
-    };
-    locked.or_else(|error| if is_unknown(&error) { Ok(()) } else { Err(error) })?;
+    // Where a file system has no locks, none of two that add at the same time waits.
+    let _ = folder.lock();
     Ok(folder)
 }
 
@@ -286,19 +274,12 @@ fn look(path: &Path) -> io::Result<Option<Metadata>> {
 
 /// Puts the content in the place of what was there `before`, durably.
 fn write(list: &Path, folder: &Path, content: &[u8], before: Option<&Metadata>) -> Result<(), AddError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => AddError::Changed(list.to_path_buf()),
-        _ => AddError::Write(list.to_path_buf(), error),
-    };
+    let failed = |error| AddError::Write(list.to_path_buf(), error);
     let temporary = folder.join(format!(".feishu-export-add-{:016x}.tmp", fastrand::u64(..)));
     let mut files = NewFiles::default();
     match before {
         Some(before) => {
             files.write_like(&temporary, content, before).map_err(failed)?;
-            let now = look(list).map_err(failed)?;
-            if now.as_ref().map(stamp) != Some(stamp(before)) {
-                return Err(AddError::Changed(list.to_path_buf()));
-            }
             files.replace(&temporary, list).map_err(failed)?;
         }
         None => {
@@ -308,9 +289,4 @@ fn write(list: &Path, folder: &Path, content: &[u8], before: Option<&Metadata>) 
     }
     files.keep();
     sync_folder(folder).map_err(|error| AddError::Unsynced(list.to_path_buf(), error))
-}
-
-/// Differs where a file was changed or replaced.
-fn stamp(file: &Metadata) -> (u64, u64, u64, i64, i64) {
-    (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec())
 }

@@ -66,6 +66,9 @@ impl State {
     /// Begins and ends the pause of an app whose exports wait for calls that are kept. It is reported once nothing is open:
     /// what is may take less than is kept for it.
     pub(super) fn keep_reserve(&mut self, place: usize, now: Now) {
+        if self.apps[place].tenant.is_none() {
+            return;
+        }
         let waits = [Endpoint::Node, Endpoint::Create]
             .into_iter()
             .any(|endpoint| self.export_in_line(place, endpoint, now).is_some_and(|next| next.due <= now.at));

@@ -8,7 +8,7 @@ use export_simulator::{Fault, Trouble};
 use self::Outcome::{
     Again, AppFault, Done, Failed, Lost, LostThrottled, RejectedTwice, Throttled, TokenRejected,
 };
-use super::table::{LITTLE, LONG, throttled};
+use super::table::{LITTLE, LONG, takes_time, throttled};
 
 /// What the watcher is to make of it, in the words of the design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +46,7 @@ pub(super) struct Row {
 impl Row {
     /// Whether time limits of the watcher matter to it.
     pub(super) fn takes_time(&self) -> bool {
-        let innermost = if let Fault::Lost(within) = &self.fault { within } else { &self.fault };
-        match innermost {
-            Fault::Hang | Fault::Stall => true,
-            Fault::Delay { by } => *by > LITTLE,
-            Fault::Slow { every, .. } => *every > LITTLE,
-            _ => false,
-        }
+        takes_time(&self.fault)
     }
 }
 

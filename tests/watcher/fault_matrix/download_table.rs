@@ -8,7 +8,7 @@ use self::Outcome::{
     Again, AppFault, AsSent, ExpiredTwice, Failed, FailedThird, RejectedTwice, Saved, SavedOdd, Throttled,
     TokenRejected,
 };
-use super::table::{LITTLE, LONG, throttled};
+use super::table::{LITTLE, LONG, takes_time, throttled};
 
 /// What the watcher is to make of it, in the words of the design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +62,7 @@ impl Row {
 
     /// Whether time limits of the watcher matter to it.
     pub(super) fn takes_time(&self) -> bool {
-        match self.fault {
-            Fault::Hang | Fault::Stall => true,
-            Fault::Delay { by } => by > LITTLE,
-            Fault::Slow { every, .. } => every > LITTLE,
-            _ => false,
-        }
+        takes_time(&self.fault)
     }
 }
 

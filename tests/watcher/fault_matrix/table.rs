@@ -68,12 +68,18 @@ pub(super) struct Row {
 impl Row {
     /// Whether the request ends by the watcher's own time limit.
     pub(super) fn times_out(&self) -> bool {
-        match self.ill {
-            Ill::Fault(Fault::Hang | Fault::Stall) => true,
-            Ill::Fault(Fault::Delay { by }) => by > LITTLE,
-            Ill::Fault(Fault::Slow { every, .. }) => every > LITTLE,
-            _ => false,
-        }
+        matches!(&self.ill, Ill::Fault(fault) if takes_time(fault))
+    }
+}
+
+/// Whether time limits of the watcher matter to the fault.
+pub(super) fn takes_time(fault: &Fault) -> bool {
+    match fault {
+        Fault::Lost(within) => takes_time(within),
+        Fault::Hang | Fault::Stall => true,
+        Fault::Delay { by } => *by > LITTLE,
+        Fault::Slow { every, .. } => *every > LITTLE,
+        _ => false,
     }
 }
 
