@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::problem::Position;
-use crate::domain::{App, NameTemplate};
+use crate::domain::{App, Hook, NameTemplate};
 use crate::schedule::Backoff;
 
 /// A checked `watcher.toml`. All paths are absolute.
@@ -27,6 +27,8 @@ pub struct Config {
     pub download: Option<DownloadConfig>,
     /// The server for probes and people; none where it is not wanted.
     pub server: Option<ServerConfig>,
+    /// What takes events.
+    pub hooks: Vec<Hook>,
     /// On whose behalf; at least one, ordered by name.
     pub apps: Vec<App>,
     /// Where each app's credentials are named, in the order of `apps`.

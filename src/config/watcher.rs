@@ -112,7 +112,18 @@ fn read_sections(path: &Arc<Path>, root: &Section<'_>, defaults: &Section<'_>) -
     let config = || {
         let (path, (apps, credential_places)) = (Arc::clone(path), apps.apps?);
         let (state, log, poll, download, server) = (state?, log?, poll?, download?, server.config?);
-        Some(Config { path, watchlist, state, log, poll, download, server, apps, credential_places })
+        Some(Config {
+            path,
+            watchlist,
+            state,
+            log,
+            poll,
+            download,
+            server,
+            hooks: Vec::new(),
+            apps,
+            credential_places,
+        })
     };
     WatcherFile { config: config(), sources, named_apps, listen, problems: Vec::new() }
 }

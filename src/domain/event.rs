@@ -70,6 +70,12 @@ pub const STATE_FAILED: &str = "state.failed";
 pub const STATE_RECOVERED: &str = "state.recovered";
 /// The log can't be written for now; verdicts are kept until it can.
 pub const LOG_FAILED: &str = "log.failed";
+/// A hook did not take an event, which is sent again.
+pub const HOOK_FAILED: &str = "hook.failed";
+/// A hook did not take an event for three days; the event is kept.
+pub const HOOK_GAVE_UP: &str = "hook.gave_up";
+/// A hook left the configuration, and the events that waited for it are dropped.
+pub const HOOK_DROPPED: &str = "hook.dropped";
 /// Health and status are served.
 pub const SERVER_LISTENING: &str = "server.listening";
 /// `watcher.toml` changed on disk; a restart is needed to apply it.
@@ -85,3 +91,23 @@ pub const WATCHDOG_WARNING: &str = "watchdog.warning";
 
 /// The `target` of the verdicts on tickets and files, which are written whatever the level is set to.
 pub const VERDICT_TARGET: &str = "feishu_export_watcher::verdict";
+
+/// The events that a hook may take: those of tickets, documents, files and apps.
+pub const HOOK_EVENTS: &[&str] = &[
+    TICKET_COMPLETED,
+    TICKET_FAILED,
+    TICKET_TIMED_OUT,
+    TICKET_REMOVED,
+    TICKET_RETRIED,
+    DOCUMENT_CREATED,
+    DOCUMENT_AGAIN,
+    DOCUMENT_FAILED,
+    FILE_SAVED,
+    FILE_FAILED,
+    FILE_EXPIRED,
+    APP_PAUSED,
+    APP_RESUMED,
+    APP_SUSPECTED,
+    APP_DEGRADED,
+    APP_RECOVERED,
+];

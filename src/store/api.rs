@@ -4,10 +4,12 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Holder, StoreError};
 use crate::domain::{
-    AppName, BudgetKey, Endpoint, EntryKey, FileState, Month, TicketRecord, TicketState, Trouble, WallTime,
+    AppName, BudgetKey, Endpoint, EntryKey, ErrorKind, FileState, HookError, HookName, HookStatus, Month,
+    TicketRecord, TicketState, Trouble, WallTime,
 };
 
 /// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
@@ -76,6 +78,96 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     fn count(&self, consumer: &'static str) -> impl Future<Output = Result<usize, StoreError>> + Send;
 }
 
+/// The events that wait for hooks. A row is removed once its hook took it; one that was given up stays.
+pub trait Deliveries: Clone + Send + Sync + 'static {
+    /// Drops the rows of all hooks but these, and says how many each of the others had.
+    ///
+    /// # Errors
+    /// The store can't be written just now: the rows are still there.
+    fn keep_hooks(
+        &self,
+        hooks: Vec<HookName>,
+    ) -> impl Future<Output = Result<Vec<(HookName, usize)>, StoreError>> + Send;
+
+    /// Reads the rows of a hook that are due at `now`, those that were due first in front, `limit` at most. A row that
+    /// is due more than [`DUE_MAX`] after `now` is due as well: the clock was set back.
+    ///
+    /// # Errors
+    /// They can't be read just now.
+    fn due(
+        &self,
+        hook: &HookName,
+        now: WallTime,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send;
+
+    /// When the first row of a hook that waits is due; none if none waits.
+    ///
+    /// # Errors
+    /// As [`due`](Self::due).
+    fn next_due(&self, hook: &HookName) -> impl Future<Output = Result<Option<WallTime>, StoreError>> + Send;
+
+    /// Writes down how tries ended, in one transaction.
+    ///
+    /// # Errors
+    /// The store can't be written just now: nothing changed.
+    fn settle(
+        &self,
+        hook: &HookName,
+        tries: Vec<Settled>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How a hook does.
+    ///
+    /// # Errors
+    /// As [`due`](Self::due).
+    fn hook_status(&self, hook: &HookName) -> impl Future<Output = Result<HookStatus, StoreError>> + Send;
+}
+
+/// The longest that a row waits for its next try.
+pub const DUE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An event on its way to a hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The id, the same over all tries and restarts.
+    pub id: EventId,
+    /// The event as a JSON object.
+    pub payload: Arc<str>,
+    /// Tries that failed.
+    pub tries: u32,
+}
+
+/// How a try ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The row.
+    pub id: EventId,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Why the try failed.
+    pub error: Option<HookError>,
+}
+
+/// What becomes of a row after a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The hook took it: the row is removed.
+    Taken,
+    /// It is tried again.
+    Again {
+        /// Tries that failed, this one included.
+        tries: u32,
+        /// When.
+        due: WallTime,
+    },
+    /// It is given up; the row is kept until `retry --hook` asks for it.
+    GivenUp {
+        /// Tries that failed, this one included.
+        tries: u32,
+    },
+}
+
 /// Reads what was committed, in the watcher's process or in another. Each call sees one moment and blocks, for a few
 /// seconds at most.
 pub trait StoreReader: Debug + Send + Sync {
@@ -142,6 +234,8 @@ pub struct Batch {
     pub tickets: Vec<TicketRecord>,
     /// The verdicts of these tickets, for the outbox: each becomes a row for each of the [`CONSUMERS`].
     pub outbox: Vec<OutboxRow>,
+    /// Events of tickets and apps, for hooks and for the history of each entry.
+    pub events: Vec<EventRow>,
     /// Tickets whose rows are no longer kept, unless they are among `tickets` as well.
     pub forgotten: Vec<EntryKey>,
     /// Requests that ended since the last batch.
@@ -189,6 +283,36 @@ pub struct OutboxRow {
     pub id: EventId,
     /// The [verdict](crate::domain::verdict_event) as JSON.
     pub payload: Arc<str>,
+}
+
+/// An event that became true with a batch. It becomes a row for each of the hooks, and one of its entry's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    /// The id, the same for every hook and over all tries.
+    pub id: EventId,
+    /// Its name, of [`HOOK_EVENTS`](crate::domain::event::HOOK_EVENTS).
+    pub event: &'static str,
+    /// When it happened.
+    pub at: WallTime,
+    /// The entry; none for an app's.
+    pub key: Option<EntryKey>,
+    /// What was wrong, if anything was.
+    pub kind: Option<ErrorKind>,
+    /// The hooks that take it.
+    pub hooks: Vec<HookName>,
+    /// The event as a JSON object; empty where no hook takes it.
+    pub payload: Arc<str>,
+}
+
+/// A line of an entry's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryRow {
+    /// When.
+    pub at: WallTime,
+    /// The event's name.
+    pub event: Box<str>,
+    /// What was wrong, if anything was.
+    pub kind: Option<Box<str>>,
 }
 
 /// A request that was answered, or given up: its slot in the budget is held for one more window.

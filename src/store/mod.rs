@@ -11,8 +11,9 @@ mod sqlite;
 pub(crate) mod tests;
 
 pub use api::{
-    Batch, CONSUMERS, CommitError, EventId, Known, LOG, Loaded, Outbox, OutboxRow, RETRIES_AT_ONCE, Release,
-    Retry, RetryId, Store, StoreReader, StoreRequests, Tally, TroubleRecord,
+    Batch, CONSUMERS, CommitError, DUE_MAX, Deliveries, Delivery, EventId, EventRow, Fate, HistoryRow, Known,
+    LOG, Loaded, Outbox, OutboxRow, RETRIES_AT_ONCE, Release, Retry, RetryId, Settled, Store, StoreReader,
+    StoreRequests, Tally, TroubleRecord,
 };
 pub use error::{FailureCause, Holder, StoreError, StoreErrorKind};
 pub use sqlite::{SqliteStore, store_at};
