@@ -80,7 +80,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
 
 /// The events that wait for hooks. A row is removed once its hook took it; one that was given up stays.
 pub trait Deliveries: Clone + Send + Sync + 'static {
-    /// Drops the rows of all hooks but these, and says how many each of the others had.
+    /// Drops the rows of all hooks but these, and says how many each of the others had. From then on these are
+    /// [shown](StoreReader::hooks).
     ///
     /// # Errors
     /// The store can't be written just now: the rows are still there.
@@ -116,6 +117,12 @@ pub trait Deliveries: Clone + Send + Sync + 'static {
         hook: &HookName,
         tries: Vec<Settled>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes down that nothing is sent to a hook any more, until a process [loads](Store::load) the store.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    fn end(&self, hook: &HookName) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// How a hook does.
     ///
@@ -195,6 +202,19 @@ pub trait StoreReader: Debug + Send + Sync {
     /// As [`known`](Self::known).
     fn tickets_after(&self, after: Option<&EntryKey>, limit: usize) -> Result<Vec<TicketRecord>, StoreError>;
 
+    /// How every hook does, ordered by name; none where no watcher of this version has used the store.
+    ///
+    /// # Errors
+    /// As [`known`](Self::known).
+    fn hooks(&self) -> Result<Vec<HookStatus>, StoreError>;
+
+    /// The last [`HISTORY_MAX`] events of an entry, the oldest first; none where no watcher of this version has used the
+    /// store.
+    ///
+    /// # Errors
+    /// As [`known`](Self::known).
+    fn history(&self, key: &EntryKey) -> Result<Vec<HistoryRow>, StoreError>;
+
     /// The process that has the store in use; none if there is none.
     ///
     /// # Errors
@@ -210,6 +230,13 @@ pub trait StoreRequests {
     /// # Errors
     /// [`StoreErrorKind::NotOpened`](super::StoreErrorKind::NotOpened) if no watcher of this version has used the store; or it can't be written.
     fn ask_to_retry(&self, keys: &[EntryKey]) -> Result<RetryId, StoreError>;
+
+    /// Has every event that waits for a hook, or was given up, sent again as if it had never been tried; says how many
+    /// there are. A watcher that runs looks for them every few seconds. Blocks, for a few seconds at most.
+    ///
+    /// # Errors
+    /// As [`ask_to_retry`](Self::ask_to_retry).
+    fn send_again(&self, hook: &HookName) -> Result<usize, StoreError>;
 
     /// Whether requests up to this one still wait to be carried out.
     ///
@@ -234,7 +261,7 @@ pub struct Batch {
     pub tickets: Vec<TicketRecord>,
     /// The verdicts of these tickets, for the outbox: each becomes a row for each of the [`CONSUMERS`].
     pub outbox: Vec<OutboxRow>,
-    /// Events of tickets and apps, for hooks and for the history of each entry.
+    /// Events of tickets and apps, for hooks and for the history of each entry whose row is kept.
     pub events: Vec<EventRow>,
     /// Tickets whose rows are no longer kept, unless they are among `tickets` as well.
     pub forgotten: Vec<EntryKey>,
@@ -303,6 +330,9 @@ pub struct EventRow {
     /// The event as a JSON object; empty where no hook takes it.
     pub payload: Arc<str>,
 }
+
+/// Lines of an entry's history that are kept: the newest.
+pub const HISTORY_MAX: usize = 50;
 
 /// A line of an entry's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -401,6 +431,8 @@ pub struct Loaded {
     pub unannounced: usize,
     /// The last id of a row in the outbox; zero if it is empty.
     pub last_event: EventId,
+    /// The last id that any [event](Batch::events) ever had; zero if there was none.
+    pub last_hook_event: EventId,
     /// Whether the last process ended in good order; true for a new file.
     pub clean: bool,
 }

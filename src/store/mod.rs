@@ -1,8 +1,8 @@
 //! The state file: everything that is known about every ticket, kept through crashes and restarts.
 //!
-//! It is used through four traits: the engine writes through [`Store`], consumers take verdicts from the [`Outbox`],
-//! `status` and `/status` read through [`StoreReader`], and `retry` leaves requests by [`StoreRequests`]. `sqlite`
-//! implements all four.
+//! It is used through five traits: the engine writes through [`Store`], the log takes verdicts from the [`Outbox`], hooks
+//! take events by [`Deliveries`], `status`, `/status` and the page read through [`StoreReader`], and `retry` leaves requests by
+//! [`StoreRequests`]. `sqlite` implements all five.
 
 mod api;
 mod error;
@@ -11,9 +11,9 @@ mod sqlite;
 pub(crate) mod tests;
 
 pub use api::{
-    Batch, CONSUMERS, CommitError, DUE_MAX, Deliveries, Delivery, EventId, EventRow, Fate, HistoryRow, Known,
-    LOG, Loaded, Outbox, OutboxRow, RETRIES_AT_ONCE, Release, Retry, RetryId, Settled, Store, StoreReader,
-    StoreRequests, Tally, TroubleRecord,
+    Batch, CONSUMERS, CommitError, DUE_MAX, Deliveries, Delivery, EventId, EventRow, Fate, HISTORY_MAX,
+    HistoryRow, Known, LOG, Loaded, Outbox, OutboxRow, RETRIES_AT_ONCE, Release, Retry, RetryId, Settled,
+    Store, StoreReader, StoreRequests, Tally, TroubleRecord,
 };
 pub use error::{FailureCause, Holder, StoreError, StoreErrorKind};
 pub use sqlite::{SqliteStore, store_at};

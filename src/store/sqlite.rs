@@ -11,7 +11,9 @@
 mod answer;
 mod cells;
 mod connect;
+mod deliveries;
 mod file;
+mod history;
 mod lock;
 mod migrate;
 mod outbox;
@@ -29,15 +31,17 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use self::lock::Lock;
 use self::reader::{READ, SqliteReader, WRITE};
 use self::writer::{Job, Writer};
 use super::{
-    Batch, CommitError, EventId, Loaded, Outbox, OutboxRow, Retry, RetryId, Store, StoreError,
-    StoreErrorKind, StoreReader, StoreRequests,
+    Batch, CommitError, Deliveries, Delivery, EventId, Loaded, Outbox, OutboxRow, Retry, RetryId, Settled,
+    Store, StoreError, StoreErrorKind, StoreReader, StoreRequests,
 };
+use crate::domain::{HookName, HookStatus, WallTime};
 
 /// The state file, a SQLite database.
 ///
@@ -148,6 +152,38 @@ impl Outbox for SqliteStore {
 
     async fn count(&self, consumer: &'static str) -> Result<usize, StoreError> {
         self.ask(READ, move |writer| Ok(outbox::count(&writer.connection, consumer)?)).await
+    }
+}
+
+impl Deliveries for SqliteStore {
+    async fn keep_hooks(&self, hooks: Vec<HookName>) -> Result<Vec<(HookName, usize)>, StoreError> {
+        self.ask(WRITE, move |writer| writer.change(|connection| deliveries::keep(connection, &hooks))).await
+    }
+
+    async fn due(&self, hook: &HookName, now: WallTime, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        let hook = hook.clone();
+        self.ask(READ, move |writer| Ok(deliveries::due(&writer.connection, &hook, now, limit)?)).await
+    }
+
+    async fn next_due(&self, hook: &HookName) -> Result<Option<WallTime>, StoreError> {
+        let hook = hook.clone();
+        self.ask(READ, move |writer| Ok(deliveries::next_due(&writer.connection, &hook)?)).await
+    }
+
+    async fn settle(&self, hook: &HookName, tries: Vec<Settled>) -> Result<(), StoreError> {
+        let hook = hook.clone();
+        let settle = move |connection: &Connection| deliveries::settle(connection, &hook, &tries);
+        self.ask(WRITE, |writer| writer.change(settle)).await
+    }
+
+    async fn end(&self, hook: &HookName) -> Result<(), StoreError> {
+        let hook = hook.clone();
+        self.ask(WRITE, |writer| writer.change(move |connection| deliveries::end(connection, &hook))).await
+    }
+
+    async fn hook_status(&self, hook: &HookName) -> Result<HookStatus, StoreError> {
+        let hook = hook.clone();
+        self.ask(READ, move |writer| Ok(deliveries::status(&writer.connection, &hook)?)).await
     }
 }
 

@@ -1,9 +1,11 @@
 //! What every store has to do, whichever database keeps it: the suite that a new one has to pass. It is run here for
 //! SQLite, and for the engine's store in memory beside that.
 
-use super::sqlite::testing::{batch, failed, fresh, full, outbox_row, release, tally, trouble, with_files};
+use std::time::Duration;
+
+use super::sqlite::testing::*;
 use super::*;
-use crate::domain::{FileCounts, FileState, TicketRecord, TicketState};
+use crate::domain::{FileCounts, FileState, HookError, HookName, HookStatus, TicketRecord, TicketState};
 
 /// Promise: a new store keeps what it is given, from one start to the next, and nothing that was taken back.
 pub(crate) async fn keeps_what_it_is_given(store: &impl Store) {
@@ -62,6 +64,116 @@ pub(crate) async fn keeps_verdicts_until_they_are_taken(store: &(impl Store + Ou
     assert_eq!(rows(1, 1).await, [outbox_row(2)]);
     store.remove(LOG, EventId(2)).await.unwrap();
     assert_eq!((rows(0, 10).await, store.count(LOG).await.unwrap()), (vec![outbox_row(3)], 1));
+}
+
+async fn ids_due(store: &impl Deliveries, hook: &str, seconds: u64, limit: usize) -> Vec<i64> {
+    let now = NOW + Duration::from_secs(seconds);
+    let rows = store.due(&HookName::new(hook), now, limit).await.unwrap();
+    rows.iter().map(|row| row.id.0).collect()
+}
+
+/// A failed try of a row, and the next one.
+fn again(id: i64, tries: u32, due: u64) -> Settled {
+    let fate = Fate::Again { tries, due: NOW + Duration::from_secs(due) };
+    Settled { id: EventId(id), fate, error: Some(hook_error(id)) }
+}
+
+fn hook_error(number: i64) -> HookError {
+    HookError { message: format!("exit code {number}"), at: NOW }
+}
+
+/// Promise 4: an event is there for each hook that takes it until that took it, once, however often its batch was written,
+/// and no id is given out twice.
+pub(crate) async fn keeps_events_until_hooks_took_them(store: &(impl Store + Deliveries)) {
+    assert_eq!(store.load().await.unwrap().last_hook_event, EventId::default());
+    let [a, b] = ["a", "b"].map(HookName::new);
+    let events = || vec![event_row(2, "t", &["a", "b"]), event_row(1, "t", &["a"]), event_row(3, "t", &[])];
+    for _ in 0..2 {
+        store.commit(Batch { events: events(), ..batch([fresh("t")]) }).await.unwrap();
+    }
+    assert_eq!((ids_due(store, "a", 0, 9).await, ids_due(store, "b", 0, 9).await), (vec![1, 2], vec![2]));
+    assert_eq!(ids_due(store, "a", 0, 1).await, [1]);
+    let first = Delivery { id: EventId(1), payload: outbox_row(1).payload, tries: 0 };
+    assert_eq!(store.due(&a, NOW, 1).await.unwrap(), [first]);
+    let taken = |id| Settled { id: EventId(id), fate: Fate::Taken, error: None };
+    store.settle(&a, vec![taken(1), again(2, 1, 5)]).await.unwrap();
+    store.settle(&a, vec![taken(1)]).await.unwrap();
+    assert_eq!((ids_due(store, "a", 4, 9).await, ids_due(store, "a", 5, 9).await), (vec![], vec![2]));
+    assert_eq!(store.next_due(&a).await.unwrap(), Some(NOW + Duration::from_secs(5)));
+    assert_eq!(store.due(&a, NOW + Duration::from_secs(5), 9).await.unwrap()[0].tries, 1);
+    let last_error = Some(hook_error(2));
+    let status = HookStatus { name: a.clone(), waiting: 1, taken: 1, failed: 0, last_error, is_ended: false };
+    assert_eq!(store.hook_status(&a).await.unwrap(), status);
+    store.settle(&b, vec![taken(2)]).await.unwrap();
+    assert_eq!((ids_due(store, "b", 9, 9).await, store.next_due(&b).await.unwrap()), (vec![], None));
+    assert_eq!(store.load().await.unwrap().last_hook_event, EventId(3), "also where it is delivered");
+}
+
+/// Promise: a row that was given up stays and is not due; one that is due too late is due; rows of hooks that are not
+/// configured any more are dropped, and counted.
+pub(crate) async fn keeps_the_rows_of_its_hooks(store: &(impl Store + Deliveries)) {
+    store.load().await.unwrap();
+    let [a, b] = ["a", "b"].map(HookName::new);
+    let events = (1..=4).map(|id| event_row(id, "t", &["a", "b"])).collect();
+    store.commit(Batch { events, ..Batch::default() }).await.unwrap();
+    let given_up = Settled { id: EventId(1), fate: Fate::GivenUp { tries: 76 }, error: Some(hook_error(1)) };
+    let far = DUE_MAX.as_secs() + 1;
+    store.settle(&a, vec![given_up, again(2, 1, far), again(3, 2, 60)]).await.unwrap();
+    assert_eq!(ids_due(store, "a", 0, 9).await, [4, 2]);
+    assert_eq!((ids_due(store, "a", 0, 1).await, ids_due(store, "a", 1, 9).await), (vec![4], vec![4]));
+    assert_eq!(ids_due(store, "a", far, 9).await, [4, 3, 2], "those that were due first in front");
+    store.end(&a).await.unwrap();
+    let status = store.hook_status(&a).await.unwrap();
+    assert_eq!((status.waiting, status.failed, status.is_ended), (3, 1, true));
+    store.load().await.unwrap();
+    assert!(!store.hook_status(&a).await.unwrap().is_ended, "a new process sends again");
+    assert_eq!(store.keep_hooks(vec![b.clone()]).await.unwrap(), [(a.clone(), 4)]);
+    assert_eq!(store.keep_hooks(vec![b]).await.unwrap(), []);
+    let status = store.hook_status(&a).await.unwrap();
+    assert_eq!((status.waiting, status.failed, status.last_error), (0, 0, None));
+    assert_eq!(ids_due(store, "b", 0, 9).await.len(), 4);
+}
+
+/// Promise: a reader sees how every hook does, and what happened to an entry lately, as long as that is kept.
+async fn shows_hooks_and_histories(store: &(impl Store + Deliveries), reader: &dyn StoreReader) {
+    store.load().await.unwrap();
+    assert_eq!(reader.hooks().unwrap(), []);
+    store.keep_hooks(["b", "a"].map(HookName::new).into()).await.unwrap();
+    let events = (1..=60).map(|id| event_row(id, "t", &["a"])).chain([event_row(61, "gone", &[])]);
+    store.commit(Batch { events: events.collect(), ..batch([fresh("t")]) }).await.unwrap();
+    store.settle(&HookName::new("b"), vec![again(1, 1, 5)]).await.unwrap();
+    let status = |name, waiting, last_error| HookStatus {
+        name: HookName::new(name),
+        waiting,
+        taken: 0,
+        failed: 0,
+        last_error,
+        is_ended: false,
+    };
+    assert_eq!(reader.hooks().unwrap(), [status("a", 60, None), status("b", 0, Some(hook_error(1)))]);
+    let history = |ticket| reader.history(&fresh(ticket).entry.key).unwrap();
+    let line = |id| {
+        let EventRow { at, event, kind, .. } = event_row(id, "t", &[]);
+        HistoryRow { at, event: event.into(), kind: kind.map(|kind| kind.as_str().into()) }
+    };
+    assert_eq!(history("t"), (11..=60).map(line).collect::<Vec<_>>());
+    assert_eq!(history("gone"), [], "it has no row");
+    store.commit(Batch { forgotten: vec![fresh("t").entry.key], ..Batch::default() }).await.unwrap();
+    assert_eq!(history("t"), []);
+}
+
+/// Promise: what a hook did not take is sent again when asked for, that which was given up, too.
+async fn sends_again(store: &(impl Store + Deliveries), requests: &impl StoreRequests) {
+    store.load().await.unwrap();
+    let events = (1..=3).map(|id| event_row(id, "t", &["a", "b"])).collect();
+    store.commit(Batch { events, ..Batch::default() }).await.unwrap();
+    let a = HookName::new("a");
+    let given_up = Settled { id: EventId(1), fate: Fate::GivenUp { tries: 76 }, error: None };
+    store.settle(&a, vec![given_up, again(2, 4, 3600)]).await.unwrap();
+    assert_eq!(requests.send_again(&a).unwrap(), 3);
+    let rows = store.due(&a, NOW, 9).await.unwrap();
+    assert!(rows.len() == 3 && rows.iter().all(|row| row.tries == 0), "{rows:?}");
+    assert_eq!(requests.send_again(&HookName::new("c")).unwrap(), 0);
 }
 
 /// Promise: a reader sees what was committed last, page by page as well, and knows that the store is in use.
@@ -130,6 +242,16 @@ async fn sqlite_conforms() {
     shows_what_it_keeps(&store, &*store.reader()).await;
     let (folder, store) = new();
     shows_what_it_keeps(&store, &store_at(&folder.path().join("state.db"))).await;
+    let (_folder, store) = new();
+    keeps_events_until_hooks_took_them(&store).await;
+    let (_folder, store) = new();
+    keeps_the_rows_of_its_hooks(&store).await;
+    let (_folder, store) = new();
+    shows_hooks_and_histories(&store, &*store.reader()).await;
+    let (folder, store) = new();
+    shows_hooks_and_histories(&store, &store_at(&folder.path().join("state.db"))).await;
+    let (folder, store) = new();
+    sends_again(&store, &store_at(&folder.path().join("state.db"))).await;
     let (folder, store) = new();
     passes_requests_on(&store, &store_at(&folder.path().join("state.db"))).await;
 }

@@ -22,8 +22,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// large import does not keep its space for ever.
 const WAL_KEEP: i64 = 16 << 20;
 
-/// Distinct statements of [`super::rows`], and some room.
-const STATEMENTS: usize = 32;
+/// Distinct statements of [`super::rows`] and of consumers, and some room.
+const STATEMENTS: usize = 48;
 
 /// Bytes in SQLite's smallest page (sqlite.org/fileformat.html, section 1.3.2).
 const PAGE_MIN: u64 = 512;

@@ -10,9 +10,11 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::connect::{self, ReadOnly};
 use super::schema;
-use super::{file, lock, retries, tickets, troubles};
-use crate::domain::{EntryKey, FileState, TicketRecord, TicketState};
-use crate::store::{Holder, Known, RetryId, StoreError, StoreErrorKind, StoreReader, StoreRequests};
+use super::{deliveries, file, history, lock, retries, tickets, troubles};
+use crate::domain::{EntryKey, FileState, HookName, HookStatus, TicketRecord, TicketState};
+use crate::store::{
+    HistoryRow, Holder, Known, RetryId, StoreError, StoreErrorKind, StoreReader, StoreRequests,
+};
 
 /// The action that failed, for errors.
 pub(super) const READ: &str = "read the state file";
@@ -27,6 +29,9 @@ const FIRST_WITH_TROUBLES: i64 = 4;
 
 /// The schema version that brought the columns of files.
 const FIRST_WITH_FILES: i64 = 6;
+
+/// The schema version that brought the tables of hooks and histories.
+const FIRST_WITH_HOOKS: i64 = 8;
 
 /// Bytes of a write-ahead log's header, which says nothing by itself (sqlite.org/walformat.html, section 2.1).
 const LOG_HEADER: u64 = 32;
@@ -79,6 +84,22 @@ impl StoreReader for SqliteReader {
         Ok(page.unwrap_or_default())
     }
 
+    fn hooks(&self) -> Result<Vec<HookStatus>, StoreError> {
+        let hooks = self.read(&|connection, version| {
+            let has_hooks = version >= FIRST_WITH_HOOKS;
+            Ok(if has_hooks { deliveries::all_status(connection)? } else { Vec::new() })
+        })?;
+        Ok(hooks.unwrap_or_default())
+    }
+
+    fn history(&self, key: &EntryKey) -> Result<Vec<HistoryRow>, StoreError> {
+        let rows = self.read(&|connection, version| {
+            let has_history = version >= FIRST_WITH_HOOKS;
+            Ok(if has_history { history::read(connection, key)? } else { Vec::new() })
+        })?;
+        Ok(rows.unwrap_or_default())
+    }
+
     fn holder(&self) -> Result<Option<Holder>, StoreError> {
         lock::holder(&self.path).map_err(|kind| kind.at(READ, &self.path))
     }
@@ -87,6 +108,11 @@ impl StoreReader for SqliteReader {
 impl StoreRequests for SqliteReader {
     fn ask_to_retry(&self, keys: &[EntryKey]) -> Result<RetryId, StoreError> {
         ask(&self.path, keys).map_err(|kind| kind.at(WRITE, &self.path))
+    }
+
+    fn send_again(&self, hook: &HookName) -> Result<usize, StoreError> {
+        let sent = leave(&self.path, |connection| deliveries::send_again(connection, hook));
+        sent.map_err(|kind| kind.at(WRITE, &self.path))
     }
 
     fn is_waiting(&self, retry: RetryId) -> Result<bool, StoreError> {
@@ -98,8 +124,19 @@ impl StoreRequests for SqliteReader {
 /// Leaves requests for these tickets, and returns the last of them.
 ///
 /// # Errors
-/// [`StoreErrorKind::NotOpened`] if no watcher of this version has used the file; or it can't be written.
+/// As [`leave`].
 pub(super) fn ask(path: &Path, keys: &[EntryKey]) -> Result<RetryId, StoreErrorKind> {
+    leave(path, |connection| retries::write(connection, keys))
+}
+
+/// Writes something beside the watcher, in a transaction of its own.
+///
+/// # Errors
+/// [`StoreErrorKind::NotOpened`] if no watcher of this version has used the file; or it can't be written.
+fn leave<T>(
+    path: &Path,
+    write: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> Result<T, StoreErrorKind> {
     let path = file::find(path)?.ok_or(StoreErrorKind::NotOpened)?;
     let mut connection = connect::open_for_writing(&path)?;
     // To upgrade a file of an earlier version is the watcher's affair.
@@ -107,9 +144,9 @@ pub(super) fn ask(path: &Path, keys: &[EntryKey]) -> Result<RetryId, StoreErrorK
         return Err(StoreErrorKind::NotOpened);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let last = retries::write(&transaction, keys)?;
+    let written = write(&transaction)?;
     transaction.commit()?;
-    Ok(last)
+    Ok(written)
 }
 
 /// Reads something from one snapshot of the file, given its schema version; none where there is no state yet: no

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::cells::{clamped, execute, list};
-use super::{outbox, retries, tickets, troubles};
+use super::{deliveries, history, outbox, retries, tickets, troubles};
 use crate::domain::{BudgetKey, EntryKey, Month, WallTime};
-use crate::store::{Batch, EventId, LOG, Loaded, Release, RetryId, StoreErrorKind, Tally};
+use crate::store::{Batch, EventId, EventRow, LOG, Loaded, Release, RetryId, StoreErrorKind, Tally};
 
 /// Writes a batch inside the caller's transaction. Rows to forget go first: a ticket that is listed again
 /// before it was forgotten for good stands in both places, and its new row must stay.
@@ -15,9 +15,11 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     for EntryKey { app, id } in &batch.forgotten {
         let forget = "DELETE FROM tickets WHERE app = ? AND ticket = ?";
         execute(connection, forget, (app.as_str(), id.as_str()))?;
+        history::forget(connection, app, id)?;
     }
     tickets::write(connection, &batch.tickets)?;
     outbox::write(connection, &batch.outbox)?;
+    write_events(connection, &batch.events)?;
     if let Some(before) = batch.released_before {
         execute(connection, "DELETE FROM requests WHERE released_at < ?", [before.as_millis()])?;
     }
@@ -37,6 +39,16 @@ pub(super) fn write(connection: &Connection, batch: &Batch) -> rusqlite::Result<
         troubles::write(connection, troubles)?;
     }
     batch.retried.map_or(Ok(()), |last| retries::remove(connection, last))
+}
+
+/// Adds events for hooks and histories. Those of tickets come after the rows of these, without which there is no history.
+fn write_events(connection: &Connection, events: &[EventRow]) -> rusqlite::Result<()> {
+    let Some(last) = events.iter().map(|event| event.id).max() else { return Ok(()) };
+    for event in events {
+        deliveries::write(connection, event)?;
+        history::write(connection, event)?;
+    }
+    execute(connection, "UPDATE run SET last_event = max(last_event, ?)", [last.0])
 }
 
 /// Notes whether the process that uses the file has ended in good order; writes nothing where that is noted already.
@@ -67,6 +79,7 @@ pub(super) fn load(connection: &Connection) -> Result<Loaded, StoreErrorKind> {
         retries: retries::read(connection, RetryId::default(), usize::MAX)?,
         unannounced: outbox::count(connection, LOG)?,
         last_event: outbox::last(connection)?,
+        last_hook_event: EventId(connection.query_row("SELECT last_event FROM run", (), |row| row.get(0))?),
         clean: connection.query_row("SELECT clean FROM run", (), |row| row.get(0))?,
     })
 }

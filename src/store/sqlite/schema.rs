@@ -14,12 +14,14 @@ pub(super) const APPLICATION_ID: i32 = 0x4678_5773;
 /// was asked for by `retry`. 4: apps in trouble, one row each, in place of pauses; app ids that are proven; what an
 /// export was created with, as the watch list says. 5: the outbox in place of a mark on each ticket.
 /// 6: the file of each ticket, and whether it is to be downloaded; the id of the state file. 7: exports that the watcher
-/// starts. `ticket` is then the id of the entry, and `export_ticket` the ticket, if there is one.
+/// starts. `ticket` is then the id of the entry, and `export_ticket` the ticket, if there is one. 8: the events that wait for
+/// hooks, how each hook does, and the last events of each entry.
 ///
 /// Times and spans are milliseconds, times since the Unix epoch. STRICT tables let `quick_check` find
 /// values of the wrong type. A month is the number that its digits make, as 202611. Paths are text unless
-/// they are not UTF-8, then a blob. `file_size` is what the server says of the artefact, `file_bytes` what was saved. The ids of retries are never used again (AUTOINCREMENT), so that what
-/// was done already is known by its id.
+/// they are not UTF-8, then a blob. `file_size` is what the server says of the artefact, `file_bytes` what was saved. The ids of retries are never used again
+/// (AUTOINCREMENT), so that what was done already is known by its id; nor are those of events (`last_event`), by which
+/// receivers know what they have. A delivery that is given up is never due.
 pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE tickets (
@@ -148,6 +150,34 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE tickets ADD COLUMN lost INTEGER;
     ALTER TABLE tickets ADD COLUMN repeats INTEGER;
     ALTER TABLE tickets ADD COLUMN calls INTEGER;
+",
+    "
+    CREATE TABLE deliveries (
+        hook TEXT NOT NULL,
+        id INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        tries INTEGER NOT NULL DEFAULT 0,
+        due INTEGER DEFAULT 0,
+        PRIMARY KEY (hook, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX deliveries_by_due ON deliveries (hook, due);
+    CREATE TABLE hooks (
+        name TEXT PRIMARY KEY,
+        taken INTEGER NOT NULL DEFAULT 0,
+        ended INTEGER NOT NULL DEFAULT 0,
+        last_error TEXT,
+        last_error_at INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE history (
+        app TEXT NOT NULL,
+        ticket TEXT NOT NULL,
+        id INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        kind TEXT,
+        PRIMARY KEY (app, ticket, id)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE run ADD COLUMN last_event INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

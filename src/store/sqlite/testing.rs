@@ -11,14 +11,16 @@ use std::time::Duration;
 
 use crate::domain::{
     AppCondition, AppName, Artefact, BudgetKey, DocumentToken, Endpoint, EntryId, EntryKey, ErrorKind,
-    ExportRecord, ExportRequest, Failure, FileRecord, FileState, Month, Object, PauseReason, Progress,
-    Sha256, TicketId, TicketRecord, TicketState, Trouble, TroubleCause, WallTime, WatchEntry,
+    ExportRecord, ExportRequest, Failure, FileRecord, FileState, HookName, Month, Object, PauseReason,
+    Progress, Sha256, TicketId, TicketRecord, TicketState, Trouble, TroubleCause, WallTime, WatchEntry,
+    event::TICKET_FAILED,
 };
 use crate::store::{
-    Batch, EventId, Known, OutboxRow, Release, StoreError, StoreReader as _, Tally, TroubleRecord, store_at,
+    Batch, EventId, EventRow, Known, OutboxRow, Release, StoreError, StoreReader as _, Tally, TroubleRecord,
+    store_at,
 };
 
-pub(super) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
+pub(in crate::store) const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
 
 pub(in crate::store) fn tally(month: i32, requests: u64) -> Tally {
     Tally { budget: release(1, 1).budget, month: Month(202_600 + month), requests }
@@ -158,6 +160,19 @@ pub(in crate::store) fn outbox_row(id: i64) -> OutboxRow {
     OutboxRow {
         id: EventId(id),
         payload: format!("{{\"event\":\"ticket.completed\",\"polls\":{id}}}").into(),
+    }
+}
+
+/// An event of a ticket for these hooks.
+pub(in crate::store) fn event_row(id: i64, ticket: &str, hooks: &[&str]) -> EventRow {
+    EventRow {
+        id: EventId(id),
+        event: TICKET_FAILED,
+        at: NOW + Duration::from_secs(id.unsigned_abs()),
+        key: Some(fresh(ticket).entry.key),
+        kind: Some(ErrorKind::DocumentTooLarge),
+        hooks: hooks.iter().map(|name| HookName::new(name)).collect(),
+        payload: outbox_row(id).payload,
     }
 }
 

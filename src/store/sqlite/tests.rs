@@ -329,6 +329,11 @@ async fn files_of_all_versions_are_read() {
         assert_eq!(known.tickets, fixture_tickets(version));
         assert_eq!(known.troubles.len(), usize::from(version >= 4));
         assert_eq!(store_at(&path).file_counts().unwrap().len(), usize::from(version >= 6));
+        assert_eq!(store_at(&path).hooks().unwrap().len(), usize::from(version >= 8));
+        assert_eq!(
+            store_at(&path).history(&known.tickets[1].entry.key).unwrap().len(),
+            usize::from(version >= 8)
+        );
         let store = SqliteStore::open(&path).unwrap();
         assert!(ids.insert(store.id().to_owned()), "each file has an id of its own");
         let loaded = store.load().await.unwrap();
@@ -339,6 +344,7 @@ async fn files_of_all_versions_are_read() {
         assert_eq!(loaded.proven.len(), usize::from(version >= 4));
         assert!(loaded.clean);
         assert_unannounced(&store, version).await;
+        assert_events(&store, version).await;
         store.commit(testing::batch(fixture_tickets(schema::VERSION))).await.unwrap();
         assert_eq!(store.load().await.unwrap().tickets, fixture_tickets(schema::VERSION), "{version}");
     }
@@ -350,6 +356,17 @@ async fn assert_unannounced(store: &SqliteStore, version: i64) {
     assert_eq!(rows.len(), 1, "{version}");
     assert_eq!(&*rows[0].payload, unannounced(), "{version}");
     assert_eq!((store.count(LOG).await.unwrap(), store.load().await.unwrap().unannounced), (1, 1));
+}
+
+/// What waits for a hook, and the history of the one entry that failed; none before version 8.
+async fn assert_events(store: &SqliteStore, version: i64) {
+    let count = usize::from(version >= 8);
+    let archive = HookName::new("archive");
+    let rows = store.due(&archive, testing::NOW, 9).await.unwrap();
+    assert_eq!((rows.len(), store.load().await.unwrap().last_hook_event.0), (count, 7 * count as i64));
+    assert_eq!(store.reader().hooks().unwrap().len(), count);
+    let failed = testing::failed("6933093124755412346").entry.key;
+    assert_eq!(store.reader().history(&failed).unwrap().len(), count);
 }
 
 fn unannounced() -> String {
@@ -371,6 +388,7 @@ async fn write_the_fixture() {
     let batch = Batch {
         tickets: fixture_tickets(schema::VERSION),
         outbox: vec![OutboxRow { id: EventId(1), payload: unannounced().into() }],
+        events: vec![testing::event_row(7, "6933093124755412346", &["archive"])],
         released: vec![testing::release(1, 1)],
         tallies: vec![testing::tally(11, 7)],
         proven: vec![testing::tally(11, 7).budget],
@@ -379,6 +397,7 @@ async fn write_the_fixture() {
         ..Batch::default()
     };
     store.commit(batch).await.unwrap();
+    store.keep_hooks(vec![HookName::new("archive")]).await.unwrap();
     store.close().await;
     reader::ask(&new, &[testing::failed("6933093124755412346").entry.key]).unwrap();
     fs::copy(&new, &path).unwrap();

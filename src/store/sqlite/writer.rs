@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::file::{self, FileId};
 use super::lock::Lock;
-use super::{connect, reader, retries, rows, schema, troubles};
+use super::{connect, deliveries, reader, retries, rows, schema, troubles};
 use crate::crash_points::CrashPoint;
 use crate::store::{Batch, Loaded, RETRIES_AT_ONCE, Retry, RetryId, StoreErrorKind};
 
@@ -53,6 +53,7 @@ impl Writer {
         rows::set_clean(&transaction, false)?;
         // Those of the process before this one.
         troubles::write(&transaction, &[])?;
+        deliveries::begin_again(&transaction)?;
         transaction.commit()?;
         CrashPoint::StateLoaded.pass();
         Ok(loaded)
@@ -77,6 +78,18 @@ impl Writer {
         transaction.commit()?;
         CrashPoint::Committed.pass();
         Ok(())
+    }
+
+    /// Changes rows outside of a batch, all of them or none.
+    pub(super) fn change<T>(
+        &mut self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreErrorKind> {
+        self.refuse_other_file()?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let changed = change(&transaction)?;
+        transaction.commit()?;
+        Ok(changed)
     }
 
     /// Moves the log into the database and ends the thread. To close the file moves the log, too, but not while

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::fake_deliveries::Events;
 use super::fakes::SECOND;
 use crate::domain::*;
 use crate::store::*;
@@ -30,6 +31,8 @@ pub(super) struct Memory {
     verdicts: HashSet<(String, String, String)>,
     /// Verdicts that a row had and the outbox never did.
     pub(super) lost: Vec<String>,
+    /// What waits for hooks, and histories.
+    pub(super) events: Events,
     pub(super) dirty: bool,
     pub(super) fails: bool,
     /// The file was moved away.
@@ -121,7 +124,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn moved() -> StoreError {
+pub(super) fn moved() -> StoreError {
     StoreErrorKind::Moved.at("write the state file", Path::new("state.db"))
 }
 
@@ -129,6 +132,7 @@ impl Store for FakeStore {
     async fn load(&self) -> Result<Loaded, StoreError> {
         Ok(self.with(|kept| {
             kept.lives += 1;
+            kept.events.begin_again();
             let clean = !std::mem::replace(&mut kept.dirty, true);
             let mut tickets: Vec<_> = kept.rows.values().cloned().collect();
             tickets.sort_by(|a, b| a.entry.key.cmp(&b.entry.key));
@@ -143,6 +147,7 @@ impl Store for FakeStore {
                 retries,
                 unannounced: kept.outbox.len(),
                 last_event: kept.outbox.keys().last().copied().unwrap_or_default(),
+                last_hook_event: kept.events.last(),
                 clean,
             }
         }))
@@ -179,7 +184,9 @@ impl Store for FakeStore {
             }
             kept.take_verdicts(&batch);
             kept.rows.retain(|key, _| !batch.forgotten.contains(key));
+            kept.events.histories.retain(|key, _| !batch.forgotten.contains(key));
             kept.rows.extend(batch.tickets.into_iter().map(|record| (record.entry.key.clone(), record)));
+            kept.events.take(&batch.events, |key| kept.rows.contains_key(key));
             kept.released.retain(|old| batch.released_before.is_none_or(|before| old.at >= before));
             kept.released.retain(|old| batch.released.iter().all(|new| new.id != old.id));
             kept.released.extend(batch.released);
@@ -238,4 +245,6 @@ async fn the_store_in_memory_conforms() {
     tests::keeps_what_it_is_given(&FakeStore::default()).await;
     tests::notices_a_commit_after_a_clean_stop(&FakeStore::default()).await;
     tests::keeps_verdicts_until_they_are_taken(&FakeStore::default()).await;
+    tests::keeps_events_until_hooks_took_them(&FakeStore::default()).await;
+    tests::keeps_the_rows_of_its_hooks(&FakeStore::default()).await;
 }

@@ -9,6 +9,7 @@ mod document_sharing;
 mod documents;
 mod downloads;
 mod effects;
+mod fake_deliveries;
 mod fake_documents;
 mod fake_downloads;
 mod fake_files;
