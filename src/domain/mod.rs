@@ -9,6 +9,7 @@ mod counts;
 mod document_type;
 mod escape;
 pub mod event;
+mod event_line;
 mod failure;
 mod file;
 mod hook;
@@ -34,6 +35,7 @@ pub use availability::{ARTEFACT_LIFE, Availability};
 pub use counts::Counts;
 pub use document_type::{DocumentType, Format};
 pub use escape::{escape, escape_except, rewrite_json, unsafe_for_terminal, write_json};
+pub use event_line::EventLine;
 pub use failure::{ErrorKind, Failure};
 pub use file::{FileCounts, FileRecord, FileState, Sha256, files_in_words, size_in_words};
 pub use hook::{Hook, HookError, HookName, HookStatus, HookTarget, Webhook};
@@ -49,6 +51,6 @@ pub use ticket::{
     Object, Progress, TicketId, TicketRecord, TicketState, WIKI, WatchEntry, WatchList,
 };
 pub use trouble::{AppCondition, Trouble, TroubleCause};
-pub use verdict_event::{file_event, verdict_event};
+pub use verdict_event::{file_event, file_event_name, verdict_event, verdict_name};
 pub use wall_time::{Month, WallTime};
 pub use words::with_causes;

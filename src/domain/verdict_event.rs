@@ -3,44 +3,19 @@
 
 use std::path::Path;
 
-use serde::Serialize;
-
 use super::{
-    Availability, Failure, FileRecord, FileState, TicketRecord, TicketState, WallTime,
+    Availability, EventLine, Failure, FileRecord, FileState, TicketRecord, TicketState, WallTime,
     event::{
         DOCUMENT_FAILED, FILE_EXPIRED, FILE_FAILED, FILE_SAVED, TICKET_COMPLETED, TICKET_FAILED,
         TICKET_REMOVED, TICKET_TIMED_OUT,
     },
 };
 
-/// An event as it is written: the fields in their order, without those that are null.
-struct Line(Vec<u8>);
-
-impl Line {
-    fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        let before = self.0.len();
-        self.0.push(if before == 0 { b'{' } else { b',' });
-        // Memory takes all.
-        let _ = serde_json::to_writer(&mut self.0, name);
-        self.0.push(b':');
-        let _ = serde_json::to_writer(&mut self.0, &value);
-        if self.0.ends_with(b":null") {
-            self.0.truncate(before);
-        }
-        self
-    }
-
-    fn end(mut self) -> Option<String> {
-        self.0.push(b'}');
-        String::from_utf8(self.0).ok()
-    }
-}
-
 /// The verdict that the ticket got at `now` as a JSON object, with the fields of its line in the log, under the same names
 /// and in the same order; what is not known is left out. None while the ticket is pending.
 #[must_use]
 pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
-    let (event, message) = name_and_message(ticket, now)?;
+    let (event, message) = (verdict_name(ticket)?, message(ticket, now));
     let level = if Availability::is_doubtful(ticket, now) { "WARN" } else { "INFO" };
     let line = head(now, level, &message, event, ticket)
         .with("job_status", ticket.job_status)
@@ -57,7 +32,7 @@ pub fn verdict_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
 #[must_use]
 pub fn file_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
     let file = ticket.file.as_deref()?;
-    let (event, level, message) = file_name_and_message(ticket, file)?;
+    let (event, (level, message)) = (file_event_name(file.state)?, file_message(ticket, file));
     let line = head(now, level, &message, event, ticket)
         .with("finished_at", ticket.finished_at)
         .with("download_by", ticket.download_by)
@@ -70,14 +45,35 @@ pub fn file_event(ticket: &TicketRecord, now: WallTime) -> Option<String> {
     with_error(line, ticket, file.error.as_deref()).end()
 }
 
+/// The name of the event of a ticket's verdict; none while it is pending. A document that failed without a ticket could not
+/// be exported.
+#[must_use]
+pub fn verdict_name(ticket: &TicketRecord) -> Option<&'static str> {
+    Some(match ticket.state {
+        TicketState::Pending => return None,
+        TicketState::Completed => TICKET_COMPLETED,
+        TicketState::Failed if ticket.is_uncreated() => DOCUMENT_FAILED,
+        TicketState::Failed => TICKET_FAILED,
+        TicketState::TimedOut => TICKET_TIMED_OUT,
+        TicketState::Removed => TICKET_REMOVED,
+    })
+}
+
+/// The name of the event of a file's outcome; none while it waits.
+#[must_use]
+pub const fn file_event_name(state: FileState) -> Option<&'static str> {
+    match state {
+        FileState::Waiting => None,
+        FileState::Saved => Some(FILE_SAVED),
+        FileState::Failed => Some(FILE_FAILED),
+        FileState::Expired => Some(FILE_EXPIRED),
+    }
+}
+
 /// What every verdict begins with: the line itself, then the ticket or document and its artefact.
-fn head(now: WallTime, level: &str, message: &str, event: &str, ticket: &TicketRecord) -> Line {
+fn head(now: WallTime, level: &str, message: &str, event: &str, ticket: &TicketRecord) -> EventLine {
     let (entry, artefact) = (&ticket.entry, ticket.artefact.as_deref());
-    Line(Vec::with_capacity(1024))
-        .with("timestamp", now)
-        .with("level", level)
-        .with("message", message)
-        .with("event", event)
+    EventLine::new(now, level, message, event)
         .with("app", entry.key.app.as_str())
         .with("ticket", ticket.ticket())
         .with("token", entry.token.as_str())
@@ -94,7 +90,7 @@ fn head(now: WallTime, level: &str, message: &str, event: &str, ticket: &TicketR
 }
 
 /// What every verdict ends with.
-fn with_error(line: Line, ticket: &TicketRecord, error: Option<&Failure>) -> Line {
+fn with_error(line: EventLine, ticket: &TicketRecord, error: Option<&Failure>) -> EventLine {
     let Some(error) = error else { return line };
     line.with("error.kind", error.kind.as_str())
         .with("error.code", error.code)
@@ -110,46 +106,42 @@ fn export_again(ticket: &TicketRecord) -> &'static str {
     if ticket.export.is_some() { "retry the document" } else { "export the document again" }
 }
 
-/// A saved file with an error is one that differs from the size that the query named.
-fn file_name_and_message(
-    ticket: &TicketRecord,
-    file: &FileRecord,
-) -> Option<(&'static str, &'static str, String)> {
+/// The level and the words of a file's outcome. A saved file with an error is one that differs from the size that the query
+/// named.
+fn file_message(ticket: &TicketRecord, file: &FileRecord) -> (&'static str, String) {
     let subject = ticket.entry.in_words();
     let kind = file.error.as_deref().map(|error| format!(": {}", error.kind)).unwrap_or_default();
-    Some(match file.state {
-        FileState::Waiting => return None,
+    match file.state {
+        FileState::Waiting => ("INFO", format!("file of {subject} is being fetched")),
         FileState::Saved => {
             let path = file.path.as_deref().map(|path| format!(" as {}", path.display())).unwrap_or_default();
             let level = if file.error.is_some() { "WARN" } else { "INFO" };
             let odd = file.error.as_deref().and_then(|error| error.message.as_deref());
             let odd = odd.map(|odd| format!(", but {odd}")).unwrap_or_default();
-            (FILE_SAVED, level, format!("file of {subject} saved{path}{odd}"))
+            (level, format!("file of {subject} saved{path}{odd}"))
         }
-        FileState::Failed => (FILE_FAILED, "WARN", format!("file of {subject} can't be saved{kind}")),
+        FileState::Failed => ("WARN", format!("file of {subject} can't be saved{kind}")),
         FileState::Expired => {
             let again = export_again(ticket);
             let gone = "was deleted by the server before it could be saved";
-            (FILE_EXPIRED, "WARN", format!("file of {subject} {gone}; {again}"))
+            ("WARN", format!("file of {subject} {gone}; {again}"))
         }
-    })
+    }
 }
 
-/// A document that failed without a ticket could not be exported: the failure is the create's, or a wiki node's.
-fn name_and_message(ticket: &TicketRecord, now: WallTime) -> Option<(&'static str, String)> {
+/// The words of a verdict. The failure of a document without a ticket is the create's, or a wiki node's.
+fn message(ticket: &TicketRecord, now: WallTime) -> String {
     use TicketState::{Completed, Failed, Pending, Removed, TimedOut};
     let subject = ticket.entry.in_words();
     let kind = ticket.error.as_deref().map(|error| format!(": {}", error.kind)).unwrap_or_default();
-    Some(match ticket.state {
-        Pending => return None,
-        Completed => (TICKET_COMPLETED, completed_message(ticket, now)),
-        Failed if ticket.is_uncreated() => {
-            (DOCUMENT_FAILED, format!("{subject} could not be exported{kind}"))
-        }
-        Failed => (TICKET_FAILED, format!("{subject} failed{kind}")),
-        TimedOut => (TICKET_TIMED_OUT, format!("{subject} timed out: no result within give_up_after")),
-        Removed => (TICKET_REMOVED, format!("{subject} left the watch list while pending")),
-    })
+    match ticket.state {
+        Pending => format!("{subject} is pending"),
+        Completed => completed_message(ticket, now),
+        Failed if ticket.is_uncreated() => format!("{subject} could not be exported{kind}"),
+        Failed => format!("{subject} failed{kind}"),
+        TimedOut => format!("{subject} timed out: no result within give_up_after"),
+        Removed => format!("{subject} left the watch list while pending"),
+    }
 }
 
 fn completed_message(ticket: &TicketRecord, now: WallTime) -> String {
