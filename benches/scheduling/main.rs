@@ -113,6 +113,7 @@ fn shipped_settings() -> Settings {
         max_in_flight: config.poll.max_in_flight,
         download: None,
         repeat_after: None,
+        hooks: Vec::new(),
         keep: config.state.keep,
         until_done: false,
         deadline: None,

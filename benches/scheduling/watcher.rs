@@ -228,7 +228,8 @@ fn controls(stop: CancellationToken, commands: mpsc::Receiver<Command>) -> Contr
     let meters = Meters::new().expect("their names are constants that every scrape tries");
     let (durable, _receiver) = watched::channel(EventId::default());
     let (_never, announced) = watched::channel(EventId::default());
-    let outbox = OutboxLink { durable, announced };
+    let (deliveries, _hooks) = watched::channel(EventId::default());
+    let outbox = OutboxLink { durable, announced, deliveries };
     Controls { stop, commands, view, outbox, meters }
 }
 

@@ -13,10 +13,10 @@ use super::list_report::{report_config, report_lists, report_secrets};
 use super::live_list::{ListScanner, LiveList, ReloadRequest, files_of_pending};
 use crate::config::{Config, ConfigError, Loaded, LogFormat, PollConfig, Problem, Recalled, load_all};
 use crate::deliver;
-use crate::domain::{WallTime, WatchList};
+use crate::domain::{Hook, WallTime, WatchList};
 use crate::engine::{
-    Clock, Controls, DownloadSettings, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot, watch,
-    watcher_stopped,
+    Clock, Controls, DownloadSettings, HookEvents, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot,
+    watch, watcher_stopped,
 };
 use crate::feishu::HttpExportApi;
 use crate::files::LocalFolder;
@@ -170,13 +170,14 @@ impl Watcher {
         let reloads = tokio::spawn(LiveList::new(scanner).follow(hooks.reload));
         let (durable, woken) = watched::channel(EventId::default());
         let (progress, announced) = watched::channel(EventId::default());
+        let (deliveries, _) = watched::channel(EventId::default());
         let announcing = deliver::log::announce(store.clone(), hooks.log.sinks(), woken, progress);
         let announcing = AbortOnDropHandle::new(tokio::spawn(announcing));
         let controls = Controls {
             stop: hooks.stop,
             commands: receiver,
             view: hooks.view,
-            outbox: OutboxLink { durable, announced },
+            outbox: OutboxLink { durable, announced, deliveries },
             meters,
         };
         let mut outcome = watch(api, store.clone(), files, setup, controls).await;
@@ -221,6 +222,10 @@ fn report_found(
     report_lists(&of_lists, &rejected, list.rejected.len() + rejected_patterns, meters);
 }
 
+fn hook_events(hook: &Hook) -> HookEvents {
+    HookEvents { name: hook.name.clone(), events: hook.events.clone() }
+}
+
 fn settings(config: &Config, options: RunOptions) -> Settings {
     let PollConfig { backoff, give_up_after, request_timeout, max_in_flight } = config.poll.clone();
     Settings {
@@ -233,6 +238,7 @@ fn settings(config: &Config, options: RunOptions) -> Settings {
             .as_ref()
             .map(|it| DownloadSettings { max_in_flight: it.max_in_flight, idle_timeout: it.idle_timeout }),
         repeat_after: options.repeat_after,
+        hooks: config.hooks.iter().map(hook_events).collect(),
         keep: config.state.keep,
         until_done: options.until_done,
         deadline: options.deadline,

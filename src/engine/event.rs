@@ -61,6 +61,8 @@ pub(super) enum Effect {
     QueryRetries(RetryId),
     /// Verdicts up to this one are durable: wake the consumers of the outbox.
     WakeConsumers(EventId),
+    /// Events for hooks are durable up to this one: wake these.
+    WakeHooks(EventId),
     /// Answer a command.
     Answer(oneshot::Sender<()>),
 }

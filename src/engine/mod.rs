@@ -22,6 +22,7 @@ mod gate;
 mod health;
 #[cfg(feature = "hold-up")]
 mod hold_up;
+mod hook_events;
 mod judging;
 mod list_update;
 mod lost_creates;
@@ -46,5 +47,5 @@ pub use meters::{METRICS_NAMESPACE, Meters};
 pub use now::{Clock, Now};
 pub use outcome::{End, NAMED_MAX, Outcome};
 pub use report::watcher_stopped;
-pub use setup::{Command, Controls, DownloadSettings, OutboxLink, Settings, Setup};
+pub use setup::{Command, Controls, DownloadSettings, HookEvents, OutboxLink, Settings, Setup};
 pub use snapshot::{AppView, Snapshot};

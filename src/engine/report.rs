@@ -2,12 +2,14 @@
 //!
 //! Never logged here or anywhere: secrets, access tokens, the `Authorization` header.
 
-use std::borrow::Cow;
-use std::fmt;
+mod announcement;
+
 use std::time::Duration;
 
 use tracing::{Level, debug, error, info, warn};
 
+pub(super) use self::announcement::Announcement;
+use self::announcement::Report;
 use super::gate::Pause;
 use super::outcome::{End, Outcome};
 use crate::domain::event;
@@ -19,110 +21,16 @@ use crate::domain::{
 use crate::feishu::{Answer, Detail, Verdict};
 use crate::store::StoreError;
 
-/// An event about an app or one of its tickets. What is none is left out.
-#[derive(Default)]
-struct Report<'a> {
-    event: &'static str,
-    app: &'a str,
-    ticket: Option<&'a str>,
-    label: Option<&'a str>,
-    document: Option<&'a str>,
-    generation: Option<u32>,
-    endpoint: Option<&'static str>,
-    reason: Option<&'a str>,
-    hint: Option<Cow<'static, str>>,
-    until: Option<WallTime>,
-    next_probe_at: Option<WallTime>,
-    kind: Option<&'a str>,
-    detail: Detail,
-    next_poll: Option<Duration>,
-    next_try: Option<Duration>,
-}
-
-impl<'a> Report<'a> {
-    fn new(event: &'static str, app: &'a AppName) -> Self {
-        Self { event, app: app.as_str(), ..Self::default() }
-    }
-
-    /// About a ticket or a document.
-    fn from_record(event: &'static str, record: &'a TicketRecord) -> Self {
-        let entry = &record.entry;
-        Self {
-            ticket: record.ticket(),
-            label: entry.label.as_deref(),
-            document: entry.document(),
-            generation: record.generation(),
-            ..Self::new(event, &entry.key.app)
-        }
-    }
-
-    fn endpoint(self, endpoint: Endpoint) -> Self {
-        Self { endpoint: Some(endpoint.as_str()), ..self }
-    }
-
-    fn reason(self, reason: PauseReason, endpoint: Endpoint) -> Self {
-        let hint = Some(reason.hint_at(endpoint));
-        Self { reason: Some(reason.as_str()), hint, ..self.endpoint(endpoint) }
-    }
-
-    fn error(self, kind: Option<&'a str>, detail: &Detail) -> Self {
-        Self { kind, detail: detail.clone(), ..self }
-    }
-
-    fn log(self, level: Level, message: fmt::Arguments<'_>) {
-        let text = |time: Option<WallTime>| time.map(|time| time.to_string());
-        // The level of an event must be known when the program is built.
-        macro_rules! log_at {
-            ($level:ident) => {
-                $level!(
-                    event = self.event,
-                    app = self.app,
-                    ticket = self.ticket,
-                    label = self.label,
-                    document = self.document,
-                    generation = self.generation,
-                    endpoint = self.endpoint,
-                    reason = self.reason,
-                    until = text(self.until),
-                    next_probe_at = text(self.next_probe_at),
-                    error.kind = self.kind,
-                    error.code = self.detail.code,
-                    error.job_status = self.detail.job_status,
-                    error.http_status = self.detail.http_status,
-                    error.message = self.detail.message.as_deref(),
-                    error.hint = self.hint.as_deref(),
-                    error.remedy = self.detail.remedy.as_deref(),
-                    error.log_id = self.detail.log_id.as_deref(),
-                    next_poll_ms = self.next_poll.map(|wait| wait.as_millis() as u64),
-                    next_try_ms = self.next_try.map(|wait| wait.as_millis() as u64),
-                    "{message}"
-                )
-            };
-        }
-        match level {
-            Level::ERROR => log_at!(error),
-            Level::WARN => log_at!(warn),
-            Level::INFO => log_at!(info),
-            _ => log_at!(debug),
-        }
-    }
-}
-
 /// An ended ticket is polled, or its document exported, again, as `retry` asks.
-pub(super) fn ticket_retried(ticket: &TicketRecord) {
+pub(super) fn ticket_retried(ticket: &TicketRecord) -> Announcement<'_> {
     let (entry, state) = (&ticket.entry, ticket.state.as_str());
     let (subject, done) = (entry.in_words(), if ticket.export.is_some() { "exported" } else { "polled" });
-    info!(
-        event = event::TICKET_RETRIED,
-        app = entry.key.app.as_str(),
-        ticket = ticket.ticket(),
-        token = entry.token.as_str(),
-        label = entry.label.as_deref(),
-        document = entry.document(),
-        generation = ticket.generation(),
-        state,
-        "{subject} is {done} again, as was asked for; it was {state}"
-    );
+    let report = Report {
+        token: Some(entry.token.as_str()),
+        state: Some(state),
+        ..Report::from_record(event::TICKET_RETRIED, ticket)
+    };
+    report.announce(Level::INFO, format!("{subject} is {done} again, as was asked for; it was {state}"))
 }
 
 /// `retry` asks for what can't be polled or exported again.
@@ -134,21 +42,21 @@ pub(super) fn retry_dropped(key: &EntryKey, why: &str) {
 }
 
 /// The export of a document has a ticket.
-pub(super) fn document_created(record: &TicketRecord) {
+pub(super) fn document_created(record: &TicketRecord) -> Announcement<'_> {
     let ticket = record.ticket().unwrap_or_default();
     let report = Report::from_record(event::DOCUMENT_CREATED, record);
-    report.log(Level::INFO, format_args!("{} is being exported: ticket {ticket}", record.entry.in_words()));
+    report.announce(Level::INFO, format!("{} is being exported: ticket {ticket}", record.entry.in_words()))
 }
 
 /// An export came to nothing, or its file was lost; another one is made after `wait`.
-pub(super) fn document_again(record: &TicketRecord, kind: ErrorKind, wait: Duration) {
+pub(super) fn document_again(record: &TicketRecord, kind: ErrorKind, wait: Duration) -> Announcement<'_> {
     let report = Report {
         kind: Some(kind.as_str()),
         next_try: Some(wait),
         ..Report::from_record(event::DOCUMENT_AGAIN, record)
     };
     let (subject, wait) = (record.entry.in_words(), span(wait));
-    report.log(Level::WARN, format_args!("{subject} is exported again in {wait}: {kind}"));
+    report.announce(Level::WARN, format!("{subject} is exported again in {wait}: {kind}"))
 }
 
 /// The answers to several creates in a row were lost, the last of them that to this document's.
@@ -253,7 +161,12 @@ pub(super) fn poll_panicked(ticket: &TicketRecord, cause: &str) {
 }
 
 /// A pause began, or has a new reason.
-pub(super) fn app_paused(app: &AppName, endpoint: Endpoint, pause: &Pause, detail: &Detail) {
+pub(super) fn app_paused<'a>(
+    app: &'a AppName,
+    endpoint: Endpoint,
+    pause: &Pause,
+    detail: &Detail,
+) -> Announcement<'a> {
     let (reason, until) = (pause.reason, pause.until());
     let next_probe_at = (!pause.is_timed()).then_some(pause.next.wall);
     let report = Report { until, next_probe_at, ..Report::new(event::APP_PAUSED, app) };
@@ -262,19 +175,19 @@ pub(super) fn app_paused(app: &AppName, endpoint: Endpoint, pause: &Pause, detai
     report
         .reason(reason, endpoint)
         .error(None, detail)
-        .log(level, format_args!("{} paused{until}: {}", subject(app, endpoint), reason.in_words()));
+        .announce(level, format!("{} paused{until}: {}", subject(app, endpoint), reason.in_words()))
 }
 
 /// A pause ended.
-pub(super) fn app_resumed(app: &AppName, endpoint: Endpoint, pause: &Pause) {
+pub(super) fn app_resumed<'a>(app: &'a AppName, endpoint: Endpoint, pause: &Pause) -> Announcement<'a> {
     let reason = Some(pause.reason.as_str());
     let report = Report { until: pause.until(), reason, ..Report::new(event::APP_RESUMED, app) };
     let again = match endpoint {
         Endpoint::Query | Endpoint::Token => "polled",
         Endpoint::Download | Endpoint::Node | Endpoint::Create => "tried",
     };
-    let message = format_args!("{} {again} again ({} is over)", subject(app, endpoint), pause.reason);
-    report.endpoint(endpoint).log(Level::INFO, message);
+    let message = format!("{} {again} again ({} is over)", subject(app, endpoint), pause.reason);
+    report.endpoint(endpoint).announce(Level::INFO, message)
 }
 
 /// What a pause at the endpoint concerns: polls go on without downloads.
@@ -287,37 +200,40 @@ fn subject(app: &AppName, endpoint: Endpoint) -> String {
 }
 
 /// All that is left of an app's tickets is refused, and it never got a proper answer.
-pub(super) fn app_suspected(app: &AppName, refused: usize) {
+pub(super) fn app_suspected(app: &AppName, refused: usize) -> Announcement<'_> {
     let reason = PauseReason::WrongIdentity;
-    error!(
-        event = event::APP_SUSPECTED,
-        app = app.as_str(),
-        reason = reason.as_str(),
-        tickets = refused,
-        error.hint = reason.hint(),
+    let report = Report {
+        reason: Some(reason.as_str()),
+        tickets: Some(refused),
+        hint: Some(reason.hint().into()),
+        ..Report::new(event::APP_SUSPECTED, app)
+    };
+    let message = format!(
         "{refused} tickets of app {app} are refused, and its app id never got a proper answer: {}; they stay pending",
         reason.in_words()
     );
+    report.announce(Level::ERROR, message)
 }
 
 /// A run of failing requests begins.
-pub(super) fn app_degraded(
-    app: &AppName,
+pub(super) fn app_degraded<'a>(
+    app: &'a AppName,
     endpoint: Endpoint,
     kind: ErrorKind,
     detail: &Detail,
     now: WallTime,
-) {
+) -> Announcement<'a> {
     let trouble = Trouble::from_calls(AppCondition::Degraded, endpoint, kind, now);
     let words = trouble.with_message(detail.message.clone()).in_words();
     let report = Report::new(event::APP_DEGRADED, app).endpoint(endpoint).error(Some(kind.as_str()), detail);
-    let message = format_args!("app {app} is degraded: {words}; requests go on, its tickets stay pending");
-    report.log(Level::WARN, message);
+    let message = format!("app {app} is degraded: {words}; requests go on, its tickets stay pending");
+    report.announce(Level::WARN, message)
 }
 
 /// A run of failing requests ended.
-pub(super) fn app_recovered(app: &AppName) {
-    info!(event = event::APP_RECOVERED, app = app.as_str(), "requests of app {app} are answered again");
+pub(super) fn app_recovered(app: &AppName) -> Announcement<'_> {
+    let message = format!("requests of app {app} are answered again");
+    Report::new(event::APP_RECOVERED, app).announce(Level::INFO, message)
 }
 
 /// A new access token is in use.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::meters::Meters;
 use super::now::Clock;
 use super::snapshot::Snapshot;
-use crate::domain::{App, Endpoint, Kept, WatchEntry, WatchList};
+use crate::domain::{App, Endpoint, HookName, Kept, WatchEntry, WatchList};
 use crate::schedule::Backoff;
 use crate::store::EventId;
 
@@ -35,6 +35,8 @@ pub struct Settings {
     /// How long a document waits before its export is created a second time; none for a minute. Each later wait is a
     /// multiple of the first.
     pub repeat_after: Option<Duration>,
+    /// What takes events beside the log.
+    pub hooks: Vec<HookEvents>,
     /// How long ended tickets are kept after they left the watch list.
     pub keep: Duration,
     /// End when no ticket is pending.
@@ -60,6 +62,15 @@ impl Settings {
             (Endpoint::Download, download) => download.map_or(0, |download| download.max_in_flight.get()),
         }
     }
+}
+
+/// A hook, as far as the engine is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookEvents {
+    /// Its name.
+    pub name: HookName,
+    /// The events that it takes, of [`HOOK_EVENTS`](crate::domain::event::HOOK_EVENTS).
+    pub events: Vec<&'static str>,
 }
 
 /// How files are downloaded.
@@ -93,7 +104,7 @@ pub struct Controls {
     pub commands: mpsc::Receiver<Command>,
     /// Takes a copy of the engine's state after each turn of the loop.
     pub view: watch::Sender<Snapshot>,
-    /// Connects the engine with the consumers of its verdicts.
+    /// Connects the engine with the consumers of its verdicts and events.
     pub outbox: OutboxLink,
     /// Counts and times for monitoring.
     pub meters: Meters,
@@ -107,6 +118,8 @@ pub struct OutboxLink {
     pub durable: watch::Sender<EventId>,
     /// Rows up to this one are announced in the log.
     pub announced: watch::Receiver<EventId>,
+    /// The last event that is durable and waits for a hook. Hooks wake up with each change.
+    pub deliveries: watch::Sender<EventId>,
 }
 
 /// A command to the engine.

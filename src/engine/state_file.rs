@@ -1,9 +1,15 @@
 //! What the engine knows of its state file: what is not written yet, which ids come next, what the file holds already.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
+use super::hook_events::{Happening, HookRows};
+use super::now::Now;
+use super::report::Announcement;
+use super::tickets::TicketIndex;
 use super::unsaved::Unsaved;
-use crate::domain::WallTime;
+use crate::domain::{TicketRecord, WallTime};
 use crate::store::{EventId, OutboxRow, RetryId, TroubleRecord};
 
 /// The engine's side of the state file.
@@ -13,6 +19,8 @@ pub(super) struct StateFile {
     pub unsaved: Unsaved,
     /// The ids of verdicts.
     pub verdicts: Verdicts,
+    /// The events of this process, for hooks and histories.
+    pub events: HookRows,
     /// The id of the next release.
     pub releases: EventId,
     /// The last request of `retry` that was carried out.
@@ -29,10 +37,50 @@ impl StateFile {
         Self {
             unsaved: Unsaved::default(),
             verdicts: Verdicts::default(),
+            events: HookRows::default(),
             releases: EventId::first(now, EventId::default()),
             last_retry_id: RetryId::default(),
             troubles: Vec::new(),
             answered_at: None,
+        }
+    }
+
+    /// A verdict on the ticket, or the outcome of its file, is written at once, with its rows of the outbox and for hooks.
+    pub(super) fn decided(
+        &mut self,
+        index: TicketIndex,
+        record: &TicketRecord,
+        (what, payload): (Happening, String),
+        now: Now,
+    ) {
+        let row = self.verdicts.row(payload);
+        let event = self.events.of_entry(what, &record.entry.key, now.wall, || Arc::clone(&row.payload));
+        self.unsaved.decided(index, row, event, now.at);
+    }
+
+    /// Something happened to the entry: it is logged at once, and becomes an event with the entry's row.
+    pub(super) fn entry_event(
+        &mut self,
+        index: TicketIndex,
+        record: &TicketRecord,
+        said: &Announcement<'_>,
+        now: Now,
+    ) {
+        said.log();
+        let payload = || said.payload(now.wall).into();
+        let event = self.events.of_entry(said.happening(), &record.entry.key, now.wall, payload);
+        self.unsaved.happened(index, event, now.at);
+    }
+
+    /// Something happened to an app: it is logged at once, and becomes an event with the next batch, if a hook takes it.
+    ///
+    /// A process that dies before that batch is durable takes the event along. The next one finds an app's trouble anew and
+    /// announces it then; that a trouble is over it does not announce, for no trouble is known to it.
+    pub(super) fn app_event(&mut self, said: &Announcement<'_>, now: Now) {
+        said.log();
+        let event = self.events.of_app(said.happening(), now.wall, || said.payload(now.wall).into());
+        if let Some(event) = event {
+            self.unsaved.app_event(event, now.at);
         }
     }
 }

@@ -214,6 +214,7 @@ impl<A: ExportApi, S: Store, F: Files> EventLoop<A, S, F> {
                 }
                 Effect::Ping | Effect::QueryRetries(_) => {}
                 Effect::WakeConsumers(last) => drop(self.outbox.durable.send_replace(last)),
+                Effect::WakeHooks(last) => drop(self.outbox.deliveries.send_replace(last)),
                 // A receiver that is gone needs no answer.
                 Effect::Answer(receiver) => drop(receiver.send(())),
             }

@@ -109,15 +109,15 @@ impl State {
     }
 
     /// The server answered with something that can be understood.
-    pub(super) fn app_answered(&mut self, flight: &Flight) {
+    pub(super) fn app_answered(&mut self, flight: &Flight, now: Now) {
         let app = &mut self.apps[flight.app];
         if app.health.call_answered() {
-            report::app_recovered(&app.app.name);
+            self.file.app_event(&report::app_recovered(&app.app.name), now);
         }
     }
 
     fn query_answered(&mut self, flight: &Flight, answer: &Answer, now: Now) {
-        self.app_answered(flight);
+        self.app_answered(flight, now);
         let app = &mut self.apps[flight.app];
         if answer.is_proper() {
             let state = &mut app.endpoints[Endpoint::Query];

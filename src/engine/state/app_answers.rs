@@ -10,6 +10,7 @@ use crate::engine::app_state::AppState;
 use crate::engine::flight::Flight;
 use crate::engine::now::Now;
 use crate::engine::report;
+use crate::engine::state_file::StateFile;
 use crate::feishu::Detail;
 
 impl State {
@@ -54,16 +55,17 @@ impl State {
         let gate = &mut app.endpoints[endpoint].gate;
         let Some(over) = gate.accepted(flight.sent.at, now) else { return };
         if gate.pause().is_some() {
-            paused(app, endpoint, &Detail::default());
+            paused(app, &mut self.file, endpoint, &Detail::default(), now);
         } else {
-            report::app_resumed(&app.app.name, endpoint, &over);
+            self.file.app_event(&report::app_resumed(&app.app.name, endpoint, &over), now);
         }
     }
 
     fn call_failed(&mut self, flight: &Flight, kind: ErrorKind, detail: &Detail, now: Now) {
         let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
         if app.health.call_failed(endpoint, kind, detail, now) {
-            report::app_degraded(&app.app.name, endpoint, kind, detail, now.wall);
+            let said = report::app_degraded(&app.app.name, endpoint, kind, detail, now.wall);
+            self.file.app_event(&said, now);
         }
     }
 
@@ -73,7 +75,7 @@ impl State {
         self.apps[flight.app].meters.throttled(endpoint);
         for app in self.apps.iter_mut().filter(|app| app.budget == budget && app.sends_to(endpoint)) {
             if app.endpoints[endpoint].gate.throttled(reset, flight.sent.at, now) {
-                paused(app, endpoint, detail);
+                paused(app, &mut self.file, endpoint, detail, now);
             }
             app.set_clock(now.at);
         }
@@ -99,17 +101,17 @@ impl State {
         let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
         let is_news = app.endpoints[endpoint].gate.fault(reason, flight.sent.at, now);
         if is_news {
-            paused(app, endpoint, detail);
+            paused(app, &mut self.file, endpoint, detail, now);
         }
         is_news
     }
 }
 
 /// A pause of the endpoint began, or has a new reason.
-fn paused(app: &mut AppState, endpoint: Endpoint, detail: &Detail) {
+fn paused(app: &mut AppState, file: &mut StateFile, endpoint: Endpoint, detail: &Detail, now: Now) {
     let state = &mut app.endpoints[endpoint];
     let Some(pause) = state.gate.pause() else { return };
     state.pause_message.clone_from(&detail.message);
     app.meters.paused(pause.reason);
-    report::app_paused(&app.app.name, endpoint, pause, detail);
+    file.app_event(&report::app_paused(&app.app.name, endpoint, pause, detail), now);
 }

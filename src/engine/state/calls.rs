@@ -67,7 +67,7 @@ impl State {
         let app = &mut self.apps[place];
         for (endpoint, state) in app.endpoints.iter_mut() {
             if let Some(pause) = state.gate.expire(now.at) {
-                report::app_resumed(&app.app.name, endpoint, &pause);
+                self.file.app_event(&report::app_resumed(&app.app.name, endpoint, &pause), now);
             }
         }
         app.set_clock(now.at);

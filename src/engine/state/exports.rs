@@ -153,7 +153,7 @@ impl State {
     /// The endpoint did what it was asked for.
     fn entry_answered(&mut self, flight: &Flight, now: Now) {
         self.apply_to_app(flight, AppSignal::Answered, &Detail::default(), now);
-        self.app_answered(flight);
+        self.app_answered(flight, now);
         let state = &mut self.apps[flight.app].endpoints[flight.endpoint()];
         state.proper_sent = state.proper_sent.max(Some(flight.sent.at));
     }
@@ -224,7 +224,7 @@ impl State {
         }
         self.apps[flight.app].meters.export_created();
         if let Some(slot) = self.tickets.get(index) {
-            report::document_created(&slot.record);
+            self.file.entry_event(index, &slot.record, &report::document_created(&slot.record), now);
         }
     }
 
@@ -252,7 +252,7 @@ impl State {
         let signal = AppSignal::from(answer);
         let is_paused_by_it = self.apply_to_app(flight, signal, &answer.detail, now);
         if signal == AppSignal::Answered {
-            self.app_answered(flight);
+            self.app_answered(flight, now);
         }
         let Some(slot) = self.tickets.get(poll.index) else { return };
         // The entry may have been listed anew while the create was on its way.
@@ -281,10 +281,10 @@ impl State {
         });
         let Some((kind, wait)) = again.flatten() else { return false };
         self.leave_behind(index, now);
-        self.file.unsaved.changed(index, now.at);
         self.enqueue(index, now.at + wait);
         if let Some(slot) = self.tickets.get(index) {
-            report::document_again(&slot.record, kind, wait);
+            let said = report::document_again(&slot.record, kind, wait);
+            self.file.entry_event(index, &slot.record, &said, now);
         }
         true
     }

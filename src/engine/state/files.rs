@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::State;
 use crate::domain::{
     ARTEFACT_LIFE, Endpoint, ErrorKind, FileRecord, FileState, TicketRecord, TicketState, WallTime,
-    file_event,
+    file_event, file_event_name,
 };
 use crate::engine::app_signal::AppSignal;
 use crate::engine::download_line::NextDownload;
@@ -18,6 +18,7 @@ use crate::engine::file_step::{
     FileMemory, Moment, NextFetch, after_answer, after_body, after_disk_error, disk_failure, expire,
 };
 use crate::engine::flight::{Call, Fetch, Flight};
+use crate::engine::hook_events::Happening;
 use crate::engine::now::Now;
 use crate::engine::report;
 use crate::engine::tickets::{Slot, TicketIndex};
@@ -154,7 +155,7 @@ impl State {
 
     fn app_accepts(&mut self, flight: &Flight, now: Now) {
         self.apply_to_app(flight, AppSignal::Answered, &Detail::default(), now);
-        self.app_answered(flight);
+        self.app_answered(flight, now);
     }
 
     pub(super) fn transfer_ended(&mut self, flight: &Flight, fetch: Fetch, end: TransferEnd, now: Now) {
@@ -182,7 +183,7 @@ impl State {
         let signal = AppSignal::from(answer);
         self.apply_to_app(flight, signal, &answer.detail, now);
         if signal == AppSignal::Answered {
-            self.app_answered(flight);
+            self.app_answered(flight, now);
         }
     }
 
@@ -371,7 +372,7 @@ impl State {
         self.effects.extend(body.map(|body| Effect::Discard(body.temporary)));
     }
 
-    /// The file got its outcome, which is written at once, with its row of the outbox.
+    /// The file got its outcome, which is written at once, with its rows for log and hooks.
     fn file_ended(&mut self, index: TicketIndex, now: Now) {
         if self.export_again(index, now) {
             return;
@@ -387,9 +388,10 @@ impl State {
                 .into_iter()
                 .for_each(|error| meters.file_failed(error.kind));
         }
-        if let Some(payload) = file_event(&slot.record, now.wall) {
-            let row = self.file.verdicts.row(payload);
-            self.file.unsaved.decided(index, row, now.at);
+        let (record, event) = (&slot.record, slot.record.file_state().and_then(file_event_name));
+        if let Some((event, payload)) = event.zip(file_event(record, now.wall)) {
+            let kind = record.file_error().map(|error| error.kind);
+            self.file.decided(index, record, (Happening { event, kind }, payload), now);
         }
         self.export_over(index);
     }

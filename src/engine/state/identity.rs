@@ -64,14 +64,14 @@ impl State {
         let app = &mut self.apps[place];
         if app.suspected.is_none() {
             app.suspected = Some(now.wall);
-            report::app_suspected(&app.app.name, refused);
+            self.file.app_event(&report::app_suspected(&app.app.name, refused), now);
         }
     }
 
     /// Those that are being polled just now fail by their answer.
     fn fail_refused_of(&mut self, place: usize, now: Now) {
         if self.apps[place].suspected.take().is_some() {
-            report::app_recovered(&self.apps[place].app.name);
+            self.file.app_event(&report::app_recovered(&self.apps[place].app.name), now);
         }
         for (index, stamp) in self.apps[place].line.take_refused() {
             let failed = self.tickets.change(index, |slot| {

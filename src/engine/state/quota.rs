@@ -80,11 +80,14 @@ impl State {
                 let wait = now.wall.next_month().since(now.wall).max(Duration::from_secs(1));
                 let pause = Pause::new(PauseReason::QuotaReserved, wait, now);
                 app.meters.paused(pause.reason);
-                report::app_paused(&app.app.name, Endpoint::Create, &pause, &Detail::default());
+                let name = &app.app.name;
+                let said = report::app_paused(name, Endpoint::Create, &pause, &Detail::default());
+                self.file.app_event(&said, now);
                 app.reserved = Some(pause);
             }
             Some(over) if !is_short => {
-                report::app_resumed(&app.app.name, Endpoint::Create, over);
+                let said = report::app_resumed(&app.app.name, Endpoint::Create, over);
+                self.file.app_event(&said, now);
                 app.reserved = None;
             }
             _ => {}

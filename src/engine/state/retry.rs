@@ -58,7 +58,7 @@ impl State {
         }
         self.renew_export(index, now);
         let Some(slot) = self.tickets.get(index) else { return };
-        report::ticket_retried(&slot.record);
+        self.file.entry_event(index, &slot.record, &report::ticket_retried(&slot.record), now);
         // The job is the same, and what is known of its file's life with it.
         let (entry, last_running_at) = (slot.record.entry.clone(), slot.record.progress.last_running_at);
         self.restart_ticket(index, entry, now);

@@ -10,6 +10,7 @@ use crate::engine::app_budget::AppBudget;
 use crate::engine::app_state::AppState;
 use crate::engine::event::Effect;
 use crate::engine::export_step::{longest_wait, lost_wait};
+use crate::engine::hook_events::HookRows;
 use crate::engine::judging::is_refused;
 use crate::engine::meters::AppMeters;
 use crate::engine::now::Now;
@@ -45,6 +46,7 @@ impl State {
     /// outbox.
     pub(in crate::engine) fn begin(&mut self, loaded: Loaded, list: WatchList, now: Now) {
         self.file.verdicts = Verdicts::new(loaded.unannounced, loaded.last_event, now.wall);
+        self.file.events = HookRows::new(self.settings.hooks.clone(), loaded.last_hook_event, now.wall);
         self.effects.push(Effect::WakeConsumers(loaded.last_event));
         let creates = self.creates_by_budget(&loaded.tickets);
         self.restore_tickets(loaded.tickets, now);

@@ -1,10 +1,11 @@
-//! The state file: one batch at a time is made durable. Then the consumers of its verdicts are woken.
+//! The state file: one batch at a time is made durable. Then the consumers of its verdicts and events are woken.
 
 use super::State;
 use crate::crash_points::CrashPoint;
-use crate::domain::verdict_event;
+use crate::domain::{verdict_event, verdict_name};
 use crate::engine::app_state::AppState;
 use crate::engine::event::Effect;
+use crate::engine::hook_events::Happening;
 use crate::engine::now::Now;
 use crate::engine::outcome::End;
 use crate::engine::report;
@@ -56,6 +57,7 @@ impl State {
                     CrashPoint::VerdictsDurable.pass();
                     self.effects.push(Effect::WakeConsumers(last));
                 }
+                self.effects.extend(durable.last_for_hooks.map(Effect::WakeHooks));
                 durable.bodies.into_iter().for_each(|index| self.place(index));
                 durable.creates.into_iter().for_each(|flight| self.send_create(flight, now));
             }
@@ -79,7 +81,7 @@ impl State {
         self.end(End::StateLost, now);
     }
 
-    /// A ticket got its verdict, which is written at once, with its row of the outbox.
+    /// A ticket got its verdict, which is written at once, with its rows for log and hooks.
     pub(super) fn decided(&mut self, index: TicketIndex, now: Now) {
         if self.export_again(index, now) {
             return;
@@ -90,9 +92,10 @@ impl State {
         if let Some(place) = slot.app {
             self.apps[place].meters.finished(&slot.record);
         }
-        if let Some(payload) = verdict_event(&slot.record, now.wall) {
-            let row = self.file.verdicts.row(payload);
-            self.file.unsaved.decided(index, row, now.at);
+        let record = &slot.record;
+        if let Some((event, payload)) = verdict_name(record).zip(verdict_event(record, now.wall)) {
+            let kind = record.error.as_deref().map(|error| error.kind);
+            self.file.decided(index, record, (Happening { event, kind }, payload), now);
         }
         self.export_over(index);
     }

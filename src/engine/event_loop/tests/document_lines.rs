@@ -28,11 +28,11 @@ fn lines_of_documents_name_the_document() {
     report::retry_dropped(&record.entry.key, "it is pending already");
     let export = record.export.as_mut().unwrap();
     (export.ticket, export.generation) = (Some(TicketId::new("6933")), 2);
-    report::document_created(&record);
+    report::document_created(&record).log();
     report::poll_pending(&record, &answer, wait);
-    report::ticket_retried(&record);
+    report::ticket_retried(&record).log();
     record.export.as_mut().unwrap().ticket = None;
-    report::document_again(&record, ErrorKind::Expired, wait);
+    report::document_again(&record, ErrorKind::Expired, wait).log();
     report::quota_low("acme", 9_001, 10_000);
 
     let document = record.entry.token.as_str();

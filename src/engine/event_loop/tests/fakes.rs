@@ -15,8 +15,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::fake_documents::Documents;
 use super::fake_downloads::{Artefacts, FakeBody, IDLE, file_token_of};
 pub(super) use super::fake_files::FakeFiles;
+pub(super) use super::fake_hook::FakeHook;
+use super::fake_hook::{ALL, SOME};
 pub(super) use super::fake_log::FakeLog;
 pub(super) use super::fake_store::FakeStore;
+use crate::domain::event::{APP_PAUSED, DOCUMENT_AGAIN, HOOK_EVENTS, TICKET_COMPLETED};
 use crate::domain::*;
 use crate::engine::*;
 use crate::feishu::*;
@@ -298,6 +301,8 @@ pub(super) struct Bench {
     /// Where files go, if the settings say that they are downloaded.
     pub(super) files: FakeFiles,
     pub(super) log: FakeLog,
+    /// What takes the events of the hooks that the settings name.
+    pub(super) hook: FakeHook,
     pub(super) apps: Vec<App>,
     pub(super) entries: Vec<WatchEntry>,
     pub(super) settings: Settings,
@@ -327,6 +332,7 @@ impl Bench {
             files: FakeFiles::new(&store),
             store,
             log: FakeLog::default(),
+            hook: FakeHook::default(),
             apps: vec![app("default", 100)],
             entries: Vec::new(),
             settings: Settings {
@@ -336,6 +342,7 @@ impl Bench {
                 max_in_flight: 32.try_into().unwrap(),
                 download: None,
                 repeat_after: None,
+                hooks: Vec::new(),
                 keep: 720 * MINUTE,
                 until_done: true,
                 deadline: None,
@@ -360,6 +367,15 @@ impl Bench {
         self
     }
 
+    /// The same with a hook that takes every event, and one that takes a few.
+    pub(super) fn hooked(mut self) -> Self {
+        let hook =
+            |name, events: &[&'static str]| HookEvents { name: HookName::new(name), events: events.to_vec() };
+        let some = [TICKET_COMPLETED, DOCUMENT_AGAIN, APP_PAUSED];
+        self.settings.hooks = vec![hook(ALL, HOOK_EVENTS), hook(SOME, &some)];
+        self
+    }
+
     pub(super) fn start(&self) -> Running {
         let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(self.log.clone()));
         let (commands, receiver) = mpsc::channel(8);
@@ -377,14 +393,22 @@ impl Bench {
         };
         let (durable, woken) = watch::channel(EventId::default());
         let (progress, announced) = watch::channel(EventId::default());
-        let outbox = OutboxLink { durable, announced };
+        let (deliveries, hooks_woken) = watch::channel(EventId::default());
+        let outbox = OutboxLink { durable, announced, deliveries };
         let meters = self.meters.clone();
         let controls = Controls { stop: stop.clone(), commands: receiver, view, outbox, meters };
         let files = self.settings.download.map(|_| self.files.next_process());
         let run = watch(self.api.clone(), self.store.clone(), files, setup, controls);
         let (log, store) = (self.log.clone(), self.store.clone());
+        let mut hooks = JoinSet::new();
+        for HookEvents { name, .. } in &self.settings.hooks {
+            let (store, woken) = (self.store.clone(), hooks_woken.clone());
+            hooks.spawn(self.hook.clone().consume(store, name.clone(), self.began, woken));
+        }
+        drop(hooks_woken);
         let outcome = tokio::spawn(async move {
-            // Dies with the process.
+            // They die with the process.
+            let _hooks = hooks;
             let mut consumers = JoinSet::new();
             consumers.spawn(log.consume(store.clone(), woken, progress));
             let mut outcome = run.await.unwrap();

@@ -1,5 +1,5 @@
 //! The whole engine through long, seeded histories: slow and broken servers, throttles, revoked tokens, used-up
-//! quotas, lists that change, state files and logs that fail, stops and deaths. One seed is one history;
+//! quotas, lists that change, state files, logs and hooks that fail, stops and deaths. One seed is one history;
 //! `SIMULATION_SEEDS=5000 cargo test simulation` plays more of them than usual, `SIMULATION_SEEDS=5000..9000` these, and
 //! `SIMULATION_SEED=17` one.
 //!
@@ -11,6 +11,7 @@ mod course;
 mod document_oracles;
 mod documents;
 mod files;
+mod hook_oracles;
 mod lists;
 mod oracles;
 mod pauses;
@@ -28,6 +29,7 @@ use self::artefacts::{Artefacts, FolderChange};
 use self::course::{Course, Disturbance};
 use self::document_oracles::{judge_documents, nothing_unlisted_was_created};
 use self::files::judge_files;
+use self::hook_oracles::judge_hooks;
 use self::lists::{Lists, RIGHT};
 use self::oracles::judge;
 use self::pauses::{Spans, never_forgotten};
@@ -155,6 +157,10 @@ async fn play(name: &str, mut world: World, mut lists: Lists, mut course: Course
     if world.artefacts.are_wanted {
         bench = bench.downloading();
     }
+    // One history in five has no hook.
+    if world.seed % 5 != 3 {
+        bench = bench.hooked();
+    }
     bench.apps.clone_from(&world.apps);
     bench.settings.seed = world.seed;
     bench.settings.until_done = false;
@@ -183,7 +189,11 @@ async fn play(name: &str, mut world: World, mut lists: Lists, mut course: Course
         view.turned_at.is_none() || tickets + files > 0
     };
     // A commit may hang for minutes, and until it ends the rows are those of before.
-    let is_unwritten = || bench.store.with(|kept| kept.under_way > 0 || !kept.outbox.is_empty());
+    let is_unwritten = || {
+        bench
+            .store
+            .with(|kept| kept.under_way > 0 || !kept.outbox.is_empty() || !kept.events.waiting.is_empty())
+    };
     while is_open(&running.view.borrow()) || is_unwritten() {
         assert!(began.elapsed() < ALL_DONE_WITHIN, "tickets were forgotten");
         tokio::time::sleep(10 * SECOND).await;
@@ -196,12 +206,16 @@ async fn play(name: &str, mut world: World, mut lists: Lists, mut course: Course
     bench.entries = lists.entries();
     let last = bench.start();
     tokio::time::sleep(10 * SECOND).await;
+    while bench.store.with(|kept| !kept.events.waiting.is_empty()) {
+        tokio::time::sleep(10 * SECOND).await;
+    }
     stop(last).await;
     let unwritten = diary.unwritten.lock().unwrap().clone();
     judge(&world, &bench, &lists, &unwritten, began);
     never_forgotten(&world, &bench, &lists, &diary);
     judge_files(&world, &bench, &lists, &diary);
     judge_documents(&world, &bench, &lists, &diary);
+    judge_hooks(&bench, &diary);
 }
 
 /// Time passes. Meanwhile things happen to the folder of files, and the process may die of them.
