@@ -38,7 +38,13 @@ impl HookRows {
     ) -> EventRow {
         let hooks = self.takers(what.event);
         let payload = if hooks.is_empty() { "".into() } else { payload() };
+        EventRow { hooks, payload, ..self.of_history(what, key, at) }
+    }
+
+    /// The row of something that happened to an entry, for its history alone.
+    pub(super) fn of_history(&mut self, what: Happening, key: &EntryKey, at: WallTime) -> EventRow {
         let Happening { event, kind } = what;
+        let (hooks, payload) = (Vec::new(), "".into());
         EventRow { id: self.next.take(), event, at, key: Some(key.clone()), kind, hooks, payload }
     }
 

@@ -9,7 +9,7 @@ use super::now::Now;
 use super::report::Announcement;
 use super::tickets::TicketIndex;
 use super::unsaved::Unsaved;
-use crate::domain::{TicketRecord, WallTime};
+use crate::domain::{EntryKey, TicketRecord, WallTime};
 use crate::store::{EventId, OutboxRow, RetryId, TroubleRecord};
 
 /// The engine's side of the state file.
@@ -69,6 +69,12 @@ impl StateFile {
         said.log();
         let payload = || said.payload(now.wall).into();
         let event = self.events.of_entry(said.happening(), &record.entry.key, now.wall, payload);
+        self.unsaved.happened(index, event, now.at);
+    }
+
+    /// The same happened to an entry that shares the export: only its history has that as well.
+    pub(super) fn also(&mut self, index: TicketIndex, key: &EntryKey, what: Happening, now: Now) {
+        let event = self.events.of_history(what, key, now.wall);
         self.unsaved.happened(index, event, now.at);
     }
 

@@ -224,7 +224,10 @@ impl State {
         }
         self.apps[flight.app].meters.export_created();
         if let Some(slot) = self.tickets.get(index) {
-            self.file.entry_event(index, &slot.record, &report::document_created(&slot.record), now);
+            let said = report::document_created(&slot.record);
+            let what = said.happening();
+            self.file.entry_event(index, &slot.record, &said, now);
+            self.note_for_followers(index, what, now);
         }
     }
 
@@ -284,7 +287,9 @@ impl State {
         self.enqueue(index, now.at + wait);
         if let Some(slot) = self.tickets.get(index) {
             let said = report::document_again(&slot.record, kind, wait);
+            let what = said.happening();
             self.file.entry_event(index, &slot.record, &said, now);
+            self.note_for_followers(index, what, now);
         }
         true
     }

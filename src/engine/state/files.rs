@@ -391,7 +391,9 @@ impl State {
         let (record, event) = (&slot.record, slot.record.file_state().and_then(file_event_name));
         if let Some((event, payload)) = event.zip(file_event(record, now.wall)) {
             let kind = record.file_error().map(|error| error.kind);
-            self.file.decided(index, record, (Happening { event, kind }, payload), now);
+            let what = Happening { event, kind };
+            self.file.decided(index, record, (what, payload), now);
+            self.note_for_followers(index, what, now);
         }
         self.export_over(index);
     }

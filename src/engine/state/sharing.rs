@@ -1,10 +1,11 @@
 //! Entries that lead to one object in one format share one export. One entry leads: it is polled, fetched and announced. The
-//! others show the same, with every batch that is written. Where the leader leaves the list, the next entry takes over.
+//! others show the same, with every batch that is written, and their histories say the same. Where the leader leaves the list, the next entry takes over.
 
 use super::State;
 use crate::domain::{FileState, TicketState};
 use crate::engine::export_step::follow;
 use crate::engine::flight::Call;
+use crate::engine::hook_events::Happening;
 use crate::engine::now::Now;
 use crate::engine::shares::Export;
 use crate::engine::step;
@@ -111,6 +112,15 @@ impl State {
             .flat_map(|(leader, followers)| followers.iter().map(move |follower| (leader, *follower)))
             .collect();
         pairs.into_iter().for_each(|(leader, follower)| self.show_same(leader, follower, now));
+    }
+
+    /// What happened to the leader happened to those that share its export.
+    pub(super) fn note_for_followers(&mut self, leader: TicketIndex, what: Happening, now: Now) {
+        for follower in self.shares.followers(leader) {
+            if let Some(slot) = self.tickets.get(*follower) {
+                self.file.also(*follower, &slot.record.entry.key, what, now);
+            }
+        }
     }
 
     fn show_same(&mut self, leader: TicketIndex, follower: TicketIndex, now: Now) {

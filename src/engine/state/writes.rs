@@ -95,7 +95,9 @@ impl State {
         let record = &slot.record;
         if let Some((event, payload)) = verdict_name(record).zip(verdict_event(record, now.wall)) {
             let kind = record.error.as_deref().map(|error| error.kind);
-            self.file.decided(index, record, (Happening { event, kind }, payload), now);
+            let what = Happening { event, kind };
+            self.file.decided(index, record, (what, payload), now);
+            self.note_for_followers(index, what, now);
         }
         self.export_over(index);
     }

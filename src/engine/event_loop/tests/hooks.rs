@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use super::fake_documents::docx;
 use super::fake_hook::{ALL, Received, SOME};
 use super::fakes::*;
 use crate::domain::event::*;
@@ -126,4 +127,27 @@ async fn without_a_hook_nothing_waits() {
         assert!(known.iter().all(|event| event.payload.is_empty() && event.hooks.is_empty()));
         assert_eq!(kept.events.histories.len(), 1);
     });
+}
+
+/// Promise: an event of a shared export comes once, and is in the history of every entry that shares it.
+#[tokio::test(start_paused = true)]
+async fn a_shared_export_is_said_once() {
+    let api = FakeApi::new(|_, _| (SECOND / 10, completed()));
+    let api = api.with_nodes(|_, _| (SECOND / 10, Ok(docx("d"))));
+    let mut bench = Bench::new(api).documents(["d"]).nodes(["w"]).hooked();
+    bench.settings.until_done = false;
+    let running = bench.start();
+    tokio::time::sleep(MINUTE).await;
+    running.stop.cancel();
+    running.outcome.await.unwrap();
+    let mut received = bench.hook.received();
+    received.retain(|it| it.hook.as_str() == ALL);
+    received.sort_by_key(|it| it.id);
+    received.dedup_by_key(|it| it.id);
+    assert_eq!(names(&received, ALL), [DOCUMENT_CREATED, TICKET_COMPLETED]);
+    let histories = bench.store.with(|kept| kept.events.histories.clone());
+    assert_eq!(histories.len(), 2);
+    for (key, history) in histories {
+        assert_eq!(history.last().unwrap().event, TICKET_COMPLETED, "{key:?}");
+    }
 }
