@@ -20,6 +20,7 @@ mod near_miss;
 mod pause;
 mod platform;
 mod secret_text;
+mod signing_key;
 mod ticket;
 mod trouble;
 mod verdict_event;
@@ -29,7 +30,7 @@ pub mod words;
 pub use advice::{Advice, Help};
 pub use app::{
     App, AppName, BaseUrl, BaseUrlError, BudgetKey, CaFile, Credentials, Endpoint, RateLimit, SecretSource,
-    Tenant,
+    Tenant, is_loopback,
 };
 pub use availability::{ARTEFACT_LIFE, Availability};
 pub use counts::Counts;
@@ -46,6 +47,7 @@ pub use near_miss::near_miss;
 pub use pause::{PauseEnd, PauseReason};
 pub use platform::Platform;
 pub use secret_text::{SecretFault, SecretPurpose, secret_text};
+pub use signing_key::signing_keys;
 pub use ticket::{
     Artefact, DOCUMENT_TOKEN_MAX, DocumentToken, EntryId, EntryKey, ExportRecord, ExportRequest, Kept,
     Object, Progress, TicketId, TicketRecord, TicketState, WIKI, WatchEntry, WatchList,

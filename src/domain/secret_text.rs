@@ -3,6 +3,8 @@
 
 use thiserror::Error;
 
+use super::signing_keys;
+
 /// What a secret is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretPurpose {
@@ -10,6 +12,8 @@ pub enum SecretPurpose {
     AppSecret,
     /// An access token, which travels in a header behind `Bearer `.
     AccessToken,
+    /// The keys that webhooks are signed with, one or several between blanks.
+    SigningKeys,
 }
 
 /// Why a text is no secret. Each reads on from the place where it lies.
@@ -30,6 +34,9 @@ pub enum SecretFault {
     /// Several lines, blanks inside, letters beyond ASCII.
     #[error("is not one line of letters, digits and signs without blanks")]
     NotOneWord,
+    /// Something else than keys of Standard Webhooks.
+    #[error("is not `whsec_` and the base64 of 24 to 64 bytes, or up to four such words between blanks")]
+    NotSigningKeys,
 }
 
 /// The secret in what a file, a variable or a credential holds. Blanks, line ends and a byte order mark around it do not
@@ -47,6 +54,9 @@ pub fn secret_text(bytes: &[u8], purpose: SecretPurpose) -> Result<&str, SecretF
         "" => Err(SecretFault::Empty),
         _ if text.starts_with(is_quote) || text.ends_with(is_quote) => Err(SecretFault::Quoted),
         _ if is_bearer && purpose == SecretPurpose::AccessToken => Err(SecretFault::Bearer),
+        _ if purpose == SecretPurpose::SigningKeys => {
+            signing_keys(text).map(|_| text).ok_or(SecretFault::NotSigningKeys)
+        }
         _ if !text.bytes().all(|byte| byte.is_ascii_graphic()) => Err(SecretFault::NotOneWord),
         _ => Ok(text),
     }
@@ -68,8 +78,8 @@ mod tests {
     /// Promise: what a request could not carry, or only by guessing, is refused with the reason.
     #[test]
     fn what_is_no_secret_is_refused() {
-        use SecretFault::{Bearer, Empty, NotOneWord, NotUtf8, Quoted};
-        use SecretPurpose::{AccessToken, AppSecret};
+        use SecretFault::{Bearer, Empty, NotOneWord, NotSigningKeys, NotUtf8, Quoted};
+        use SecretPurpose::{AccessToken, AppSecret, SigningKeys};
         for (text, purpose, fault) in [
             (&b""[..], AppSecret, Empty),
             (b" \r\n\n", AppSecret, Empty),
@@ -84,6 +94,9 @@ mod tests {
             (b"hunter2\nhunter3", AccessToken, NotOneWord),
             ("pässwort".as_bytes(), AppSecret, NotOneWord),
             (b"hunter\x072", AppSecret, NotOneWord),
+            (b"hunter2", SigningKeys, NotSigningKeys),
+            (b"'whsec_hunter2'", SigningKeys, Quoted),
+            (b" \n", SigningKeys, Empty),
         ] {
             assert_eq!(secret_text(text, purpose), Err(fault), "{}", String::from_utf8_lossy(text));
             assert!(!format!("{fault}{fault:?}").contains("hunter"));

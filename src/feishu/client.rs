@@ -188,7 +188,7 @@ impl ExportApi for HttpExportApi {
             (Err(error), _) => unreadable(&error),
             (Ok(app_secret), SecretPurpose::AppSecret) => site.fetch_token(&app_secret).await,
             // A token that lies ready costs no request.
-            (Ok(token), SecretPurpose::AccessToken) => TokenAnswer {
+            (Ok(token), _) => TokenAnswer {
                 result: Ok(Grant { token: AccessToken::new(token), expires_in: None }),
                 detail: Detail::default(),
             },
