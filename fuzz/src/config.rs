@@ -7,8 +7,8 @@ use feishu_export_watcher::config::{
     Config, ConfigError, DownloadConfig, PollConfig, Problem, WatchSourceKind, load,
 };
 use feishu_export_watcher::domain::{
-    App, BaseUrl, Credentials, NAME_FOLDERS_MAX, NamePart, SecretSource, parse_directives,
-    unsafe_for_terminal,
+    App, BaseUrl, Credentials, Hook, HookTarget, NAME_FOLDERS_MAX, NamePart, SecretSource,
+    event::HOOK_EVENTS, parse_directives, unsafe_for_terminal,
 };
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -124,6 +124,8 @@ fn assert_in_bounds(config: &Config) {
     if let Some(server) = config.server {
         assert_ne!(server.listen.port(), 0);
     }
+    assert!(config.hooks.len() <= 32);
+    config.hooks.iter().for_each(assert_hook);
     for pair in config.apps.windows(2) {
         assert!(pair[0].name < pair[1].name);
     }
@@ -155,6 +157,19 @@ fn assert_download(download: &DownloadConfig) {
     assert!(download.max_in_flight.get() <= 64);
     assert!((Duration::from_secs(1)..=Duration::from_secs(600)).contains(&download.idle_timeout));
     assert!(download.mode <= 0o777 && download.mode & 0o600 == 0o600, "{:o}", download.mode);
+}
+
+fn assert_hook(hook: &Hook) {
+    assert!(!hook.events.is_empty() && hook.events.iter().all(|event| HOOK_EVENTS.contains(event)));
+    assert!((Duration::from_secs(1)..=Duration::from_secs(600)).contains(&hook.timeout));
+    match &hook.target {
+        HookTarget::Command(words) => assert!(!words[0].is_empty() && !words.concat().contains('\0')),
+        HookTarget::Webhook(webhook) => {
+            let url = &webhook.url;
+            assert!(["http", "https"].contains(&url.scheme()) && url.host_str().is_some());
+            assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+        }
+    }
 }
 
 fn assert_app(app: &App) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::check_online::OnlinePlan;
 use super::writable::{trouble_with_downloads, trouble_with_log, trouble_with_state};
-use crate::config::{Config, Loaded, Problem, WatchSourceKind, check_secrets, load_all};
+use crate::config::{Config, Loaded, Problem, WatchSourceKind, check_hook_programs, check_secrets, load_all};
 use crate::domain::words::grouped;
 use crate::domain::{
     ARTEFACT_LIFE, App, BudgetKey, Credentials, Tenant, TicketRecord, TicketState, WallTime, WatchList,
@@ -45,6 +45,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
         Ok(loaded) => loaded,
         Err(error) => return CheckReport { problems: error.0, ..CheckReport::default() },
     };
+    problems.extend(check_hook_programs(&config));
     if secrets {
         problems.extend(check_secrets(&config));
     }

@@ -11,14 +11,14 @@ use toml::de::DeValue;
 use super::ca_file;
 use super::durations::{Bounds, DAY};
 use super::problem::Position;
+use super::secret_source::{self, PLACES};
 use super::section::{Field, Section, is_word};
 use super::shipped;
 use super::tenants::Tenants;
-use crate::domain::{App, AppName, BaseUrl, BudgetKey, Credentials, Platform, RateLimit, SecretSource};
+use crate::domain::{App, AppName, BaseUrl, BudgetKey, Credentials, Platform, RateLimit};
 
 pub(super) const APP_KEYS: &[&str] =
     &["base_url", "app_id", "app_secret", "access_token", "ca_file", "rate_limit", "tenant"];
-pub(super) const SOURCE_KEYS: &[&str] = &["file", "env", "credential"];
 pub(super) const RATE_LIMIT_KEYS: &[&str] = &["requests", "per"];
 
 /// What the remote grants every app, per endpoint.
@@ -31,9 +31,6 @@ const NAME_MAX: usize = 128;
 /// Where Feishu and Lark answer.
 const OFFICIAL: [&str; 2] = ["open.feishu.cn", "open.larksuite.com"];
 const HOSTS: &str = "\"https://open.feishu.cn\" or \"https://open.larksuite.com\"";
-const INLINE: &str = "a secret never stands in the configuration itself; put it into a file that only the \
-    service can read and write { file = \"…\" }, or use { env = \"NAME\" } or { credential = \"name\" }";
-const SECRET_PLACES: &str = "{ file = \"…\" }, { env = \"NAME\" } or { credential = \"name\" }";
 
 /// What `[apps]` says.
 pub(super) struct AppsSection {
@@ -158,51 +155,15 @@ fn read_credentials(section: &Section<'_>, folder: &Path) -> Option<(Credentials
     let [secret, token] = keys.map(|key| section.field(key));
     // Both are read even where only one may be, so that all their problems come out at once.
     let [secret_source, token_source] =
-        [&secret, &token].map(|field| field.as_ref().and_then(|field| read_secret_source(field, folder)));
+        [&secret, &token].map(|field| field.as_ref().and_then(|field| secret_source::read(field, folder)));
     match (secret, token) {
         (Some(field), None) => Some((Credentials::AppSecret(secret_source?), field.position())),
         (None, Some(field)) => Some((Credentials::AccessToken(token_source?), field.position())),
         (Some(_), Some(field)) => {
             field.error(|| "both `app_secret` and `access_token`; an app has exactly one of them".to_owned())
         }
-        (None, None) => {
-            section.missing(&keys, || format!("`app_secret` is missing; expected {SECRET_PLACES}"))
-        }
+        (None, None) => section.missing(&keys, || format!("`app_secret` is missing; expected {PLACES}")),
     }
-}
-
-fn read_secret_source(field: &Field<'_>, folder: &Path) -> Option<SecretSource> {
-    let DeValue::Table(table) = field.value else {
-        return field.error(|| format!("`{}`: {INLINE}", field.key));
-    };
-    let section = field.section(table, SOURCE_KEYS);
-    let given: Vec<_> = SOURCE_KEYS.iter().filter_map(|key| section.field(key)).collect();
-    let [place] = given.as_slice() else {
-        let message = || format!("`{}`: expected exactly one of {SECRET_PLACES}", field.key);
-        return match given.is_empty() {
-            true => section.missing(SOURCE_KEYS, message),
-            false => field.error(message),
-        };
-    };
-    match place.key {
-        "file" => place.path(folder).map(SecretSource::File),
-        "env" => place.text_where(ENV_NAME, is_env_name).map(|name| SecretSource::Env(name.to_owned())),
-        _ => place
-            .text_where(CREDENTIAL_NAME, is_credential_name)
-            .map(|name| SecretSource::Credential(name.to_owned())),
-    }
-}
-
-const ENV_NAME: &str = "the name of an environment variable: letters, digits and `_`, no digit first";
-
-fn is_env_name(text: &str) -> bool {
-    is_word(text, NAME_MAX, b"_") && !text.starts_with(|first: char| first.is_ascii_digit())
-}
-
-const CREDENTIAL_NAME: &str = "the name of a systemd credential: letters, digits, `.`, `_` and `-`";
-
-fn is_credential_name(text: &str) -> bool {
-    is_word(text, NAME_MAX, b"._-") && text != "." && text != ".."
 }
 
 fn read_rate_limit(section: &Section<'_>) -> Option<RateLimit> {

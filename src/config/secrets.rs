@@ -8,32 +8,51 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretBox};
 
-use super::problem::{Problem, shown_path};
+use super::problem::{Position, Problem, shown_path};
 use super::settings::Config;
 use super::text_file;
-use crate::domain::{App, Credentials, SecretPurpose, SecretSource, secret_text};
+use crate::domain::{App, Credentials, Hook, HookTarget, SecretPurpose, SecretSource, secret_text};
 
 /// Bytes of a secret file at most.
 const SIZE_MAX: u64 = 64 << 10;
 
-/// Looks at the secret of every app: it can be read, it is what a run takes for a secret, and others on this machine
-/// can't read its file (a warning). Reads files and the environment; sends nothing and keeps nothing.
+/// Looks at the secret of every app and of every webhook: it can be read, it is what a run takes for a secret, and others
+/// on this machine can't read its file (a warning). Reads files and the environment; sends nothing and keeps nothing.
 #[must_use]
 pub fn check_secrets(config: &Config) -> Vec<Problem> {
-    let check = |(app, position): (&App, _)| {
+    let of_app = |(app, place): (&App, &Position)| {
         let (key, source, purpose) = match &app.credentials {
             Credentials::AppSecret(source) => ("app_secret", source, SecretPurpose::AppSecret),
             Credentials::AccessToken(source) => ("access_token", source, SecretPurpose::AccessToken),
         };
-        let name = |message: String| format!("{key} of app `{}`: {source}: {message}", app.name);
-        let error = check_source(source, purpose).err();
-        let error = error.map(|message| Problem::error(&config.path, Some(position), name(message)));
-        let warning = find_file(source).ok().flatten().and_then(|path| check_mode(&path));
-        let warning = warning.map(|message| Problem::warning(&config.path, Some(position), name(message)));
-        [error, warning]
+        check_secret(config, *place, &format!("{key} of app `{}`", app.name), source, purpose)
     };
-    let places = config.credential_places.iter().copied();
-    config.apps.iter().zip(places).flat_map(check).flatten().collect()
+    let of_hook = |(hook, place): (&Hook, &Position)| {
+        let HookTarget::Webhook(webhook) = &hook.target else { return [None, None] };
+        let Some(source) = &webhook.secret else { return [None, None] };
+        let name = format!("secret of hook `{}`", hook.name);
+        check_secret(config, *place, &name, source, SecretPurpose::SigningKeys)
+    };
+    let apps = config.apps.iter().zip(&config.credential_places).flat_map(of_app);
+    let hooks = config.hooks.iter().zip(&config.hook_places).flat_map(of_hook);
+    apps.chain(hooks).flatten().collect()
+}
+
+/// What is wrong with a secret, and whether others can read it.
+fn check_secret(
+    config: &Config,
+    place: Position,
+    name: &str,
+    source: &SecretSource,
+    purpose: SecretPurpose,
+) -> [Option<Problem>; 2] {
+    let named = |message: String| format!("{name}: {source}: {message}");
+    let error = check_source(source, purpose).err();
+    let warning = find_file(source).ok().flatten().and_then(|path| check_mode(&path));
+    [
+        error.map(|message| Problem::error(&config.path, Some(place), named(message))),
+        warning.map(|message| Problem::warning(&config.path, Some(place), named(message))),
+    ]
 }
 
 fn check_source(source: &SecretSource, purpose: SecretPurpose) -> Result<(), String> {

@@ -33,6 +33,8 @@ pub struct Config {
     pub apps: Vec<App>,
     /// Where each app's credentials are named, in the order of `apps`.
     pub(super) credential_places: Vec<Position>,
+    /// Where each hook's command, or else its secret or address, is named, in the order of `hooks`.
+    pub(super) hook_places: Vec<Position>,
 }
 
 /// An entry of `watchlist`.

@@ -11,7 +11,7 @@ use super::apps::NamedApp;
 use super::problem::Problem;
 use super::watch_list;
 use super::*;
-use super::{apps, document_entry, download, entry, server, shipped, tenants, watcher};
+use super::{apps, document_entry, download, entry, hooks, secret_source, server, shipped, tenants, watcher};
 use crate::domain::{AppName, Credentials, SecretSource, WallTime};
 
 mod documents;
@@ -195,8 +195,9 @@ fn the_shipped_files_name_every_key() {
         watcher::POLL_KEYS,
         download::DOWNLOAD_KEYS,
         server::SERVER_KEYS,
+        hooks::HOOK_KEYS,
         apps::APP_KEYS,
-        apps::SOURCE_KEYS,
+        secret_source::SOURCE_KEYS,
         apps::RATE_LIMIT_KEYS,
         tenants::TENANT_KEYS,
     ];

@@ -2,7 +2,7 @@
 //!
 //! `[state]`, `[log]` and `[poll]` of the shipped `config/watcher.toml` are compiled in and fill what a
 //! file leaves out, so that what the comments there promise is what happens. `watchlist`, `download`, `server`,
-//! `apps` and `tenants` never come from there.
+//! `hook`, `apps` and `tenants` never come from there.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,6 +13,7 @@ use super::apps::{self, NamedApp};
 use super::document;
 use super::download;
 use super::durations::{Bounds, DAY};
+use super::hooks;
 use super::problem::Problem;
 use super::report::FileReport;
 use super::section::{Field, Origin, Section};
@@ -31,7 +32,7 @@ pub(crate) const DEFAULTS: &str = include_str!("../../config/watcher.toml");
 pub(super) const SIZE_MAX: u64 = 1 << 20;
 
 pub(super) const KEYS: &[&str] =
-    &["watchlist", "state", "log", "poll", "download", "server", "apps", "tenants"];
+    &["watchlist", "state", "log", "poll", "download", "server", "hook", "apps", "tenants"];
 pub(super) const STATE_KEYS: &[&str] = &["path", "keep"];
 pub(super) const LOG_KEYS: &[&str] = &["format", "level", "file"];
 pub(super) const POLL_KEYS: &[&str] = &[
@@ -103,6 +104,7 @@ fn read_sections(path: &Arc<Path>, root: &Section<'_>, defaults: &Section<'_>) -
     let watchlist = read_sources(root, folder);
     let (state, log, poll) = (read_state(&state, folder), read_log(&log, folder), read_poll(&poll));
     let (download, server) = (download::read(root, folder), server::read(root));
+    let hooks = hooks::read(root, folder);
     let tenants = tenants::read(root);
     let apps = apps::read(root, folder, &tenants);
     if apps.named.is_some() {
@@ -111,6 +113,7 @@ fn read_sections(path: &Arc<Path>, root: &Section<'_>, defaults: &Section<'_>) -
     let (sources, named_apps, listen) = (watchlist.clone(), apps.named, server.listen);
     let config = || {
         let (path, (apps, credential_places)) = (Arc::clone(path), apps.apps?);
+        let (hooks, hook_places) = hooks?;
         let (state, log, poll, download, server) = (state?, log?, poll?, download?, server.config?);
         Some(Config {
             path,
@@ -120,9 +123,10 @@ fn read_sections(path: &Arc<Path>, root: &Section<'_>, defaults: &Section<'_>) -
             poll,
             download,
             server,
-            hooks: Vec::new(),
+            hooks,
             apps,
             credential_places,
+            hook_places,
         })
     };
     WatcherFile { config: config(), sources, named_apps, listen, problems: Vec::new() }
