@@ -49,7 +49,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     if secrets {
         problems.extend(check_secrets(&config));
     }
-    let network = NetworkSettings::from_env(&config.apps).map_err(|error| {
+    let network = NetworkSettings::from_env(&config.apps, &config.hooks).map_err(|error| {
         problems.push(Problem::error(&Path::new("environment").into(), None, error.to_string()));
     });
     let known = store_at(&config.state.path).known();

@@ -6,10 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, Response, redirect, retry};
+use reqwest::{Client, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};
-use thiserror::Error;
 use tokio::time;
 
 use super::api::{
@@ -17,6 +15,7 @@ use super::api::{
     TokenTrouble,
 };
 use super::body::Received;
+use super::connect::{ClientError, client, send_trouble};
 use super::endpoint::create::{self, classify_create};
 use super::endpoint::download::{self, bytes_to_judge, classify_download};
 use super::endpoint::judging::{NETWORK, classify_send_error, unsent};
@@ -25,7 +24,7 @@ use super::endpoint::permission::{self, classify_permission};
 use super::endpoint::query::{self, classify_query};
 use super::endpoint::token::{self, classify_token, trouble};
 use super::known_secrets::{Kind, KnownSecrets};
-use super::network::{NetworkError, NetworkSettings, with_hint};
+use super::network::{Host, NetworkSettings};
 use super::platform::suggest_other;
 use super::secret;
 use super::stream::HttpBody;
@@ -34,30 +33,9 @@ use crate::domain::{
     App, AppName, Credentials, ErrorKind, Object, PauseReason, SecretPurpose, TicketId, with_causes,
 };
 
-/// Name and version, by which the platform's support finds our requests.
-const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-
-/// How long a connection may take to come up; less if a whole request may only take less.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long an idle connection is kept: below the 60 to 75 s after which common gateways close it,
-/// so that a request seldom meets a connection that is just being closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
-
 /// How long a whole transfer may take. No artefact lives as long; this one keeps a server that sends a byte now and then
 /// from holding a connection for ever.
 const TRANSFER_MAX: Duration = Duration::from_secs(6 * 60 * 60);
-
-/// Why there is no client.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    /// The environment names something that can't be used.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    /// The library refused.
-    #[error("failed to set up the HTTP client")]
-    Setup(#[from] reqwest::Error),
-}
 
 /// The export API over HTTP, for all apps. Clones share connections.
 #[derive(Clone)]
@@ -90,7 +68,7 @@ impl HttpExportApi {
     /// # Errors
     /// Fails if the environment names an unusable proxy or no certificates, or if the system has none.
     pub fn new(apps: &[App], request_timeout: Duration, idle_timeout: Duration) -> Result<Self, ClientError> {
-        Self::with(apps, request_timeout, idle_timeout, &NetworkSettings::from_env(apps)?)
+        Self::with(apps, request_timeout, idle_timeout, &NetworkSettings::from_env(apps, &[])?)
     }
 
     /// Whether app or user may export a document, asked once before there is a job (determine user permission,
@@ -121,51 +99,13 @@ impl HttpExportApi {
     ) -> Result<Self, ClientError> {
         let mut sites = HashMap::new();
         for app in apps {
-            let client = client(app, request_timeout, network)?;
+            let client = client(Host::from_app(app), request_timeout, network)?;
             let known = KnownSecrets::default();
             let site = Site { app: app.clone(), client, request_timeout, idle_timeout, known };
             sites.insert(app.name.clone(), site);
         }
         Ok(Self { sites: Arc::new(sites) })
     }
-}
-
-fn client(app: &App, request_timeout: Duration, network: &NetworkSettings) -> reqwest::Result<Client> {
-    let builder = builder(request_timeout);
-    let builder = match network.trust.as_ref().filter(|_| app.base_url.as_url().scheme() == "https") {
-        Some(trust) => {
-            builder.https_only(true).tls_backend_preconfigured(trust.to_client(app.ca_file.as_ref()))
-        }
-        // Without TLS the system's authorities are not needed, and a bare container has none.
-        None => builder.tls_certs_only([]),
-    };
-    match network.proxies.proxy_for(&app.base_url) {
-        Some((_, url)) => builder.proxy(Proxy::all(url.clone())?),
-        None => builder.no_proxy(),
-    }
-    .build()
-}
-
-/// What all clients have in common.
-///
-/// One repetition can't be switched off here: where a pooled connection turns out to be closed before
-/// any byte of the request was written to it, hyper-util takes another connection. The server has not
-/// seen that request, so it counts one; a request of which a byte was written is never repeated.
-fn builder(request_timeout: Duration) -> ClientBuilder {
-    // The library takes its cryptography from this process-wide place only. If another one is
-    // installed already, that one serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .user_agent(USER_AGENT)
-        // Without it a middlebox may compress its page.
-        .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .retry(retry::never())
-        .http1_only()
-        .connect_timeout(CONNECT_TIMEOUT.min(request_timeout))
-        .timeout(request_timeout)
-        .pool_idle_timeout(IDLE_TIMEOUT)
 }
 
 /// Shows the apps only: what a client was built with may hold a proxy's password.
@@ -312,12 +252,8 @@ impl Site {
 
     /// The head of the answer, or why none came, with a message.
     async fn send(&self, request: RequestBuilder) -> Result<Response, (reqwest::Error, String)> {
-        request.send().await.map_err(|error| {
-            // The URL names ticket and document, or the file, which belong into fields of their own.
-            let error = error.without_url();
-            let message = with_hint(with_causes(&error));
-            (error, message)
-        })
+        // The URL names ticket and document, or the file, which belong into fields of their own.
+        request.send().await.map_err(send_trouble)
     }
 }
 

@@ -7,10 +7,10 @@ use hyper_util::client::proxy::matcher::Matcher;
 use thiserror::Error;
 use url::Url;
 
-use crate::domain::BaseUrl;
+use crate::domain::is_loopback;
 
 /// The variables that name a proxy, the first that is not empty counts. `HTTP_PROXY` is not among them: remote hosts
-/// are asked over https only.
+/// are asked over https, unless a hook says allow_http, which goes the same way.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const EXEMPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
@@ -58,17 +58,17 @@ impl ProxySettings {
     }
 
     /// The proxy between this machine and a host, if there is one, and the variable that names it.
-    pub(super) fn proxy_for(&self, base_url: &BaseUrl) -> Option<&(&'static str, Url)> {
-        let proxy = self.proxy.as_ref().filter(|_| !base_url.is_loopback())?;
-        (!is_exempt(&self.exempt, base_url)).then_some(proxy)
+    pub(super) fn proxy_for(&self, host: &Url) -> Option<&(&'static str, Url)> {
+        let proxy = self.proxy.as_ref().filter(|_| !is_loopback(host))?;
+        (!is_exempt(&self.exempt, host)).then_some(proxy)
     }
 
     /// The same in words, without user name and password.
-    pub(super) fn describe(&self, base_url: &BaseUrl) -> String {
-        match self.proxy_for(base_url) {
+    pub(super) fn describe(&self, host: &Url) -> String {
+        match self.proxy_for(host) {
             Some((variable, url)) => format!("{} (by {variable})", without_user(url)),
             None if self.proxy.is_none() => "none".to_owned(),
-            None if base_url.is_loopback() => "none (base_url is on this machine)".to_owned(),
+            None if is_loopback(host) => "none (base_url is on this machine)".to_owned(),
             None => "none (by NO_PROXY)".to_owned(),
         }
     }
@@ -100,9 +100,9 @@ fn without_user(proxy: &Url) -> String {
 
 /// Whether a list of exemptions names the host. Entries are those of the client's library (domains with all below,
 /// addresses, networks, `*`), and in addition `*.domain`, `host:port`, and blanks between entries.
-fn is_exempt(list: &str, base_url: &BaseUrl) -> bool {
-    let Ok(uri) = base_url.as_url().as_str().parse() else { return false };
-    let port = base_url.as_url().port_or_known_default();
+fn is_exempt(list: &str, host: &Url) -> bool {
+    let Ok(uri) = host.as_str().parse() else { return false };
+    let port = host.port_or_known_default();
     let entries = list.split([',', ' ', '\t']).filter_map(|entry| without_port(entry, port));
     let entries = entries.map(|entry| entry.strip_prefix("*.").unwrap_or(entry)).collect::<Vec<_>>();
     let matcher = Matcher::builder().all("http://proxy.invalid").no(entries.join(",")).build();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn in_force(variables: &[(&str, &str)]) -> String {
-        settings(variables).unwrap().describe(&BaseUrl::parse("https://open.feishu.cn").unwrap())
+        settings(variables).unwrap().describe(&Url::parse("https://open.feishu.cn").unwrap())
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn exemptions_are_domains_addresses_and_what_is_at_a_port() {
-        let is_exempt = |list: &str, url: &str| is_exempt(list, &BaseUrl::parse(url).unwrap());
+        let is_exempt = |list: &str, url: &str| is_exempt(list, &Url::parse(url).unwrap());
         for list in [
             "feishu.cn",
             ".feishu.cn",

@@ -20,7 +20,7 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// Why a secret can't be had. Each names its place.
 #[derive(Debug, Error)]
-pub(super) enum SecretError {
+pub enum SecretError {
     /// The file can't be read.
     #[error("failed to read {0}")]
     Read(SecretSource, #[source] io::Error),
@@ -45,7 +45,10 @@ pub(super) enum SecretError {
 }
 
 /// Reads a secret, off the threads that serve the network.
-pub(super) async fn read(source: &SecretSource, purpose: Purpose) -> Result<SecretString, SecretError> {
+///
+/// # Errors
+/// There is none at that place.
+pub async fn read(source: &SecretSource, purpose: Purpose) -> Result<SecretString, SecretError> {
     let owned = source.clone();
     let read = move || read_with(&owned, purpose, |name| std::env::var_os(name));
     let given_up = |gone| Err(SecretError::Read(source.clone(), io::Error::other(gone)));
