@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Holder, StoreError};
+use super::{Holder, Listed, Listing, StoreError};
 use crate::domain::{
     AppName, BudgetKey, Endpoint, EntryKey, ErrorKind, FileState, HookError, HookName, HookStatus, Month,
     TicketRecord, TicketState, Trouble, WallTime,
@@ -214,6 +214,19 @@ pub trait StoreReader: Debug + Send + Sync {
     /// # Errors
     /// As [`known`](Self::known).
     fn history(&self, key: &EntryKey) -> Result<Vec<HistoryRow>, StoreError>;
+
+    /// These listings, one at least, all of one moment.
+    ///
+    /// # Errors
+    /// As [`known`](Self::known); [`StoreErrorKind::NotOpened`](super::StoreErrorKind::NotOpened) for a store that
+    /// no watcher of this version has used.
+    fn list(&self, listings: &[Listing]) -> Result<Vec<Listed>, StoreError>;
+
+    /// One ticket.
+    ///
+    /// # Errors
+    /// As [`known`](Self::known).
+    fn ticket(&self, key: &EntryKey) -> Result<Option<TicketRecord>, StoreError>;
 
     /// The process that has the store in use; none if there is none.
     ///

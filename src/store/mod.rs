@@ -6,6 +6,7 @@
 
 mod api;
 mod error;
+mod listing;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -16,4 +17,5 @@ pub use api::{
     Store, StoreReader, StoreRequests, Tally, TroubleRecord,
 };
 pub use error::{FailureCause, Holder, StoreError, StoreErrorKind};
+pub use listing::{Filter, Listed, Listing, Order};
 pub use sqlite::{SqliteStore, store_at};

@@ -14,6 +14,7 @@ mod connect;
 mod deliveries;
 mod file;
 mod history;
+mod listing;
 mod lock;
 mod migrate;
 mod outbox;

@@ -10,10 +10,11 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::connect::{self, ReadOnly};
 use super::schema;
-use super::{deliveries, file, history, lock, retries, tickets, troubles};
+use super::{deliveries, file, history, listing, lock, retries, tickets, troubles};
 use crate::domain::{EntryKey, FileState, HookName, HookStatus, TicketRecord, TicketState};
 use crate::store::{
-    HistoryRow, Holder, Known, RetryId, StoreError, StoreErrorKind, StoreReader, StoreRequests,
+    HistoryRow, Holder, Known, Listed, Listing, RetryId, StoreError, StoreErrorKind, StoreReader,
+    StoreRequests,
 };
 
 /// The action that failed, for errors.
@@ -98,6 +99,22 @@ impl StoreReader for SqliteReader {
             Ok(if has_history { history::read(connection, key)? } else { Vec::new() })
         })?;
         Ok(rows.unwrap_or_default())
+    }
+
+    fn list(&self, listings: &[Listing]) -> Result<Vec<Listed>, StoreError> {
+        let listed = self.read(&|connection, version| match version {
+            schema::VERSION => listing::read(connection, listings),
+            // A query that sorts and selects by columns can't do without them.
+            _ => Err(StoreErrorKind::NotOpened),
+        })?;
+        Ok(listed.unwrap_or_else(|| vec![Listed::default(); listings.len()]))
+    }
+
+    fn ticket(&self, key: &EntryKey) -> Result<Option<TicketRecord>, StoreError> {
+        let which = "WHERE app = ? AND ticket = ?";
+        let key = (key.app.as_str(), key.id.as_str());
+        let found = self.read(&|connection, _| tickets::select(connection, which, key))?;
+        Ok(found.and_then(|mut found| found.pop()))
     }
 
     fn holder(&self) -> Result<Option<Holder>, StoreError> {
