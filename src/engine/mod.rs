@@ -43,7 +43,7 @@ mod unsaved;
 mod waiting_line;
 
 pub use event_loop::watch;
-pub use meters::{METRICS_NAMESPACE, Meters};
+pub use meters::{METRICS_NAMESPACE, MINUTES, Meters, Minute};
 pub use now::{Clock, Now};
 pub use outcome::{End, NAMED_MAX, Outcome};
 pub use report::watcher_stopped;

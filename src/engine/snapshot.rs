@@ -1,8 +1,10 @@
 //! What the engine shows of itself, for progress bars and status lines. A copy: nothing flows back.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
-use crate::domain::{AppCondition, AppName, BudgetKey, Counts, FileCounts, RateLimit, Trouble};
+use crate::domain::{AppCondition, AppName, BudgetKey, Counts, FileCounts, RateLimit, Tenant, Trouble};
 
 /// The engine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub struct AppView {
     pub requests_this_month: u64,
     /// Accepted calls of this month, UTC, of all apps of its tenant, where the tenant's quota is configured.
     pub tenant_calls_this_month: Option<u64>,
+    /// The tenant whose quota its calls count against, where that is configured.
+    pub tenant: Option<Arc<Tenant>>,
 }
 
 impl AppView {

@@ -91,6 +91,7 @@ mod tests {
             budget_left: 1,
             requests_this_month: 0,
             tenant_calls_this_month: None,
+            tenant: None,
         }
     }
 

@@ -135,6 +135,7 @@ pub(super) mod tests {
             budget_left: 100,
             requests_this_month: 0,
             tenant_calls_this_month: None,
+            tenant: None,
         }
     }
 

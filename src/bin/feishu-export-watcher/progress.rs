@@ -194,6 +194,7 @@ mod tests {
             budget_left: 100,
             requests_this_month: 0,
             tenant_calls_this_month: None,
+            tenant: None,
         }
     }
 

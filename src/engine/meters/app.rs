@@ -6,7 +6,9 @@ use prometheus::{HistogramVec, IntCounterVec};
 
 use super::Meters;
 use super::results::{POLL_RESULTS, RENEWALS, poll_result, renewal};
-use crate::domain::{AppName, Endpoint, ErrorKind, FileState, PauseReason, TicketRecord, TicketState};
+use crate::domain::{
+    AppName, Endpoint, ErrorKind, FileState, PauseReason, TicketRecord, TicketState, WallTime,
+};
 use crate::feishu::{TokenTrouble, Verdict};
 
 /// Kinds of trouble that end no ticket as failed.
@@ -67,6 +69,11 @@ impl AppMeters {
     /// A request goes out.
     pub(in crate::engine) fn request_sent(&self, endpoint: Endpoint) {
         self.count(&self.all.requests, endpoint.as_str());
+    }
+
+    /// A request was answered: properly, or with trouble of the app, the server or the network.
+    pub(in crate::engine) fn answered(&self, is_proper: bool, now: WallTime) {
+        self.all.answered(&self.app, is_proper, now);
     }
 
     /// A poll goes out, so long after its ticket was due.
@@ -171,7 +178,7 @@ mod tests {
     use prometheus::TextEncoder;
 
     use super::*;
-    use crate::domain::{DocumentToken, EntryId, EntryKey, FileRecord, WallTime, WatchEntry};
+    use crate::domain::{DocumentToken, EntryId, EntryKey, FileRecord, WatchEntry};
 
     /// Promise: every outcome of a file is counted once, bytes and tries by app.
     #[test]

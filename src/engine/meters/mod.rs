@@ -4,9 +4,12 @@
 //! A label holds an app's name or a word of a closed list, never anything that a ticket or the server says.
 
 mod app;
+mod last_hour;
 mod results;
 mod texts;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::proto::MetricFamily;
@@ -17,8 +20,10 @@ use prometheus::{
 };
 
 pub(super) use self::app::AppMeters;
+use self::last_hour::LastHour;
+pub use self::last_hour::{MINUTES, Minute};
 use self::texts::*;
-use crate::domain::WallTime;
+use crate::domain::{AppName, WallTime};
 use crate::store::Batch;
 
 /// What the names of all metrics begin with.
@@ -54,6 +59,8 @@ pub struct Meters {
     list_scan: Gauge,
     rejected_files: Gauge,
     rejected_entries: IntCounter,
+    /// Held for as long as it takes to count one answer, or to copy an hour.
+    answers: Arc<Mutex<BTreeMap<AppName, LastHour>>>,
 }
 
 impl Meters {
@@ -100,6 +107,7 @@ impl Meters {
             rejected_files: gauge(REJECTED_FILES)?,
             rejected_entries: counter(REJECTED_ENTRIES)?,
             registry: registry.clone(),
+            answers: Arc::default(),
         };
         // Every series is there from the start: one that appears with its first event has no increase by it.
         for result in ["whole", "partial"] {
@@ -112,6 +120,19 @@ impl Meters {
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
         self.registry.gather()
+    }
+
+    /// The answers to an app's requests in each of the last sixty minutes, the oldest first.
+    #[must_use]
+    pub fn last_hour(&self, app: &AppName, now: WallTime) -> [Minute; MINUTES] {
+        // A count is whole whatever became of the thread that held it.
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(app).map(|hour| hour.minutes(now)).unwrap_or([Minute::default(); MINUTES])
+    }
+
+    fn answered(&self, app: &AppName, is_proper: bool, now: WallTime) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.entry(app.clone()).or_default().note(is_proper, now);
     }
 
     /// Bytes of artefacts that came, of all apps.

@@ -22,6 +22,10 @@ impl State {
         detail: &Detail,
         now: Now,
     ) -> bool {
+        let app = &self.apps[flight.app];
+        if signal != AppSignal::Unsent && app.sends_to(flight.endpoint()) {
+            app.meters.answered(signal == AppSignal::Answered, now.wall);
+        }
         match signal {
             AppSignal::Answered => self.accepted(flight, now),
             AppSignal::Failed(kind) => {

@@ -1,5 +1,7 @@
 //! What the engine shows of itself after each turn: a copy, cheap whatever the number of tickets.
 
+use std::sync::Arc;
+
 use super::State;
 use crate::domain::Endpoint;
 use crate::engine::now::Now;
@@ -42,6 +44,7 @@ impl State {
             budget_left: budget.endpoints[Endpoint::Query].room(now.at),
             requests_this_month: budget.spent_in(now.wall.month()),
             tenant_calls_this_month: app.tenant.map(|place| self.tenants[place].spent_in(now.wall.month())),
+            tenant: app.tenant.map(|place| Arc::clone(&self.tenants[place].tenant)),
         }
     }
 }

@@ -165,6 +165,7 @@ mod tests {
             budget_left: 7,
             requests_this_month: 1204,
             tenant_calls_this_month: None,
+            tenant: None,
         }
     }
 

@@ -164,6 +164,7 @@ pub(super) fn apps() -> [AppView; 3] {
         budget_left: 97,
         requests_this_month: 1204,
         tenant_calls_this_month: None,
+        tenant: None,
     };
     let minute = Duration::from_secs(60);
     let limit = Trouble::from_pause(
