@@ -123,6 +123,12 @@ impl Link {
             sub_id: inside.map(Into::into).or_else(|| opened(&url, kind)),
         })
     }
+
+    /// Whether it leads to this machine, as those of a simulator do.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        Url::parse(&self.to_string()).is_ok_and(|url| is_loopback(&url))
+    }
 }
 
 /// The shortest link that names the same.
@@ -308,6 +314,11 @@ mod tests {
                 Link::parse(&link.replace('T', TOKEN)).map_err(|error| format!("{link}: {error}")).unwrap();
             assert_eq!((read.to_string(), read.platform), (shortest.replace('T', TOKEN), platform), "{link}");
             assert_eq!(read.token.as_str(), TOKEN);
+            assert_eq!(
+                read.is_loopback(),
+                ["127.0.0.1", "localhost", "[::1]"].contains(&&*read.host),
+                "{link}"
+            );
         }
     }
 

@@ -4,6 +4,7 @@
 mod advice;
 pub mod answers;
 mod app;
+mod attention;
 mod availability;
 mod counts;
 mod document_type;

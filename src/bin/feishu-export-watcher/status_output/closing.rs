@@ -5,20 +5,11 @@ use std::io::{self, Write};
 
 use feishu_export_watcher::AppReport;
 use feishu_export_watcher::domain::words::grouped;
-use feishu_export_watcher::domain::{
-    Availability, Counts, FileCounts, FileState, TicketRecord, TicketState, escape, files_in_words,
-};
+use feishu_export_watcher::domain::{Counts, FileCounts, FileState, TicketState, escape, files_in_words};
 
 use super::columns::{GAP, width, write_padded};
 use super::report::Report;
 use super::style;
-
-/// Advice about a ticket that was given up, …
-const TIMED_OUT: &str = "export again, or split the document";
-
-/// … and about a document.
-const TIMED_OUT_DOCUMENT: &str =
-    "`feishu-export-watcher retry --failed` has it exported again; if it repeats, split the document";
 
 /// Columns of indentation below a heading or an app.
 const INDENT: usize = 2;
@@ -41,7 +32,7 @@ pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>) -> io::Resul
 /// in the order in which they come up.
 pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     let mut advice: Vec<(&str, &str)> = Vec::new();
-    for found in report.tickets.iter().filter_map(|ticket| advice_for(ticket, report)) {
+    for found in report.tickets.iter().filter_map(|ticket| ticket.attention(report.now)) {
         if !advice.contains(&found) {
             advice.push(found);
         }
@@ -55,27 +46,6 @@ pub(crate) fn print_advice(out: &mut impl Write, report: &Report<'_>) -> io::Res
         print_wrapped(out, hint, INDENT + widest + GAP, report.screen.width)?;
     }
     Ok(())
-}
-
-/// What is wrong with the ticket or its file, and what to do; none where nothing is, or where it passes by itself.
-fn advice_for<'t>(ticket: &'t TicketRecord, report: &Report<'_>) -> Option<(&'t str, &'static str)> {
-    let may_be_gone = || matches!(Availability::new(ticket, report.now), Availability::Passed(_));
-    let file = ticket.file_state();
-    match (ticket.state, ticket.error.as_deref().or(ticket.file_error())) {
-        (TicketState::Failed, Some(error)) => Some((error.kind.as_str(), ticket.hint(error))),
-        (TicketState::TimedOut, _) if ticket.export.is_some() => Some(("timed_out", TIMED_OUT_DOCUMENT)),
-        (TicketState::TimedOut, _) => Some(("timed_out", TIMED_OUT)),
-        (TicketState::Completed, Some(error))
-            if file.is_some_and(FileState::is_lost)
-                || file == Some(FileState::Waiting) && error.kind.is_of_disk() =>
-        {
-            Some((error.kind.as_str(), ticket.hint(error)))
-        }
-        (TicketState::Completed, _) if file.is_none() && may_be_gone() => {
-            Some(("may be gone", Availability::hint(ticket)))
-        }
-        _ => None,
-    }
 }
 
 /// Every app that was asked for, and their sum if they are several.
