@@ -5,27 +5,35 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::config::{Config, Problem, check_secrets};
 use crate::domain::event;
 use crate::engine::Meters;
+use crate::http::RejectedLists;
 
 /// Warnings about accepted files, and errors of files that were left out: each file once, its problems
-/// after it. `left_out` counts those files and the patterns that could not be expanded.
+/// after it. `left_out` counts those files and the patterns that could not be expanded. `page` shows the same errors for
+/// as long as they last.
 pub(super) fn report_lists(
     problems: &[Problem],
     rejected: &BTreeSet<PathBuf>,
     left_out: usize,
     meters: &Meters,
+    page: &watch::Sender<RejectedLists>,
 ) {
+    let errors = problems.iter().filter(|problem| problem.is_error());
+    page.send_replace(
+        rejected.iter().map(|file| left_out_line(file)).chain(errors.map(Problem::to_string)).collect(),
+    );
     meters.lists_read(left_out, problems.iter().filter(|problem| problem.is_error()).count());
     for file in rejected {
         error!(
             event = event::WATCHLIST_REJECTED,
             path = %file.display(),
-            "{} is left out; what it listed before stays as it was",
-            file.display()
+            "{}",
+            left_out_line(file)
         );
     }
     for problem in problems {
@@ -36,6 +44,10 @@ pub(super) fn report_lists(
             warn!(event = event::WATCHLIST_WARNING, path = %problem.path.display(), "{problem}");
         }
     }
+}
+
+fn left_out_line(file: &Path) -> String {
+    format!("{} is left out; what it listed before stays as it was", file.display())
 }
 
 /// The reading of the watch lists broke off: a defect of this program.

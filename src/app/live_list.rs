@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc as channel};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::list_report::{
@@ -16,6 +16,7 @@ use super::list_report::{
 use crate::config::{Config, ListNews, ListWatcher, ReloadMode, read_again};
 use crate::domain::{Kept, TicketState, WallTime};
 use crate::engine::{Command, Meters};
+use crate::http::RejectedLists;
 use crate::store::{StoreError, StoreReader};
 
 /// How often the files are scanned.
@@ -108,6 +109,8 @@ pub(super) struct ListScanner {
     pub(super) state: Arc<dyn StoreReader>,
     pub(super) engine: mpsc::Sender<Command>,
     pub(super) meters: Meters,
+    /// Where the page sees what is left out.
+    pub(super) page: watch::Sender<RejectedLists>,
     /// The content of `watcher.toml` when a change of it was last reported, or at the start.
     pub(super) config_reported: Option<Vec<u8>>,
     /// Its content at the last scan.
@@ -119,7 +122,7 @@ impl ListScanner {
         self.check_config(mode);
         let pending = || files_of_pending(&*self.state).ok();
         if let Some(news) = self.list_watcher.scan(&self.config, mode, WallTime::now(), pending) {
-            report_lists(&news.problems, &news.rejected, news.left_out, &self.meters);
+            report_lists(&news.problems, &news.rejected, news.left_out, &self.meters, &self.page);
             hand_over(news, &self.engine);
         }
         self.meters.lists_scanned(WallTime::now());

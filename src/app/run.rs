@@ -20,7 +20,7 @@ use crate::engine::{
 };
 use crate::feishu::HttpExportApi;
 use crate::files::LocalFolder;
-use crate::http::Server;
+use crate::http::{RejectedLists, Server};
 use crate::log::{self, Format, LogError, LogHandle, LogSetup, TextForm};
 use crate::store::{EventId, LOG, Outbox as _, SqliteStore};
 
@@ -149,11 +149,12 @@ impl Watcher {
         let Self { options, loaded, recalled, api, store, files, meters, server } = self;
         let Loaded { config, watch_list: mut list, problems, list_watcher } = loaded;
         let config = Arc::new(config);
+        let (page, left_out) = watched::channel(RejectedLists::new());
         let _serving = server.map(|server| {
             let (log, view, stop) = (hooks.log.clone(), hooks.view.subscribe(), hooks.stop.clone());
-            server.start(view, store.reader(), stop, meters.clone(), move || log.waiting())
+            server.start(view, left_out, store.reader(), stop, meters.clone(), move || log.waiting())
         });
-        report_found(&config, problems, &list, recalled.rejected_patterns, &meters);
+        report_found(&config, problems, &list, recalled.rejected_patterns, &meters, &page);
         list.rejected.extend(recalled.files);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let settings = settings(&config, options);
@@ -164,6 +165,7 @@ impl Watcher {
             state: store.reader(),
             engine: commands,
             meters: meters.clone(),
+            page,
             config_reported: None,
             config_seen: None,
         };
@@ -211,6 +213,7 @@ fn report_found(
     list: &WatchList,
     rejected_patterns: usize,
     meters: &Meters,
+    page: &watched::Sender<RejectedLists>,
 ) {
     // An error there of a configuration that was accepted is one of a pattern for watch lists.
     let (of_config, of_lists): (Vec<_>, Vec<_>) =
@@ -219,7 +222,7 @@ fn report_found(
     // Those that others can read. One that can't be read at all pauses its app, which is reported as well.
     report_secrets(config, |problem| !problem.is_error());
     let rejected = list.rejected.iter().cloned().collect();
-    report_lists(&of_lists, &rejected, list.rejected.len() + rejected_patterns, meters);
+    report_lists(&of_lists, &rejected, list.rejected.len() + rejected_patterns, meters, page);
 }
 
 fn hook_events(hook: &Hook) -> HookEvents {

@@ -1,14 +1,16 @@
-//! Health, status and metrics over HTTP, for probes, dashboards and people: four paths to read, nothing to change.
+//! Health, status, metrics and a page over HTTP, for probes, dashboards and people: to read, with nothing to change.
 //! It is no API to control the watcher by, has no TLS and knows no passwords.
 //!
 //! Its answers come from the engine's own view of itself (`vitals`), from its counters (`metrics`), and from
-//! the state file (`status`). It runs beside the engine and can neither hold it up nor be held up by it: connections are
+//! the state file (`status`, `page`). It runs beside the engine and can neither hold it up nor be held up by it: connections are
 //! few and short (`connections`).
 
 mod connections;
 mod guard;
 mod metrics;
+mod page;
 mod routes;
+mod shared;
 mod status;
 mod status_document;
 #[cfg(test)]
@@ -29,10 +31,11 @@ use tracing::info;
 
 pub use self::metrics::LinesWaiting;
 pub use self::routes::NAME;
+pub use self::shared::RejectedLists;
 pub use self::status_document::{TicketView, app_status, live_status, write_end, write_head, write_tickets};
 
 use self::metrics::Metrics;
-use self::routes::Shared;
+use self::shared::Shared;
 use crate::domain::{WallTime, event};
 use crate::engine::{Meters, Snapshot};
 use crate::store::StoreReader;
@@ -80,6 +83,7 @@ impl Server {
     pub fn start(
         self,
         view: watch::Receiver<Snapshot>,
+        lists: watch::Receiver<RejectedLists>,
         state: Arc<dyn StoreReader>,
         stop: CancellationToken,
         meters: Meters,
@@ -89,11 +93,22 @@ impl Server {
         info!(
             event = event::SERVER_LISTENING,
             address = %address,
-            "health, status and metrics are served on http://{address}"
+            "the page, health, status and metrics are served on http://{address}"
         );
-        let metrics = Arc::new(Mutex::new(Metrics { meters, log: Box::new(log), began: WallTime::now() }));
-        let (began, turnstile) = (Instant::now(), Arc::new(Semaphore::new(1)));
-        let router = routes::router(Shared { address, began, view, state, stop, turnstile, metrics });
+        let began = WallTime::now();
+        let metrics = Metrics { meters: meters.clone(), log: Box::new(log), began };
+        let router = routes::router(Shared {
+            address,
+            began: Instant::now(),
+            view,
+            lists,
+            state,
+            stop,
+            turnstile: Arc::new(Semaphore::new(1)),
+            pages: Arc::new(Semaphore::new(page::AT_ONCE)),
+            meters,
+            metrics: Arc::new(Mutex::new(metrics)),
+        });
         AbortOnDropHandle::new(tokio::spawn(connections::accept(self.listener, router)))
     }
 }

@@ -1,7 +1,6 @@
-//! The four paths, and that there is nothing else.
+//! The paths, and that there is nothing else.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,36 +9,20 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::metrics::{self, Metrics};
-use super::{guard, status, vitals};
+use super::shared::Shared;
+use super::{guard, metrics, page, status, vitals};
 use crate::domain::with_causes;
-use crate::engine::Snapshot;
-use crate::store::StoreReader;
 
 /// The server's name in every answer, by which `health` knows it from another program on its port.
 pub const NAME: &str = "feishu-export-watcher";
 
-/// The sources of every answer.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) address: SocketAddr,
-    pub(super) began: Instant,
-    pub(super) view: watch::Receiver<Snapshot>,
-    pub(super) state: Arc<dyn StoreReader>,
-    pub(super) stop: CancellationToken,
-    /// Held while a status is read and sent: one at a time.
-    pub(super) turnstile: Arc<Semaphore>,
-    /// One scrape is made at a time.
-    pub(super) metrics: Arc<Mutex<Metrics>>,
-}
-
 /// Everything that is answered.
 pub(super) fn router(shared: Shared) -> Router {
     Router::new()
+        .route("/", get(page::overview))
+        .route("/ticket/{app}/{*entry}", get(page::details))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
@@ -57,8 +40,10 @@ async fn answer(State(address): State<SocketAddr>, request: Request, next: Next)
     } else {
         not_found().await.into_response()
     };
-    let marks = [(CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (SERVER, NAME)];
-    response.headers_mut().extend(marks.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let marks = [(X_CONTENT_TYPE_OPTIONS, "nosniff"), (SERVER, NAME)];
+    headers.extend(marks.map(|(name, value)| (name, HeaderValue::from_static(value))));
     response
 }
 

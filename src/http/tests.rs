@@ -10,17 +10,36 @@ use tokio::time::Instant;
 
 use super::*;
 
-struct Bench {
+pub(super) struct Bench {
     address: SocketAddr,
-    view: watch::Sender<Snapshot>,
+    pub(super) view: watch::Sender<Snapshot>,
+    pub(super) lists: watch::Sender<RejectedLists>,
     stop: CancellationToken,
-    store: SqliteStore,
+    pub(super) store: SqliteStore,
     _serving: AbortOnDropHandle<()>,
     folder: tempfile::TempDir,
 }
 
+/// What came back.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// The head as it came.
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Answer {
+    /// The value of a header; panics if it is not there once.
+    pub(super) fn header(&self, name: &str) -> &str {
+        let lines = self.head.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let values: Vec<_> = lines.collect();
+        let [value] = values[..] else { panic!("{name}: {values:?} in {}", self.head) };
+        value
+    }
+}
+
 impl Bench {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("state.db")).unwrap();
         store.load().await.unwrap();
@@ -29,19 +48,33 @@ impl Bench {
         let meters = Meters::new().unwrap();
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = server.listener.local_addr().unwrap();
-        let serving = server.start(seen, store.reader(), stop.clone(), meters, Vec::new);
-        Self { address, view, stop, store, _serving: serving, folder }
+        let (lists, rejected) = watch::channel(Vec::new());
+        let serving = server.start(seen, rejected, store.reader(), stop.clone(), meters, Vec::new);
+        Self { address, view, lists, stop, store, _serving: serving, folder }
     }
 
     /// The status code and the body.
     async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.ask("GET", path, "").await;
+        (answer.status, answer.body)
+    }
+
+    /// The answer to a request with more lines of a head, each with its end.
+    pub(super) async fn ask(&self, method: &str, path: &str, head: &str) -> Answer {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.0\r\n{head}\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// Has the state file lie elsewhere, so that it can't be read.
+    pub(super) fn move_state_aside(&self) {
+        let path = self.folder.path().join("state.db");
+        std::fs::rename(&path, path.with_extension("aside")).unwrap();
     }
 
     /// Shows an engine whose loop last moved, and whose writer last answered, so many seconds ago.
@@ -75,8 +108,7 @@ async fn a_state_file_that_cannot_be_read_is_said() {
     let (status, body) = bench.get("/status").await;
     assert_eq!(status, 200);
     assert!(body.contains(r#""pending":0"#) && body.ends_with("\"apps\":[],\"tickets\":[]}\n"), "{body}");
-    let path = bench.folder.path().join("state.db");
-    std::fs::rename(&path, path.with_extension("aside")).unwrap();
+    bench.move_state_aside();
     let (status, body) = bench.get("/status").await;
     assert!(status == 503 && body.contains("failed to read the state file"), "{status} {body}");
     assert_eq!(bench.get("/livez").await.0, 200);

@@ -41,6 +41,14 @@ pub(super) fn ready(view: &Snapshot, stopping: bool, began: Instant, now: Instan
     if reasons.is_empty() { Ok("ready".to_owned()) } else { Err(reasons.join("\n")) }
 }
 
+/// What is wrong with the loop or the state file, if anything is; a state file that is being loaded is not yet.
+pub(super) fn trouble(view: &Snapshot, began: Instant, now: Instant) -> Option<String> {
+    match live(view, began, now) {
+        Err(line) => Some(line),
+        Ok(_) => view.turned_at.and_then(|_| trouble_with_state(view, now)),
+    }
+}
+
 fn trouble_with_state(view: &Snapshot, now: Instant) -> Option<String> {
     if view.state_failing {
         return Some("the state file can't be written; the log says why (state.failed)".to_owned());
