@@ -40,6 +40,7 @@ mod metrics;
 mod network;
 mod notify;
 mod outputs;
+mod page;
 mod read_only;
 mod retry;
 mod saved;

@@ -26,9 +26,9 @@ pub(crate) fn service() -> (Bench, SocketAddr, Running) {
     (bench, address, running)
 }
 
-/// Promise: four paths, to be read; whatever else is asked is not there, and nothing can be changed.
+/// Promise: four paths and the page, to be read; whatever else is asked is not there, and nothing can be changed.
 #[test]
-fn four_paths_and_nothing_else() {
+fn four_paths_the_page_and_nothing_else() {
     let (bench, address, running) = service();
     assert_eq!(get(address, "/readyz").body, "ready\n");
     let live = get(address, "/livez");
@@ -48,8 +48,19 @@ fn four_paths_and_nothing_else() {
         assert_eq!(request(address, method, "/status").status, 404, "{method}");
         assert_eq!(request(address, method, "/metrics").status, 404, "{method}");
     }
-    for path in ["/", "/livez/", "/LIVEZ", "//livez", "/status/70", "/../livez", "/%6civez", "/metrics/", "*"]
-    {
+    for path in [
+        "/ticket",
+        "/ticket/default",
+        "/ticket/default/",
+        "/livez/",
+        "/LIVEZ",
+        "//livez",
+        "/status/70",
+        "/../livez",
+        "/%6civez",
+        "/metrics/",
+        "*",
+    ] {
         assert_eq!(get(address, path).status, 404, "{path}");
     }
     assert_eq!(bench.read("watcher.toml"), before);
