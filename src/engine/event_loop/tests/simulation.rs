@@ -195,7 +195,7 @@ async fn play(name: &str, mut world: World, mut lists: Lists, mut course: Course
             .with(|kept| kept.under_way > 0 || !kept.outbox.is_empty() || !kept.events.waiting.is_empty())
     };
     while is_open(&running.view.borrow()) || is_unwritten() {
-        assert!(began.elapsed() < ALL_DONE_WITHIN, "tickets were forgotten");
+        assert!(began.elapsed() < ALL_DONE_WITHIN, "tickets or events were forgotten");
         tokio::time::sleep(10 * SECOND).await;
     }
     tokio::time::sleep(10 * SECOND).await;
