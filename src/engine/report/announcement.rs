@@ -11,6 +11,9 @@ use crate::domain::{AppName, Endpoint, EventLine, PauseReason, TicketRecord, Wal
 use crate::engine::hook_events::Happening;
 use crate::feishu::Detail;
 
+/// The `target` of these lines, as of all others of `report`.
+const TARGET: &str = "feishu_export_watcher::engine::report";
+
 /// The fields of an event. What is none is left out.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Report<'a> {
@@ -76,6 +79,7 @@ impl<'a> Report<'a> {
         macro_rules! log_at {
             ($level:ident) => {
                 $level!(
+                    target: TARGET,
                     event = self.event,
                     app = self.app,
                     ticket = self.ticket,
