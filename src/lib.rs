@@ -40,6 +40,7 @@ pub use app::check::{CheckReport, check};
 pub use app::check_online::meaning::{Finding, OnlineRow};
 pub use app::check_online::{OnlinePlan, OnlineReport};
 pub use app::error::{CommandError, ErrorClass};
+pub use app::hooks::{HookReceivers, HookTasks};
 pub use app::init::{AppId, AppIdError, FirstConfig, InitError, InitPlan};
 pub use app::live_list::ReloadRequest;
 pub use app::retry::{RetryOutcome, RetryPlan, RetrySelection, plan_retry};

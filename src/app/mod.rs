@@ -4,6 +4,7 @@ pub(crate) mod add;
 pub(crate) mod check;
 pub(crate) mod check_online;
 pub(crate) mod error;
+pub(crate) mod hooks;
 pub(crate) mod init;
 mod known_app;
 mod list_report;

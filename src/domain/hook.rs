@@ -93,6 +93,14 @@ pub struct HookStatus {
     pub is_ended: bool,
 }
 
+impl HookStatus {
+    /// A hook of which nothing is known yet.
+    #[must_use]
+    pub const fn unknown(name: HookName) -> Self {
+        Self { name, waiting: 0, taken: 0, failed: 0, last_error: None, is_ended: false }
+    }
+}
+
 /// Why a try failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookError {

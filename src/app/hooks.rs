@@ -1,0 +1,163 @@
+//! The hooks of a configuration: what each calls, and the tasks that deliver to them beside the engine.
+
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::deliver::command::CommandReceiver;
+use crate::deliver::hook_report::hook_dropped;
+use crate::deliver::hooks::HookTask;
+use crate::deliver::receiver::{CallError, HookEvent, Receiver};
+use crate::deliver::webhook::{WebhookDoor, WebhookReceiver};
+use crate::domain::{
+    Hook, HookName, HookStatus, HookTarget, SecretPurpose, SecretSource, WallTime, with_causes,
+};
+use crate::feishu::{ClientError, NetworkSettings, read_secret, send_trouble, webhook_client};
+use crate::store::{Deliveries, EventId};
+
+/// The pause before the state file is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
+
+/// What the hooks of a configuration call.
+pub struct HookReceivers(Vec<(HookName, HookReceiver)>);
+
+/// What one hook calls.
+enum HookReceiver {
+    Command(CommandReceiver),
+    Webhook(Box<WebhookReceiver>),
+}
+
+impl HookReceivers {
+    /// Reads the environment and its authorities, so it may block. Nothing is called yet.
+    ///
+    /// # Errors
+    /// The environment leaves no way to a webhook.
+    pub fn new(hooks: &[Hook]) -> Result<Self, ClientError> {
+        let network = NetworkSettings::from_env(&[], hooks)?;
+        let receiver = |hook: &Hook| Ok((hook.name.clone(), receiver(hook, &network)?));
+        hooks.iter().map(receiver).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Hands one event to a hook, once, and waits for what it says: nothing if it took the event. None where there is no
+    /// hook of that name.
+    pub async fn call(&self, name: &HookName, id: &str, payload: &str) -> Option<Result<(), String>> {
+        let (_, receiver) = self.0.iter().find(|(known, _)| known == name)?;
+        let event = HookEvent::new(id, EventId::default(), payload);
+        Some(receiver.call(&event).await.map_err(|error| error.to_string()))
+    }
+
+    /// Starts a task for each hook, and drops what waits for hooks that are not among these. `state_file` is the id of the
+    /// state file, `woken` changes when there may be new events. Once `stop` is cancelled no delivery begins.
+    pub async fn start<D: Deliveries>(
+        self,
+        deliveries: D,
+        state_file: &str,
+        woken: watch::Receiver<EventId>,
+        stop: &CancellationToken,
+    ) -> HookTasks<D> {
+        let (mut tasks, mut shown, stop) = (JoinSet::new(), Vec::new(), stop.child_token());
+        let names = self.0.iter().map(|(name, _)| name.clone()).collect();
+        tasks.spawn(drop_others(deliveries.clone(), names));
+        for (name, receiver) in self.0 {
+            let first = deliveries.hook_status(&name).await.unwrap_or_else(|_| HookStatus::unknown(name));
+            let (show, showing) = watch::channel(first);
+            let task = HookTask::new(deliveries.clone(), receiver, state_file, WallTime::now, show);
+            tasks.spawn(task.serve(woken.clone(), stop.clone()));
+            shown.push(showing);
+        }
+        HookTasks { deliveries, tasks, shown, stop }
+    }
+}
+
+/// The deliveries of a run. Those in flight end when this is dropped.
+pub struct HookTasks<D> {
+    deliveries: D,
+    tasks: JoinSet<()>,
+    shown: Vec<watch::Receiver<HookStatus>>,
+    stop: CancellationToken,
+}
+
+impl<D: Deliveries> HookTasks<D> {
+    /// How each hook does, in the order of the configuration; at most a second old.
+    #[must_use]
+    pub fn shown(&self) -> &[watch::Receiver<HookStatus>] {
+        &self.shown
+    }
+
+    /// Waits until every event is taken that can be, for so long at most, and returns the hooks for which some are left.
+    pub async fn wait_for_rest(&self, within: Duration) -> Vec<HookStatus> {
+        let start = Instant::now();
+        loop {
+            let left = self.left().await;
+            if left.iter().all(|hook| hook.is_ended) || start.elapsed() >= within {
+                return left;
+            }
+            sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// Begins no more deliveries, and gives those in flight so long to end.
+    pub async fn end(mut self, within: Duration) {
+        self.stop.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = timeout(within, all).await;
+        self.tasks.shutdown().await;
+    }
+
+    /// The hooks for which events wait, asked of the state file: what is shown may be older than the last event.
+    async fn left(&self) -> Vec<HookStatus> {
+        let mut left = Vec::new();
+        for shown in &self.shown {
+            let shown = shown.borrow().clone();
+            let status = self.deliveries.hook_status(&shown.name).await;
+            let waiting = status.map_or(shown.waiting, |status| status.waiting);
+            left.push(HookStatus { waiting, ..shown });
+        }
+        left.retain(|hook| hook.waiting > 0);
+        left
+    }
+}
+
+/// Drops what waits for hooks that the configuration no longer has, and says so.
+async fn drop_others<D: Deliveries>(deliveries: D, names: Vec<HookName>) {
+    loop {
+        match deliveries.keep_hooks(names.clone()).await {
+            Ok(dropped) => return dropped.iter().for_each(|(hook, rows)| hook_dropped(hook, *rows)),
+            Err(_) => sleep(WRITE_AGAIN).await,
+        }
+    }
+}
+
+fn receiver(hook: &Hook, network: &NetworkSettings) -> Result<HookReceiver, ClientError> {
+    Ok(match &hook.target {
+        HookTarget::Command(words) => {
+            HookReceiver::Command(CommandReceiver::new(words.clone(), hook.timeout))
+        }
+        HookTarget::Webhook(webhook) => {
+            let client = webhook_client(webhook, hook.timeout, network)?;
+            let door = WebhookDoor { client, read_keys, in_words: |error| send_trouble(error).1 };
+            let receiver = WebhookReceiver::new((**webhook).clone(), hook.timeout, door);
+            HookReceiver::Webhook(Box::new(receiver))
+        }
+    })
+}
+
+fn read_keys(source: SecretSource) -> BoxFuture<'static, Result<SecretString, String>> {
+    let read = async move { read_secret(&source, SecretPurpose::SigningKeys).await };
+    read.map(|keys| keys.map_err(|error| with_causes(&error))).boxed()
+}
+
+impl Receiver for HookReceiver {
+    async fn call(&self, event: &HookEvent) -> Result<(), CallError> {
+        match self {
+            Self::Command(command) => command.call(event).await,
+            Self::Webhook(webhook) => webhook.call(event).await,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! A hook as a consumer of its rows: one task takes those that are due, calls the receiver, and writes down how each try
+//! ended. Nothing waits for it, and a row that fails holds up no other.
+
+use std::collections::HashMap;
+use std::future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::hook_report::FailedTry;
+use super::receiver::{CallError, HookEvent, Receiver};
+use super::retries::wait_after;
+use crate::domain::{HookError, HookName, HookStatus, WallTime};
+use crate::store::{Deliveries, Delivery, EventId, Fate, Settled};
+
+/// Calls at once.
+const AT_ONCE: usize = 4;
+
+/// How often the rows are looked at without a reason: another process may have asked for some again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The pause before a write that failed is tried again, and the least one between two shown states.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A hook, what it calls, and where its rows lie.
+pub(crate) struct HookTask<D, R> {
+    name: HookName,
+    deliveries: D,
+    receiver: Arc<R>,
+    state_file: Arc<str>,
+    now: fn() -> WallTime,
+    shown: watch::Sender<HookStatus>,
+    shown_at: Option<Instant>,
+    has_news: bool,
+    is_ended: bool,
+    in_flight: HashMap<Id, (Delivery, HookEvent)>,
+    calls: JoinSet<Result<(), CallError>>,
+}
+
+/// How a call ended: of which task, and its result.
+type Ended = Result<(Id, Result<(), CallError>), JoinError>;
+
+impl<D: Deliveries, R: Receiver> HookTask<D, R> {
+    /// A hook that shows itself in `shown`. `state_file` is the id of the state file, and `now` reads the wall clock.
+    pub(crate) fn new(
+        deliveries: D,
+        receiver: R,
+        state_file: &str,
+        now: fn() -> WallTime,
+        shown: watch::Sender<HookStatus>,
+    ) -> Self {
+        let name = shown.borrow().name.clone();
+        Self {
+            name,
+            deliveries,
+            receiver: Arc::new(receiver),
+            state_file: state_file.into(),
+            now,
+            shown,
+            shown_at: None,
+            has_news: true,
+            is_ended: false,
+            in_flight: HashMap::new(),
+            calls: JoinSet::new(),
+        }
+    }
+
+    /// Delivers until stopped, and then until the calls in flight have ended. Dropping it ends these. `woken` changes when
+    /// there may be new rows.
+    pub(crate) async fn serve(mut self, mut woken: watch::Receiver<EventId>, stop: CancellationToken) {
+        loop {
+            if !stop.is_cancelled() && !self.is_ended {
+                self.take().await;
+            }
+            if stop.is_cancelled() && self.in_flight.is_empty() {
+                return;
+            }
+            self.show().await;
+            let wait = self.wait().await;
+            tokio::select! {
+                biased;
+                Some(ended) = self.calls.join_next_with_id() => self.settle(ended).await,
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+                () = changed(&mut woken) => self.has_news = true,
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Begins calls for rows that are due, as far as there is room.
+    async fn take(&mut self) {
+        let room = AT_ONCE - self.in_flight.len();
+        // Those in flight are still among them.
+        let limit = AT_ONCE + self.in_flight.len();
+        if room == 0 {
+            return;
+        }
+        // What is wrong with the state file is reported by the engine.
+        let Ok(rows) = self.deliveries.due(&self.name, (self.now)(), limit).await else { return };
+        let is_free = |row: &Delivery| !self.in_flight.values().any(|(taken, _)| taken.id == row.id);
+        let free: Vec<_> = rows.into_iter().filter(is_free).take(room).collect();
+        for row in free {
+            let event = HookEvent::new(&self.state_file, row.id, &row.payload);
+            let (receiver, called) = (Arc::clone(&self.receiver), event.clone());
+            let call = self.calls.spawn(async move { receiver.call(&called).await });
+            self.in_flight.insert(call.id(), (row, event));
+        }
+    }
+
+    /// How long nothing is to be done, if nothing happens.
+    async fn wait(&self) -> Duration {
+        let mut wait = LOOK_AGAIN;
+        if self.in_flight.len() < AT_ONCE && !self.is_ended {
+            let next = self.deliveries.next_due(&self.name).await.ok().flatten();
+            let next = next.map(|due| due.since((self.now)()));
+            // One that is due already is in flight.
+            wait = next.filter(|wait| !wait.is_zero()).map_or(wait, |next| wait.min(next));
+        }
+        match self.shown_at {
+            Some(at) if self.has_news => wait.min(SECOND.saturating_sub(at.elapsed())),
+            _ => wait,
+        }
+    }
+
+    /// Writes down how all calls ended that have by now. Until that is done no other begins: there may be no end of rows.
+    async fn settle(&mut self, first: Ended) {
+        let mut ended = vec![first];
+        while let Some(next) = self.calls.try_join_next_with_id() {
+            ended.push(next);
+        }
+        let tries: Vec<_> = ended.into_iter().filter_map(|ended| self.judge(ended)).collect();
+        while self.deliveries.settle(&self.name, tries.clone()).await.is_err() {
+            sleep(SECOND).await;
+        }
+        while self.is_ended && self.deliveries.end(&self.name).await.is_err() {
+            sleep(SECOND).await;
+        }
+        self.has_news = true;
+        if tries.iter().any(|settled| settled.error.is_some()) {
+            self.shown_at = None;
+        }
+    }
+
+    /// What becomes of a row after a try.
+    fn judge(&mut self, ended: Ended) -> Option<Settled> {
+        let (id, result) = match ended {
+            Ok(ended) => ended,
+            Err(error) => (error.id(), Err(CallError::new("broke off by a defect of this program"))),
+        };
+        let (Delivery { id, tries, .. }, event) = self.in_flight.remove(&id)?;
+        let Err(error) = result else { return Some(Settled { id, fate: Fate::Taken, error: None }) };
+        let (now, tries) = ((self.now)(), tries.saturating_add(1));
+        let wait = wait_after(tries, error.retry_after);
+        self.is_ended |= error.is_gone;
+        let next_try = wait.filter(|_| !error.is_gone);
+        FailedTry { hook: &self.name, event: &event, tries, error: &error, next_try }.report();
+        let fate = match wait {
+            Some(wait) => Fate::Again { tries, due: now + wait },
+            None => Fate::GivenUp { tries },
+        };
+        Some(Settled { id, fate, error: Some(HookError { message: error.message, at: now }) })
+    }
+
+    /// Shows how the hook does: what is new at most once a second, a new error at once.
+    async fn show(&mut self) {
+        if self.shown_at.is_some_and(|at| at.elapsed() < SECOND) {
+            return;
+        }
+        self.shown_at = Some(Instant::now());
+        let Ok(status) = self.deliveries.hook_status(&self.name).await else { return };
+        self.has_news = false;
+        let status = HookStatus { is_ended: self.is_ended, ..status };
+        self.shown.send_if_modified(|shown| {
+            let is_new = *shown != status;
+            *shown = status;
+            is_new
+        });
+    }
+}
+
+/// Waits for a change; for ever once none can come.
+async fn changed(woken: &mut watch::Receiver<EventId>) {
+    if woken.changed().await.is_err() {
+        future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+#[path = "hooks/tests.rs"]
+mod tests;

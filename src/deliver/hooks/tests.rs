@@ -1,0 +1,319 @@
+//! A hook on a clock that is held, with rows in memory and a receiver that does as it is told.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tokio::task::JoinHandle;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+use super::*;
+use crate::store::{StoreError, StoreErrorKind};
+
+thread_local! {
+    static START: Instant = Instant::now();
+}
+
+/// The wall clock of a test, which goes as the held one does.
+fn now() -> WallTime {
+    WallTime::from_millis(1_795_341_600_000) + START.with(Instant::elapsed)
+}
+
+struct Row {
+    tries: u32,
+    due: Option<WallTime>,
+}
+
+#[derive(Default)]
+struct Rows {
+    rows: BTreeMap<EventId, Row>,
+    taken: Vec<EventId>,
+    last_error: Option<HookError>,
+    fails: bool,
+    settles: usize,
+    ended: bool,
+}
+
+#[derive(Clone, Default)]
+struct Table(Arc<Mutex<Rows>>);
+
+impl Table {
+    fn with<T>(&self, act: impl FnOnce(&mut Rows) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+
+    fn insert(&self, ids: impl IntoIterator<Item = i64>) {
+        let row = |id| (EventId(id), Row { tries: 0, due: Some(now()) });
+        self.with(|rows| rows.rows.extend(ids.into_iter().map(row)));
+    }
+
+    fn tries(&self, id: i64) -> Option<u32> {
+        self.with(|rows| rows.rows.get(&EventId(id)).map(|row| row.tries))
+    }
+}
+
+fn broken() -> StoreError {
+    StoreErrorKind::Moved.at("write the state file", Path::new("state.db"))
+}
+
+impl Deliveries for Table {
+    async fn keep_hooks(&self, _: Vec<HookName>) -> Result<Vec<(HookName, usize)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn due(&self, _: &HookName, now: WallTime, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        let payload = r#"{"event":"file.saved","ticket":"70"}"#;
+        let delivery = |(id, row): (&EventId, &Row)| {
+            let due = row.due.filter(|due| *due <= now)?;
+            Some((due, Delivery { id: *id, payload: payload.into(), tries: row.tries }))
+        };
+        self.with(|rows| {
+            let mut due: Vec<_> = rows.rows.iter().filter_map(delivery).collect();
+            due.sort_by_key(|(due, delivery)| (*due, delivery.id));
+            Ok(due.into_iter().map(|(_, delivery)| delivery).take(limit).collect())
+        })
+    }
+
+    async fn next_due(&self, _: &HookName) -> Result<Option<WallTime>, StoreError> {
+        Ok(self.with(|rows| rows.rows.values().filter_map(|row| row.due).min()))
+    }
+
+    async fn settle(&self, _: &HookName, tries: Vec<Settled>) -> Result<(), StoreError> {
+        self.with(|rows| {
+            rows.settles += 1;
+            if rows.fails {
+                return Err(broken());
+            }
+            for Settled { id, fate, error } in tries {
+                rows.last_error = error.or(rows.last_error.take());
+                match fate {
+                    Fate::Taken => {
+                        rows.rows.remove(&id);
+                        rows.taken.push(id);
+                    }
+                    Fate::Again { tries, due } => drop(rows.rows.insert(id, Row { tries, due: Some(due) })),
+                    Fate::GivenUp { tries } => drop(rows.rows.insert(id, Row { tries, due: None })),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn end(&self, _: &HookName) -> Result<(), StoreError> {
+        self.with(|rows| rows.ended = true);
+        Ok(())
+    }
+
+    async fn hook_status(&self, hook: &HookName) -> Result<HookStatus, StoreError> {
+        Ok(self.with(|rows| HookStatus {
+            waiting: rows.rows.values().filter(|row| row.due.is_some()).count(),
+            taken: rows.taken.len() as u64,
+            failed: rows.rows.values().filter(|row| row.due.is_none()).count(),
+            last_error: rows.last_error.clone(),
+            ..HookStatus::unknown(hook.clone())
+        }))
+    }
+}
+
+/// What a call comes to, by the id of the event.
+type Script = fn(i64) -> (Duration, Result<(), CallError>);
+
+#[derive(Clone)]
+struct Fake {
+    script: Script,
+    calls: Arc<Mutex<Vec<(i64, Duration)>>>,
+    at_once: Arc<Mutex<(usize, usize)>>,
+}
+
+impl Receiver for Fake {
+    async fn call(&self, event: &HookEvent) -> Result<(), CallError> {
+        let id: i64 = event.id.rsplit('-').next().unwrap().parse().unwrap();
+        self.calls.lock().unwrap().push((id, START.with(Instant::elapsed)));
+        {
+            let mut at_once = self.at_once.lock().unwrap();
+            at_once.0 += 1;
+            at_once.1 = at_once.1.max(at_once.0);
+        }
+        let (length, result) = (self.script)(id);
+        sleep(length).await;
+        self.at_once.lock().unwrap().0 -= 1;
+        result
+    }
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    fn having(&self, words: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.contains(words)).count()
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        struct Text(String);
+        impl Visit for Text {
+            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!(" {}={value:?}", field.name());
+            }
+        }
+        let mut text = Text(event.metadata().level().to_string());
+        event.record(&mut text);
+        self.0.lock().unwrap().push(text.0);
+    }
+}
+
+struct Scene {
+    table: Table,
+    fake: Fake,
+    woken: watch::Sender<EventId>,
+    shown: watch::Receiver<HookStatus>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    lines: Lines,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+fn start(rows: impl IntoIterator<Item = i64>, script: Script) -> Scene {
+    let (table, lines) = (Table::default(), Lines::default());
+    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    table.insert(rows);
+    let fake = Fake { script, calls: Arc::default(), at_once: Arc::default() };
+    let (woken, changes) = watch::channel(EventId::default());
+    let (show, shown) = watch::channel(HookStatus::unknown(HookName::new("h")));
+    let stop = CancellationToken::new();
+    let hook = HookTask::new(table.clone(), fake.clone(), "ab12", now, show);
+    let task = tokio::spawn(hook.serve(changes, stop.clone()));
+    Scene { table, fake, woken, shown, stop, task, lines, _guard: guard }
+}
+
+impl Scene {
+    fn called(&self, id: i64) -> Vec<u64> {
+        let calls = self.fake.calls.lock().unwrap();
+        calls.iter().filter(|(called, _)| *called == id).map(|(_, at)| at.as_secs()).collect()
+    }
+
+    fn taken(&self) -> usize {
+        self.table.with(|rows| rows.taken.len())
+    }
+}
+
+fn takes(_: i64) -> (Duration, Result<(), CallError>) {
+    (Duration::from_millis(100), Ok(()))
+}
+
+/// Event 1 fails, the others are taken.
+fn poison(id: i64) -> (Duration, Result<(), CallError>) {
+    (SECOND / 10, if id == 1 { Err(CallError::new("exited with 1")) } else { Ok(()) })
+}
+
+/// Promise: what waits is delivered at the start, what comes is at once, and at most four calls run at a time.
+#[tokio::test(start_paused = true)]
+async fn events_are_taken_four_at_once() {
+    let scene = start(1..=40, takes);
+    sleep(Duration::from_millis(1050)).await;
+    assert_eq!((scene.taken(), scene.fake.at_once.lock().unwrap().1), (40, AT_ONCE));
+    sleep(2 * SECOND).await;
+    scene.table.insert([41]);
+    scene.woken.send_replace(EventId(41));
+    sleep(SECOND / 5).await;
+    assert_eq!(scene.taken(), 41);
+    // Another process has one sent again, and nothing wakes the task.
+    scene.table.insert([42]);
+    sleep(LOOK_AGAIN + SECOND).await;
+    assert_eq!((scene.taken(), scene.shown.borrow().taken), (42, 42));
+    assert_eq!(scene.lines.having("hook."), 0);
+}
+
+/// Promise: an event that is refused comes back after 5 s, 1 min, 5 min, 30 min and then hourly for three days, holds up no
+/// other, and is said once at warn and once, when it is given up, at error.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_refused_holds_up_no_other() {
+    let scene = start(1..=30, poison);
+    sleep(2 * SECOND).await;
+    assert_eq!((scene.taken(), scene.table.tries(1)), (29, Some(1)));
+    let error = scene.shown.borrow().last_error.clone().unwrap();
+    assert_eq!((error.message.as_str(), scene.shown.borrow().waiting), ("exited with 1", 1));
+    assert_eq!((scene.lines.having("WARN"), scene.lines.having("of=\"file.saved\"")), (1, 1));
+    sleep(75 * Duration::from_secs(3600)).await;
+    let gaps: Vec<_> = scene.called(1).windows(2).map(|two| two[1] - two[0]).collect();
+    assert_eq!((gaps.len(), &gaps[..4]), (75, &[5, 60, 300, 1800][..]));
+    assert!(gaps[4..].iter().all(|gap| (3600..=3601).contains(gap)), "{gaps:?}");
+    let lines = &scene.lines;
+    assert_eq!((lines.having("WARN"), lines.having("DEBUG"), lines.having("ERROR")), (1, 74, 1));
+    assert_eq!((lines.having("hook.gave_up"), lines.having("retry --hook h")), (1, 1));
+    assert_eq!((scene.shown.borrow().failed, scene.table.tries(1)), (1, Some(76)));
+}
+
+/// Promise: a receiver that asks for time is left alone for as long.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
+    let asks = |_| {
+        let retry_after = Some(90 * SECOND);
+        (Duration::ZERO, Err(CallError { retry_after, ..CallError::new("503") }))
+    };
+    let scene = start([1], asks);
+    sleep(500 * SECOND).await;
+    assert_eq!(scene.called(1), [0, 90, 180, 480]);
+    assert_eq!(scene.lines.having("next_try_ms=90000"), 2);
+}
+
+/// Promise: after a 410 nothing is sent until a restart, the events are kept, and it is said once at error.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_is_gone_gets_nothing_more() {
+    let gone = |id| match id {
+        1 => (SECOND, Err(CallError { is_gone: true, http_status: Some(410), ..CallError::new("410") })),
+        _ => (2 * SECOND, Ok(())),
+    };
+    let scene = start(1..=10, gone);
+    sleep(100 * SECOND).await;
+    assert_eq!((scene.taken(), scene.table.with(|rows| (rows.ended, rows.rows.len()))), (3, (true, 7)));
+    assert_eq!((scene.lines.having("ERROR"), scene.lines.having("error.http_status=410")), (1, 1));
+    assert!(scene.shown.borrow().is_ended);
+    scene.woken.send_replace(EventId(11));
+    sleep(100 * SECOND).await;
+    assert_eq!(scene.fake.calls.lock().unwrap().len(), 4);
+    scene.stop.cancel();
+    scene.task.await.unwrap();
+}
+
+/// Promise: while the state file can't be written, what was taken is written down each second until it is, once; no event
+/// is called a second time for it, and no more than four are open.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_written_again() {
+    let scene = start(1..=10, takes);
+    scene.table.with(|rows| rows.fails = true);
+    sleep(20 * SECOND).await;
+    assert_eq!((scene.taken(), scene.fake.calls.lock().unwrap().len()), (0, AT_ONCE));
+    assert!((18..=22).contains(&scene.table.with(|rows| rows.settles)));
+    scene.table.with(|rows| rows.fails = false);
+    sleep(3 * SECOND).await;
+    assert_eq!((scene.taken(), scene.fake.calls.lock().unwrap().len()), (10, 10));
+}
+
+/// Promise: a stop begins no delivery, waits for those in flight, and writes down how they ended.
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_what_is_in_flight() {
+    let scene = start(1..=10, |_| (30 * SECOND, Ok(())));
+    sleep(SECOND).await;
+    scene.stop.cancel();
+    let before = Instant::now();
+    scene.task.await.unwrap();
+    assert_eq!((before.elapsed().as_secs(), scene.table.with(|rows| rows.taken.len())), (29, 4));
+    let idle = start([], takes);
+    sleep(SECOND).await;
+    idle.stop.cancel();
+    let before = Instant::now();
+    idle.task.await.unwrap();
+    assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+/// Promise: a receiver that panics is a try that failed; the hook goes on.
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_a_try_that_failed() {
+    let scene = start(1..=10, |id| if id == 1 { panic!("by intent") } else { takes(id) });
+    sleep(4 * SECOND).await;
+    assert_eq!((scene.taken(), scene.table.tries(1)), (9, Some(1)));
+}

@@ -1,0 +1,82 @@
+//! When an event that a hook did not take is sent again. Pure: tries and `now` in, a wait out.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+
+use crate::domain::WallTime;
+use crate::store::DUE_MAX;
+
+/// Waits after the first tries; later ones are an hour apart.
+const FIRST_WAITS: [Duration; 4] = [
+    Duration::from_secs(5),
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+];
+const LATER_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// Tries of an event: three days and a little.
+const TRIES_MAX: u32 = 76;
+
+/// How long to wait after so many tries that failed, at least one, for as long as the receiver asked for at least; none
+/// where the event is given up.
+pub(super) fn wait_after(tries: u32, asked_for: Option<Duration>) -> Option<Duration> {
+    let place = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
+    let wait = FIRST_WAITS.get(place).copied().unwrap_or(LATER_WAIT);
+    (tries < TRIES_MAX).then(|| wait.max(asked_for.unwrap_or_default()).min(DUE_MAX))
+}
+
+/// What a `Retry-After` asks for: seconds, or a moment (RFC 9110, 10.2.3); none where it says something else.
+pub(super) fn retry_after(text: &str, now: WallTime) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are still "very long".
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)).min(DUE_MAX));
+    }
+    let moment: Timestamp = DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(WallTime::from(moment).since(now).min(DUE_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Promise: 5 s, 1 min, 5 min, 30 min, then hourly, for three days.
+    #[test]
+    fn waits_grow_and_end_after_three_days() {
+        let waits: Vec<_> = (1..).map_while(|tries| wait_after(tries, None)).collect();
+        assert_eq!(waits[..5], [5, 60, 300, 1800, 3600].map(Duration::from_secs));
+        assert!(waits[4..].iter().all(|wait| *wait == LATER_WAIT));
+        let all: Duration = waits.iter().sum();
+        assert!((3 * 24 * 3600 - 3600..3 * 24 * 3600 + 3600).contains(&all.as_secs()), "{all:?}");
+        assert_eq!((waits.len(), wait_after(u32::MAX, None)), (75, None));
+    }
+
+    /// Promise: a receiver that asks for time gets it, a day at most; asking for less shortens nothing.
+    #[test]
+    fn a_receiver_may_ask_for_time() {
+        assert_eq!(wait_after(1, Some(90 * SECOND)), Some(90 * SECOND));
+        assert_eq!(wait_after(2, Some(SECOND)), Some(60 * SECOND));
+        assert_eq!(wait_after(9, Some(DUE_MAX + SECOND)), Some(DUE_MAX));
+        assert_eq!(wait_after(76, Some(SECOND)), None);
+        let now = WallTime::from_millis(1_795_341_600_000);
+        for (text, expected) in [
+            ("120", Some(120 * SECOND)),
+            (" 0 ", Some(Duration::ZERO)),
+            ("99999999999999999999999", Some(DUE_MAX)),
+            ("Sun, 22 Nov 2026 10:01:00 GMT", Some(60 * SECOND)),
+            ("Sun, 22 Nov 2026 09:00:00 GMT", Some(Duration::ZERO)),
+            ("Tue, 22 Nov 2033 10:00:00 GMT", Some(DUE_MAX)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(text, now), expected, "{text}");
+        }
+    }
+}
