@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# What the scripts below tests/ share that run the program as it is deployed: checks, waiting, and a stand-in for Feishu
-# that is reached as the real one is, by name and over TLS. Made to be sourced; sets $top, $target, $cache and $work.
+# What the scripts below tests/ share that run the program as it is deployed, or show it in a browser: checks, waiting, and
+# a stand-in for Feishu, also one that is reached as the real one is, by name and over TLS. Made to be sourced; sets $top,
+# $target, $cache and $work.
 #
-# Needs Debian or a relative of it, root, and the packages of `need` in each script. Root file systems and images are kept
-# in $FEISHU_EXPORT_WATCHER_TESTS_CACHE, by default /var/cache/feishu-export-watcher-tests.
+# Needs Debian or a relative of it, the packages of `need` or `need_tools` in each script, and for `need` root. Root file
+# systems and images are kept in $FEISHU_EXPORT_WATCHER_TESTS_CACHE, by default /var/cache/feishu-export-watcher-tests.
 
 top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 cache=${FEISHU_EXPORT_WATCHER_TESTS_CACHE:-/var/cache/feishu-export-watcher-tests}
@@ -42,15 +43,20 @@ within() {
 
 not() { ! "$@"; }
 
-# need COMMAND...: ends with 77 where this machine can't run the script.
+# need COMMAND...: ends with 77 where this machine can't run a script that takes systems or images apart.
 need() {
-  local command
   [[ $EUID == 0 ]] || { echo "not run: needs root"; exit 77; }
+  need_tools "$@"
+  unshare --mount --pid --fork true 2>/dev/null || { echo "not run: needs namespaces of its own"; exit 77; }
+  mkdir -p "$cache"
+}
+
+# need_tools COMMAND...: ends with 77 where one of them is missing.
+need_tools() {
+  local command
   for command in "$@"; do
     command -v "$command" >/dev/null || { echo "not run: needs $command"; exit 77; }
   done
-  unshare --mount --pid --fork true 2>/dev/null || { echo "not run: needs namespaces of its own"; exit 77; }
-  mkdir -p "$cache"
   work=$(mktemp -d)
   trap tidy_up EXIT
 }
@@ -93,15 +99,21 @@ free_port() {
 
 is_open() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Starts the simulator and, before it, TLS under the name $host with a certificate authority of its own, $work/ca.pem.
-# Sets $base_url.
-start_feishu() {
+# Starts the simulator with the scenario on stdin. Sets $simulator to its base URL.
+start_simulator() {
   cat >"$work/scenario.toml"
   "$target/debug/export-simulator" --scenario "$work/scenario.toml" >"$work/simulator.url" 2>"$work/simulator.log" &
   started+=($!)
   within 10 test -s "$work/simulator.url" || fail "the simulator starts"
+  simulator=$(cat "$work/simulator.url")
+}
+
+# Starts the simulator and, before it, TLS under the name $host with a certificate authority of its own, $work/ca.pem.
+# Sets $base_url.
+start_feishu() {
+  start_simulator
   local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2)
-  plain_port=$(sed 's,.*:,,; s,/,,' "$work/simulator.url")
+  plain_port=$(sed 's,.*:,,; s,/,,' <<<"$simulator")
   tls_port=$(free_port)
   openssl req -x509 "${key[@]}" -keyout "$work/ca.key" -out "$work/ca.pem" -subj "/CN=Tests" 2>/dev/null
   openssl req -x509 "${key[@]}" -keyout "$work/tls.key" -out "$work/tls.pem" -subj "/CN=$host" \
