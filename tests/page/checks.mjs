@@ -66,7 +66,7 @@ function isFull({ summary, tickets, apps }) {
   const app = (name) => apps.find((one) => one.name === name);
   return ['pending', 'completed', 'failed', 'timed_out', 'removed'].every((state) => summary[state] > 0)
     && ['waiting', 'saved', 'failed', 'expired'].every((state) => files[state])
-    && summary.completed >= 155 && app('closed').state === 'paused' && app('unreachable').state === 'degraded'
+    && summary.completed >= 160 && app('closed').state === 'paused' && app('unreachable').state === 'degraded'
     && tickets.filter((row) => row.app === 'stranger').every((row) => row.polls > 0);
 }
 
