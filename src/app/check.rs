@@ -10,7 +10,8 @@ use super::writable::{trouble_with_downloads, trouble_with_log, trouble_with_sta
 use crate::config::{Config, Loaded, Problem, WatchSourceKind, check_hook_programs, check_secrets, load_all};
 use crate::domain::words::grouped;
 use crate::domain::{
-    ARTEFACT_LIFE, App, BudgetKey, Credentials, Tenant, TicketRecord, TicketState, WallTime, WatchList,
+    ARTEFACT_LIFE, App, BudgetKey, Credentials, Hook, HookTarget, Tenant, TicketRecord, TicketState,
+    WallTime, WatchList, escape,
 };
 use crate::feishu::{Connection, NetworkSettings};
 use crate::store::{StoreError, StoreReader as _, store_at};
@@ -73,7 +74,8 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     notes.extend(troubles.map(|why| format!("a run would end at once: {why}")));
     let apps = config.apps.iter().flat_map(|app| app_rows(app, &watch_list, network.as_ref().ok()));
     let empty = (is_empty && !removes).then(|| "nothing is listed yet".to_owned());
-    let rows = paths(&config).into_iter().chain(apps).chain(empty).collect();
+    let hooks = config.hooks.iter().flat_map(|hook| hook_rows(hook, network.as_ref().ok()));
+    let rows = paths(&config).into_iter().chain(apps).chain(hooks).chain(empty).collect();
     let report = CheckReport { problems, notes, rows, online: None };
     let online = report.is_fine().then(|| OnlinePlan::new(&config, &watch_list));
     CheckReport { online, ..report }
@@ -105,6 +107,27 @@ fn with_folder(path: &Path, folder: Option<&Path>) -> String {
     format!("{}{}", path.display(), note.unwrap_or_default())
 }
 
+/// A hook and what it takes, without what may be a secret, and how its receiver is reached.
+fn hook_rows(hook: &Hook, network: Option<&NetworkSettings>) -> Vec<String> {
+    let (name, events) = (hook.name.as_str(), hook.events.join(", "));
+    let webhook = match &hook.target {
+        HookTarget::Command(words) => {
+            let program = words.first().map(String::as_str).unwrap_or_default();
+            return vec![format!("hook {name:<9} {}, takes {events}", escape(program))];
+        }
+        HookTarget::Webhook(webhook) => webhook,
+    };
+    let (scheme, host) = (webhook.url.scheme(), webhook.host());
+    let secret = webhook.secret.as_ref().map_or_else(|| "not signed".to_owned(), ToString::to_string);
+    let row = format!("hook {name:<9} {scheme}://{host}, {secret}, takes {events}");
+    let connection = network.map(|network| network.webhook_connection(webhook));
+    [row].into_iter().chain(connection.into_iter().flat_map(connection_rows)).collect()
+}
+
+fn connection_rows(Connection { proxy, trust_store }: Connection) -> [String; 2] {
+    [format!("  proxy        {proxy}"), format!("  trust store  {trust_store}")]
+}
+
 /// An app, and how its host is reached.
 fn app_rows(app: &App, list: &WatchList, network: Option<&NetworkSettings>) -> Vec<String> {
     let (Credentials::AppSecret(source) | Credentials::AccessToken(source)) = &app.credentials;
@@ -116,10 +139,8 @@ fn app_rows(app: &App, list: &WatchList, network: Option<&NetworkSettings>) -> V
     rows.extend(tenant.map(|Tenant { name, monthly_calls }| {
         format!("  tenant       {name}, calls a month: {monthly_calls}")
     }));
-    if let Some(Connection { proxy, trust_store }) = network.map(|network| network.connection(app)) {
-        rows.push(format!("  proxy        {proxy}"));
-        rows.push(format!("  trust store  {trust_store}"));
-    }
+    let connection = network.map(|network| network.connection(app));
+    rows.extend(connection.into_iter().flat_map(connection_rows));
     rows
 }
 
