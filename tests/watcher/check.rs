@@ -366,3 +366,49 @@ fn a_pasted_secret_is_never_repeated() {
         restore(&bench);
     }
 }
+
+/// Promise: `check` finds a hook that would fail each time, by its program or its secret, runs and sends nothing, and shows
+/// neither a key nor an address.
+#[test]
+fn hooks_are_looked_at_and_not_called() {
+    let bench = bench();
+    let write = |program: &str, secret: &str| {
+        restore(&bench);
+        bench.write("hook_secret", secret);
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(bench.path("hook_secret"), mode).unwrap();
+        bench.write("runs", "#!/bin/sh\ntouch \"$0.called\"\n");
+        fs::set_permissions(bench.path("runs"), fs::Permissions::from_mode(0o755)).unwrap();
+        let hooks = format!(
+            "\n[[hook]]\nname = \"a\"\nevents = [\"file.saved\"]\ncommand = [\"{program}\"]\n\
+             [[hook]]\nname = \"b\"\nevents = [\"file.saved\"]\nurl = \"http://127.0.0.1:9/T0000CANARY\"\n\
+             secret = {{ file = \"hook_secret\" }}\n"
+        );
+        bench.write("watcher.toml", &(bench.read("watcher.toml") + &hooks));
+    };
+    let good = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
+    write("./runs", good);
+    let output = bench.output("check", &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let said = stdout(&output) + &stderr(&output);
+    assert!(said.contains("hook b") && said.contains("http://127.0.0.1:9, file "), "{said}");
+    write("./walks", "whsec_hunter2");
+    let output = bench.output("check", &[]);
+    assert_eq!(output.status.code(), INVALID);
+    let bad = stdout(&output) + &stderr(&output);
+    for expected in [
+        "watcher.toml:13:11: error: command of hook `a`: ",
+        "/walks: no such file",
+        "watcher.toml:18:10: error: secret of hook `b`: file ",
+        "is not `whsec_` and the base64",
+    ] {
+        assert!(bad.contains(expected), "{expected}\n{bad}");
+    }
+    for text in [said, bad] {
+        assert!(
+            !text.contains("T0000CANARY") && !text.contains("hunter2") && !text.contains("MDEy"),
+            "{text}"
+        );
+    }
+    assert!(!bench.path("runs.called").exists());
+}
