@@ -48,7 +48,9 @@ async fn appears(path: PathBuf) -> String {
 async fn is_gone(pid: &str) {
     let stat = Path::new("/proc").join(pid).join("stat");
     let is_dead = |stat: String| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['Z', 'X']));
+    let start = Instant::now();
     while !std::fs::read_to_string(&stat).map_or(true, is_dead) {
+        assert!(start.elapsed() < Duration::from_secs(30), "process {pid} goes on");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
