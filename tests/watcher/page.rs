@@ -56,7 +56,7 @@ fn a_run_is_shown() {
         assert!(details.body.contains(part), "no {part} in\n{}", details.body);
     }
     let failed = get(address, "/?state=failed&document=doc72");
-    assert!(failed.body.contains("1 tickets match, 1 to 1 shown"), "{}", failed.body);
+    assert!(failed.body.contains("1 ticket matches, 1 to 1 shown"), "{}", failed.body);
     assert_eq!(get(address, "/?state=broken").status, 400);
     assert_eq!(get(address, "/ticket/default/74").status, 404);
     assert_eq!(request(address, "HEAD", "/").body, "");

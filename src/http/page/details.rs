@@ -3,7 +3,7 @@
 use std::fmt;
 
 use askama::Template;
-use askama::filters::HtmlSafe;
+use askama::filters::{Html, HtmlSafe};
 use url::Url;
 
 use super::text::{Foreign, LONG, Moment, masked};
@@ -43,8 +43,11 @@ impl fmt::Display for Value {
         match self {
             Self::Text(text) => text.fmt(f),
             Self::At(at) => at.fmt(f),
-            // A link that was read has no character that could end the attribute.
-            Self::Link(text, href) => write!(f, "<a href=\"{href}\" rel=\"noreferrer noopener\">{text}</a>"),
+            Self::Link(text, href) => {
+                // A host may hold a quote.
+                let Ok(href) = askama::filters::escape(href, Html);
+                write!(f, "<a href=\"{href}\" rel=\"noreferrer noopener\">{text}</a>")
+            }
         }
     }
 }

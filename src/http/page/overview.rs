@@ -59,9 +59,8 @@ struct Choice {
 
 /// Where in the list the page is.
 struct Pages {
-    total: String,
-    /// "201 to 400", the numbers of the tickets shown; none where none is.
-    shown: Option<String>,
+    /// "450 tickets match, 201 to 400 shown".
+    words: String,
     number: usize,
     last: usize,
     previous: Option<String>,
@@ -176,12 +175,18 @@ fn orders(set: Order) -> Vec<Choice> {
 impl Pages {
     fn new(query: &Query, listed: &Listed) -> Self {
         let (number, last) = (query.page, listed.total.div_ceil(ON_A_PAGE).max(1));
-        let first = (number - 1) * ON_A_PAGE + 1;
-        let (from, to) =
-            (grouped(first), grouped(first + listed.tickets.len() - usize::from(!listed.tickets.is_empty())));
+        let end = (number - 1) * ON_A_PAGE + listed.tickets.len();
+        let first = end - listed.tickets.len() + 1;
+        let verb = match (query.is_filtered(), listed.total) {
+            (false, 1) => "ticket",
+            (false, _) => "tickets",
+            (true, 1) => "ticket matches",
+            (true, _) => "tickets match",
+        };
+        let shown = format!(", {} to {} shown", grouped(first), grouped(end));
+        let shown = if listed.tickets.is_empty() { String::new() } else { shown };
         Self {
-            total: grouped(listed.total),
-            shown: (!listed.tickets.is_empty()).then(|| format!("{from} to {to}")),
+            words: format!("{} {verb}{shown}", grouped(listed.total)),
             number,
             last,
             previous: (number > 1).then(|| query.href((number - 1).min(last))),

@@ -56,7 +56,9 @@ fn hostile(id: &str) -> TicketRecord {
     let mut ticket = ticket(id, TicketState::Completed);
     ticket.entry.label = Some(long.as_str().into());
     ticket.entry.request = Some(Box::new(ExportRequest {
-        url: Some("https://acme.feishu.cn/docx/DoxcnAbCdEfGhIjKlMnOpQrStUv?from=\"><script>".into()),
+        url: Some(
+            "https://a\"onclick=alert(1)b=\".feishu.cn/docx/DoxcnAbCdEfGhIjKlMnOpQrStUv?x=\"><img>".into(),
+        ),
         ..ExportRequest::default()
     }));
     ticket.artefact = Some(Box::new(Artefact {

@@ -58,6 +58,11 @@ async fn a_poll_counts_once() {
     assert_eq!(of_default(&bench, "poll_lag_seconds_count"), 7.0);
     let lag = of_default(&bench, "poll_lag_seconds_sum");
     assert!((54.0..55.0).contains(&lag), "the throttled poll waited for the app, no other did: {lag}");
+    let hour = bench.meters.last_hour(&AppName::new("default"), START + 200 * SECOND);
+    let sum = |count: fn(&Minute) -> u32| hour.iter().map(count).sum::<u32>();
+    assert_eq!((sum(|it| it.proper), sum(|it| it.troubled)), (5, 3), "polls and a token, each once");
+    let late = bench.meters.last_hour(&AppName::new("default"), START + 2 * 3600 * SECOND);
+    assert_eq!(late, [Minute::default(); MINUTES]);
 }
 
 /// Promise: what is left of a file's life is measured when its token is known, and only where it is known.
