@@ -72,7 +72,7 @@
       }
     } catch {
       const since = answered.toISOString().slice(11, 19);
-      say(`The watcher does not answer since ${since} UTC. What is shown is as old.`, true);
+      say(`The watcher has not answered since ${since} UTC; what is shown is from then.`, true);
     }
   }
 
