@@ -1,6 +1,6 @@
 //! Tickets and their files, as rows.
 
-use super::text::{EntryLink, Foreign, Moment, SHORT, masked};
+use super::text::{EntryLink, Foreign, Moment, SHORT};
 use crate::domain::words::span;
 use crate::domain::{
     Availability, Failure, FileRecord, FileState, TicketRecord, TicketState, WallTime, size_in_words,
@@ -54,7 +54,7 @@ fn tone(ticket: &TicketRecord) -> &'static str {
     }
 }
 
-/// The name of the saved file, else what went wrong last, else what the artefact is.
+/// The name of the saved file, else what went wrong last, else the name at the server.
 fn result(ticket: &TicketRecord) -> Foreign {
     if let Some(FileRecord { state: FileState::Saved, path: Some(path), .. }) = ticket.file.as_deref() {
         let name = path.file_name().unwrap_or(path.as_os_str());
@@ -63,8 +63,9 @@ fn result(ticket: &TicketRecord) -> Foreign {
     let trouble = ticket.file_error().or(ticket.error.as_deref()).map(kind);
     match (trouble, ticket.artefact.as_deref()) {
         (Some(trouble), _) => Foreign::new(&trouble, SHORT),
-        (None, Some(artefact)) => masked(&artefact.file_token),
-        (None, None) => Foreign::new("–", 1),
+        (None, artefact) => {
+            Foreign::new(artefact.and_then(|it| it.file_name.as_deref()).unwrap_or("–"), SHORT)
+        }
     }
 }
 
