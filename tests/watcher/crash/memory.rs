@@ -9,7 +9,7 @@ use crate::harness::Bench;
 use crate::outputs::copy_of_state;
 
 const REMEMBER: &str = "
-    CREATE TABLE history (
+    CREATE TABLE remembered (
         id INTEGER PRIMARY KEY,
         ticket TEXT NOT NULL, token TEXT NOT NULL, state TEXT NOT NULL, finished_at INTEGER,
         file_token TEXT, error_kind TEXT, error_job_status INTEGER, polls INTEGER NOT NULL
@@ -24,7 +24,7 @@ const REMEMBER: &str = "
         UPDATE verdicts SET announced = 1 WHERE id = OLD.id;
     END;
     CREATE TRIGGER remember AFTER INSERT ON tickets BEGIN
-        INSERT INTO history VALUES (NULL, iif(NEW.generation IS NULL, NEW.ticket, NEW.token), NEW.token, NEW.state, NEW.finished_at,
+        INSERT INTO remembered VALUES (NULL, iif(NEW.generation IS NULL, NEW.ticket, NEW.token), NEW.token, NEW.state, NEW.finished_at,
             NEW.file_token, NEW.error_kind, NEW.error_job_status, NEW.polls);
     END;";
 
@@ -81,9 +81,9 @@ impl Memory {
     pub(super) fn read(&mut self, bench: &Bench) {
         let (_copy, connection) = copy_of_state(bench);
         let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, u32>(0)).unwrap();
-        let (known, count) = (self.rows.len(), number("SELECT count(*) FROM history") as usize);
+        let (known, count) = (self.rows.len(), number("SELECT count(*) FROM remembered") as usize);
         let sql = "SELECT ticket, token, state, finished_at, file_token, error_kind, error_job_status, polls
-            FROM history WHERE id > ? ORDER BY id";
+            FROM remembered WHERE id > ? ORDER BY id";
         let mut statement = connection.prepare(sql).unwrap();
         let rows = statement.query_map([i64::try_from(known).unwrap()], read_row).unwrap();
         self.rows.extend(rows.map(Result::unwrap));
