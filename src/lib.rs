@@ -13,7 +13,7 @@
 //! | [`files`] | where the bodies of artefacts go: names, temporary files, the folder | domain |
 //! | [`log`] | `tracing` events and verdicts as JSON or text lines | domain |
 //! | [`engine`] | the loop that owns every ticket, and its decisions | domain, schedule, store, feishu, files |
-//! | `deliver` | consumers of the outbox: the log | domain, store, log |
+//! | `deliver` | consumers of what is durable: the log, and hooks | domain, store, log |
 //! | [`http`] | health, status and metrics over HTTP | domain, engine, store |
 //! | [`service`] | the service manager's protocol | domain, engine |
 //! | `app` | the front doors, which wire the rooms together | all |
@@ -40,12 +40,11 @@ pub use app::check::{CheckReport, check};
 pub use app::check_online::meaning::{Finding, OnlineRow};
 pub use app::check_online::{OnlinePlan, OnlineReport};
 pub use app::error::{CommandError, ErrorClass};
-pub use app::hooks::{HookReceivers, HookTasks};
 pub use app::init::{AppId, AppIdError, FirstConfig, InitError, InitPlan};
 pub use app::live_list::ReloadRequest;
 pub use app::retry::{RetryOutcome, RetryPlan, RetrySelection, plan_retry};
-pub use app::run::{Hooks, RunOptions, Watcher, load, set_up_log};
+pub use app::run::{Connections, RunOptions, Watcher, load, set_up_log};
 pub use app::state_file::StateFile;
 pub use app::status::{AppReport, StatusQuery, StatusReport, status};
 pub use config::{ConfigError, parse_duration, read_server_address};
-pub use engine::{AppView, End, Outcome, Snapshot};
+pub use engine::{AppView, End, Outcome, Snapshot, Undelivered};

@@ -27,7 +27,7 @@ use feishu_export_watcher::config::Loaded;
 use feishu_export_watcher::domain::{TicketRecord, TicketState, WallTime};
 use feishu_export_watcher::log::{LogHandle, TextForm};
 use feishu_export_watcher::{
-    Hooks, RunOptions, Snapshot, StateFile, StatusQuery, Watcher, load, set_up_log, status,
+    Connections, RunOptions, Snapshot, StateFile, StatusQuery, Watcher, load, set_up_log, status,
 };
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
@@ -95,6 +95,7 @@ async fn demonstrate() -> Outcome<bool> {
         summary: report.summary,
         files: report.files,
         apps: &report.apps,
+        hooks: &[],
         is_watched: !matches!(report.watcher, Ok(None)),
         now,
         zone: TimeZone::system(),
@@ -162,8 +163,9 @@ async fn watch_until_done(loaded: Loaded, log: &LogHandle) -> Outcome<()> {
         deadline: Some(Duration::from_secs(60)),
         repeat_after: Some(REPEAT_AFTER),
     };
-    let hooks = Hooks { stop, reload: requests, view, log: log.clone() };
-    Watcher::open(loaded, options).await?.run(hooks).await?;
+    let (hooks, _) = watch::channel(Vec::new());
+    let connections = Connections { stop, reload: requests, view, hooks, log: log.clone() };
+    Watcher::open(loaded, options).await?.run(connections).await?;
     Ok(())
 }
 

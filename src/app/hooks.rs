@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, select_all};
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::deliver::command::CommandReceiver;
@@ -20,12 +20,11 @@ use crate::domain::{
 use crate::feishu::{ClientError, NetworkSettings, read_secret, send_trouble, webhook_client};
 use crate::store::{Deliveries, EventId};
 
-/// The pause before the state file is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// The pause before the state file is written again.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the hooks of a configuration call.
-pub struct HookReceivers(Vec<(HookName, HookReceiver)>);
+pub(crate) struct HookReceivers(Vec<(HookName, HookReceiver)>);
 
 /// What one hook calls.
 enum HookReceiver {
@@ -38,7 +37,7 @@ impl HookReceivers {
     ///
     /// # Errors
     /// The environment leaves no way to a webhook.
-    pub fn new(hooks: &[Hook]) -> Result<Self, ClientError> {
+    pub(crate) fn new(hooks: &[Hook]) -> Result<Self, ClientError> {
         let network = NetworkSettings::from_env(&[], hooks)?;
         let receiver = |hook: &Hook| Ok((hook.name.clone(), receiver(hook, &network)?));
         hooks.iter().map(receiver).collect::<Result<_, _>>().map(Self)
@@ -46,7 +45,7 @@ impl HookReceivers {
 
     /// Hands one event to a hook, once, and waits for what it says: nothing if it took the event. None where there is no
     /// hook of that name.
-    pub async fn call(&self, name: &HookName, id: &str, payload: &str) -> Option<Result<(), String>> {
+    pub(crate) async fn call(&self, name: &HookName, id: &str, payload: &str) -> Option<Result<(), String>> {
         let (_, receiver) = self.0.iter().find(|(known, _)| known == name)?;
         let event = HookEvent::new(id, EventId::default(), payload);
         Some(receiver.call(&event).await.map_err(|error| error.to_string()))
@@ -54,13 +53,13 @@ impl HookReceivers {
 
     /// Starts a task for each hook, and drops what waits for hooks that are not among these. `state_file` is the id of the
     /// state file, `woken` changes when there may be new events. Once `stop` is cancelled no delivery begins.
-    pub async fn start<D: Deliveries>(
+    pub(crate) async fn start<D: Deliveries>(
         self,
         deliveries: D,
         state_file: &str,
         woken: watch::Receiver<EventId>,
         stop: &CancellationToken,
-    ) -> HookTasks<D> {
+    ) -> HookTasks {
         let (mut tasks, mut shown, stop) = (JoinSet::new(), Vec::new(), stop.child_token());
         let names = self.0.iter().map(|(name, _)| name.clone()).collect();
         tasks.spawn(drop_others(deliveries.clone(), names));
@@ -71,56 +70,44 @@ impl HookReceivers {
             tasks.spawn(task.serve(woken.clone(), stop.clone()));
             shown.push(showing);
         }
-        HookTasks { deliveries, tasks, shown, stop }
+        HookTasks { tasks, shown, stop }
     }
 }
 
 /// The deliveries of a run. Those in flight end when this is dropped.
-pub struct HookTasks<D> {
-    deliveries: D,
+pub(crate) struct HookTasks {
     tasks: JoinSet<()>,
     shown: Vec<watch::Receiver<HookStatus>>,
     stop: CancellationToken,
 }
 
-impl<D: Deliveries> HookTasks<D> {
+impl HookTasks {
     /// How each hook does, in the order of the configuration; at most a second old.
     #[must_use]
-    pub fn shown(&self) -> &[watch::Receiver<HookStatus>] {
+    pub(crate) fn shown(&self) -> &[watch::Receiver<HookStatus>] {
         &self.shown
     }
 
-    /// Waits until every event is taken that can be, for so long at most, and returns the hooks for which some are left.
-    pub async fn wait_for_rest(&self, within: Duration) -> Vec<HookStatus> {
-        let start = Instant::now();
-        loop {
-            let left = self.left().await;
-            if left.iter().all(|hook| hook.is_ended) || start.elapsed() >= within {
-                return left;
-            }
-            sleep(ASK_AGAIN).await;
-        }
-    }
-
     /// Begins no more deliveries, and gives those in flight so long to end.
-    pub async fn end(mut self, within: Duration) {
+    pub(crate) async fn end(mut self, within: Duration) {
         self.stop.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         let _ = timeout(within, all).await;
         self.tasks.shutdown().await;
     }
+}
 
-    /// The hooks for which events wait, asked of the state file: what is shown may be older than the last event.
-    async fn left(&self) -> Vec<HookStatus> {
-        let mut left = Vec::new();
-        for shown in &self.shown {
-            let shown = shown.borrow().clone();
-            let status = self.deliveries.hook_status(&shown.name).await;
-            let waiting = status.map_or(shown.waiting, |status| status.waiting);
-            left.push(HookStatus { waiting, ..shown });
+/// Shows all hooks in one list, until they have ended.
+pub(super) async fn show_all(
+    mut hooks: Vec<watch::Receiver<HookStatus>>,
+    shown: watch::Sender<Vec<HookStatus>>,
+) {
+    while !hooks.is_empty() {
+        shown.send_replace(hooks.iter_mut().map(|hook| hook.borrow_and_update().clone()).collect());
+        let changes = hooks.iter_mut().map(|hook| hook.changed().boxed());
+        if select_all(changes).await.0.is_err() {
+            return;
         }
-        left.retain(|hook| hook.waiting > 0);
-        left
     }
 }
 

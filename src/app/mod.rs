@@ -13,4 +13,5 @@ pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod state_file;
 pub(crate) mod status;
+mod undelivered;
 mod writable;

@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch as watched};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::CommandError;
+use super::hooks::{HookReceivers, show_all};
 use super::list_report::{report_config, report_lists, report_secrets};
 use super::live_list::{ListScanner, LiveList, ReloadRequest, files_of_pending};
+use super::undelivered::{deliver_rest, hooks_within};
 use crate::config::{Config, ConfigError, Loaded, LogFormat, PollConfig, Problem, Recalled, load_all};
 use crate::deliver;
-use crate::domain::{Hook, WallTime, WatchList};
+use crate::domain::{Hook, HookStatus, WallTime, WatchList};
 use crate::engine::{
-    Clock, Controls, DownloadSettings, HookEvents, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot,
-    watch, watcher_stopped,
+    Clock, Controls, DownloadSettings, End, HookEvents, Meters, OutboxLink, Outcome, Settings, Setup,
+    Snapshot, watch, watcher_stopped,
 };
 use crate::feishu::HttpExportApi;
 use crate::files::LocalFolder;
-use crate::http::{RejectedLists, Server};
+use crate::http::{RejectedLists, Server, Views};
 use crate::log::{self, Format, LogError, LogHandle, LogSetup, TextForm};
 use crate::store::{EventId, LOG, Outbox as _, SqliteStore};
 
@@ -49,15 +52,32 @@ pub struct RunOptions {
 }
 
 /// The connections of a run to the process around it.
-pub struct Hooks {
+pub struct Connections {
     /// Cancelled to stop.
     pub stop: CancellationToken,
     /// A message for each reload that is wanted; answered once it is done.
     pub reload: mpsc::Receiver<ReloadRequest>,
     /// Where the engine shows itself.
     pub view: watched::Sender<Snapshot>,
+    /// Where the hooks show themselves.
+    pub hooks: watched::Sender<Vec<HookStatus>>,
     /// The log, which announces the verdicts.
     pub log: LogHandle,
+}
+
+impl Connections {
+    /// Has the server answer from what engine and hooks show.
+    fn serve(
+        &self,
+        server: Server,
+        lists: watched::Receiver<RejectedLists>,
+        store: &SqliteStore,
+        meters: Meters,
+    ) -> AbortOnDropHandle<()> {
+        let (log, engine, hooks) = (self.log.clone(), self.view.subscribe(), self.hooks.subscribe());
+        let views = Views { engine, lists, hooks };
+        server.start(views, store.reader(), self.stop.clone(), meters, move || log.waiting())
+    }
 }
 
 /// Reads and checks the configuration at `path` and its watch lists, on a thread of its own: they may lie on a mount that
@@ -99,6 +119,7 @@ pub struct Watcher {
     api: HttpExportApi,
     store: SqliteStore,
     files: Option<LocalFolder>,
+    hooks: HookReceivers,
     meters: Meters,
     server: Option<Server>,
 }
@@ -138,22 +159,21 @@ impl Watcher {
             .as_ref()
             .map(|it| LocalFolder::open(&it.folder, it.name.clone(), it.mode, store.id()));
         let files = files.transpose()?;
-        Ok(Self { options, loaded, recalled, api, store, files, meters: Meters::new()?, server: None })
+        let (hooks, meters) = (HookReceivers::new(&config.hooks)?, Meters::new()?);
+        Ok(Self { options, loaded, recalled, api, store, files, hooks, meters, server: None })
     }
 
     /// Watches the tickets until stopped, or as the options say.
     ///
     /// # Errors
     /// The state file can't be read. Nothing has been sent then.
-    pub async fn run(self, hooks: Hooks) -> Result<Outcome, CommandError> {
-        let Self { options, loaded, recalled, api, store, files, meters, server } = self;
+    pub async fn run(self, connections: Connections) -> Result<Outcome, CommandError> {
+        let Self { options, loaded, recalled, api, store, files, hooks, meters, server } = self;
         let Loaded { config, watch_list: mut list, problems, list_watcher } = loaded;
         let config = Arc::new(config);
         let (page, left_out) = watched::channel(RejectedLists::new());
-        let _serving = server.map(|server| {
-            let (log, view, stop) = (hooks.log.clone(), hooks.view.subscribe(), hooks.stop.clone());
-            server.start(view, left_out, store.reader(), stop, meters.clone(), move || log.waiting())
-        });
+        let began = Instant::now();
+        let _serving = server.map(|server| connections.serve(server, left_out, &store, meters.clone()));
         report_found(&config, problems, &list, recalled.rejected_patterns, &meters, &page);
         list.rejected.extend(recalled.files);
         let (commands, receiver) = mpsc::channel(COMMANDS);
@@ -169,41 +189,50 @@ impl Watcher {
             config_reported: None,
             config_seen: None,
         };
-        let reloads = tokio::spawn(LiveList::new(scanner).follow(hooks.reload));
+        let reloads = tokio::spawn(LiveList::new(scanner).follow(connections.reload));
+        let (deliveries, woken) = watched::channel(EventId::default());
+        let hooks = hooks.start(store.clone(), store.id(), woken, &connections.stop).await;
+        let showing =
+            AbortOnDropHandle::new(tokio::spawn(show_all(hooks.shown().to_vec(), connections.hooks)));
+        let stop = connections.stop.clone();
         let (durable, woken) = watched::channel(EventId::default());
         let (progress, announced) = watched::channel(EventId::default());
-        let (deliveries, _) = watched::channel(EventId::default());
-        let announcing = deliver::log::announce(store.clone(), hooks.log.sinks(), woken, progress);
+        let announcing = deliver::log::announce(store.clone(), connections.log.sinks(), woken, progress);
         let announcing = AbortOnDropHandle::new(tokio::spawn(announcing));
         let controls = Controls {
-            stop: hooks.stop,
+            stop: connections.stop,
             commands: receiver,
-            view: hooks.view,
+            view: connections.view,
             outbox: OutboxLink { durable, announced, deliveries },
             meters,
         };
         let mut outcome = watch(api, store.clone(), files, setup, controls).await;
         reloads.abort();
         if let Ok(outcome) = &mut outcome {
-            announce_rest(announcing, &store, outcome).await;
+            let is_done = options.until_done && outcome.end == End::Done;
+            let within =
+                if is_done { hooks_within(options.deadline, began.elapsed()) } else { Duration::ZERO };
+            let hooks = deliver_rest(hooks, &store, within, &stop);
+            let (undelivered, unannounced) = tokio::join!(hooks, announce_rest(announcing, &store));
+            outcome.undelivered = undelivered;
+            outcome.unannounced = unannounced.unwrap_or(outcome.unannounced);
+            watcher_stopped(outcome);
         }
+        drop(showing);
         // Everything that had to be written is written; a disk that hangs must not hold up the end.
         let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
         Ok(outcome?)
     }
 }
 
-/// Gives the log its time for the last verdicts, and notes how many are left.
-async fn announce_rest(announcing: AbortOnDropHandle<()>, store: &SqliteStore, outcome: &mut Outcome) {
+/// Gives the log its time for the last verdicts, and says how many are left, if that can be known.
+async fn announce_rest(announcing: AbortOnDropHandle<()>, store: &SqliteStore) -> Option<usize> {
     // What is not announced by then is announced by the next start.
     let rest = async {
         let _ = announcing.await;
         store.count(LOG).await
     };
-    if let Ok(Ok(left)) = tokio::time::timeout(ANNOUNCE_WITHIN, rest).await {
-        outcome.unannounced = left;
-    }
-    watcher_stopped(outcome);
+    tokio::time::timeout(ANNOUNCE_WITHIN, rest).await.ok()?.ok()
 }
 
 /// Reports what was found in configuration, lists and secrets.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::error::CommandError;
 use super::known_app::check_app;
 use super::state_file::{Found, StateFile};
-use crate::domain::{AppName, Counts, FileCounts, FileState, TicketRecord, TicketState, Trouble};
+use crate::domain::{AppName, Counts, FileCounts, FileState, HookStatus, TicketRecord, TicketState, Trouble};
 use crate::store::{Holder, Known, StoreError, StoreReader as _, TroubleRecord, store_at};
 
 /// A selection of tickets. An empty field leaves nothing out.
@@ -38,6 +38,8 @@ pub struct StatusReport {
     pub files: FileCounts,
     /// The apps asked for, by name; every app that is known if none was named.
     pub apps: Vec<AppReport>,
+    /// The hooks that the state file knows, by name.
+    pub hooks: Vec<HookStatus>,
     /// The tickets asked for, in the order of app and ticket.
     pub tickets: Vec<TicketRecord>,
 }
@@ -66,7 +68,8 @@ pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, Com
     let Found { path, configured, known } = file.read()?;
     let exists = known.is_some();
     let Known { mut tickets, troubles } = known.unwrap_or_default();
-    let watcher = store_at(&path).holder();
+    let store = store_at(&path);
+    let (watcher, hooks) = (store.holder(), store.hooks()?);
     // Troubles that a former watcher wrote are outdated.
     let troubles = if matches!(watcher, Ok(None)) { Vec::new() } else { troubles };
     let mut apps = apps(&tickets, configured.as_deref(), &troubles);
@@ -78,7 +81,7 @@ pub fn status(file: &StateFile, query: &StatusQuery) -> Result<StatusReport, Com
     apps.retain(|app| is_of(&app.name, query));
     tickets.retain(|ticket| is_asked_for(ticket, query));
     tickets.sort_by(|one, other| one.entry.key.cmp(&other.entry.key));
-    Ok(StatusReport { path, exists, watcher, summary, files, apps, tickets })
+    Ok(StatusReport { path, exists, watcher, summary, files, apps, hooks, tickets })
 }
 
 /// Every app that has a ticket, is configured or is in trouble.

@@ -74,6 +74,8 @@ pub const LOG_FAILED: &str = "log.failed";
 pub const HOOK_FAILED: &str = "hook.failed";
 /// A hook did not take an event for three days; the event is kept.
 pub const HOOK_GAVE_UP: &str = "hook.gave_up";
+/// A batch that did everything else waits for its hooks.
+pub const HOOK_AWAITED: &str = "hook.awaited";
 /// A hook left the configuration, and the events that waited for it are dropped.
 pub const HOOK_DROPPED: &str = "hook.dropped";
 /// Health and status are served.

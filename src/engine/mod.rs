@@ -45,7 +45,7 @@ mod waiting_line;
 pub use event_loop::watch;
 pub use meters::{METRICS_NAMESPACE, MINUTES, Meters, Minute};
 pub use now::{Clock, Now};
-pub use outcome::{End, NAMED_MAX, Outcome};
+pub use outcome::{End, NAMED_MAX, Outcome, Undelivered};
 pub use report::watcher_stopped;
 pub use setup::{Command, Controls, DownloadSettings, HookEvents, OutboxLink, Settings, Setup};
 pub use snapshot::{AppView, Snapshot};

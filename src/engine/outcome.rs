@@ -1,6 +1,8 @@
 //! How a run ended.
 
-use crate::domain::{AppName, Counts, FileCounts, FileState, TicketRecord, TicketState, Trouble};
+use crate::domain::{
+    AppName, Counts, FileCounts, FileState, HookName, TicketRecord, TicketState, Trouble, WallTime,
+};
 
 /// So many tickets are named at the end of a run; the others are counted.
 pub const NAMED_MAX: usize = 10;
@@ -26,6 +28,19 @@ pub struct Outcome {
     /// Verdicts that could not be announced; the next start announces them. Counted by the caller of the engine, once
     /// the consumers had their time.
     pub unannounced: usize,
+    /// What hooks have not taken. Noted by the caller of the engine, as above.
+    pub undelivered: Vec<Undelivered>,
+}
+
+/// Events that a hook has not taken at the end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The hook.
+    pub hook: HookName,
+    /// How many.
+    pub events: usize,
+    /// When the first of them is due; none if that is not known.
+    pub due: Option<WallTime>,
 }
 
 impl Outcome {

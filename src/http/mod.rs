@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -31,13 +31,13 @@ use tracing::info;
 
 pub use self::metrics::LinesWaiting;
 pub use self::routes::NAME;
-pub use self::shared::RejectedLists;
+pub use self::shared::{RejectedLists, Views};
 pub use self::status_document::{TicketView, app_status, live_status, write_end, write_head, write_tickets};
 
 use self::metrics::Metrics;
 use self::shared::Shared;
 use crate::domain::{WallTime, event};
-use crate::engine::{Meters, Snapshot};
+use crate::engine::Meters;
 use crate::store::StoreReader;
 
 /// The system refuses the address.
@@ -82,8 +82,7 @@ impl Server {
     /// the log.
     pub fn start(
         self,
-        view: watch::Receiver<Snapshot>,
-        lists: watch::Receiver<RejectedLists>,
+        views: Views,
         state: Arc<dyn StoreReader>,
         stop: CancellationToken,
         meters: Meters,
@@ -95,13 +94,14 @@ impl Server {
             address = %address,
             "the page, health, status and metrics are served on http://{address}"
         );
-        let began = WallTime::now();
+        let (began, Views { engine: view, lists, hooks }) = (WallTime::now(), views);
         let metrics = Metrics { meters: meters.clone(), log: Box::new(log), began };
         let router = routes::router(Shared {
             address,
             began: Instant::now(),
             view,
             lists,
+            hooks,
             state,
             stop,
             turnstile: Arc::new(Semaphore::new(1)),

@@ -74,7 +74,8 @@ async fn status(State(shared): State<Shared>) -> Response {
         return again("another status is being read; try again in a second");
     };
     let apps = shared.view.borrow().apps.clone();
-    match status::body(shared.state, apps, turn).await {
+    let hooks = shared.hooks.borrow().clone();
+    match status::body(shared.state, apps, hooks, turn).await {
         Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => again(&with_causes(&*error)),
     }
@@ -82,7 +83,8 @@ async fn status(State(shared): State<Shared>) -> Response {
 
 async fn metrics(State(shared): State<Shared>) -> Response {
     let view = shared.view.borrow().clone();
-    match metrics::text(shared.metrics.lock_owned().await, view).await {
+    let hooks = shared.hooks.borrow().clone();
+    match metrics::text(shared.metrics.lock_owned().await, view, hooks).await {
         Ok(text) => ([(CONTENT_TYPE, metrics::TEXT)], text).into_response(),
         Err(error) => {
             let line = format!("the metrics could not be put together: {error}; please report this defect\n");

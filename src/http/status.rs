@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::status_document::{live_status, write_end, write_head, write_tickets};
-use crate::domain::{EntryKey, FileCounts, WallTime};
+use crate::domain::{EntryKey, FileCounts, HookStatus, WallTime};
 use crate::engine::AppView;
 use crate::store::StoreReader;
 
@@ -34,6 +34,7 @@ struct Rest {
 pub(super) async fn body(
     state: Arc<dyn StoreReader>,
     apps: Vec<AppView>,
+    hooks: Vec<HookStatus>,
     turn: OwnedSemaphorePermit,
 ) -> Result<Body, BoxError> {
     let begin = move || {
@@ -42,7 +43,7 @@ pub(super) async fn body(
         let of = |state| apps.iter().map(|app| app.files[state]).sum();
         let files = FileCounts::from_fn(of);
         let apps: Vec<_> = apps.iter().map(live_status).collect();
-        write_head(&mut text, WallTime::now(), summary, &files, &apps)?;
+        write_head(&mut text, WallTime::now(), summary, &files, &apps, &hooks)?;
         read(Rest { state, last: None, _turn: turn }, text)
     };
     let (first, rest) = tokio::task::spawn_blocking(begin).await??;

@@ -9,15 +9,15 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::domain::{
-    AppCondition, AppName, Counts, Failure, FileCounts, FileRecord, FileState, RateLimit, TicketRecord,
-    Trouble, WallTime, write_json,
+    AppCondition, AppName, Counts, Failure, FileCounts, FileRecord, FileState, HookStatus, RateLimit,
+    TicketRecord, Trouble, WallTime, write_json,
 };
 use crate::engine::AppView;
 
 /// A ticket. Absent fields are null. A hundred thousand of them are written straight to their destination.
 pub struct TicketView<'a>(pub &'a TicketRecord);
 
-/// Writes the part before the tickets, with the apps as [`app_status`] or [`live_status`] make them.
+/// Writes the part before the tickets, with the apps as [`app_status`] or [`live_status`] make them, and the hooks.
 ///
 /// # Errors
 /// Those of `out`.
@@ -27,13 +27,20 @@ pub fn write_head(
     summary: Counts,
     files: &FileCounts,
     apps: &[Value],
+    hooks: &[HookStatus],
 ) -> io::Result<()> {
     let (mut text, mut summary) = (Vec::new(), json!(summary));
     summary["files"] = FileState::ALL.iter().map(|state| (state.as_str(), files[*state])).collect();
-    write_json(
-        &mut text,
-        &json!({ "schema": 1, "generated_at": now, "summary": summary, "apps": apps, "tickets": [] }),
-    )?;
+    let hooks: Vec<_> = hooks.iter().map(hook_status).collect();
+    let head = json!({
+        "schema": 1,
+        "generated_at": now,
+        "summary": summary,
+        "apps": apps,
+        "hooks": hooks,
+        "tickets": [],
+    });
+    write_json(&mut text, &head)?;
     // List and object stay open for the tickets.
     text.truncate(text.len() - 2);
     out.write_all(&text)
@@ -99,6 +106,18 @@ pub fn live_status(app: &AppView) -> Value {
         status["tenant_calls_this_month"] = json!(calls);
     }
     status
+}
+
+/// A hook.
+fn hook_status(hook: &HookStatus) -> Value {
+    json!({
+        "name": hook.name.as_str(),
+        "state": if hook.is_ended { "ended" } else { "active" },
+        "waiting": hook.waiting,
+        "taken": hook.taken,
+        "failed": hook.failed,
+        "last_error": hook.last_error.as_ref().map(|it| json!({ "message": it.message, "at": it.at })),
+    })
 }
 
 impl Serialize for TicketView<'_> {

@@ -3,6 +3,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
+use crate::engine::Snapshot;
 use crate::store::{SqliteStore, Store as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -49,7 +52,14 @@ impl Bench {
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = server.listener.local_addr().unwrap();
         let (lists, rejected) = watch::channel(Vec::new());
-        let serving = server.start(seen, rejected, store.reader(), stop.clone(), meters, Vec::new);
+        let (_, hooks) = watch::channel(Vec::new());
+        let serving = server.start(
+            Views { engine: seen, lists: rejected, hooks },
+            store.reader(),
+            stop.clone(),
+            meters,
+            Vec::new,
+        );
         Self { address, view, lists, stop, store, _serving: serving, folder }
     }
 
@@ -107,7 +117,10 @@ async fn a_state_file_that_cannot_be_read_is_said() {
     let bench = Bench::new().await;
     let (status, body) = bench.get("/status").await;
     assert_eq!(status, 200);
-    assert!(body.contains(r#""pending":0"#) && body.ends_with("\"apps\":[],\"tickets\":[]}\n"), "{body}");
+    assert!(
+        body.contains(r#""pending":0"#) && body.ends_with("\"apps\":[],\"hooks\":[],\"tickets\":[]}\n"),
+        "{body}"
+    );
     bench.move_state_aside();
     let (status, body) = bench.get("/status").await;
     assert!(status == 503 && body.contains("failed to read the state file"), "{status} {body}");

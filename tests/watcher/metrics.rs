@@ -45,6 +45,8 @@ pub(crate) fn scripted() -> Scripted {
         "tickets{app=\"lark\",state=\"removed\"} 1",
         "watchlist_rejected_files 1",
         "verdicts_unannounced 0",
+        "hook_events_taken_total{hook=\"takes\"} 5",
+        "hook_events_waiting{hook=\"refuses\"} 2",
     ];
     let scrape = wait_scrape(address, &settled);
     Scripted { scrape, bench, running }
@@ -72,7 +74,11 @@ fn bench() -> Bench {
     let credentials = "app_secret = { file = \"app_secret\" }";
     let apps = [("default", DEFAULT_APP_ID), ("lark", LARK)];
     let sections: String = apps.iter().map(|(name, id)| bench.app_section(name, id, credentials)).collect();
-    bench.write_config(&format!("[log]\nfile = \"events.jsonl\"\n{sections}"));
+    let hook = |name: &str, event: &str, program: &str| {
+        format!("[[hook]]\nname = \"{name}\"\nevents = [\"{event}\"]\ncommand = [\"{program}\"]\n")
+    };
+    let hooks = hook("takes", "ticket.completed", "true") + &hook("refuses", "ticket.failed", "false");
+    bench.write_config(&format!("[log]\nfile = \"events.jsonl\"\n{hooks}{sections}"));
     bench.reconfigure("\"watchlist.toml\"]", "\"watchlist.toml\", \"more.toml\"]");
     list(&bench, &[101, 102]);
     bench.write("more.toml", "");

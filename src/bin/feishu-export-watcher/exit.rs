@@ -64,6 +64,7 @@ mod tests {
             files: Default::default(),
             saved: true,
             unannounced: 0,
+            undelivered: Vec::new(),
         }
     }
 

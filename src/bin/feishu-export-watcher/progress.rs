@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feishu_export_watcher::domain::words::{grouped, span};
-use feishu_export_watcher::domain::{FileState, TicketState, Trouble, WallTime, escape, size_in_words};
+use feishu_export_watcher::domain::{
+    FileState, HookStatus, TicketState, Trouble, WallTime, escape, size_in_words,
+};
 use feishu_export_watcher::log::Suspend;
 use feishu_export_watcher::log::columns::cut;
 use feishu_export_watcher::{AppView, Snapshot};
@@ -44,11 +46,22 @@ impl Progress {
         Arc::new(move |write| bar.suspend(write))
     }
 
-    /// Follows the engine until it is gone.
-    pub(crate) async fn follow(mut self, mut view: watch::Receiver<Snapshot>) {
+    /// Follows the engine until it is gone, then the hooks.
+    pub(crate) async fn follow(
+        mut self,
+        mut view: watch::Receiver<Snapshot>,
+        mut hooks: watch::Receiver<Vec<HookStatus>>,
+    ) {
         while view.changed().await.is_ok() {
             let snapshot = view.borrow_and_update().clone();
             self.draw(&snapshot);
+            tokio::time::sleep(EVERY).await;
+        }
+        self.bar.set_style(style(true));
+        hooks.mark_changed();
+        while hooks.changed().await.is_ok() {
+            let waiting: usize = hooks.borrow_and_update().iter().map(|hook| hook.waiting).sum();
+            self.bar.set_message(awaited(waiting).unwrap_or_default());
             tokio::time::sleep(EVERY).await;
         }
         self.bar.finish_and_clear();
@@ -112,6 +125,12 @@ fn message(snapshot: &Snapshot, pace: Pace, now: WallTime) -> String {
         None if pending + files[FileState::Waiting] > 0 => text + &format!(", {}", left(snapshot, pace)),
         None => text,
     }
+}
+
+/// What is waited for when all else is done.
+fn awaited(waiting: usize) -> Option<String> {
+    let plural = if waiting == 1 { "" } else { "s" };
+    (waiting > 0).then(|| format!("hooks have yet to take {} event{plural}", grouped(waiting)))
 }
 
 /// How far tickets and their files are.
@@ -203,6 +222,14 @@ mod tests {
     fn counts(pending: usize, completed: usize, failed: usize) -> Counts {
         use TicketState::{Completed, Failed, Pending};
         [(Pending, pending), (Completed, completed), (Failed, failed)].into_iter().collect()
+    }
+
+    /// Promise: a batch that waits for its hooks alone says so.
+    #[test]
+    fn hooks_that_are_waited_for_are_said() {
+        assert_eq!(awaited(0), None);
+        assert_eq!(awaited(1).as_deref(), Some("hooks have yet to take 1 event"));
+        assert_eq!(awaited(1_204).as_deref(), Some("hooks have yet to take 1,204 events"));
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::io::{self, BufWriter, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use feishu_export_watcher::domain::words::grouped;
+use feishu_export_watcher::domain::words::{grouped, span};
 use feishu_export_watcher::domain::{
     App, Credentials, PauseReason, SecretSource, TicketState, Trouble, WallTime, files_in_words,
 };
 use feishu_export_watcher::log::{LogHandle, TextForm};
 use feishu_export_watcher::service;
 use feishu_export_watcher::{
-    CommandError, End, Hooks, Outcome, RunOptions, Snapshot, Watcher, load, set_up_log,
+    CommandError, Connections, End, Outcome, RunOptions, Snapshot, Undelivered, Watcher, load, set_up_log,
 };
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
@@ -103,6 +103,7 @@ async fn watch_with(
     let stop = CancellationToken::new();
     let (reload, requests) = mpsc::channel(1);
     let (view, seen) = watch::channel(Snapshot::default());
+    let (hooks, hooks_seen) = watch::channel(Vec::new());
     let (notices, notifying) = service::start(seen.clone(), stop.clone());
     let listening = tokio::spawn(signals.pass_on(stop.clone(), reload, log.clone(), notices));
     let bar = (options.until_done && io::stderr().is_terminal()).then(Progress::new);
@@ -110,12 +111,13 @@ async fn watch_with(
         if io::stdout().is_terminal() {
             log.set_suspend(Some(bar.suspend()));
         }
-        tokio::spawn(bar.follow(seen))
+        tokio::spawn(bar.follow(seen, hooks_seen))
     });
-    let outcome = watcher.run(Hooks { stop, reload: requests, view, log: log.clone() }).await;
+    let connections = Connections { stop, reload: requests, view, hooks, log: log.clone() };
+    let outcome = watcher.run(connections).await;
     listening.abort();
     if let Some(drawing) = drawing {
-        // The engine is gone, so the bar ends by itself; its panic must not be that of the run.
+        // Engine and hooks are gone, so the bar ends by itself; its panic must not be that of the run.
         let _ = drawing.await;
         log.set_suspend(None);
     }
@@ -168,6 +170,25 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path, apps: &[App]) {
         _ => {}
     }
     print_troubled(outcome, apps);
+    print_undelivered(outcome);
+}
+
+/// Prints what hooks have not taken, which is no failure of the batch.
+fn print_undelivered(outcome: &Outcome) {
+    let now = WallTime::now();
+    outcome
+        .undelivered
+        .iter()
+        .for_each(|undelivered| eprint_escaped(&undelivered_in_words(undelivered, now)));
+}
+
+/// "hook archive: 3 events wait; they go out with the next run, in 5 min at the earliest".
+fn undelivered_in_words(undelivered: &Undelivered, now: WallTime) -> String {
+    let Undelivered { hook, events, due } = undelivered;
+    let (wait, go) = if *events == 1 { ("event waits", "it goes") } else { ("events wait", "they go") };
+    let rest = due.map(|due| due.since(now)).filter(|rest| *rest >= Duration::from_secs(1));
+    let earliest = rest.map(|rest| format!(", in {} at the earliest", span(rest))).unwrap_or_default();
+    format!("hook {hook}: {} {wait}; {go} out with the next run{earliest}", grouped(*events))
 }
 
 /// Prints the apps in trouble, with what to do before the batch is run again.
@@ -198,6 +219,7 @@ fn print_tickets(outcome: &Outcome, config: &Path) {
         summary: outcome.listed,
         files: outcome.files,
         apps: &[],
+        hooks: &[],
         is_watched: false,
         now: WallTime::now(),
         zone: TimeZone::UTC,
@@ -205,4 +227,26 @@ fn print_tickets(outcome: &Outcome, config: &Path) {
     };
     // Where stderr can't be written, the exit code shows the result as well.
     let _ = print_batch(&mut BufWriter::new(io::stderr()), &report, &command("status", Some(config)));
+}
+
+#[cfg(test)]
+mod tests {
+    use feishu_export_watcher::domain::HookName;
+
+    use super::*;
+
+    /// Promise: a batch says what its hooks have not taken, and when that goes out.
+    #[test]
+    fn what_hooks_have_not_taken_is_said() {
+        let now = WallTime::from_millis(1_795_341_600_000);
+        let said = |events, due: Option<Duration>| {
+            let due = due.map(|wait| now + wait);
+            undelivered_in_words(&Undelivered { hook: HookName::new("archive"), events, due }, now)
+        };
+        assert_eq!(said(1, None), "hook archive: 1 event waits; it goes out with the next run");
+        assert_eq!(
+            said(1_204, Some(Duration::from_secs(300))),
+            "hook archive: 1,204 events wait; they go out with the next run, in 5 min at the earliest"
+        );
+    }
 }

@@ -64,6 +64,7 @@ fn print(report: &mut StatusReport, format: Format, limit: Option<usize>) -> io:
         summary: report.summary,
         files: report.files,
         apps: &report.apps,
+        hooks: &report.hooks,
         is_watched: !matches!(report.watcher, Ok(None)),
         now,
         zone: TimeZone::system(),

@@ -39,6 +39,7 @@ impl State {
             doubtful,
             saved,
             unannounced: self.file.verdicts.unannounced(announced),
+            undelivered: Vec::new(),
         }
     }
 

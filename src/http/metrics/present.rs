@@ -111,7 +111,7 @@ pub(super) fn register(
 }
 
 /// Adds a gauge with a value for each set of labels.
-fn add<'a, const N: usize>(
+pub(super) fn add<'a, const N: usize>(
     registry: &Registry,
     name: &str,
     help: &str,

@@ -387,6 +387,7 @@ async fn pages_wait_for_their_turn() {
         began: Instant::now(),
         view,
         lists,
+        hooks: watch::channel(Vec::new()).1,
         state: store.reader(),
         stop: CancellationToken::new(),
         turnstile: Arc::new(Semaphore::new(1)),

@@ -12,7 +12,7 @@ use super::report::Report;
 use super::style;
 
 /// Columns of indentation below a heading or an app.
-const INDENT: usize = 2;
+pub(super) const INDENT: usize = 2;
 
 /// How many of the tickets asked for are not shown, and how many were not asked for.
 pub(super) fn print_rest(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
@@ -104,7 +104,12 @@ fn print_app(out: &mut impl Write, app: &AppReport, report: &Report<'_>, taken: 
 }
 
 /// The rest of a line in which `indent` columns are taken, with further lines as far in where it is too long.
-fn print_wrapped(out: &mut impl Write, text: &str, indent: usize, screen: Option<usize>) -> io::Result<()> {
+pub(super) fn print_wrapped(
+    out: &mut impl Write,
+    text: &str,
+    indent: usize,
+    screen: Option<usize>,
+) -> io::Result<()> {
     // On a screen too narrow for that, the terminal's own way is no worse.
     let Some(columns) = screen.filter(|columns| *columns >= indent + 20) else {
         return writeln!(out, "{text}");

@@ -216,6 +216,7 @@ pub(crate) fn report(tickets: &[TicketRecord]) -> Report<'_> {
         summary: summary(tickets),
         files: FileCounts::default(),
         apps: &[],
+        hooks: &[],
         is_watched: true,
         now: NOW,
         zone: TimeZone::UTC,

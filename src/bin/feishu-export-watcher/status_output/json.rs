@@ -15,7 +15,7 @@ pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()>
         app_status(&app.name, app.trouble.as_ref(), pending, report.is_watched)
     };
     let apps: Vec<_> = report.apps.iter().map(status).collect();
-    write_head(out, report.now, report.summary, &report.files, &apps)?;
+    write_head(out, report.now, report.summary, &report.files, &apps, report.hooks)?;
     write_tickets(out, report.tickets, true)?;
     write_end(out)
 }
@@ -32,7 +32,7 @@ pub(super) fn print_lines(out: &mut impl Write, report: &Report<'_>) -> io::Resu
 mod tests {
     use super::super::fixtures::{self, NOW};
     use super::super::{Format, print};
-    use feishu_export_watcher::domain::{TicketRecord, unsafe_for_terminal};
+    use feishu_export_watcher::domain::{HookError, HookName, HookStatus, TicketRecord, unsafe_for_terminal};
     use feishu_export_watcher::http::live_status;
     use serde_json::Value;
 
@@ -88,19 +88,37 @@ mod tests {
             format!(
                 "{{\"schema\":1,\"generated_at\":\"2026-11-22T10:00:00.000Z\",\"summary\":{{\"pending\":2,\
                  \"completed\":1,\"failed\":1,\"timed_out\":0,\"removed\":0,\
-                 \"files\":{{\"waiting\":0,\"saved\":0,\"failed\":0,\"expired\":0}}}},\"apps\":[],\"tickets\":[{COMPLETED},{FAILED}]}}\n"
+                 \"files\":{{\"waiting\":0,\"saved\":0,\"failed\":0,\"expired\":0}}}},\"apps\":[],\"hooks\":[],\"tickets\":[{COMPLETED},{FAILED}]}}\n"
             )
         );
         assert!(printed(Format::Json, &[]).contains(",\"tickets\":[]"));
     }
 
     #[test]
-    fn apps_stand_before_the_tickets() {
+    fn apps_and_hooks_stand_before_the_tickets() {
         let views = fixtures::apps();
         let apps: Vec<_> = views.iter().map(live_status).collect();
         let summary = [(TicketState::Pending, 7)].into_iter().collect();
+        let error = HookError { message: "exit code 1".to_owned(), at: fixtures::after(-30.0) };
+        let archive = HookStatus {
+            name: HookName::new("archive"),
+            waiting: 3,
+            taken: 1204,
+            failed: 2,
+            last_error: Some(error),
+            is_ended: false,
+        };
+        let chat = HookStatus {
+            name: HookName::new("chat"),
+            waiting: 0,
+            taken: 0,
+            failed: 0,
+            last_error: None,
+            is_ended: true,
+        };
+        let hooks = [archive, chat];
         let mut document = Vec::new();
-        write_head(&mut document, NOW, summary, &Default::default(), &apps).unwrap();
+        write_head(&mut document, NOW, summary, &Default::default(), &apps, &hooks).unwrap();
         write_end(&mut document).unwrap();
         assert_eq!(
             String::from_utf8(document).unwrap(),
@@ -123,7 +141,10 @@ mod tests {
                 r#""until":"2026-11-22T10:00:30.000Z","next":"2026-11-22T10:00:30.000Z","#,
                 r#""hint":"another process spends from the same budget, "#,
                 r#"or rate_limit is set too high; polling goes on by itself"},"pending":3,"budget_left":0,"#,
-                r#""rate_limit":{"requests":100,"per_seconds":60},"requests_this_month":1204}],"#,
+                r#""rate_limit":{"requests":100,"per_seconds":60},"requests_this_month":1204}],"hooks":["#,
+                r#"{"name":"archive","state":"active","waiting":3,"taken":1204,"failed":2,"#,
+                r#""last_error":{"message":"exit code 1","at":"2026-11-22T09:59:30.000Z"}},"#,
+                r#"{"name":"chat","state":"ended","waiting":0,"taken":0,"failed":0,"last_error":null}],"#,
                 r#""tickets":[]}"#,
                 "\n"
             )

@@ -9,6 +9,7 @@ pub(crate) mod cells;
 pub(crate) mod closing;
 pub(crate) mod columns;
 mod csv;
+mod hooks;
 mod json;
 mod report;
 pub(crate) mod style;

@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 use feishu_export_watcher::AppReport;
-use feishu_export_watcher::domain::{Counts, FileCounts, TicketRecord, WallTime};
+use feishu_export_watcher::domain::{Counts, FileCounts, HookStatus, TicketRecord, WallTime};
 use jiff::tz::TimeZone;
 
 use super::style;
@@ -20,6 +20,8 @@ pub(crate) struct Report<'a> {
     pub(crate) files: FileCounts,
     /// The apps that were asked for, by name.
     pub(crate) apps: &'a [AppReport],
+    /// How the hooks do that the state file knows.
+    pub(crate) hooks: &'a [HookStatus],
     /// Whether a watcher runs, so that times to come hold.
     pub(crate) is_watched: bool,
     /// The present moment.

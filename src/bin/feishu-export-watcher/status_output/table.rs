@@ -9,7 +9,7 @@ use feishu_export_watcher::domain::{TicketRecord, escape};
 
 use super::columns::{GAP, cut, width, write_padded};
 use super::report::Report;
-use super::{cells, closing, style};
+use super::{cells, closing, hooks, style};
 
 /// Columns of the screen that a name may take at most …
 const NAME_MAX: usize = 32;
@@ -30,7 +30,8 @@ type Row<'a> = [Cow<'a, str>; CELLS];
 /// Prints the table and the part below it.
 pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     if report.summary.total() == 0 {
-        return writeln!(out, "no tickets");
+        writeln!(out, "no tickets")?;
+        return hooks::print(out, report);
     }
     if !report.tickets.is_empty() {
         print_tickets(out, report)?;
@@ -38,7 +39,8 @@ pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()>
     closing::print_rest(out, report)?;
     closing::print_advice(out, report)?;
     writeln!(out)?;
-    closing::print_apps(out, report)
+    closing::print_apps(out, report)?;
+    hooks::print(out, report)
 }
 
 fn print_tickets(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
