@@ -31,6 +31,9 @@ _feishu__export__watcher() {
             feishu__export__watcher,help)
                 cmd="feishu__export__watcher__subcmd__help"
                 ;;
+            feishu__export__watcher,hook)
+                cmd="feishu__export__watcher__subcmd__hook"
+                ;;
             feishu__export__watcher,init)
                 cmd="feishu__export__watcher__subcmd__init"
                 ;;
@@ -58,6 +61,9 @@ _feishu__export__watcher() {
             feishu__export__watcher__subcmd__help,help)
                 cmd="feishu__export__watcher__subcmd__help__subcmd__help"
                 ;;
+            feishu__export__watcher__subcmd__help,hook)
+                cmd="feishu__export__watcher__subcmd__help__subcmd__hook"
+                ;;
             feishu__export__watcher__subcmd__help,init)
                 cmd="feishu__export__watcher__subcmd__help__subcmd__init"
                 ;;
@@ -70,6 +76,21 @@ _feishu__export__watcher() {
             feishu__export__watcher__subcmd__help,status)
                 cmd="feishu__export__watcher__subcmd__help__subcmd__status"
                 ;;
+            feishu__export__watcher__subcmd__help__subcmd__hook,test)
+                cmd="feishu__export__watcher__subcmd__help__subcmd__hook__subcmd__test"
+                ;;
+            feishu__export__watcher__subcmd__hook,help)
+                cmd="feishu__export__watcher__subcmd__hook__subcmd__help"
+                ;;
+            feishu__export__watcher__subcmd__hook,test)
+                cmd="feishu__export__watcher__subcmd__hook__subcmd__test"
+                ;;
+            feishu__export__watcher__subcmd__hook__subcmd__help,help)
+                cmd="feishu__export__watcher__subcmd__hook__subcmd__help__subcmd__help"
+                ;;
+            feishu__export__watcher__subcmd__hook__subcmd__help,test)
+                cmd="feishu__export__watcher__subcmd__hook__subcmd__help__subcmd__test"
+                ;;
             *)
                 ;;
         esac
@@ -77,7 +98,7 @@ _feishu__export__watcher() {
 
     case "${cmd}" in
         feishu__export__watcher)
-            opts="-h -V --help --version init add run check status explain retry health help"
+            opts="-h -V --help --version init add run check status explain retry hook health help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -227,7 +248,7 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__help)
-            opts="init add run check status explain retry health help"
+            opts="init add run check status explain retry hook health help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -310,6 +331,34 @@ _feishu__export__watcher() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        feishu__export__watcher__subcmd__help__subcmd__hook)
+            opts="test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        feishu__export__watcher__subcmd__help__subcmd__hook__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         feishu__export__watcher__subcmd__help__subcmd__init)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -359,6 +408,91 @@ _feishu__export__watcher() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        feishu__export__watcher__subcmd__hook)
+            opts="-h --help test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        feishu__export__watcher__subcmd__hook__subcmd__help)
+            opts="test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        feishu__export__watcher__subcmd__hook__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        feishu__export__watcher__subcmd__hook__subcmd__help__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        feishu__export__watcher__subcmd__hook__subcmd__test)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -423,7 +557,7 @@ _feishu__export__watcher() {
             return 0
             ;;
         feishu__export__watcher__subcmd__retry)
-            opts="-h --config --state-file --failed --kind --app --dry-run --help"
+            opts="-h --config --state-file --failed --kind --app --hook --dry-run --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -464,6 +598,10 @@ _feishu__export__watcher() {
                     return 0
                     ;;
                 --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hook)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -89,6 +89,9 @@ const RETRY_HELP: &str = "\
 Leaves the request in the state file: a watcher that runs takes it up within a
 second, else the next one does when it starts.
 
+With --hook it is the events that hook NAME has not taken which are sent again,
+those that were given up among them, within 5 s.
+
 A document is exported again. The job that a listed ticket names is asked about
 again, and no new export is made: that helps where a permission or an app was
 fixed, or where no answer came before give_up_after; a file that could not be
@@ -101,7 +104,20 @@ format of its document.
 Examples:
   feishu-export-watcher retry --config watcher.toml 6933093124755412345
   feishu-export-watcher retry 'weekly report' https://acme.feishu.cn/docx/doxcnAbCdEf
-  feishu-export-watcher retry --config watcher.toml --failed --kind no_permission --dry-run";
+  feishu-export-watcher retry --config watcher.toml --failed --kind no_permission --dry-run
+  feishu-export-watcher retry --config watcher.toml --hook archive";
+
+const HOOK_TEST_HELP: &str = "\
+Sends an invented event, the first of those that the hook takes, as a run would
+send a true one: once, and whether a watcher runs or not. Its id begins with
+`sample-`, and it has `\"sample\": true`, by which a receiver can leave it out.
+
+Prints what was called, how long that took and the answer. Exit code 0 if the
+hook took it, otherwise 1.
+
+Examples:
+  feishu-export-watcher hook test archive
+  feishu-export-watcher hook test --config watcher.toml archive";
 
 const HEALTH_HELP: &str = "\
 Asks the watcher that runs by this configuration, at its [server] listen, and
@@ -162,9 +178,12 @@ pub(crate) enum Command {
     /// Say what a job status, a code, an error.kind or the reason of a pause means, and what to do
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArguments),
-    /// Have ended tickets polled, and documents exported, again
+    /// Have ended tickets polled, documents exported, or events sent to a hook, again
     #[command(after_help = RETRY_HELP)]
     Retry(RetryArguments),
+    /// Try a hook out
+    #[command(subcommand)]
+    Hook(HookCommand),
     /// Ask a running watcher whether it is well, for probes
     #[command(after_help = HEALTH_HELP)]
     Health(HealthArguments),
@@ -330,7 +349,7 @@ pub(crate) struct RetryArguments {
     #[command(flatten)]
     pub(crate) file: StateFileArgument,
     /// Tickets, labels, or links of documents, whatever they ended as
-    #[arg(value_name = "NAME", required_unless_present = "failed", conflicts_with = "failed")]
+    #[arg(value_name = "NAME", required_unless_present_any = ["failed", "hook"], conflicts_with = "failed")]
     pub(crate) names: Vec<String>,
     /// All tickets and documents that failed or timed out, or whose file could not be saved
     #[arg(long)]
@@ -341,9 +360,31 @@ pub(crate) struct RetryArguments {
     /// Only those of this app
     #[arg(long, value_name = "APP")]
     pub(crate) app: Option<String>,
+    /// Instead: the events that this hook has not taken
+    #[arg(long, value_name = "HOOK", conflicts_with_all = ["names", "failed", "app"])]
+    pub(crate) hook: Option<String>,
     /// Say what would be done and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// `hook`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HookCommand {
+    /// Send a sample event to a hook and show its answer
+    #[command(after_help = HOOK_TEST_HELP)]
+    Test(HookTestArguments),
+}
+
+/// `hook test`.
+#[derive(Debug, Args)]
+pub(crate) struct HookTestArguments {
+    /// The configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
+    /// The hook, by its name in watcher.toml
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 }
 
 /// `health`.
@@ -385,100 +426,4 @@ fn kind(text: &str) -> Result<ErrorKind, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::ffi::OsString;
-    use std::fs;
-    use std::path::Path;
-
-    use clap::CommandFactory;
-    use clap_complete::Shell;
-    use feishu_export_watcher::domain::{Failure, PauseReason};
-
-    use super::*;
-
-    #[test]
-    fn the_arguments_are_sound() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn a_deadline_belongs_to_a_batch() {
-        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
-        assert!(parse("watcher run --config f --deadline 30m").is_err());
-        let Command::Run(run) = parse("watcher run --config f --until-done --deadline 30m").unwrap().command
-        else {
-            panic!("not run");
-        };
-        assert_eq!(run.deadline, Some(Duration::from_secs(1800)));
-    }
-
-    /// Promise: a command that a hint names can be given as it stands.
-    #[test]
-    fn hints_name_commands_that_exist() {
-        let of_kind = |kind: &ErrorKind| [kind.hint(), Failure::new(*kind).hint_for_document()];
-        let kinds = ErrorKind::ALL.iter().flat_map(of_kind);
-        let hints: Vec<_> = kinds.chain(PauseReason::ALL.iter().map(|reason| reason.hint())).collect();
-        let quoted = hints.iter().flat_map(|hint| hint.split('`').skip(1).step_by(2));
-        let commands: Vec<_> = quoted.filter(|quoted| quoted.starts_with("feishu-export-watcher ")).collect();
-        assert!(!commands.is_empty());
-        for command in commands {
-            assert!(Arguments::try_parse_from(command.split(' ')).is_ok(), "{command}");
-        }
-    }
-
-    #[test]
-    fn states_are_spelled_as_in_the_state_file() {
-        let parsed =
-            Arguments::try_parse_from("w status --config f --state failed,timed_out".split(' ')).unwrap();
-        let Command::Status(status) = parsed.command else { panic!("not status") };
-        assert_eq!(status.state, [TicketState::Failed, TicketState::TimedOut]);
-        assert!(Arguments::try_parse_from("w status --config f --state done".split(' ')).is_err());
-    }
-
-    const NAME: &str = env!("CARGO_PKG_NAME");
-
-    /// The folders below `deploy/` that hold these files and no others.
-    const FOLDERS: [&str; 2] = ["completions", "man"];
-
-    /// Set, it has the test write the files instead of comparing them.
-    const UPDATE: &str = "UPDATE_GENERATED";
-
-    /// Promise: the files in `deploy/` have the same commands and options as the program.
-    #[test]
-    fn generated_files_are_up_to_date() {
-        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-        if std::env::var_os(UPDATE).is_some() {
-            FOLDERS.iter().for_each(|folder| fs::remove_dir_all(deploy.join(folder)).unwrap());
-            generate(&deploy);
-        }
-        let wanted = tempfile::tempdir().unwrap();
-        generate(wanted.path());
-        for folder in FOLDERS {
-            assert!(
-                files(&deploy.join(folder)) == files(&wanted.path().join(folder)),
-                "deploy/{folder} is not as the arguments have it; to write it anew: \
-                 {UPDATE}=1 cargo test --bin {NAME} generated"
-            );
-        }
-    }
-
-    fn generate(deploy: &Path) {
-        let [completions, man] = FOLDERS.map(|folder| deploy.join(folder));
-        [&completions, &man].into_iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
-        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            clap_complete::generate_to(shell, &mut Arguments::command(), NAME, &completions).unwrap();
-        }
-        // Of a name with hyphens clap_complete 4.6.11 notes a subcommand under one label and looks it up under another
-        // (clap-rs/clap#6421), so that bash proposes none of its options.
-        let bash = completions.join(format!("{NAME}.bash"));
-        let text = fs::read_to_string(&bash).unwrap();
-        fs::write(bash, text.replace(&NAME.replace('-', "__subcmd__"), &NAME.replace('-', "__"))).unwrap();
-        clap_mangen::generate_to(Arguments::command(), man).unwrap();
-    }
-
-    fn files(folder: &Path) -> BTreeMap<OsString, String> {
-        let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
-        entries.map(|entry| (entry.file_name(), fs::read_to_string(entry.path()).unwrap())).collect()
-    }
-}
+mod tests;

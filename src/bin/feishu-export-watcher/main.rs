@@ -12,11 +12,13 @@ mod core_dump;
 mod exit;
 mod explain;
 mod health;
+mod hook;
 mod init;
 mod input;
 mod messages;
 mod progress;
 mod retry;
+mod retry_hook;
 mod run;
 mod signals;
 mod status;
@@ -27,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, HookCommand};
 
 fn main() -> ExitCode {
     // Before anything is read that is a secret.
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status::status(arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Retry(arguments) => retry::retry(arguments),
+        Command::Hook(HookCommand::Test(arguments)) => hook::test(arguments),
         Command::Health(arguments) => health::health(arguments),
     };
     ExitCode::from(code)

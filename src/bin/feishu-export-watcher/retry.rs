@@ -9,6 +9,7 @@ use feishu_export_watcher::{RetryOutcome, RetryPlan, RetrySelection, StateFile, 
 
 use crate::args::RetryArguments;
 use crate::messages::{eprint_escaped, refuse};
+use crate::retry_hook::retry_hook;
 use crate::status::{OTHERWISE, nothing_ran};
 use crate::{config_file, exit};
 
@@ -17,8 +18,11 @@ const SHOWN: usize = 20;
 
 /// Asks for tickets to be polled and documents to be exported again; returns the exit code.
 pub(crate) fn retry(arguments: RetryArguments) -> u8 {
-    let RetryArguments { file, names, failed, kind, app, dry_run } = arguments;
+    let RetryArguments { file, names, failed, kind, app, hook, dry_run } = arguments;
     let Some(file) = config_file::find_state(file) else { return exit::CONFIG };
+    if let Some(hook) = hook {
+        return retry_hook(&file, &hook, dry_run);
+    }
     let plan = match plan_retry(&file, &RetrySelection { names, failed, kind, app }) {
         Ok(plan) => plan,
         Err(error) => return refuse(&error, OTHERWISE),
