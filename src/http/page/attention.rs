@@ -98,9 +98,10 @@ fn of_hooks(hooks: &[HookStatus]) -> Vec<Item> {
         let again = format!("`feishu-export-watcher retry --hook {name}` sends them again");
         match &hook.last_error {
             _ if hook.is_ended => Some(Item::new(&format!("hook {name} has ended"), HOOK_ENDED)),
-            _ if hook.failed > 0 => {
-                Some(Item::new(&format!("hook {name} did not take {} events", hook.failed), &again))
-            }
+            _ if hook.failed > 0 => Some(Item::new(
+                &format!("hook {name} did not take all events: {} were given up", hook.failed),
+                &again,
+            )),
             Some(error) if hook.waiting > 0 => {
                 Some(Item::new(&format!("hook {name} fails: {}", error.message), HOOK_FAILS))
             }
