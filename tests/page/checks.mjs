@@ -284,6 +284,7 @@ async function main() {
   check('without scripts the page shows the same', `${await rowsOf(scriptless)}` === `${rows}`);
   const opened = await views(browser, { page: '/', filtered: '/?state=failed', refused: '/?state=odd',
     ticket: rows.find((row) => row.includes('title-image')), hostile: rows.find((row) => row.includes('onload')) });
+  check('the details of a ticket have its history', await opened.ticket.getByText('ticket.completed').count() > 0);
   // Most of the one is waiting, most of the other is work.
   await Promise.all([refreshes(inField, onLink, scriptless), looks(opened)]);
   check('nothing is loaded from elsewhere, and there is no dialog, no error, nothing that the policy forbids',
