@@ -31,6 +31,14 @@ pub enum CrashPoint {
     LinesSafe,
     /// Verdicts that every sink has are removed from the outbox.
     VerdictsMarked,
+    /// An event for a hook is read, and its receiver is about to be called.
+    HookDue,
+    /// A receiver took an event; that is not noted yet.
+    EventTaken,
+    /// The ends of tries are written and not committed.
+    TriesWritten,
+    /// The ends of tries are committed, and the next events are not read.
+    TriesNoted,
     /// A part of a watch list is carried out, and the rest is still to come.
     ListPartTaken,
     /// The state file says that a create may be on its way, and it is about to be sent.

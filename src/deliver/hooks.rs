@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::hook_report::FailedTry;
 use super::receiver::{CallError, HookEvent, Receiver};
 use super::retries::wait_after;
+use crate::crash_points::CrashPoint;
 use crate::domain::{HookError, HookName, HookStatus, WallTime};
 use crate::store::{Deliveries, Delivery, EventId, Fate, Settled};
 
@@ -104,6 +105,7 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
         let is_free = |row: &Delivery| !self.in_flight.values().any(|(taken, _)| taken.id == row.id);
         let free: Vec<_> = rows.into_iter().filter(is_free).take(room).collect();
         for row in free {
+            CrashPoint::HookDue.pass();
             let event = HookEvent::new(&self.state_file, row.id, &row.payload);
             let (receiver, called) = (Arc::clone(&self.receiver), event.clone());
             let call = self.calls.spawn(async move { receiver.call(&called).await });
@@ -133,9 +135,13 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
             ended.push(next);
         }
         let tries: Vec<_> = ended.into_iter().filter_map(|ended| self.judge(ended)).collect();
+        if tries.iter().any(|settled| settled.fate == Fate::Taken) {
+            CrashPoint::EventTaken.pass();
+        }
         while self.deliveries.settle(&self.name, tries.clone()).await.is_err() {
             sleep(SECOND).await;
         }
+        CrashPoint::TriesNoted.pass();
         while self.is_ended && self.deliveries.end(&self.name).await.is_err() {
             sleep(SECOND).await;
         }

@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use super::cells::{Cells, clamped, execute, list};
+use crate::crash_points::CrashPoint;
 use crate::domain::{HookError, HookName, HookStatus, WallTime};
 use crate::store::{DUE_MAX, Delivery, EventId, EventRow, Fate, Settled};
 
@@ -94,6 +95,7 @@ pub(super) fn settle(connection: &Connection, hook: &HookName, tries: &[Settled]
             execute(connection, note, (message, at.as_millis(), hook.as_str()))?;
         }
     }
+    CrashPoint::TriesWritten.pass();
     Ok(())
 }
 
