@@ -5,31 +5,18 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use reqwest::header::HeaderMap;
 use rustix::process::{Pid, test_kill_process};
 use serde_json::Value;
-use standardwebhooks::Webhook;
 
 use crate::harness::{Bench, Ended, PATIENCE};
 use crate::http::{get, served, wait_answer};
 use crate::outputs::{stderr, stdout};
-use crate::receiver::{Received, Receiver};
+use crate::receiver::{OK, Received, Receiver, SIGNING_KEY, UNAVAILABLE, webhook};
 use crate::saved::{DOWNLOAD, done, path_of};
-
-/// 32 bytes, as a file for secrets has them.
-const SIGNING_KEY: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-
-const OK: &str = "HTTP/1.1 204 No Content\r\n";
-const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\n";
 
 /// A hook of the configuration; `target` are the keys of what it calls.
 fn hook(name: &str, events: &str, target: &str) -> String {
     format!("[[hook]]\nname = \"{name}\"\nevents = [{events}]\n{target}\n")
-}
-
-/// The keys of a webhook.
-fn webhook(receiver: &Receiver) -> String {
-    format!("url = \"{}\"\nsecret = {{ file = \"hook_secret\" }}", receiver.url())
 }
 
 /// Writes a script of the bench's folder, for which `$D` is that folder; returns the key that has it called.
@@ -116,17 +103,8 @@ fn a_webhook_gets_the_event() {
         assert_eq!(given, as_given(&ended, event, &given));
         assert_eq!(given["id"], request.header("webhook-id"));
         assert_eq!(request.header("content-type"), "application/json");
-        verify(request);
+        request.verify();
     }
-}
-
-/// What a library of Standard Webhooks says to the signature.
-fn verify(request: &Received) {
-    let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
-    let headers =
-        names.into_iter().map(|name| (name.parse().unwrap(), request.header(name).parse().unwrap()));
-    let headers: HeaderMap = headers.collect();
-    Webhook::new(SIGNING_KEY).unwrap().verify(&request.body, &headers).unwrap();
 }
 
 /// Promise: a hook that fails shows with the reason in log, `status`, `/status` and metrics, and once it is repaired,
@@ -254,7 +232,7 @@ fn a_hook_is_tested() {
     let taken = test("chat");
     assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));
     assert!(stdout(&taken).contains(", app.paused: taken in "), "{}", stdout(&taken));
-    verify(&receiver.wait(1)[0]);
+    receiver.wait(1)[0].verify();
     let unknown = test("chatt");
     assert_eq!(unknown.status.code(), Some(2));
     assert!(stderr(&unknown).contains("did you mean `chat`?"), "{}", stderr(&unknown));

@@ -31,6 +31,7 @@ mod faults;
 mod full_disk;
 mod harness;
 mod health;
+mod hook_faults;
 mod hooks;
 mod hostile;
 mod http;
