@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::harness::{Bench, PATIENCE};
 
 mod files;
+mod hooks;
 mod lists;
 mod memory;
 mod oracle;

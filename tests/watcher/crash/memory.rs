@@ -1,5 +1,5 @@
 //! What the state file ever held: tables beside the program's own, kept by triggers within the very transactions that
-//! write tickets and the outbox. So a test knows what was durable at any moment, although rows are replaced and
+//! write tickets, the outbox and events for hooks. So a test knows what was durable at any moment, although rows are replaced and
 //! removed.
 
 use rusqlite::Connection;
@@ -9,7 +9,7 @@ use crate::harness::Bench;
 use crate::outputs::copy_of_state;
 
 const REMEMBER: &str = "
-    CREATE TABLE remembered (
+    CREATE TABLE known_rows (
         id INTEGER PRIMARY KEY,
         ticket TEXT NOT NULL, token TEXT NOT NULL, state TEXT NOT NULL, finished_at INTEGER,
         file_token TEXT, error_kind TEXT, error_job_status INTEGER, polls INTEGER NOT NULL
@@ -23,8 +23,17 @@ const REMEMBER: &str = "
     CREATE TRIGGER remember_announced AFTER DELETE ON outbox BEGIN
         UPDATE verdicts SET announced = 1 WHERE id = OLD.id;
     END;
+    CREATE TABLE known_events (
+        hook TEXT NOT NULL, id INTEGER NOT NULL, payload TEXT NOT NULL, gone INTEGER NOT NULL, PRIMARY KEY (hook, id)
+    ) STRICT;
+    CREATE TRIGGER remember_event AFTER INSERT ON deliveries BEGIN
+        INSERT OR IGNORE INTO known_events VALUES (NEW.hook, NEW.id, NEW.payload, 0);
+    END;
+    CREATE TRIGGER remember_taken AFTER DELETE ON deliveries BEGIN
+        UPDATE known_events SET gone = 1 WHERE hook = OLD.hook AND id = OLD.id;
+    END;
     CREATE TRIGGER remember AFTER INSERT ON tickets BEGIN
-        INSERT INTO remembered VALUES (NULL, iif(NEW.generation IS NULL, NEW.ticket, NEW.token), NEW.token, NEW.state, NEW.finished_at,
+        INSERT INTO known_rows VALUES (NULL, iif(NEW.generation IS NULL, NEW.ticket, NEW.token), NEW.token, NEW.state, NEW.finished_at,
             NEW.file_token, NEW.error_kind, NEW.error_job_status, NEW.polls);
     END;";
 
@@ -60,11 +69,22 @@ pub(super) struct Announcement {
     pub(super) is_taken: bool,
 }
 
+/// An event that waited for a hook once.
+#[derive(Debug)]
+pub(super) struct HookRow {
+    pub(super) hook: String,
+    pub(super) id: i64,
+    pub(super) payload: Value,
+    /// Whether the row is gone.
+    pub(super) is_gone: bool,
+}
+
 /// Rows in the order of their commits, and the queries that the state file counts.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) rows: Vec<Row>,
     pub(super) outbox: Vec<Announcement>,
+    pub(super) events: Vec<HookRow>,
     pub(super) queries: u32,
 }
 
@@ -81,9 +101,9 @@ impl Memory {
     pub(super) fn read(&mut self, bench: &Bench) {
         let (_copy, connection) = copy_of_state(bench);
         let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, u32>(0)).unwrap();
-        let (known, count) = (self.rows.len(), number("SELECT count(*) FROM remembered") as usize);
+        let (known, count) = (self.rows.len(), number("SELECT count(*) FROM known_rows") as usize);
         let sql = "SELECT ticket, token, state, finished_at, file_token, error_kind, error_job_status, polls
-            FROM remembered WHERE id > ? ORDER BY id";
+            FROM known_rows WHERE id > ? ORDER BY id";
         let mut statement = connection.prepare(sql).unwrap();
         let rows = statement.query_map([i64::try_from(known).unwrap()], read_row).unwrap();
         self.rows.extend(rows.map(Result::unwrap));
@@ -95,6 +115,12 @@ impl Memory {
             Ok(Announcement { payload, is_taken: row.get(1)? })
         });
         self.outbox = verdicts.unwrap().map(Result::unwrap).collect();
+        let mut statement = connection.prepare("SELECT hook, id, payload, gone FROM known_events").unwrap();
+        let events = statement.query_map((), |row| {
+            let payload = serde_json::from_str(&row.get::<_, String>(2)?).unwrap();
+            Ok(HookRow { hook: row.get(0)?, id: row.get(1)?, payload, is_gone: row.get(3)? })
+        });
+        self.events = events.unwrap().map(Result::unwrap).collect();
         self.queries = number("SELECT coalesce(sum(requests), 0) FROM tallies");
     }
 }

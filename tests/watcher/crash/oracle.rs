@@ -8,16 +8,17 @@ use export_simulator::{DEFAULT_APP_ID, Endpoint, Job, Life, Made, Request, Simul
 use serde_json::Value;
 
 use super::files::Files;
+use super::hooks::Hooks;
 use super::lists::{Fate, Lists};
 use super::memory::{Memory, Row, Verdict};
 use super::{PER, REQUESTS, is_verdict};
 use crate::harness::{Bench, Ended};
 
 /// What was committed and what was announced, so far.
-#[derive(Default)]
 pub(super) struct Oracle {
     memory: Memory,
     files: Files,
+    pub(super) hooks: Hooks,
     /// By how often each was announced.
     on_stdout: BTreeMap<Verdict, usize>,
     in_file: BTreeMap<Verdict, usize>,
@@ -28,6 +29,12 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
+    /// Nothing was committed yet, and these hooks got nothing.
+    pub(super) fn new(hooks: Hooks) -> Self {
+        let (memory, files, on_stdout, in_file, deaths) = Default::default();
+        Self { memory, files, hooks, on_stdout, in_file, read: 0, deaths }
+    }
+
     /// After each death. What a process announced was in the outbox by then: with these very words, whatever became of
     /// the ticket later. What is no longer there was announced, and no ticket has a verdict that never was there.
     pub(super) fn judge(&mut self, bench: &Bench, ended: &Ended) {
@@ -50,6 +57,7 @@ impl Oracle {
             assert!(self.is_announced(&verdict), "gone from the outbox, and never announced: {verdict:?}");
         }
         self.files.judge(bench, &self.memory.outbox, &ended.lines, &added);
+        self.hooks.judge(bench, &self.memory.events);
     }
 
     /// Lines of the log file since the last time; a crash may have torn one.
@@ -92,6 +100,7 @@ impl Oracle {
         }
         assert!(verdicts.is_empty(), "no list names {verdicts:?}");
         self.files.conclude(bench, &self.memory.outbox);
+        self.hooks.conclude(&self.memory.outbox, &self.memory.events);
         self.judge_requests(bench);
         judge_jobs(bench);
         let twice = |said: &BTreeMap<_, usize>| said.values().filter(|times| **times > 1).count();

@@ -6,6 +6,7 @@ use export_simulator::Scenario;
 use fastrand::Rng;
 use rustix::process::Signal;
 
+use super::hooks::Hooks;
 use super::lists::{Lists, WATCHLIST};
 use super::memory::Memory;
 use super::oracle::Oracle;
@@ -29,11 +30,12 @@ impl Scene {
     /// A bench whose state file remembers, and the first lists.
     fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let bench = empty_bench();
+        let hooks = Hooks::new(rng.u64(..));
+        let bench = empty_bench(|bench| hooks.sections(bench));
         assert_eq!(bench.run().code, Some(0), "a batch without tickets is done");
         Memory::begin(&bench);
         let lists = Lists::begin(&bench, &mut rng);
-        Self { bench, lists, oracle: Oracle::default(), rng }
+        Self { bench, lists, oracle: Oracle::new(hooks), rng }
     }
 
     /// Changes the lists and kills a watcher that takes them: a moment after its start, after one of its verdicts,
@@ -82,6 +84,7 @@ impl Scene {
         self.lists.finish(&self.bench);
         // What was being created when a process died waits for minutes.
         pass_waits(&self.bench);
+        self.oracle.hooks.repair(&self.bench);
         let last = self.bench.run();
         assert_eq!(last.code, Some(10), "{}", last.stderr);
         self.oracle.judge(&self.bench, &last);
@@ -89,10 +92,11 @@ impl Scene {
     }
 }
 
-fn empty_bench() -> Bench {
+fn empty_bench(hooks: impl FnOnce(&Bench) -> String) -> Bench {
     let bench = Bench::with(Scenario::with_apps([default_app(REQUESTS, PER)]));
+    let hooks = hooks(&bench);
     // So that what a dead process may have had in flight does not take up the whole budget of the next.
-    bench.configure(&format!("max_in_flight = 8\n[log]\nfile = \"events.jsonl\"\n{DOWNLOAD}"));
+    bench.configure(&format!("max_in_flight = 8\n[log]\nfile = \"events.jsonl\"\n{hooks}{DOWNLOAD}"));
     let limit = format!("rate_limit = {{ requests = {REQUESTS}, per = \"{}ms\" }}\n", PER.as_millis());
     bench.write("watcher.toml", &(bench.read("watcher.toml") + &limit));
     bench.reconfigure("[\"watchlist.toml\"]", WATCHLIST);
@@ -160,6 +164,10 @@ mod named {
             | CrashPoint::CreateDurable
             | CrashPoint::LinesSafe
             | CrashPoint::VerdictsMarked
+            | CrashPoint::HookDue
+            | CrashPoint::EventTaken
+            | CrashPoint::TriesWritten
+            | CrashPoint::TriesNoted
             | CrashPoint::FileBegun
             | CrashPoint::BodyWritten
             | CrashPoint::BodySynced
@@ -225,7 +233,7 @@ mod named {
     /// Promise 6: a crash while the first state file is made leaves none at its place, and the next start makes one.
     #[test]
     fn a_kill_while_the_state_file_is_made() {
-        let bench = empty_bench();
+        let bench = empty_bench(|_| String::new());
         let dead = start_dying_at(&bench, CrashPoint::FileBuilt, 1).wait();
         assert_died_at(CrashPoint::FileBuilt, &dead);
         assert!(!bench.path("state.db").exists() && bench.path("state.db.new").exists());
