@@ -152,6 +152,11 @@ impl Daemon {
         kibibytes.expect("the kernel shows every process's memory") / 1024.0
     }
 
+    /// Has the kernel count the most memory from now on, for `VmHWM` (proc(5), `clear_refs`).
+    pub(crate) fn forget_peak(&self) -> io::Result<()> {
+        fs::write(Path::new("/proc").join(self.child.id().to_string()).join("clear_refs"), "5")
+    }
+
     /// Processor time so far, of all its threads, those that ended included.
     pub(crate) fn processor_time(&self) -> Duration {
         processor_time(&self.child)

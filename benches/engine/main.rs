@@ -1,7 +1,7 @@
-//! What the whole watcher can do: polls a second beside a bare loop, files beside curl, and what many tickets cost. Real
-//! processes on this machine, over loopback.
+//! What the whole watcher can do: polls a second beside a bare loop, files beside curl, what many tickets cost, how soon
+//! exports are found beside hooks that fail, and what the page costs. Real processes on this machine, over loopback.
 //!
-//! `cargo bench --bench engine` prints it all; `… -- polls`, `files` or `scale` one part. `BENCH_ROUNDS` sets how often
+//! `cargo bench --bench engine` prints it all; `… -- polls`, `files`, `scale`, `hooks` or `page` one part. `BENCH_ROUNDS` sets how often
 //! everything is measured (5). `benches/README.md` has the method and what came of it.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a bench that can not be set up has nothing to say")]
@@ -10,6 +10,8 @@ mod bare_loop;
 mod daemon;
 mod figures;
 mod files;
+mod hooks;
+mod page;
 mod scale;
 mod server;
 mod throughput;
@@ -37,6 +39,12 @@ fn main() -> io::Result<()> {
     }
     if wanted("scale") {
         scale::measure(rounds)?;
+    }
+    if wanted("hooks") {
+        hooks::measure(rounds)?;
+    }
+    if wanted("page") {
+        page::measure(rounds)?;
     }
     Ok(())
 }

@@ -139,7 +139,7 @@ fn restart(tickets: usize, list: &str) -> io::Result<Duration> {
 }
 
 /// Waits until the state file has every ticket: what a list costs that is new is not what it costs to follow it.
-fn wait_until_written(place: &Place, tickets: usize) -> io::Result<()> {
+pub(crate) fn wait_until_written(place: &Place, tickets: usize) -> io::Result<()> {
     let wanted = format!("\"pending\":{tickets},");
     loop {
         let said = place.command("status", &["--format", "json", "--limit", "1"]).output()?;

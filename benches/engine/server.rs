@@ -1,5 +1,6 @@
 //! A server that answers at once and from memory, so that it is the client that is measured: access tokens, queries that
-//! say "running" a given number of times a ticket and then "success", and artefacts of one size.
+//! say "running" a given number of times a ticket, or until a moment of its own, and then "success", and artefacts of one
+//! size.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdListener};
@@ -39,15 +40,22 @@ struct Book {
     asked: Vec<AtomicU8>,
     /// How often a ticket is said to be running; 255 is for ever.
     running: u8,
+    /// By ticket: until when it is said to be running instead, since the beginning; none where that is counted.
+    ends: Vec<Duration>,
+    /// By ticket: when it was first said to have ended, since the beginning.
+    found: Vec<OnceLock<Duration>>,
     /// Bytes of every artefact.
     file_size: u64,
     /// Artefacts that are being sent, and the most at once.
     sending: AtomicUsize,
     most_at_once: AtomicUsize,
+    sent: AtomicUsize,
     began: Instant,
     first: OnceLock<Instant>,
     /// Nanoseconds from the beginning to the last query.
     last: AtomicU64,
+    /// The most nanoseconds between two queries.
+    gap: AtomicU64,
     queries: AtomicU64,
 }
 
@@ -59,18 +67,31 @@ impl Server {
 
     /// The same with an artefact of so many bytes for each ticket.
     pub(crate) fn with_files(tickets: usize, running: u8, file_size: u64) -> io::Result<Self> {
+        Self::serve(tickets, running, Vec::new(), file_size)
+    }
+
+    /// Jobs that end at these moments since the server began, each with an artefact of so many bytes.
+    pub(crate) fn with_ends(ends: Vec<Duration>, file_size: u64) -> io::Result<Self> {
+        Self::serve(ends.len(), 0, ends, file_size)
+    }
+
+    fn serve(tickets: usize, running: u8, ends: Vec<Duration>, file_size: u64) -> io::Result<Self> {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
         let book = Arc::new(Book {
             asked: (0..tickets).map(|_| AtomicU8::new(0)).collect(),
             running,
+            found: ends.iter().map(|_| OnceLock::new()).collect(),
+            ends,
             file_size,
             sending: AtomicUsize::new(0),
             most_at_once: AtomicUsize::new(0),
+            sent: AtomicUsize::new(0),
             began: Instant::now(),
             first: OnceLock::new(),
             last: AtomicU64::new(0),
+            gap: AtomicU64::new(0),
             queries: AtomicU64::new(0),
         });
         let shared = Arc::clone(&book);
@@ -92,6 +113,21 @@ impl Server {
     /// How many artefacts were on their way at once, at most.
     pub(crate) fn most_at_once(&self) -> usize {
         self.book.most_at_once.load(Ordering::Relaxed)
+    }
+
+    /// Artefacts that were sent as a whole.
+    pub(crate) fn files_sent(&self) -> usize {
+        self.book.sent.load(Ordering::Relaxed)
+    }
+
+    /// By ticket, when each was first said to have ended, since the server began; only of those that were.
+    pub(crate) fn found(&self) -> impl Iterator<Item = Duration> {
+        self.book.found.iter().filter_map(|found| found.get().copied())
+    }
+
+    /// The longest time between two queries since this was asked before.
+    pub(crate) fn longest_gap(&self) -> Duration {
+        Duration::from_nanos(self.book.gap.swap(0, Ordering::Relaxed))
     }
 
     /// When the first query came.
@@ -145,7 +181,7 @@ async fn converse(mut stream: TcpStream, book: Arc<Book>) -> io::Result<()> {
 }
 
 /// How many bytes the first request has, if all of it is there.
-fn whole_request(received: &[u8]) -> Option<usize> {
+pub(crate) fn whole_request(received: &[u8]) -> Option<usize> {
     let head = received.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&received[..head]).ok()?;
     let length = text.lines().find_map(|line| {
@@ -171,6 +207,7 @@ impl Book {
             left -= bytes;
         }
         self.sending.fetch_sub(1, Ordering::Relaxed);
+        self.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -179,10 +216,20 @@ impl Book {
             return TOKEN;
         }
         self.first.get_or_init(Instant::now);
-        let since = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.last.store(since, Ordering::Relaxed);
+        let since = self.began.elapsed();
+        let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        let last = self.last.swap(nanoseconds, Ordering::Relaxed);
+        self.gap.fetch_max(nanoseconds.saturating_sub(last), Ordering::Relaxed);
         self.queries.fetch_add(1, Ordering::Relaxed);
-        let Some(asked) = ticket(request).and_then(|ticket| self.asked.get(ticket)) else { return UNKNOWN };
+        let Some(ticket) = ticket(request) else { return UNKNOWN };
+        if let Some(end) = self.ends.get(ticket) {
+            if since < *end {
+                return RUNNING;
+            }
+            self.found[ticket].get_or_init(|| since);
+            return SUCCESS;
+        }
+        let Some(asked) = self.asked.get(ticket) else { return UNKNOWN };
         if self.running == u8::MAX || asked.fetch_add(1, Ordering::Relaxed) < self.running {
             RUNNING
         } else {
