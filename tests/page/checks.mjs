@@ -61,13 +61,13 @@ async function until(what, condition) {
 }
 
 // Every part of the page has something to show.
-function isFull({ summary, tickets, apps }) {
+function isFull({ summary, tickets, apps, hooks }) {
   const files = Object.fromEntries(tickets.filter((row) => row.file).map((row) => [row.file.state, true]));
   const app = (name) => apps.find((one) => one.name === name);
   return ['pending', 'completed', 'failed', 'timed_out', 'removed'].every((state) => summary[state] > 0)
     && ['waiting', 'saved', 'failed', 'expired'].every((state) => files[state])
     && summary.completed >= 160 && app('closed').state === 'paused' && app('unreachable').state === 'degraded'
-    && tickets.filter((row) => row.app === 'stranger').every((row) => row.polls > 0);
+    && hooks[0].last_error && tickets.filter((row) => row.app === 'stranger').every((row) => row.polls > 0);
 }
 
 // ---- The browser
