@@ -194,7 +194,7 @@ impl Watcher {
         let hooks = hooks.start(store.clone(), store.id(), woken, &connections.stop).await;
         let showing =
             AbortOnDropHandle::new(tokio::spawn(show_all(hooks.shown().to_vec(), connections.hooks)));
-        let stop = connections.stop.clone();
+        let (stop, view) = (connections.stop.clone(), connections.view.clone());
         let (durable, woken) = watched::channel(EventId::default());
         let (progress, announced) = watched::channel(EventId::default());
         let announcing = deliver::log::announce(store.clone(), connections.log.sinks(), woken, progress);
@@ -212,7 +212,7 @@ impl Watcher {
             let is_done = options.until_done && outcome.end == End::Done;
             let within =
                 if is_done { hooks_within(options.deadline, began.elapsed()) } else { Duration::ZERO };
-            let hooks = deliver_rest(hooks, &store, within, &stop);
+            let hooks = deliver_rest(hooks, &store, within, &stop, &view);
             let (undelivered, unannounced) = tokio::join!(hooks, announce_rest(announcing, &store));
             outcome.undelivered = undelivered;
             outcome.unannounced = unannounced.unwrap_or(outcome.unannounced);

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::hooks::HookTasks;
 use crate::domain::{HookName, HookStatus, WallTime, event};
-use crate::engine::Undelivered;
+use crate::engine::{Snapshot, Undelivered};
 use crate::store::{Deliveries, StoreError};
 
 /// A batch that did everything else waits so long for its hooks at most.
@@ -34,10 +35,11 @@ pub(super) async fn deliver_rest<D: Deliveries>(
     store: &D,
     within: Duration,
     stop: &CancellationToken,
+    view: &watch::Sender<Snapshot>,
 ) -> Vec<Undelivered> {
     let hooks: Vec<_> = tasks.shown().iter().map(|shown| shown.borrow().name.clone()).collect();
     if !within.is_zero() {
-        let wait = timeout(within, wait(store, &hooks, within));
+        let wait = timeout(within, wait(store, &hooks, within, view));
         tokio::select! {
             _ = wait => {}
             () = stop.cancelled() => {}
@@ -48,14 +50,25 @@ pub(super) async fn deliver_rest<D: Deliveries>(
     timeout(READ_WITHIN, left(store, &hooks)).await.unwrap_or_default()
 }
 
-/// Waits until the hooks took everything, or nothing more can be tried in what is left of the time.
-async fn wait<D: Deliveries>(store: &D, hooks: &[HookName], within: Duration) {
+/// Waits until the hooks took everything, or nothing more can be tried in what is left of the time. The engine's loop is
+/// over: health follows this one.
+async fn wait<D: Deliveries>(
+    store: &D,
+    hooks: &[HookName],
+    within: Duration,
+    view: &watch::Sender<Snapshot>,
+) {
     let (until, mut is_said) = (Instant::now() + within, false);
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        // What can't be read is tried again.
-        if matches!(awaited(store, hooks, left).await, Ok(0)) {
-            return;
+        match awaited(store, hooks, left).await {
+            Ok(0) => return,
+            Ok(_) => view.send_modify(|view| {
+                let now = Some(Instant::now());
+                (view.turned_at, view.store_answered_at) = (now, now);
+            }),
+            // Tried again.
+            Err(_) => {}
         }
         if !is_said {
             is_said = true;

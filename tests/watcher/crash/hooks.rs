@@ -87,7 +87,10 @@ impl Hooks {
         }
         for row in rows.iter().filter(|row| row.is_gone) {
             let hook = NAMES.into_iter().find(|hook| **hook == *row.hook).unwrap();
-            assert!(self.taken.contains_key(&(hook, row.id)), "gone from the state file, and never taken: {row:?}");
+            assert!(
+                self.taken.contains_key(&(hook, row.id)),
+                "gone from the state file, and never taken: {row:?}"
+            );
         }
         let twice =
             self.taken.iter().find(|(_, by)| by.iter().filter(|it| **it == self.processes).count() > 1);
