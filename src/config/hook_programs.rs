@@ -45,7 +45,7 @@ fn trouble_with_file(path: &Path) -> Option<String> {
         Ok(found) if !found.is_file() => Some("is no file".to_owned()),
         // Also on a file system that is mounted to run nothing.
         Ok(_) if accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_err() => {
-            Some("may not be run by this user; chmod +x it, or look at the folders above it".to_owned())
+            Some("may not be run by this user; chmod +x it, look at the folders above it, and as a service: docs/hooks.md".to_owned())
         }
         Ok(_) => None,
     }

@@ -74,8 +74,8 @@ impl CommandReceiver {
 impl Receiver for CommandReceiver {
     async fn call(&self, event: &HookEvent) -> Result<(), CallError> {
         let started = self.start(event);
-        let (mut child, mut group) =
-            started.map_err(|error| CallError::new(format!("can't be started: {error}")))?;
+        let (mut child, mut group) = started
+            .map_err(|error| CallError::new(format!("can't be started: {error}{}", remedy(&error))))?;
         let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
         let mut words = LastWords::default();
         let status = {
@@ -166,6 +166,18 @@ impl LastWords {
         let lines = text.lines().map(|line| escape(line.trim())).filter(|line| !line.is_empty());
         let lines = lines.collect::<Vec<_>>().join(" | ");
         if lines.is_empty() { why } else { format!("{why}: {lines}") }
+    }
+}
+
+/// What to do about a command that does not start, where the error's own words leave that open.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; chmod +x it, and as a service allow its folder and interpreter: docs/hooks.md"
+        }
+        // The kernel has no other words for a script without its interpreter.
+        io::ErrorKind::NotFound => "; the command, its interpreter or its loader is missing",
+        _ => "",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Real processes, as people write hooks: in the shell.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -100,9 +101,27 @@ async fn the_exit_status_decides() {
         refusal("echo ' one'; printf 'two\\n\\n\\033[31mthree\\n' >&2; exit 1").await,
         "exited with 1: two | \\u{1b}[31mthree"
     );
-    let missing = CommandReceiver::new(vec!["/no/such".to_owned()], TIMEOUT);
-    let message = missing.call(&event()).await.unwrap_err().message;
-    assert!(message.starts_with("can't be started: No such file"), "{message}");
+}
+
+/// Promise: a command that can't be started says why, and what to look at.
+#[tokio::test]
+async fn what_does_not_start_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = |name: &str, mode: u32, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    for (program, expected) in [
+        ("/no/such".to_owned(), ["No such file", "its interpreter"]),
+        (script("bare", 0o755, "#!/no/such\n"), ["No such file", "its interpreter"]),
+        (script("closed", 0o644, "#!/bin/sh\n"), ["Permission denied", "docs/hooks.md"]),
+    ] {
+        let message = CommandReceiver::new(vec![program], TIMEOUT).call(&event()).await.unwrap_err().message;
+        assert!(message.starts_with("can't be started: "), "{message}");
+        assert!(expected.iter().all(|words| message.contains(words)), "{message}");
+    }
 }
 
 /// Promise: a command may write without end to both outputs, and read nothing; the last words alone are kept.
