@@ -132,3 +132,35 @@ serve_tls() {
   tls=$!
   started+=("$tls")
 }
+
+# http_get PATH: what the server at $port of this machine answers, head and all.
+http_get() {
+  exec 8<>"/dev/tcp/127.0.0.1/$port" && printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$1" >&8 &&
+    cat <&8
+  exec 8>&-
+}
+
+# Starts a receiver of webhooks that takes everything. Sets $receiver to its port; $work/received gets the path, the
+# webhook-id and the body of each request, in one line.
+start_receiver() {
+  cat >"$work/receive" <<'SH'
+#!/bin/bash
+LC_ALL=C # lengths are in bytes
+read -r _ path _
+while IFS=': ' read -r name value && value=${value%$'\r'} && [[ $name != $'\r' ]]; do
+  case ${name,,} in content-length) length=$value ;; webhook-id) id=$value ;; esac
+done
+IFS= read -r -N "$length" body
+printf '%s %s %s\n' "$path" "$id" "$body" >>"$1"
+printf 'HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n'
+SH
+  chmod +x "$work/receive"
+  : >"$work/received"
+  receiver=$(free_port)
+  socat "TCP-LISTEN:$receiver,bind=127.0.0.1,reuseaddr,fork" "EXEC:$work/receive $work/received" 2>>"$work/socat.log" &
+  started+=($!)
+  within 10 is_open "$receiver" || fail "the receiver of webhooks starts"
+}
+
+# received EVENT TICKET [HOOK]: whether that event came to /HOOK, by default /chat, with its id in the header and the body.
+received() { grep -Eq "^/${3:-chat} ([^ ]+) \{\"id\":\"\1\",.*\"event\":\"$1\".*\"ticket\":\"$2\"" "$work/received"; }
