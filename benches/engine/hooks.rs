@@ -13,11 +13,11 @@ use crate::daemon::{Place, list_of};
 use crate::figures::{Spread, judged};
 use crate::server::{FIRST_TICKET, Server, whole_request};
 
-const TICKETS: usize = 2_000;
+const TICKETS: usize = 1_000;
 
 /// When the first job ends, and the last, since the server began.
 const FIRST_END: Duration = Duration::from_secs(1);
-const LAST_END: Duration = Duration::from_secs(21);
+const LAST_END: Duration = Duration::from_secs(41);
 
 const FILE_SIZE: u64 = 16 << 10;
 
