@@ -82,7 +82,13 @@ impl Scene {
     fn conclude(mut self) {
         self.lists.change(&self.bench, &mut self.rng);
         self.lists.finish(&self.bench);
-        // What was being created when a process died waits for minutes.
+        // What was being created when a process died waits for minutes, also if it is listed again only now: one that is
+        // not pending yet can't be spared that.
+        let taken = self.bench.start(&[]);
+        taken.wait_event("watchlist.loaded", 1);
+        let taken = taken.stop();
+        assert_eq!(taken.code, Some(0), "{}", taken.stderr);
+        self.oracle.judge(&self.bench, &taken);
         pass_waits(&self.bench);
         self.oracle.hooks.repair(&self.bench);
         let last = self.bench.run();
