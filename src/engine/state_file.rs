@@ -63,12 +63,12 @@ impl StateFile {
         &mut self,
         index: TicketIndex,
         record: &TicketRecord,
-        said: &Announcement<'_>,
+        announcement: &Announcement<'_>,
         now: Now,
     ) {
-        said.log();
-        let payload = || said.payload(now.wall).into();
-        let event = self.events.of_entry(said.happening(), &record.entry.key, now.wall, payload);
+        announcement.log();
+        let payload = || announcement.payload(now.wall).into();
+        let event = self.events.of_entry(announcement.happening(), &record.entry.key, now.wall, payload);
         self.unsaved.happened(index, event, now.at);
     }
 
@@ -82,9 +82,10 @@ impl StateFile {
     ///
     /// A process that dies before that batch is durable takes the event along. The next one finds an app's trouble anew and
     /// announces it then; that a trouble is over it does not announce, for no trouble is known to it.
-    pub(super) fn app_event(&mut self, said: &Announcement<'_>, now: Now) {
-        said.log();
-        let event = self.events.of_app(said.happening(), now.wall, || said.payload(now.wall).into());
+    pub(super) fn app_event(&mut self, announcement: &Announcement<'_>, now: Now) {
+        announcement.log();
+        let event =
+            self.events.of_app(announcement.happening(), now.wall, || announcement.payload(now.wall).into());
         if let Some(event) = event {
             self.unsaved.app_event(event, now.at);
         }

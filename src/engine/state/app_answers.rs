@@ -68,8 +68,8 @@ impl State {
     fn call_failed(&mut self, flight: &Flight, kind: ErrorKind, detail: &Detail, now: Now) {
         let (app, endpoint) = (&mut self.apps[flight.app], flight.endpoint());
         if app.health.call_failed(endpoint, kind, detail, now) {
-            let said = report::app_degraded(&app.app.name, endpoint, kind, detail, now.wall);
-            self.file.app_event(&said, now);
+            let announcement = report::app_degraded(&app.app.name, endpoint, kind, detail, now.wall);
+            self.file.app_event(&announcement, now);
         }
     }
 

@@ -224,9 +224,9 @@ impl State {
         }
         self.apps[flight.app].meters.export_created();
         if let Some(slot) = self.tickets.get(index) {
-            let said = report::document_created(&slot.record);
-            let what = said.happening();
-            self.file.entry_event(index, &slot.record, &said, now);
+            let announcement = report::document_created(&slot.record);
+            let what = announcement.happening();
+            self.file.entry_event(index, &slot.record, &announcement, now);
             self.note_for_followers(index, what, now);
         }
     }
@@ -286,9 +286,9 @@ impl State {
         self.leave_behind(index, now);
         self.enqueue(index, now.at + wait);
         if let Some(slot) = self.tickets.get(index) {
-            let said = report::document_again(&slot.record, kind, wait);
-            let what = said.happening();
-            self.file.entry_event(index, &slot.record, &said, now);
+            let announcement = report::document_again(&slot.record, kind, wait);
+            let what = announcement.happening();
+            self.file.entry_event(index, &slot.record, &announcement, now);
             self.note_for_followers(index, what, now);
         }
         true

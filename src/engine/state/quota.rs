@@ -81,13 +81,13 @@ impl State {
                 let pause = Pause::new(PauseReason::QuotaReserved, wait, now);
                 app.meters.paused(pause.reason);
                 let name = &app.app.name;
-                let said = report::app_paused(name, Endpoint::Create, &pause, &Detail::default());
-                self.file.app_event(&said, now);
+                let announcement = report::app_paused(name, Endpoint::Create, &pause, &Detail::default());
+                self.file.app_event(&announcement, now);
                 app.reserved = Some(pause);
             }
             Some(over) if !is_short => {
-                let said = report::app_resumed(&app.app.name, Endpoint::Create, over);
-                self.file.app_event(&said, now);
+                let announcement = report::app_resumed(&app.app.name, Endpoint::Create, over);
+                self.file.app_event(&announcement, now);
                 app.reserved = None;
             }
             _ => {}

@@ -59,13 +59,13 @@ fn an_event_has_the_fields_of_its_line() {
         report::app_degraded(&app, Endpoint::Query, ErrorKind::Network, &detail, START),
         report::app_recovered(&app),
     ];
-    for said in all {
-        said.log();
+    for announcement in all {
+        announcement.log();
         let line = log.with(|log| log.lines.last().cloned().unwrap());
-        let mut fields = fields_of(&said.payload(START));
+        let mut fields = fields_of(&announcement.payload(START));
         assert_eq!(fields.remove("timestamp").as_deref(), Some("2026-11-22T10:00:00.000Z"));
-        assert_eq!(fields, line.into_iter().collect(), "{said:?}");
-        assert!(HOOK_EVENTS.contains(&said.happening().event));
+        assert_eq!(fields, line.into_iter().collect(), "{announcement:?}");
+        assert!(HOOK_EVENTS.contains(&announcement.happening().event));
     }
 }
 
