@@ -11,6 +11,7 @@ use futures_util::future::{Either, select};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::receiver::{CallError, HookEvent, Receiver};
@@ -47,13 +48,14 @@ impl CommandReceiver {
         Self { words, timeout }
     }
 
-    fn start(&self, event: &HookEvent) -> io::Result<(Child, Group)> {
+    fn command(&self, event: &HookEvent) -> io::Result<Command> {
         let (program, arguments) = self.words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let inherited = INHERITED.into_iter().filter_map(|name| Some((name, env::var_os(name)?)));
         let fields = FIELDS.into_iter().filter_map(|(name, field)| Some((name, event.field(field)?)));
         // No variable can carry NUL.
         let fields = fields.filter(|(_, value)| !value.contains('\0'));
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .env_clear()
             .envs(inherited)
@@ -64,18 +66,18 @@ impl CommandReceiver {
             .stderr(Stdio::piped())
             .process_group(0)
             // What the group's guard can't kill is reaped all the same.
-            .kill_on_drop(true)
-            .spawn()?;
-        let group = Group::of(&mut child);
-        Ok((child, group))
+            .kill_on_drop(true);
+        Ok(command)
     }
 }
 
 impl Receiver for CommandReceiver {
     async fn call(&self, event: &HookEvent) -> Result<(), CallError> {
-        let started = self.start(event);
-        let (mut child, mut group) = started
+        let command = self.command(event);
+        let started = start(move || Running::spawn(command?)).await;
+        let Running { mut child, mut group } = started
             .map_err(|error| CallError::new(format!("can't be started: {error}{}", remedy(&error))))?;
+        // The time that the start took is not the command's.
         let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
         let mut words = LastWords::default();
         let status = {
@@ -94,6 +96,25 @@ impl Receiver for CommandReceiver {
             status.map_err(|error| CallError::new(format!("can't be waited for: {error}")))?
         };
         if status.success() { Ok(()) } else { Err(CallError::new(words.behind(in_words(status)))) }
+    }
+}
+
+/// Begins a command on a thread of its own, since it waits for the disk that the program lies on. Where this is dropped
+/// meanwhile, a command that begins late is dropped as well.
+async fn start(begin: impl FnOnce() -> io::Result<Running> + Send + 'static) -> io::Result<Running> {
+    spawn_blocking(begin).await.map_err(io::Error::other)?
+}
+
+/// A command that has begun. Dropping it kills it, the group first: then the number is still the group's.
+struct Running {
+    group: Group,
+    child: Child,
+}
+
+impl Running {
+    fn spawn(mut command: Command) -> io::Result<Self> {
+        let mut child = command.spawn()?;
+        Ok(Self { group: Group::of(&mut child), child })
     }
 }
 

@@ -178,3 +178,25 @@ async fn a_process_left_behind_holds_up_nothing() {
         assert!(std::process::Command::new("kill").arg(&pid).status().unwrap().success());
     }
 }
+
+/// Promise: a program that hangs before it begins, as on a mount that does, holds up nothing else; one that begins after its
+/// call was dropped is killed with its group.
+#[tokio::test]
+async fn a_start_that_hangs_holds_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = shell("sleep 600", &folder, TIMEOUT).command(&event()).unwrap();
+    let (disk_answers, waits) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let starting = tokio::spawn(start(move || {
+        waits.recv().unwrap();
+        let running = Running::spawn(command)?;
+        begun.send(running.child.id().unwrap()).unwrap();
+        Ok(running)
+    }));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!starting.is_finished());
+    starting.abort();
+    assert!(starting.await.is_err_and(|error| error.is_cancelled()));
+    disk_answers.send(()).unwrap();
+    is_gone(&begins.await.unwrap().to_string()).await;
+}
