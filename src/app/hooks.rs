@@ -13,7 +13,7 @@ use crate::deliver::command::CommandReceiver;
 use crate::deliver::hook_report::hook_dropped;
 use crate::deliver::hooks::HookTask;
 use crate::deliver::receiver::{CallError, HookEvent, Receiver};
-use crate::deliver::webhook::{WebhookDoor, WebhookReceiver};
+use crate::deliver::webhook::{WebhookTransport, WebhookReceiver};
 use crate::domain::{
     Hook, HookName, HookStatus, HookTarget, SecretPurpose, SecretSource, WallTime, with_causes,
 };
@@ -128,8 +128,8 @@ fn receiver(hook: &Hook, network: &NetworkSettings) -> Result<HookReceiver, Clie
         }
         HookTarget::Webhook(webhook) => {
             let client = webhook_client(webhook, hook.timeout, network)?;
-            let door = WebhookDoor { client, read_keys, in_words: |error| send_trouble(error).1 };
-            let receiver = WebhookReceiver::new((**webhook).clone(), hook.timeout, door);
+            let transport = WebhookTransport { client, read_keys, in_words: |error| send_trouble(error).1 };
+            let receiver = WebhookReceiver::new((**webhook).clone(), hook.timeout, transport);
             HookReceiver::Webhook(Box::new(receiver))
         }
     })

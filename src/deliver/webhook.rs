@@ -28,17 +28,20 @@ const WORDS_MAX: usize = 120;
 /// How long a body is waited for once its head is there.
 const BODY_WITHIN: Duration = Duration::from_secs(1);
 
-/// Pieces of an address that are shorter are words that any answer may have.
+/// Pieces of a path that are shorter are words that any answer may have.
 const PIECE_MIN: usize = 8;
+
+/// The same of what the query says, and of a path as a whole.
+const VALUE_MIN: usize = 4;
 
 /// How receivers are reached, and their keys read.
 #[derive(Clone)]
-pub(crate) struct WebhookDoor {
+pub(crate) struct WebhookTransport {
     /// Follows no redirect and sends nothing twice.
     pub(crate) client: Client,
     /// Reads the keys at a place, at every call anew. Its error names the place, and nothing of what lies there.
     pub(crate) read_keys: fn(SecretSource) -> BoxFuture<'static, Result<SecretString, String>>,
-    /// Says why no answer came, without the address.
+    /// The words for why no answer came, without the address.
     pub(crate) in_words: fn(reqwest::Error) -> String,
 }
 
@@ -46,38 +49,37 @@ pub(crate) struct WebhookDoor {
 pub(crate) struct WebhookReceiver {
     webhook: Webhook,
     timeout: Duration,
-    door: WebhookDoor,
+    transport: WebhookTransport,
 }
 
 impl WebhookReceiver {
     /// A receiver that is given `timeout` for a whole try.
-    pub(crate) const fn new(webhook: Webhook, timeout: Duration, door: WebhookDoor) -> Self {
-        Self { webhook, timeout, door }
+    pub(crate) const fn new(webhook: Webhook, timeout: Duration, transport: WebhookTransport) -> Self {
+        Self { webhook, timeout, transport }
     }
 
     /// The head of the answer, which decides.
-    async fn post(&self, event: &HookEvent) -> Result<Response, CallError> {
-        let keys = self.keys().await?;
+    async fn post(&self, event: &HookEvent, keys: &[SecretSlice<u8>]) -> Result<Response, CallError> {
         let seconds = WallTime::now().as_millis() / 1000;
         let mut request = self
-            .door
+            .transport
             .client
             .post(self.webhook.url.clone())
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &event.id)
             .header("webhook-timestamp", seconds);
         if !keys.is_empty() {
-            request = request.header("webhook-signature", signatures(&keys, event, seconds));
+            request = request.header("webhook-signature", signatures(keys, event, seconds));
         }
         let sent = request.body(event.body.to_string()).send().await;
         sent.map_err(|error| {
-            CallError::new(format!("{}: {}", self.webhook.host(), escape(&(self.door.in_words)(error))))
+            CallError::new(format!("{}: {}", self.webhook.host(), escape(&(self.transport.in_words)(error))))
         })
     }
 
     async fn keys(&self) -> Result<Vec<SecretSlice<u8>>, CallError> {
         let Some(source) = &self.webhook.secret else { return Ok(Vec::new()) };
-        let text = (self.door.read_keys)(source.clone()).await;
+        let text = (self.transport.read_keys)(source.clone()).await;
         let text = text.map_err(|why| CallError::new(format!("secret: {}", escape(&why))))?;
         let none = || CallError::new(format!("secret: {source} holds no keys"));
         signing_keys(text.expose_secret()).ok_or_else(none)
@@ -101,13 +103,15 @@ impl WebhookReceiver {
 
 impl Receiver for WebhookReceiver {
     async fn call(&self, event: &HookEvent) -> Result<(), CallError> {
+        // Not within the limit: a read that hangs keeps its thread, and each further try would take one more.
+        let keys = self.keys().await?;
         let end = Instant::now() + self.timeout;
         let too_long = || format!("{} gave no answer within {:?}", self.webhook.host(), self.timeout);
-        let answered = timeout_at(end, self.post(event)).await;
+        let answered = timeout_at(end, self.post(event, &keys)).await;
         let response = answered.unwrap_or_else(|_| Err(CallError::new(too_long())))?;
         let until = end.min(Instant::now() + BODY_WITHIN);
         if response.status().is_success() {
-            // It said that it took the event. What follows does not take that back.
+            // The head decides, whatever follows.
             read_body(response, until).await;
             return Ok(());
         }
@@ -137,11 +141,17 @@ async fn read_body(mut response: Response, until: Instant) -> Vec<u8> {
     body
 }
 
-/// What of an address may be a secret: the longer pieces of its path and query, as they are sent and as they are meant.
+/// What of an address may be a secret: its path, alone and with the query, and longer pieces of both, as they are sent and
+/// as they are meant.
 fn pieces(url: &Url) -> Vec<String> {
-    let text = [url.path(), url.query().unwrap_or_default()].join("/");
-    let sent = text.split(['/', '&', '=', '?']).filter(|piece| piece.len() >= PIECE_MIN);
-    sent.flat_map(|piece| [piece.to_owned(), percent_decode_str(piece).decode_utf8_lossy().into_owned()])
+    let (path, query) = (url.path(), url.query().unwrap_or_default());
+    let whole = [path.to_owned(), format!("{path}?{query}")];
+    let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    let long = path.split('/').chain(query.split(['&', '='])).filter(|piece| piece.len() >= PIECE_MIN);
+    let parts = whole.iter().map(String::as_str).chain(values).filter(|piece| piece.len() >= VALUE_MIN);
+    parts
+        .chain(long)
+        .flat_map(|piece| [piece.to_owned(), percent_decode_str(piece).decode_utf8_lossy().into_owned()])
         .collect()
 }
 

@@ -88,8 +88,9 @@ fn receiver(url: &Url, secret: Option<SecretSource>, timeout: Duration) -> Webho
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let client = client.tls_certs_only([]).build().unwrap();
-    let door = WebhookDoor { client, read_keys, in_words: |error| with_causes(&error.without_url()) };
-    WebhookReceiver::new(Webhook { url: url.clone(), secret, ca_file: None }, timeout, door)
+    let transport =
+        WebhookTransport { client, read_keys, in_words: |error| with_causes(&error.without_url()) };
+    WebhookReceiver::new(Webhook { url: url.clone(), secret, ca_file: None }, timeout, transport)
 }
 
 fn event() -> HookEvent {
@@ -217,4 +218,46 @@ async fn a_hostile_receiver_costs_little() {
     let refused = receiver(&Url::parse("http://127.0.0.1:1/T0000SECRET").unwrap(), None, TIMEOUT);
     let error = refused.call(&event()).await.unwrap_err();
     assert!(error.message.starts_with("127.0.0.1:1: ") && !error.message.contains(PIECE), "{error}");
+}
+
+/// Promise: the time that reading a key takes is not the receiver's, so that a read that hangs keeps its call, and no further
+/// one joins it.
+#[tokio::test]
+async fn a_key_is_read_before_the_time_runs() {
+    let mut server = Server::start(answer("204 No Content", "", "")).await;
+    let timeout = Duration::from_secs(1);
+    let secret = Some(SecretSource::Env(KEYS[0].to_owned()));
+    let mut slow = receiver(&server.url, secret, timeout);
+    slow.transport.read_keys = |source| {
+        async {
+            tokio::time::sleep(Duration::from_millis(1_100)).await;
+            read_keys(source).await
+        }
+        .boxed()
+    };
+    assert_eq!(slow.call(&event()).await, Ok(()));
+    assert!(server.requests.recv().await.unwrap().contains("webhook-signature"));
+}
+
+/// Promise: an answer is not shown if it repeats the path, a value of the query, or a longer piece, as sent or as meant;
+/// the words of any other one are.
+#[test]
+fn what_repeats_the_address_is_not_shown() {
+    let shown = |url: &str, body: &str| {
+        !first_words(body.as_bytes(), &pieces(&Url::parse(url).unwrap())).contains("not shown")
+    };
+    for (url, body, expected) in [
+        ("https://a.example/in?key=k3y7", "no such key: k3y7", false),
+        ("https://a.example/in?k3y7", "no such key: k3y7", false),
+        ("https://a.example/in?key=a%2Bb7", "no such key: a+b7", false),
+        ("https://a.example/in?key=k3y7", "no such key", true),
+        ("https://a.example/in?v=1", "Cannot POST /in?v=1", false),
+        ("https://a.example/x7k2?v=1", "Cannot POST /x7k2", false),
+        ("https://a.example/x7k2", "Cannot POST /x7k2", false),
+        ("https://a.example/a/T0000SECRET/b", "no T0000SECRET", false),
+        ("https://a.example/", "Cannot POST /", true),
+        ("https://a.example/in", "turned in", true),
+    ] {
+        assert_eq!(shown(url, body), expected, "{url} {body}");
+    }
 }
