@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt as _, select_all};
+use futures_util::future::{BoxFuture, FutureExt as _};
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deliver::command::CommandReceiver;
 use crate::deliver::hook_report::hook_dropped;
-use crate::deliver::hooks::HookTask;
+use crate::deliver::hooks::{HookTask, Place};
 use crate::deliver::receiver::{CallError, HookEvent, Receiver};
-use crate::deliver::webhook::{WebhookTransport, WebhookReceiver};
+use crate::deliver::webhook::{WebhookReceiver, WebhookTransport};
 use crate::domain::{
     Hook, HookName, HookStatus, HookTarget, SecretPurpose, SecretSource, WallTime, with_causes,
 };
@@ -43,7 +43,7 @@ impl HookReceivers {
         hooks.iter().map(receiver).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Hands one event to a hook, once, and waits for what it says: nothing if it took the event. None where there is no
+    /// Hands one event to a hook, once, and waits for its answer: nothing if it took the event. None where there is no
     /// hook of that name.
     pub(crate) async fn call(&self, name: &HookName, id: &str, payload: &str) -> Option<Result<(), String>> {
         let (_, receiver) = self.0.iter().find(|(known, _)| known == name)?;
@@ -52,40 +52,46 @@ impl HookReceivers {
     }
 
     /// Starts a task for each hook, and drops what waits for hooks that are not among these. `state_file` is the id of the
-    /// state file, `woken` changes when there may be new events. Once `stop` is cancelled no delivery begins.
+    /// state file, `woken` changes when there may be new events. In `shown` they stand in the order of the configuration, at
+    /// most a second old. Once `stop` is cancelled no delivery begins.
     pub(crate) async fn start<D: Deliveries>(
         self,
         deliveries: D,
         state_file: &str,
         woken: watch::Receiver<EventId>,
+        shown: watch::Sender<Vec<HookStatus>>,
         stop: &CancellationToken,
     ) -> HookTasks {
-        let (mut tasks, mut shown, stop) = (JoinSet::new(), Vec::new(), stop.child_token());
-        let names = self.0.iter().map(|(name, _)| name.clone()).collect();
-        tasks.spawn(drop_others(deliveries.clone(), names));
-        for (name, receiver) in self.0 {
-            let first = deliveries.hook_status(&name).await.unwrap_or_else(|_| HookStatus::unknown(name));
-            let (show, showing) = watch::channel(first);
-            let task = HookTask::new(deliveries.clone(), receiver, state_file, WallTime::now, show);
-            tasks.spawn(task.serve(woken.clone(), stop.clone()));
-            shown.push(showing);
+        let (mut tasks, stop) = (JoinSet::new(), stop.child_token());
+        let names: Vec<_> = self.0.iter().map(|(name, _)| name.clone()).collect();
+        let mut first = Vec::with_capacity(names.len());
+        for name in &names {
+            let status = deliveries.hook_status(name).await;
+            first.push(status.unwrap_or_else(|_| HookStatus::unknown(name.clone())));
         }
-        HookTasks { tasks, shown, stop }
+        shown.send_replace(first);
+        tasks.spawn(drop_others(deliveries.clone(), names));
+        for (index, (_, receiver)) in self.0.into_iter().enumerate() {
+            let place = Place { list: shown.clone(), index };
+            let task = HookTask::new(deliveries.clone(), receiver, state_file, WallTime::now, place);
+            tasks.spawn(task.serve(woken.clone(), stop.clone()));
+        }
+        HookTasks { tasks, shown: shown.subscribe(), stop }
     }
 }
 
 /// The deliveries of a run. Those in flight end when this is dropped.
 pub(crate) struct HookTasks {
     tasks: JoinSet<()>,
-    shown: Vec<watch::Receiver<HookStatus>>,
+    shown: watch::Receiver<Vec<HookStatus>>,
     stop: CancellationToken,
 }
 
 impl HookTasks {
     /// How each hook does, in the order of the configuration; at most a second old.
     #[must_use]
-    pub(crate) fn shown(&self) -> &[watch::Receiver<HookStatus>] {
-        &self.shown
+    pub(crate) fn shown(&self) -> Vec<HookStatus> {
+        self.shown.borrow().clone()
     }
 
     /// Begins no more deliveries, and gives those in flight so long to end.
@@ -97,21 +103,7 @@ impl HookTasks {
     }
 }
 
-/// Shows all hooks in one list, until they have ended.
-pub(super) async fn show_all(
-    mut hooks: Vec<watch::Receiver<HookStatus>>,
-    shown: watch::Sender<Vec<HookStatus>>,
-) {
-    while !hooks.is_empty() {
-        shown.send_replace(hooks.iter_mut().map(|hook| hook.borrow_and_update().clone()).collect());
-        let changes = hooks.iter_mut().map(|hook| hook.changed().boxed());
-        if select_all(changes).await.0.is_err() {
-            return;
-        }
-    }
-}
-
-/// Drops what waits for hooks that the configuration no longer has, and says so.
+/// Drops what waits for hooks that the configuration no longer has, and logs it.
 async fn drop_others<D: Deliveries>(deliveries: D, names: Vec<HookName>) {
     loop {
         match deliveries.keep_hooks(names.clone()).await {

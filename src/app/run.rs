@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::CommandError;
-use super::hooks::{HookReceivers, show_all};
+use super::hooks::HookReceivers;
 use super::list_report::{report_config, report_lists, report_secrets};
 use super::live_list::{ListScanner, LiveList, ReloadRequest, files_of_pending};
 use super::undelivered::{deliver_rest, hooks_within};
@@ -19,7 +19,7 @@ use crate::deliver;
 use crate::domain::{Hook, HookStatus, WallTime, WatchList};
 use crate::engine::{
     Clock, Controls, DownloadSettings, End, HookEvents, Meters, OutboxLink, Outcome, Settings, Setup,
-    Snapshot, watch, watcher_stopped,
+    Snapshot, Undelivered, watch, watcher_stopped,
 };
 use crate::feishu::HttpExportApi;
 use crate::files::LocalFolder;
@@ -191,9 +191,7 @@ impl Watcher {
         };
         let reloads = tokio::spawn(LiveList::new(scanner).follow(connections.reload));
         let (deliveries, woken) = watched::channel(EventId::default());
-        let hooks = hooks.start(store.clone(), store.id(), woken, &connections.stop).await;
-        let showing =
-            AbortOnDropHandle::new(tokio::spawn(show_all(hooks.shown().to_vec(), connections.hooks)));
+        let hooks = hooks.start(store.clone(), store.id(), woken, connections.hooks, &connections.stop).await;
         let (stop, view) = (connections.stop.clone(), connections.view.clone());
         let (durable, woken) = watched::channel(EventId::default());
         let (progress, announced) = watched::channel(EventId::default());
@@ -213,16 +211,24 @@ impl Watcher {
             let within =
                 if is_done { hooks_within(options.deadline, began.elapsed()) } else { Duration::ZERO };
             let hooks = deliver_rest(hooks, &store, within, &stop, &view);
-            let (undelivered, unannounced) = tokio::join!(hooks, announce_rest(announcing, &store));
-            outcome.undelivered = undelivered;
-            outcome.unannounced = unannounced.unwrap_or(outcome.unannounced);
-            watcher_stopped(outcome);
+            end_consumers(outcome, hooks, announce_rest(announcing, &store)).await;
         }
-        drop(showing);
         // Everything that had to be written is written; a disk that hangs must not hold up the end.
         let _ = tokio::time::timeout(CLOSE_WITHIN, store.close()).await;
         Ok(outcome?)
     }
+}
+
+/// Waits for hooks and log to end, notes what they leave, and logs the end.
+async fn end_consumers(
+    outcome: &mut Outcome,
+    hooks: impl Future<Output = Vec<Undelivered>>,
+    log: impl Future<Output = Option<usize>>,
+) {
+    let (undelivered, unannounced) = tokio::join!(hooks, log);
+    outcome.undelivered = undelivered;
+    outcome.unannounced = unannounced.unwrap_or(outcome.unannounced);
+    watcher_stopped(outcome);
 }
 
 /// Gives the log its time for the last verdicts, and says how many are left, if that can be known.

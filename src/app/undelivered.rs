@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::hooks::HookTasks;
-use crate::domain::{HookName, HookStatus, WallTime, event};
+use crate::domain::{HookStatus, WallTime, event};
 use crate::engine::{Snapshot, Undelivered};
 use crate::store::{Deliveries, StoreError};
 
@@ -21,7 +21,7 @@ const IN_FLIGHT_WITHIN: Duration = Duration::from_secs(2);
 /// Reading what is left may take this long.
 const READ_WITHIN: Duration = Duration::from_secs(2);
 
-/// How often is looked what is left.
+/// How often is looked whether a hook has something left to try.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a batch that took so long waits for its hooks, up to its deadline.
@@ -29,7 +29,7 @@ pub(super) fn hooks_within(deadline: Option<Duration>, took: Duration) -> Durati
     deadline.map_or(HOOKS_WITHIN, |deadline| HOOKS_WITHIN.min(deadline.saturating_sub(took)))
 }
 
-/// Gives hooks that long for what they have not taken, and a little for calls in flight, and says what is left.
+/// Gives hooks that long for what they have not taken, and a little for calls in flight, and returns what is left.
 pub(super) async fn deliver_rest<D: Deliveries>(
     tasks: HookTasks,
     store: &D,
@@ -37,14 +37,14 @@ pub(super) async fn deliver_rest<D: Deliveries>(
     stop: &CancellationToken,
     view: &watch::Sender<Snapshot>,
 ) -> Vec<Undelivered> {
-    let hooks: Vec<_> = tasks.shown().iter().map(|shown| shown.borrow().name.clone()).collect();
     if !within.is_zero() {
-        let wait = timeout(within, wait(store, &hooks, within, view));
+        let wait = timeout(within, wait(store, &tasks, within, view));
         tokio::select! {
             _ = wait => {}
             () = stop.cancelled() => {}
         }
     }
+    let hooks = tasks.shown();
     tasks.end(IN_FLIGHT_WITHIN).await;
     // A disk that hangs must not hold up the end.
     timeout(READ_WITHIN, left(store, &hooks)).await.unwrap_or_default()
@@ -52,26 +52,21 @@ pub(super) async fn deliver_rest<D: Deliveries>(
 
 /// Waits until the hooks took everything, or nothing more can be tried in what is left of the time. The engine's loop is
 /// over: health follows this one.
-async fn wait<D: Deliveries>(
-    store: &D,
-    hooks: &[HookName],
-    within: Duration,
-    view: &watch::Sender<Snapshot>,
-) {
-    let (until, mut is_said) = (Instant::now() + within, false);
+async fn wait<D: Deliveries>(store: &D, tasks: &HookTasks, within: Duration, view: &watch::Sender<Snapshot>) {
+    let (until, mut is_reported) = (Instant::now() + within, false);
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        match awaited(store, hooks, left).await {
-            Ok(0) => return,
-            Ok(_) => view.send_modify(|view| {
+        match is_worth_waiting(store, &tasks.shown(), WallTime::now() + left).await {
+            Ok(false) => return,
+            Ok(true) => view.send_modify(|view| {
                 let now = Some(Instant::now());
                 (view.turned_at, view.store_answered_at) = (now, now);
             }),
             // Tried again.
             Err(_) => {}
         }
-        if !is_said {
-            is_said = true;
+        if !is_reported {
+            is_reported = true;
             let seconds = within.as_secs();
             info!(
                 event = event::HOOK_AWAITED,
@@ -82,24 +77,24 @@ async fn wait<D: Deliveries>(
     }
 }
 
-/// How many hooks still have a try within that time.
-async fn awaited<D: Deliveries>(store: &D, hooks: &[HookName], left: Duration) -> Result<usize, StoreError> {
-    let mut awaited = 0;
-    for hook in hooks {
-        let (status, due) = (store.hook_status(hook).await?, store.next_due(hook).await?);
-        awaited += usize::from(is_worth_waiting(&status, due, WallTime::now() + left));
+/// Whether a hook has a try until then. What waits is not counted: there may be no end of it.
+async fn is_worth_waiting<D: Deliveries>(
+    store: &D,
+    hooks: &[HookStatus],
+    until: WallTime,
+) -> Result<bool, StoreError> {
+    for hook in hooks.iter().filter(|hook| !hook.is_ended) {
+        if store.next_due(&hook.name).await?.is_some_and(|due| due <= until) {
+            return Ok(true);
+        }
     }
-    Ok(awaited)
-}
-
-fn is_worth_waiting(hook: &HookStatus, due: Option<WallTime>, until: WallTime) -> bool {
-    !hook.is_ended && hook.waiting > 0 && due.is_some_and(|due| due <= until)
+    Ok(false)
 }
 
 /// What hooks have not taken; nothing where that can't be read.
-async fn left<D: Deliveries>(store: &D, hooks: &[HookName]) -> Vec<Undelivered> {
+async fn left<D: Deliveries>(store: &D, hooks: &[HookStatus]) -> Vec<Undelivered> {
     let mut left = Vec::new();
-    for hook in hooks {
+    for HookStatus { name: hook, .. } in hooks {
         let (Ok(status), due) = (store.hook_status(hook).await, store.next_due(hook).await) else { continue };
         if status.waiting > 0 {
             left.push(Undelivered { hook: hook.clone(), events: status.waiting, due: due.ok().flatten() });
@@ -111,6 +106,8 @@ async fn left<D: Deliveries>(store: &D, hooks: &[HookName]) -> Vec<Undelivered> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::HookName;
+    use crate::store::{Batch, EventId, EventRow, Fate, Settled, SqliteStore, Store as _};
 
     /// Promise: no hook has a batch outlive its deadline.
     #[test]
@@ -122,26 +119,36 @@ mod tests {
     }
 
     /// Promise: a batch waits for a hook that may still take something, and for no other.
-    #[test]
-    fn only_what_can_still_be_tried_is_waited_for() {
-        let until = WallTime::from_millis(60_000);
-        let hook = |waiting, is_ended| HookStatus {
-            name: HookName::new("a"),
-            waiting,
-            taken: 0,
-            failed: 1,
-            last_error: None,
-            is_ended,
+    #[tokio::test]
+    async fn only_what_can_still_be_tried_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("state.db")).unwrap();
+        store.load().await.unwrap();
+        let [waits, done, ended] = ["waits", "done", "ended"].map(HookName::new);
+        let row = EventRow {
+            id: EventId(1),
+            event: event::FILE_SAVED,
+            at: WallTime::from_millis(0),
+            key: None,
+            kind: None,
+            hooks: vec![waits.clone(), ended.clone()],
+            payload: "{}".into(),
         };
-        for (status, due, expected) in [
-            (hook(1, false), Some(0), true),
-            (hook(1, false), Some(60_000), true),
-            (hook(1, false), Some(60_001), false),
-            (hook(1, true), Some(0), false),
-            (hook(0, false), None, false),
+        store.commit(Batch { events: vec![row], ..Batch::default() }).await.unwrap();
+        let at = WallTime::from_millis(60_000);
+        let again = Settled { id: EventId(1), tries: 0, at, fate: Fate::Again { due: at }, error: None };
+        store.settle(&waits, vec![again]).await.unwrap();
+        let hook = |name: &HookName| HookStatus::unknown(name.clone());
+        let ended = HookStatus { is_ended: true, ..hook(&ended) };
+        for (status, until, expected) in [
+            (hook(&waits), 60_000, true),
+            (hook(&waits), 59_999, false),
+            (hook(&done), 60_000, false),
+            (ended, 60_000, false),
         ] {
-            let due = due.map(WallTime::from_millis);
-            assert_eq!(is_worth_waiting(&status, due, until), expected, "{status:?} {due:?}");
+            let until = WallTime::from_millis(until);
+            let found = is_worth_waiting(&store, &[hook(&done), status.clone()], until).await.unwrap();
+            assert_eq!(found, expected, "{status:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tracing::{Level, debug, error, warn};
+use tracing::{Level, debug, error, info, warn};
 
 use super::receiver::{CallError, HookEvent};
 use crate::domain::words::span;
@@ -13,20 +13,22 @@ use crate::domain::{HookName, event};
 pub(super) struct FailedTry<'a> {
     pub(super) hook: &'a HookName,
     pub(super) event: &'a HookEvent,
-    /// Tries that failed, this one included.
+    /// Tries of the event that failed, this one included.
     pub(super) tries: u32,
+    /// Whether the hook took events, as far as the log has it, up to this try.
+    pub(super) is_news: bool,
     pub(super) error: &'a CallError,
     /// When the event is sent again; none where it is given up, or its hook ended.
     pub(super) next_try: Option<Duration>,
 }
 
 impl FailedTry<'_> {
-    /// Says at once that a hook fails, and leaves the event's later tries to those that look closer.
+    /// Logs that a hook fails: once as a warning, and then for those that look closer, until it has taken an event.
     pub(super) fn report(&self) {
         let hook = self.hook;
         let (event, why) = (self.event.field("event").unwrap_or_default(), &self.error.message);
         let Some(wait) = self.next_try else { return self.report_end(event) };
-        let level = if self.tries == 1 { Level::WARN } else { Level::DEBUG };
+        let level = if self.is_news { Level::WARN } else { Level::DEBUG };
         let next = span(wait);
         self.log(
             level,
@@ -83,6 +85,11 @@ impl FailedTry<'_> {
             _ => log_at!(debug),
         }
     }
+}
+
+/// A hook that failed took an event.
+pub(super) fn hook_recovered(hook: &HookName) {
+    info!(event = event::HOOK_RECOVERED, hook = hook.as_str(), "hook {hook} takes events again");
 }
 
 /// A hook left the configuration with events that waited for it.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::future;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::hook_report::FailedTry;
+use super::hook_report::{FailedTry, hook_recovered};
 use super::receiver::{CallError, HookEvent, Receiver};
 use super::retries::wait_after;
 use crate::crash_points::CrashPoint;
-use crate::domain::{HookError, HookName, HookStatus, WallTime};
+use crate::domain::{HookName, HookStatus, WallTime};
 use crate::store::{Deliveries, Delivery, EventId, Fate, Settled};
 
 /// Calls at once.
@@ -34,9 +35,13 @@ pub(crate) struct HookTask<D, R> {
     receiver: Arc<R>,
     state_file: Arc<str>,
     now: fn() -> WallTime,
-    shown: watch::Sender<HookStatus>,
+    shown: Place,
     shown_at: Option<Instant>,
     has_news: bool,
+    /// Whether its last try failed, be it one of the process before.
+    is_failing: bool,
+    /// Whether this process has logged that.
+    is_reported: bool,
     is_ended: bool,
     in_flight: HashMap<Id, (Delivery, HookEvent)>,
     calls: JoinSet<Result<(), CallError>>,
@@ -46,21 +51,23 @@ pub(crate) struct HookTask<D, R> {
 type Ended = Result<(Id, Result<(), CallError>), JoinError>;
 
 impl<D: Deliveries, R: Receiver> HookTask<D, R> {
-    /// A hook that shows itself in `shown`. `state_file` is the id of the state file, and `now` reads the wall clock.
+    /// A hook that shows itself in `shown`, where it stands already. `state_file` is the id of the state file, and `now` reads the wall clock.
     pub(crate) fn new(
         deliveries: D,
         receiver: R,
         state_file: &str,
         now: fn() -> WallTime,
-        shown: watch::Sender<HookStatus>,
+        shown: Place,
     ) -> Self {
-        let name = shown.borrow().name.clone();
+        let HookStatus { name, .. } = shown.status();
         Self {
             name,
             deliveries,
             receiver: Arc::new(receiver),
             state_file: state_file.into(),
             now,
+            is_failing: shown.status().is_failing(),
+            is_reported: false,
             shown,
             shown_at: None,
             has_news: true,
@@ -146,9 +153,6 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
             sleep(SECOND).await;
         }
         self.has_news = true;
-        if tries.iter().any(|settled| settled.error.is_some()) {
-            self.shown_at = None;
-        }
     }
 
     /// What becomes of a row after a try.
@@ -157,21 +161,32 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
             Ok(ended) => ended,
             Err(error) => (error.id(), Err(CallError::new("broke off by a defect of this program"))),
         };
-        let (Delivery { id, tries, .. }, event) = self.in_flight.remove(&id)?;
-        let Err(error) = result else { return Some(Settled { id, fate: Fate::Taken, error: None }) };
-        let (now, tries) = ((self.now)(), tries.saturating_add(1));
-        let wait = wait_after(tries, error.retry_after);
-        self.is_ended |= error.is_gone;
-        let next_try = wait.filter(|_| !error.is_gone);
-        FailedTry { hook: &self.name, event: &event, tries, error: &error, next_try }.report();
-        let fate = match wait {
-            Some(wait) => Fate::Again { tries, due: now + wait },
-            None => Fate::GivenUp { tries },
+        let (Delivery { id, tries, since, .. }, event) = self.in_flight.remove(&id)?;
+        let at = (self.now)();
+        let Err(error) = result else {
+            self.is_reported = false;
+            if mem::take(&mut self.is_failing) {
+                hook_recovered(&self.name);
+            }
+            return Some(Settled { id, tries, at, fate: Fate::Taken, error: None });
         };
-        Some(Settled { id, fate, error: Some(HookError { message: error.message, at: now }) })
+        let took = at.since(since.unwrap_or(at));
+        let wait = wait_after(tries.saturating_add(1), took, error.retry_after);
+        self.report(&event, tries.saturating_add(1), &error, wait);
+        let fate = wait.map_or(Fate::GivenUp, |wait| Fate::Again { due: at + wait });
+        Some(Settled { id, tries, at, fate, error: Some(error.message) })
     }
 
-    /// Shows how the hook does: what is new at most once a second, a new error at once.
+    /// Notes and logs that the hook did not take an event.
+    fn report(&mut self, event: &HookEvent, tries: u32, error: &CallError, wait: Option<Duration>) {
+        self.is_ended |= error.is_gone;
+        self.is_failing = true;
+        let is_news = !mem::replace(&mut self.is_reported, true);
+        let next_try = wait.filter(|_| !error.is_gone);
+        FailedTry { hook: &self.name, event, tries, is_news, error, next_try }.report();
+    }
+
+    /// Shows how the hook does, at most once a second: its whole backlog is counted for it.
     async fn show(&mut self) {
         if self.shown_at.is_some_and(|at| at.elapsed() < SECOND) {
             return;
@@ -179,10 +194,26 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
         self.shown_at = Some(Instant::now());
         let Ok(status) = self.deliveries.hook_status(&self.name).await else { return };
         self.has_news = false;
-        let status = HookStatus { is_ended: self.is_ended, ..status };
-        self.shown.send_if_modified(|shown| {
-            let is_new = *shown != status;
-            *shown = status;
+        self.shown.show(HookStatus { is_ended: self.is_ended, ..status });
+    }
+}
+
+/// Where a hook shows itself: its place in the list of all.
+pub(crate) struct Place {
+    pub(crate) list: watch::Sender<Vec<HookStatus>>,
+    /// Within the list.
+    pub(crate) index: usize,
+}
+
+impl Place {
+    fn status(&self) -> HookStatus {
+        self.list.borrow()[self.index].clone()
+    }
+
+    fn show(&self, status: HookStatus) {
+        self.list.send_if_modified(|list| {
+            let is_new = list[self.index] != status;
+            list[self.index] = status;
             is_new
         });
     }

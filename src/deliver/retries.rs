@@ -1,4 +1,4 @@
-//! When an event that a hook did not take is sent again. Pure: tries and `now` in, a wait out.
+//! When an event that a hook did not take is sent again. Pure: tries and times in, a wait out.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ const FIRST_WAITS: [Duration; 4] = [
 ];
 const LATER_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// Tries of an event: three days and a little.
-const TRIES_MAX: u32 = 76;
+/// An event that still fails so long after its first failed try is given up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 /// How long to wait after so many tries that failed, at least one, for as long as the receiver asked for at least; none
-/// where the event is given up.
-pub(super) fn wait_after(tries: u32, asked_for: Option<Duration>) -> Option<Duration> {
+/// where the event is given up. `took` is the time since the first of them.
+pub(super) fn wait_after(tries: u32, took: Duration, asked_for: Option<Duration>) -> Option<Duration> {
     let place = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
     let wait = FIRST_WAITS.get(place).copied().unwrap_or(LATER_WAIT);
-    (tries < TRIES_MAX).then(|| wait.max(asked_for.unwrap_or_default()).min(DUE_MAX))
+    (took < GIVE_UP_AFTER).then(|| wait.max(asked_for.unwrap_or_default()).min(DUE_MAX))
 }
 
 /// What a `Retry-After` asks for: seconds, or a moment (RFC 9110, 10.2.3); none where it says something else.
@@ -45,24 +45,25 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Promise: 5 s, 1 min, 5 min, 30 min, then hourly, for three days.
+    /// Promise: 5 s, 1 min, 5 min, 30 min, then hourly, until three days are over, however many tries these had.
     #[test]
     fn waits_grow_and_end_after_three_days() {
-        let waits: Vec<_> = (1..).map_while(|tries| wait_after(tries, None)).collect();
-        assert_eq!(waits[..5], [5, 60, 300, 1800, 3600].map(Duration::from_secs));
-        assert!(waits[4..].iter().all(|wait| *wait == LATER_WAIT));
-        let all: Duration = waits.iter().sum();
-        assert!((3 * 24 * 3600 - 3600..3 * 24 * 3600 + 3600).contains(&all.as_secs()), "{all:?}");
-        assert_eq!((waits.len(), wait_after(u32::MAX, None)), (75, None));
+        let waits =
+            [1, 2, 3, 4, 5, 6, u32::MAX].map(|tries| wait_after(tries, SECOND, None).unwrap().as_secs());
+        assert_eq!(waits, [5, 60, 300, 1800, 3600, 3600, 3600]);
+        for tries in [1, 2, 76, 10_000] {
+            assert!(wait_after(tries, GIVE_UP_AFTER - SECOND, None).is_some(), "{tries}");
+            assert_eq!(wait_after(tries, GIVE_UP_AFTER, None), None, "{tries}");
+        }
     }
 
     /// Promise: a receiver that asks for time gets it, a day at most; asking for less shortens nothing.
     #[test]
     fn a_receiver_may_ask_for_time() {
-        assert_eq!(wait_after(1, Some(90 * SECOND)), Some(90 * SECOND));
-        assert_eq!(wait_after(2, Some(SECOND)), Some(60 * SECOND));
-        assert_eq!(wait_after(9, Some(DUE_MAX + SECOND)), Some(DUE_MAX));
-        assert_eq!(wait_after(76, Some(SECOND)), None);
+        assert_eq!(wait_after(1, SECOND, Some(90 * SECOND)), Some(90 * SECOND));
+        assert_eq!(wait_after(2, SECOND, Some(SECOND)), Some(60 * SECOND));
+        assert_eq!(wait_after(9, SECOND, Some(DUE_MAX + SECOND)), Some(DUE_MAX));
+        assert_eq!(wait_after(76, GIVE_UP_AFTER, Some(SECOND)), None);
         let now = WallTime::from_millis(1_795_341_600_000);
         for (text, expected) in [
             ("120", Some(120 * SECOND)),

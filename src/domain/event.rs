@@ -72,6 +72,8 @@ pub const STATE_RECOVERED: &str = "state.recovered";
 pub const LOG_FAILED: &str = "log.failed";
 /// A hook did not take an event, which is sent again.
 pub const HOOK_FAILED: &str = "hook.failed";
+/// A hook that failed took an event.
+pub const HOOK_RECOVERED: &str = "hook.recovered";
 /// A hook did not take an event for three days; the event is kept.
 pub const HOOK_GAVE_UP: &str = "hook.gave_up";
 /// A batch that did everything else waits for its hooks.

@@ -41,13 +41,25 @@ pub struct Hook {
 }
 
 /// What a hook calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum HookTarget {
     /// A program and its arguments, without a shell; at least the program, which is an absolute path or a name that is
     /// looked for in `PATH`.
     Command(Vec<String>),
     /// A POST request.
     Webhook(Box<Webhook>),
+}
+
+impl fmt::Debug for HookTarget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // An argument may be a secret.
+            Self::Command(words) => {
+                formatter.debug_struct("Command").field("program", &words.first()).finish_non_exhaustive()
+            }
+            Self::Webhook(webhook) => webhook.fmt(formatter),
+        }
+    }
 }
 
 /// A receiver of webhooks (Standard Webhooks, <https://www.standardwebhooks.com>).
@@ -87,7 +99,9 @@ pub struct HookStatus {
     pub taken: u64,
     /// Events that were given up and are kept.
     pub failed: usize,
-    /// Why the last try that failed did, and when; none since the first of its events.
+    /// When it last took one.
+    pub taken_at: Option<WallTime>,
+    /// Why the last try that failed did, and when; none if it took every event at once.
     pub last_error: Option<HookError>,
     /// Whether nothing is sent to it until a restart, because its receiver is gone (410).
     pub is_ended: bool,
@@ -97,7 +111,15 @@ impl HookStatus {
     /// A hook of which nothing is known yet.
     #[must_use]
     pub const fn unknown(name: HookName) -> Self {
-        Self { name, waiting: 0, taken: 0, failed: 0, last_error: None, is_ended: false }
+        Self { name, waiting: 0, taken: 0, failed: 0, taken_at: None, last_error: None, is_ended: false }
+    }
+
+    /// Whether its last try failed, and it has events still that it did not take.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        let is_last = |error: &HookError| self.taken_at.is_none_or(|taken_at| error.at > taken_at);
+        let has_rest = self.waiting > 0 || self.failed > 0 || self.is_ended;
+        has_rest && self.last_error.as_ref().is_some_and(is_last)
     }
 }
 
@@ -108,4 +130,52 @@ pub struct HookError {
     pub message: String,
     /// When.
     pub at: WallTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise: a hook that took an event after its last error is sound, and so is one that has nothing left to take.
+    #[test]
+    fn the_last_try_decides_whether_a_hook_fails() {
+        let at = |seconds: u64| WallTime::from_millis(0) + Duration::from_secs(seconds);
+        let hook = |taken_at: Option<u64>, error_at: Option<u64>, waiting| HookStatus {
+            waiting,
+            taken_at: taken_at.map(at),
+            last_error: error_at
+                .map(|seconds| HookError { message: "exited with 1".to_owned(), at: at(seconds) }),
+            ..HookStatus::unknown(HookName::new("a"))
+        };
+        for (taken_at, error_at, expected) in [
+            (None, None, false),
+            (Some(1), None, false),
+            (None, Some(1), true),
+            (Some(1), Some(2), true),
+            (Some(3), Some(2), false),
+        ] {
+            assert_eq!(hook(taken_at, error_at, 1).is_failing(), expected, "{taken_at:?} {error_at:?}");
+            assert!(!hook(taken_at, error_at, 0).is_failing(), "{taken_at:?} {error_at:?}");
+        }
+        assert!(HookStatus { failed: 1, ..hook(None, Some(1), 0) }.is_failing());
+        assert!(HookStatus { is_ended: true, ..hook(None, Some(1), 0) }.is_failing());
+    }
+
+    /// Promise: no form in which a hook may come into a log has an argument or an address.
+    #[test]
+    fn debug_shows_no_argument() {
+        let words = ["/usr/bin/curl", "--header", "Authorization: hunter2"].map(ToOwned::to_owned);
+        let webhook = Webhook {
+            url: Url::parse("https://hooks.example.com/hunter2").unwrap(),
+            secret: None,
+            ca_file: None,
+        };
+        for (target, shown) in [
+            (HookTarget::Command(words.to_vec()), "/usr/bin/curl"),
+            (HookTarget::Webhook(Box::new(webhook)), "hooks.example.com"),
+        ] {
+            let text = format!("{target:?}");
+            assert!(text.contains(shown) && !text.contains("hunter2"), "{text}");
+        }
+    }
 }

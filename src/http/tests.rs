@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::domain::HookStatus;
 use crate::engine::Snapshot;
 use crate::store::{SqliteStore, Store as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,6 +18,7 @@ pub(super) struct Bench {
     address: SocketAddr,
     pub(super) view: watch::Sender<Snapshot>,
     pub(super) lists: watch::Sender<RejectedLists>,
+    pub(super) hooks: watch::Sender<Vec<HookStatus>>,
     stop: CancellationToken,
     pub(super) store: SqliteStore,
     _serving: AbortOnDropHandle<()>,
@@ -52,15 +54,15 @@ impl Bench {
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = server.listener.local_addr().unwrap();
         let (lists, rejected) = watch::channel(Vec::new());
-        let (_, hooks) = watch::channel(Vec::new());
+        let (hooks, shown) = watch::channel(Vec::new());
         let serving = server.start(
-            Views { engine: seen, lists: rejected, hooks },
+            Views { engine: seen, lists: rejected, hooks: shown },
             store.reader(),
             stop.clone(),
             meters,
             Vec::new,
         );
-        Self { address, view, lists, stop, store, _serving: serving, folder }
+        Self { address, view, lists, hooks, stop, store, _serving: serving, folder }
     }
 
     /// The status code and the body.

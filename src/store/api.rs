@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{Holder, Listed, Listing, StoreError};
 use crate::domain::{
-    AppName, BudgetKey, Endpoint, EntryKey, ErrorKind, FileState, HookError, HookName, HookStatus, Month,
-    TicketRecord, TicketState, Trouble, WallTime,
+    AppName, BudgetKey, Endpoint, EntryKey, ErrorKind, FileState, HookName, HookStatus, Month, TicketRecord,
+    TicketState, Trouble, WallTime,
 };
 
 /// Requests that the engine is handed at once at most, lest a hundred thousand hold up its loop.
@@ -143,6 +143,8 @@ pub struct Delivery {
     pub payload: Arc<str>,
     /// Tries that failed.
     pub tries: u32,
+    /// When the first of them did.
+    pub since: Option<WallTime>,
 }
 
 /// How a try ended.
@@ -150,10 +152,15 @@ pub struct Delivery {
 pub struct Settled {
     /// The row.
     pub id: EventId,
-    /// What becomes of it.
+    /// Tries that had failed before this one. A row of which that is no longer true was asked for again meanwhile: a try
+    /// that failed changes nothing of it.
+    pub tries: u32,
+    /// When it ended.
+    pub at: WallTime,
+    /// What becomes of the row.
     pub fate: Fate,
     /// Why the try failed.
-    pub error: Option<HookError>,
+    pub error: Option<String>,
 }
 
 /// What becomes of a row after a try.
@@ -163,16 +170,11 @@ pub enum Fate {
     Taken,
     /// It is tried again.
     Again {
-        /// Tries that failed, this one included.
-        tries: u32,
         /// When.
         due: WallTime,
     },
     /// It is given up; the row is kept until `retry --hook` asks for it.
-    GivenUp {
-        /// Tries that failed, this one included.
-        tries: u32,
-    },
+    GivenUp,
 }
 
 /// Reads what was committed, in the watcher's process or in another. Each call sees one moment and blocks, for a few
@@ -245,7 +247,7 @@ pub trait StoreRequests {
     fn ask_to_retry(&self, keys: &[EntryKey]) -> Result<RetryId, StoreError>;
 
     /// Has every event that waits for a hook, or was given up, sent again as if it had never been tried; says how many
-    /// there are. A watcher that runs looks for them every few seconds. Blocks, for a few seconds at most.
+    /// had been. A watcher that runs looks for them every few seconds. Blocks, for a few seconds at most.
     ///
     /// # Errors
     /// As [`ask_to_retry`](Self::ask_to_retry).

@@ -1,4 +1,4 @@
-//! A hook on a clock that is held, with rows in memory and a receiver that does as it is told.
+//! A hook on a clock that is held, with rows in memory and a receiver with a script.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,6 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::*;
+use crate::domain::HookError;
 use crate::store::{StoreError, StoreErrorKind};
 
 thread_local! {
@@ -20,8 +21,10 @@ fn now() -> WallTime {
     WallTime::from_millis(1_795_341_600_000) + START.with(Instant::elapsed)
 }
 
+#[derive(Clone, Copy)]
 struct Row {
     tries: u32,
+    since: Option<WallTime>,
     due: Option<WallTime>,
 }
 
@@ -32,6 +35,7 @@ struct Rows {
     last_error: Option<HookError>,
     fails: bool,
     settles: usize,
+    counts: usize,
     ended: bool,
 }
 
@@ -44,7 +48,7 @@ impl Table {
     }
 
     fn insert(&self, ids: impl IntoIterator<Item = i64>) {
-        let row = |id| (EventId(id), Row { tries: 0, due: Some(now()) });
+        let row = |id| (EventId(id), Row { tries: 0, since: None, due: Some(now()) });
         self.with(|rows| rows.rows.extend(ids.into_iter().map(row)));
     }
 
@@ -66,7 +70,7 @@ impl Deliveries for Table {
         let payload = r#"{"event":"file.saved","ticket":"70"}"#;
         let delivery = |(id, row): (&EventId, &Row)| {
             let due = row.due.filter(|due| *due <= now)?;
-            Some((due, Delivery { id: *id, payload: payload.into(), tries: row.tries }))
+            Some((due, Delivery { id: *id, payload: payload.into(), tries: row.tries, since: row.since }))
         };
         self.with(|rows| {
             let mut due: Vec<_> = rows.rows.iter().filter_map(delivery).collect();
@@ -85,16 +89,20 @@ impl Deliveries for Table {
             if rows.fails {
                 return Err(broken());
             }
-            for Settled { id, fate, error } in tries {
+            for Settled { id, tries, at, fate, error } in tries {
+                let error = error.map(|message| HookError { message, at });
                 rows.last_error = error.or(rows.last_error.take());
-                match fate {
+                let since = rows.rows[&id].since.or(Some(at));
+                let due = match fate {
                     Fate::Taken => {
                         rows.rows.remove(&id);
                         rows.taken.push(id);
+                        continue;
                     }
-                    Fate::Again { tries, due } => drop(rows.rows.insert(id, Row { tries, due: Some(due) })),
-                    Fate::GivenUp { tries } => drop(rows.rows.insert(id, Row { tries, due: None })),
-                }
+                    Fate::Again { due } => Some(due),
+                    Fate::GivenUp => None,
+                };
+                rows.rows.insert(id, Row { tries: tries + 1, since, due });
             }
             Ok(())
         })
@@ -106,6 +114,7 @@ impl Deliveries for Table {
     }
 
     async fn hook_status(&self, hook: &HookName) -> Result<HookStatus, StoreError> {
+        self.with(|rows| rows.counts += 1);
         Ok(self.with(|rows| HookStatus {
             waiting: rows.rows.values().filter(|row| row.due.is_some()).count(),
             taken: rows.taken.len() as u64,
@@ -169,7 +178,7 @@ struct Scene {
     table: Table,
     fake: Fake,
     woken: watch::Sender<EventId>,
-    shown: watch::Receiver<HookStatus>,
+    shown: watch::Receiver<Vec<HookStatus>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
     lines: Lines,
@@ -177,14 +186,19 @@ struct Scene {
 }
 
 fn start(rows: impl IntoIterator<Item = i64>, script: Script) -> Scene {
+    start_after(HookStatus::unknown(HookName::new("h")), rows, script)
+}
+
+/// Starts a hook of which a process before has shown this.
+fn start_after(before: HookStatus, rows: impl IntoIterator<Item = i64>, script: Script) -> Scene {
     let (table, lines) = (Table::default(), Lines::default());
     let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
     table.insert(rows);
     let fake = Fake { script, calls: Arc::default(), at_once: Arc::default() };
     let (woken, changes) = watch::channel(EventId::default());
-    let (show, shown) = watch::channel(HookStatus::unknown(HookName::new("h")));
+    let (list, shown) = watch::channel(vec![HookStatus::unknown(HookName::new("other")), before]);
     let stop = CancellationToken::new();
-    let hook = HookTask::new(table.clone(), fake.clone(), "ab12", now, show);
+    let hook = HookTask::new(table.clone(), fake.clone(), "ab12", now, Place { list, index: 1 });
     let task = tokio::spawn(hook.serve(changes, stop.clone()));
     Scene { table, fake, woken, shown, stop, task, lines, _guard: guard }
 }
@@ -193,6 +207,10 @@ impl Scene {
     fn called(&self, id: i64) -> Vec<u64> {
         let calls = self.fake.calls.lock().unwrap();
         calls.iter().filter(|(called, _)| *called == id).map(|(_, at)| at.as_secs()).collect()
+    }
+
+    fn shown(&self) -> HookStatus {
+        self.shown.borrow()[1].clone()
     }
 
     fn taken(&self) -> usize {
@@ -223,28 +241,29 @@ async fn events_are_taken_four_at_once() {
     // Another process has one sent again, and nothing wakes the task.
     scene.table.insert([42]);
     sleep(LOOK_AGAIN + SECOND).await;
-    assert_eq!((scene.taken(), scene.shown.borrow().taken), (42, 42));
+    assert_eq!((scene.taken(), scene.shown().taken), (42, 42));
     assert_eq!(scene.lines.having("hook."), 0);
 }
 
 /// Promise: an event that is refused comes back after 5 s, 1 min, 5 min, 30 min and then hourly for three days, holds up no
-/// other, and is said once at warn and once, when it is given up, at error.
+/// other, and is given up at error. The log has a warning each time that the hook turns to failing, and that it recovered.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_refused_holds_up_no_other() {
     let scene = start(1..=30, poison);
     sleep(2 * SECOND).await;
     assert_eq!((scene.taken(), scene.table.tries(1)), (29, Some(1)));
-    let error = scene.shown.borrow().last_error.clone().unwrap();
-    assert_eq!((error.message.as_str(), scene.shown.borrow().waiting), ("exited with 1", 1));
+    let error = scene.shown().last_error.unwrap();
+    assert_eq!((error.message.as_str(), scene.shown().waiting), ("exited with 1", 1));
     assert_eq!((scene.lines.having("WARN"), scene.lines.having("of=\"file.saved\"")), (1, 1));
+    assert_eq!((scene.lines.having("INFO"), scene.lines.having("hook.recovered")), (1, 1));
     sleep(75 * Duration::from_secs(3600)).await;
     let gaps: Vec<_> = scene.called(1).windows(2).map(|two| two[1] - two[0]).collect();
-    assert_eq!((gaps.len(), &gaps[..4]), (75, &[5, 60, 300, 1800][..]));
+    assert_eq!((gaps.len(), &gaps[..4]), (76, &[5, 60, 300, 1800][..]));
     assert!(gaps[4..].iter().all(|gap| (3600..=3601).contains(gap)), "{gaps:?}");
     let lines = &scene.lines;
-    assert_eq!((lines.having("WARN"), lines.having("DEBUG"), lines.having("ERROR")), (1, 74, 1));
+    assert_eq!((lines.having("WARN"), lines.having("DEBUG"), lines.having("ERROR")), (2, 74, 1));
     assert_eq!((lines.having("hook.gave_up"), lines.having("retry --hook h")), (1, 1));
-    assert_eq!((scene.shown.borrow().failed, scene.table.tries(1)), (1, Some(76)));
+    assert_eq!((scene.shown().failed, scene.table.tries(1)), (1, Some(77)));
 }
 
 /// Promise: a receiver that asks for time is left alone for as long.
@@ -271,7 +290,7 @@ async fn a_receiver_that_is_gone_gets_nothing_more() {
     sleep(100 * SECOND).await;
     assert_eq!((scene.taken(), scene.table.with(|rows| (rows.ended, rows.rows.len()))), (3, (true, 7)));
     assert_eq!((scene.lines.having("ERROR"), scene.lines.having("error.http_status=410")), (1, 1));
-    assert!(scene.shown.borrow().is_ended);
+    assert!(scene.shown().is_ended);
     scene.woken.send_replace(EventId(11));
     sleep(100 * SECOND).await;
     assert_eq!(scene.fake.calls.lock().unwrap().len(), 4);
@@ -316,4 +335,48 @@ async fn a_panic_is_a_try_that_failed() {
     let scene = start(1..=10, |id| if id == 1 { panic!("by intent") } else { takes(id) });
     sleep(4 * SECOND).await;
     assert_eq!((scene.taken(), scene.table.tries(1)), (9, Some(1)));
+}
+
+/// Promise: a hook that fails without end is one warning, and one line when it takes events again; to show it its backlog is
+/// counted once a second.
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_a_warning_and_an_end() {
+    let outage = |_| {
+        let is_over = now() >= WallTime::from_millis(1_795_341_600_000) + 60 * SECOND;
+        (SECOND / 10, if is_over { Ok(()) } else { Err(CallError::new("exited with 1")) })
+    };
+    let scene = start(1..=1_000, outage);
+    sleep(30 * SECOND).await;
+    assert!(scene.table.with(|rows| rows.counts) <= 32, "{}", scene.table.with(|rows| rows.counts));
+    sleep(300 * SECOND).await;
+    let lines = &scene.lines;
+    assert_eq!((scene.taken(), lines.having("WARN"), lines.having("hook.recovered")), (1_000, 1, 1));
+    assert!(lines.having("DEBUG") > 400 && lines.having("ERROR") == 0);
+}
+
+/// Promise: a hook that failed in the process before is a warning of this one as well if it still fails, and recovers in
+/// this one's log if it does not.
+#[tokio::test(start_paused = true)]
+async fn a_restart_ends_no_outage() {
+    for (script, warnings, recoveries) in [(poison as Script, 1, 0), (takes, 0, 1)] {
+        let last_error = Some(HookError { message: "exited with 1".to_owned(), at: now() });
+        let before = HookStatus { waiting: 1, last_error, ..HookStatus::unknown(HookName::new("h")) };
+        let scene = start_after(before, [1], script);
+        sleep(2 * SECOND).await;
+        assert_eq!(
+            (scene.lines.having("WARN"), scene.lines.having("hook.recovered")),
+            (warnings, recoveries)
+        );
+    }
+}
+
+/// Promise: a long backlog of which each event fails is given up three days after each first failed try, not after many
+/// tries.
+#[tokio::test(start_paused = true)]
+async fn three_days_are_days() {
+    let busy = |_| (Duration::from_secs(7 * 3600), Err(CallError::new("gave no answer")));
+    let scene = start([1], busy);
+    sleep(4 * Duration::from_secs(24 * 3600)).await;
+    assert_eq!(scene.lines.having("hook.gave_up"), 1);
+    assert!(scene.table.tries(1).unwrap() < 20);
 }

@@ -8,7 +8,7 @@ use crate::domain::HookStatus;
 /// Name, help, and the value where there is something to show.
 type OfHook = (&'static str, &'static str, fn(&HookStatus) -> Option<f64>);
 
-const OF_HOOK: [OfHook; 4] = [
+const OF_HOOK: [OfHook; 5] = [
     (
         "hook_events_waiting",
         "Events that the hook has not taken yet and that are sent to it by themselves.",
@@ -19,6 +19,9 @@ const OF_HOOK: [OfHook; 4] = [
         "Events that the hook did not take for three days; they are kept until they are sent again by hand.",
         |hook| Some(hook.failed as f64),
     ),
+    ("hook_failing", "1 while the hook's last try failed and it has events that it did not take.", |hook| {
+        Some(f64::from(u8::from(hook.is_failing())))
+    }),
     ("hook_ended", "1 once the hook's receiver said that it is gone (410), until a restart.", |hook| {
         Some(f64::from(u8::from(hook.is_ended)))
     }),
@@ -72,6 +75,7 @@ mod tests {
                 at: WallTime::from_millis(1_500),
             }),
             is_ended: true,
+            taken_at: Some(WallTime::from_millis(1_499)),
         };
         let chat = HookStatus::unknown(HookName::new("chat"));
         assert_eq!(
@@ -85,6 +89,8 @@ mod tests {
                 "hook_events_taken_total{hook=\"chat\"} 0",
                 "hook_events_waiting{hook=\"archive\"} 3",
                 "hook_events_waiting{hook=\"chat\"} 0",
+                "hook_failing{hook=\"archive\"} 1",
+                "hook_failing{hook=\"chat\"} 0",
                 "hook_last_error_timestamp_seconds{hook=\"archive\"} 1.5",
             ]
         );

@@ -102,7 +102,7 @@ fn of_hooks(hooks: &[HookStatus]) -> Vec<Item> {
                 &format!("hook {name} did not take all events: {} were given up", hook.failed),
                 &again,
             )),
-            Some(error) if hook.waiting > 0 => {
+            Some(error) if hook.is_failing() => {
                 Some(Item::new(&format!("hook {name} fails: {}", error.message), HOOK_FAILS))
             }
             _ => None,

@@ -67,7 +67,7 @@ struct Pages {
     next: Option<String>,
 }
 
-/// What the page is made of: one moment of the state file, one of the engine.
+/// What the page is made of: one moment of the state file, one of the engine, one of the hooks.
 pub(super) struct Moments {
     pub(super) view: Snapshot,
     pub(super) lists: RejectedLists,
@@ -85,7 +85,7 @@ impl Overview {
         let now = WallTime::now();
         let listed = shared.state.list(&listings(query))?.try_into().unwrap_or_default();
         let (view, lists) = (shared.view.borrow().clone(), shared.lists.borrow().clone());
-        let moments = Moments { view, lists, hooks: shared.state.hooks()?, listed };
+        let moments = Moments { view, lists, hooks: shared.hooks.borrow().clone(), listed };
         let watcher = vitals::trouble(&moments.view, shared.began, Instant::now());
         Ok(Self::new(&moments, watcher, &shared.meters, query, now))
     }

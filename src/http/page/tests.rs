@@ -16,14 +16,14 @@ use super::query::ON_A_PAGE;
 use super::{AT_ONCE, TURN_WITHIN, show};
 use crate::domain::{
     AppName, Artefact, BudgetKey, Counts, DocumentToken, Endpoint, EntryId, EntryKey, ErrorKind,
-    ExportRequest, Failure, FileRecord, FileState, HookError, HookName, PauseReason, RateLimit, Tenant,
-    TicketRecord, TicketState, Trouble, WallTime, WatchEntry, event,
+    ExportRequest, Failure, FileRecord, FileState, HookError, HookName, HookStatus, PauseReason, RateLimit,
+    Tenant, TicketRecord, TicketState, Trouble, WallTime, WatchEntry, event,
 };
 use crate::engine::{AppView, Meters, Snapshot};
 use crate::http::metrics::Metrics;
 use crate::http::shared::Shared;
 use crate::http::tests::{Answer, Bench};
-use crate::store::{Batch, Deliveries as _, EventId, EventRow, Fate, Settled, SqliteStore, Store as _};
+use crate::store::{Batch, EventId, EventRow, SqliteStore, Store as _};
 
 /// 2026-11-22T10:00:00Z
 const NOW: WallTime = WallTime::from_millis(1_795_341_600_000);
@@ -212,26 +212,14 @@ async fn attention_comes_first() {
 #[tokio::test]
 async fn hooks_are_shown() {
     let bench = bench(vec![ticket("1", TicketState::Pending)]).await;
-    let [lost, fails, fine] = ["lost", "fails", "fine"].map(HookName::new);
-    bench.store.keep_hooks(vec![lost.clone(), fails.clone(), fine.clone()]).await.unwrap();
-    let event = |id| EventRow {
-        id: EventId(id),
-        event: event::FILE_SAVED,
-        at: NOW,
-        key: None,
-        kind: None,
-        hooks: vec![lost.clone(), fails.clone(), fine.clone()],
-        payload: "{}".into(),
-    };
-    let events = vec![event(1), event(2)];
-    bench.store.commit(Batch { events, ..Batch::default() }).await.unwrap();
-    let settled = |fate| {
-        let error = HookError { message: HOSTILE.to_owned(), at: NOW };
-        vec![Settled { id: EventId(1), fate, error: (fate != Fate::Taken).then_some(error) }]
-    };
-    bench.store.settle(&lost, settled(Fate::GivenUp { tries: 76 })).await.unwrap();
-    bench.store.settle(&fails, settled(Fate::Again { tries: 1, due: NOW })).await.unwrap();
-    bench.store.settle(&fine, settled(Fate::Taken)).await.unwrap();
+    let last_error = || Some(HookError { message: HOSTILE.to_owned(), at: NOW });
+    let unknown = |name| HookStatus::unknown(HookName::new(name));
+    bench.hooks.send_replace(vec![
+        HookStatus { waiting: 1, failed: 1, last_error: last_error(), ..unknown("lost") },
+        HookStatus { waiting: 2, last_error: last_error(), ..unknown("fails") },
+        HookStatus { waiting: 1, taken: 1, ..unknown("fine") },
+        HookStatus { waiting: 1, taken_at: Some(NOW), last_error: last_error(), ..unknown("well_again") },
+    ]);
     let answer = get(&bench, "/").await;
     has(
         &answer,
@@ -243,7 +231,8 @@ async fn hooks_are_shown() {
             "<th scope=\"row\">lost</th><td>active</td><td>1</td><td>0</td><td>1</td>",
         ],
     );
-    assert!(!answer.body.contains("hook fine") && !answer.body.contains("<img"), "{}", answer.body);
+    assert!(!answer.body.contains("hook fine") && !answer.body.contains("hook well_again"));
+    assert!(!answer.body.contains("<img"), "{}", answer.body);
 }
 
 /// Promise: filters, order and pages are links; a page has two hundred tickets, and says how many there are.

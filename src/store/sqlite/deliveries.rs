@@ -9,7 +9,7 @@ use crate::domain::{HookError, HookName, HookStatus, WallTime};
 use crate::store::{DUE_MAX, Delivery, EventId, EventRow, Fate, Settled};
 
 /// What makes up a [`HookStatus`] of a row of `hooks`.
-const STATUS: &str = "SELECT name, taken, ended, last_error, last_error_at,
+const STATUS: &str = "SELECT name, taken, taken_at, ended, last_error, last_error_at,
         (SELECT count(due) FROM deliveries WHERE hook = name),
         (SELECT count(*) FROM deliveries WHERE hook = name AND due IS NULL)
     FROM hooks";
@@ -61,10 +61,11 @@ pub(super) fn due(
 ) -> Result<Vec<Delivery>> {
     let read = |which: &str, moment: WallTime, limit: usize| {
         let sql = format!(
-            "SELECT id, payload, tries FROM deliveries WHERE hook = ? AND due {which} ? ORDER BY due, id LIMIT ?"
+            "SELECT id, payload, tries, since FROM deliveries WHERE hook = ? AND due {which} ? ORDER BY due, id LIMIT ?"
         );
         list(connection, &sql, (hook.as_str(), moment.as_millis(), clamped(limit)), |cells| {
-            Ok(Delivery { id: EventId(cells.next()?), payload: cells.text()?.into(), tries: cells.next()? })
+            let (id, payload) = (EventId(cells.next()?), cells.text()?.into());
+            Ok(Delivery { id, payload, tries: cells.next()?, since: cells.time()? })
         })
     };
     let mut rows = read("<=", now, limit)?;
@@ -84,13 +85,13 @@ pub(super) fn next_due(connection: &Connection, hook: &HookName) -> Result<Optio
 /// Writes down how tries ended. A row that is gone already changes nothing.
 pub(super) fn settle(connection: &Connection, hook: &HookName, tries: &[Settled]) -> Result<()> {
     know(connection, hook)?;
-    for Settled { id, fate, error } in tries {
-        match fate {
-            Fate::Taken => take(connection, hook, *id)?,
-            Fate::Again { tries, due } => put_off(connection, hook, *id, *tries, Some(*due))?,
-            Fate::GivenUp { tries } => put_off(connection, hook, *id, *tries, None)?,
+    for settled in tries {
+        match settled.fate {
+            Fate::Taken => take(connection, hook, settled)?,
+            Fate::Again { due } => put_off(connection, hook, settled, Some(due))?,
+            Fate::GivenUp => put_off(connection, hook, settled, None)?,
         }
-        if let Some(HookError { message, at }) = error {
+        if let Settled { error: Some(message), at, .. } = settled {
             let note = "UPDATE hooks SET last_error = ?, last_error_at = ? WHERE name = ?";
             execute(connection, note, (message, at.as_millis(), hook.as_str()))?;
         }
@@ -99,21 +100,23 @@ pub(super) fn settle(connection: &Connection, hook: &HookName, tries: &[Settled]
     Ok(())
 }
 
-fn take(connection: &Connection, hook: &HookName, id: EventId) -> Result<()> {
+fn take(connection: &Connection, hook: &HookName, settled: &Settled) -> Result<()> {
     let delete = "DELETE FROM deliveries WHERE hook = ? AND id = ?";
-    let taken = connection.prepare_cached(delete)?.execute((hook.as_str(), id.0))?;
-    execute(connection, "UPDATE hooks SET taken = taken + ? WHERE name = ?", (clamped(taken), hook.as_str()))
+    let taken = connection.prepare_cached(delete)?.execute((hook.as_str(), settled.id.0))?;
+    let count = "UPDATE hooks SET taken = taken + ?, taken_at = ? WHERE name = ?";
+    execute(connection, count, (clamped(taken), settled.at.as_millis(), hook.as_str()))
 }
 
 fn put_off(
     connection: &Connection,
     hook: &HookName,
-    id: EventId,
-    tries: u32,
+    Settled { id, tries, at, .. }: &Settled,
     due: Option<WallTime>,
 ) -> Result<()> {
-    let update = "UPDATE deliveries SET tries = ?, due = ? WHERE hook = ? AND id = ?";
-    execute(connection, update, (tries, due.map(WallTime::as_millis), hook.as_str(), id.0))
+    let update = "UPDATE deliveries SET tries = tries + 1, since = ifnull(since, ?), due = ?
+        WHERE hook = ? AND id = ? AND tries = ?";
+    let due = due.map(WallTime::as_millis);
+    execute(connection, update, (at.as_millis(), due, hook.as_str(), id.0, tries))
 }
 
 /// Nothing is sent to the hook any more.
@@ -122,24 +125,17 @@ pub(super) fn end(connection: &Connection, hook: &HookName) -> Result<()> {
     execute(connection, "UPDATE hooks SET ended = 1 WHERE name = ?", [hook.as_str()])
 }
 
-/// Makes every row of a hook as if it had never been tried, and says how many there are.
+/// Makes every row of a hook as if it had never been tried, and says how many had been.
 pub(super) fn send_again(connection: &Connection, hook: &HookName) -> Result<usize> {
-    connection.execute("UPDATE deliveries SET tries = 0, due = 0 WHERE hook = ?", [hook.as_str()])
+    let update = "UPDATE deliveries SET tries = 0, since = NULL, due = 0 WHERE hook = ? AND tries > 0";
+    connection.execute(update, [hook.as_str()])
 }
 
 /// How a hook does.
 pub(super) fn status(connection: &Connection, hook: &HookName) -> Result<HookStatus> {
     let sql = format!("{STATUS} WHERE name = ?");
     let read = connection.query_row(&sql, [hook.as_str()], |row| read_status(&mut Cells::new(row)));
-    let unknown = || HookStatus {
-        name: hook.clone(),
-        waiting: 0,
-        taken: 0,
-        failed: 0,
-        last_error: None,
-        is_ended: false,
-    };
-    Ok(read.optional()?.unwrap_or_else(unknown))
+    Ok(read.optional()?.unwrap_or_else(|| HookStatus::unknown(hook.clone())))
 }
 
 /// How every hook does, ordered by name.
@@ -151,9 +147,9 @@ pub(super) fn all_status(connection: &Connection) -> Result<Vec<HookStatus>> {
 fn read_status(cells: &mut Cells<'_>) -> Result<HookStatus> {
     let name = HookName::new(cells.text()?);
     let taken = cells.next::<i64>()?.try_into().unwrap_or(0);
-    let is_ended = cells.next()?;
+    let (taken_at, is_ended) = (cells.time()?, cells.next()?);
     let last_error = cells.next::<Option<String>>()?.zip(cells.time()?);
     let last_error = last_error.map(|(message, at)| HookError { message, at });
     let (waiting, failed) = (cells.next::<u32>()? as usize, cells.next::<u32>()? as usize);
-    Ok(HookStatus { name, waiting, taken, failed, last_error, is_ended })
+    Ok(HookStatus { name, waiting, taken, failed, taken_at, last_error, is_ended })
 }

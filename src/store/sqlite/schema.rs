@@ -21,7 +21,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4678_5773;
 /// values of the wrong type. A month is the number that its digits make, as 202611. Paths are text unless
 /// they are not UTF-8, then a blob. `file_size` is what the server says of the artefact, `file_bytes` what was saved. The ids of retries are never used again
 /// (AUTOINCREMENT), so that what was done already is known by its id; nor are those of events (`last_event`), by which
-/// receivers know what they have. A delivery that is given up is never due.
+/// receivers know what they have. A delivery that is given up is never due; `since` is when its first failed try was.
 pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE tickets (
@@ -157,6 +157,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
         id INTEGER NOT NULL,
         payload TEXT NOT NULL,
         tries INTEGER NOT NULL DEFAULT 0,
+        since INTEGER,
         due INTEGER DEFAULT 0,
         PRIMARY KEY (hook, id)
     ) STRICT, WITHOUT ROWID;
@@ -164,6 +165,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE TABLE hooks (
         name TEXT PRIMARY KEY,
         taken INTEGER NOT NULL DEFAULT 0,
+        taken_at INTEGER,
         ended INTEGER NOT NULL DEFAULT 0,
         last_error TEXT,
         last_error_at INTEGER

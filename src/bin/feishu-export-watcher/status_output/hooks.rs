@@ -20,7 +20,7 @@ pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()>
         write_padded(out, name, report.style(style::HEAD), widest + GAP)?;
         let is_lost = hook.failed > 0 || hook.is_ended;
         let style = report.style(if is_lost { style::BAD } else { style::WARNING });
-        let style = if is_lost || hook.last_error.is_some() { style } else { style::PLAIN };
+        let style = if is_lost || hook.is_failing() { style } else { style::PLAIN };
         write!(out, "{style}")?;
         print_wrapped(out, &summary(hook, report), widest + GAP, report.screen.width)?;
         write!(out, "{style:#}")?;
@@ -39,12 +39,14 @@ fn summary(hook: &HookStatus, report: &Report<'_>) -> String {
     let failed = (hook.failed > 0).then(|| format!("{} given up", grouped(hook.failed)));
     let ended = hook.is_ended.then(|| "ended, its receiver is gone".to_owned());
     let counts = ended.into_iter().chain(waiting).chain(failed).collect::<Vec<_>>().join(", ");
+    let is_failing = hook.is_failing() || hook.failed > 0 || hook.is_ended;
     match &hook.last_error {
-        Some(error) => {
+        // What a hook that takes events did not take before is sent again, and not the last word on it.
+        Some(error) if is_failing => {
             let ago = span(report.now.since(error.at));
             format!("{counts}; {ago} ago: {}", escape(&error.message))
         }
-        None => counts,
+        _ => counts,
     }
 }
 
@@ -62,7 +64,7 @@ fn advice(hook: &HookStatus, is_watched: bool) -> Option<String> {
     if hook.failed > 0 {
         return Some(format!("correct what failed, then {again} sends all of them"));
     }
-    hook.last_error.as_ref().map(|_| format!("they are sent again by themselves; at once after {again}"))
+    hook.is_failing().then(|| format!("they are sent again by themselves; at once after {again}"))
 }
 
 #[cfg(test)]
@@ -74,7 +76,7 @@ mod tests {
 
     fn hook(name: &str, waiting: usize, failed: usize, error: Option<&str>) -> HookStatus {
         let last_error = error.map(|it| HookError { message: it.to_owned(), at: after(-250.0) });
-        HookStatus { name: HookName::new(name), waiting, taken: 7, failed, last_error, is_ended: false }
+        HookStatus { waiting, taken: 7, failed, last_error, ..HookStatus::unknown(HookName::new(name)) }
     }
 
     fn printed(hooks: &[HookStatus], is_watched: bool) -> String {
@@ -92,6 +94,7 @@ mod tests {
             hook("well", 0, 0, Some("exit code 2")),
             hook("slow", 1_204, 0, Some("503 Service Unavailable")),
             hook("busy", 1, 0, None),
+            HookStatus { taken_at: Some(after(-200.0)), ..hook("sound", 2, 0, Some("exit code 3")) },
             gone,
         ];
         assert_eq!(
@@ -102,6 +105,7 @@ hook archive  3 events wait, 2 given up; 4 min ago: exit code 1: \\u{1b}[2J
 hook slow     1,204 events wait; 4 min ago: 503 Service Unavailable
   they are sent again by themselves; at once after `feishu-export-watcher retry --hook slow`
 hook busy     1 event waits
+hook sound    2 events wait
 hook chat     ended, its receiver is gone, 1 event waits; 4 min ago: 410 Gone
   correct its url in watcher.toml, or take the hook out, and restart the watcher
 "

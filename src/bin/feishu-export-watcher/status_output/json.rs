@@ -101,21 +101,13 @@ mod tests {
         let summary = [(TicketState::Pending, 7)].into_iter().collect();
         let error = HookError { message: "exit code 1".to_owned(), at: fixtures::after(-30.0) };
         let archive = HookStatus {
-            name: HookName::new("archive"),
             waiting: 3,
             taken: 1204,
             failed: 2,
             last_error: Some(error),
-            is_ended: false,
+            ..HookStatus::unknown(HookName::new("archive"))
         };
-        let chat = HookStatus {
-            name: HookName::new("chat"),
-            waiting: 0,
-            taken: 0,
-            failed: 0,
-            last_error: None,
-            is_ended: true,
-        };
+        let chat = HookStatus { is_ended: true, ..HookStatus::unknown(HookName::new("chat")) };
         let hooks = [archive, chat];
         let mut document = Vec::new();
         write_head(&mut document, NOW, summary, &Default::default(), &apps, &hooks).unwrap();

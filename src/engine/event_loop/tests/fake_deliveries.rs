@@ -50,15 +50,7 @@ impl Events {
     }
 
     fn hook(&mut self, name: &HookName) -> &mut HookStatus {
-        let (name, last_error) = (name.clone(), None);
-        self.hooks.entry(name.clone()).or_insert_with(|| HookStatus {
-            name,
-            waiting: 0,
-            taken: 0,
-            failed: 0,
-            last_error,
-            is_ended: false,
-        })
+        self.hooks.entry(name.clone()).or_insert_with(|| HookStatus::unknown(name.clone()))
     }
 
     fn of_hook(&self, hook: &HookName) -> impl Iterator<Item = (EventId, u32, Option<WallTime>)> {
@@ -94,7 +86,7 @@ impl Deliveries for FakeStore {
             rows.sort();
             let delivery = |(_, id, tries): (_, EventId, _)| {
                 let payload = kept.events.known[&id].payload.clone();
-                Delivery { id, payload, tries }
+                Delivery { id, payload, tries, since: None }
             };
             rows.into_iter().take(limit).map(delivery).collect()
         }))
@@ -109,19 +101,20 @@ impl Deliveries for FakeStore {
             if kept.fails {
                 return Err(moved());
             }
-            for Settled { id, fate, error } in tries {
+            for Settled { id, tries, at, fate, error } in tries {
                 let key = (hook.clone(), id);
                 match fate {
-                    Fate::Taken if kept.events.waiting.remove(&key).is_some() => {
-                        kept.events.hook(hook).taken += 1;
+                    Fate::Taken => {
+                        let is_new = kept.events.waiting.remove(&key).is_some();
+                        let status = kept.events.hook(hook);
+                        status.taken += u64::from(is_new);
+                        status.taken_at = Some(at);
                     }
-                    Fate::Taken => {}
-                    Fate::Again { tries, due } => {
-                        put_off(kept.events.waiting.get_mut(&key), tries, Some(due))
-                    }
-                    Fate::GivenUp { tries } => put_off(kept.events.waiting.get_mut(&key), tries, None),
+                    Fate::Again { due } => put_off(kept.events.waiting.get_mut(&key), tries, Some(due)),
+                    Fate::GivenUp => put_off(kept.events.waiting.get_mut(&key), tries, None),
                 }
                 let status = kept.events.hook(hook);
+                let error = error.map(|message| HookError { message, at });
                 status.last_error = error.or(status.last_error.take());
             }
             Ok(())
@@ -144,7 +137,7 @@ impl Deliveries for FakeStore {
 }
 
 fn put_off(row: Option<&mut (u32, Option<WallTime>)>, tries: u32, due: Option<WallTime>) {
-    if let Some(row) = row {
-        *row = (tries, due);
+    if let Some(row) = row.filter(|row| row.0 == tries) {
+        *row = (tries + 1, due);
     }
 }

@@ -61,15 +61,15 @@ impl FakeHook {
     }
 
     async fn receive(&self, store: &FakeStore, hook: &HookName, row: Delivery, began: Instant) {
-        let Delivery { id, payload, tries } = row;
+        let Delivery { id, payload, tries, .. } = row;
         let is_slow = id.0 % 17 == 0;
         tokio::time::sleep(if is_slow { 20 * SECOND } else { SECOND / 50 }).await;
         self.0.lock().unwrap().push(Received { hook: hook.clone(), id, payload });
         let fails = tries == 0 && id.0 % 3 == 0;
         tokio::time::sleep(SECOND / 50).await;
-        let due = START + began.elapsed() + TRY_AGAIN;
-        let fate = if fails { Fate::Again { tries: tries + 1, due } } else { Fate::Taken };
-        while store.settle(hook, vec![Settled { id, fate, error: None }]).await.is_err() {
+        let at = START + began.elapsed();
+        let fate = if fails { Fate::Again { due: at + TRY_AGAIN } } else { Fate::Taken };
+        while store.settle(hook, vec![Settled { id, tries, at, fate, error: None }]).await.is_err() {
             tokio::time::sleep(SECOND).await;
         }
     }
