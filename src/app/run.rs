@@ -18,8 +18,8 @@ use crate::config::{Config, ConfigError, Loaded, LogFormat, PollConfig, Problem,
 use crate::deliver;
 use crate::domain::{Hook, HookStatus, WallTime, WatchList};
 use crate::engine::{
-    Clock, Controls, DownloadSettings, End, HookEvents, Meters, OutboxLink, Outcome, Settings, Setup,
-    Snapshot, Undelivered, watch, watcher_stopped,
+    Clock, Controls, DownloadSettings, HookEvents, Meters, OutboxLink, Outcome, Settings, Setup, Snapshot,
+    Undelivered, watch, watcher_stopped,
 };
 use crate::feishu::HttpExportApi;
 use crate::files::LocalFolder;
@@ -195,8 +195,8 @@ impl Watcher {
         let (stop, view) = (connections.stop.clone(), connections.view.clone());
         let (durable, woken) = watched::channel(EventId::default());
         let (progress, announced) = watched::channel(EventId::default());
-        let announcing = deliver::log::announce(store.clone(), connections.log.sinks(), woken, progress);
-        let announcing = AbortOnDropHandle::new(tokio::spawn(announcing));
+        let announce = deliver::log::announce(store.clone(), connections.log.sinks(), woken, progress);
+        let announcing = AbortOnDropHandle::new(tokio::spawn(announce));
         let controls = Controls {
             stop: connections.stop,
             commands: receiver,
@@ -207,9 +207,7 @@ impl Watcher {
         let mut outcome = watch(api, store.clone(), files, setup, controls).await;
         reloads.abort();
         if let Ok(outcome) = &mut outcome {
-            let is_done = options.until_done && outcome.end == End::Done;
-            let within =
-                if is_done { hooks_within(options.deadline, began.elapsed()) } else { Duration::ZERO };
+            let within = hooks_within(options, &outcome.end, began.elapsed());
             let hooks = deliver_rest(hooks, &store, within, &stop, &view);
             end_consumers(outcome, hooks, announce_rest(announcing, &store)).await;
         }

@@ -279,7 +279,7 @@ async fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
     assert_eq!(scene.lines.having("next_try_ms=90000"), 2);
 }
 
-/// Promise: after a 410 nothing is sent until a restart, the events are kept, and it is said once at error.
+/// Promise: after a 410 nothing is sent until a restart, the events are kept, and it is logged once at error.
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_is_gone_gets_nothing_more() {
     let gone = |id| match id {
