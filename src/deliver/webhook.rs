@@ -31,7 +31,7 @@ const BODY_WITHIN: Duration = Duration::from_secs(1);
 /// Pieces of a path that are shorter are words that any answer may have.
 const PIECE_MIN: usize = 8;
 
-/// The same of what the query says, and of a path as a whole.
+/// The same of a value of the query, and of a path as a whole.
 const VALUE_MIN: usize = 4;
 
 /// How receivers are reached, and their keys read.
