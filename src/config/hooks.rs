@@ -91,8 +91,8 @@ fn read_events(field: &Field<'_>) -> Option<Vec<&'static str>> {
     }
     let events: Vec<_> = elements.iter().map(read_event).collect();
     let mut events = events.into_iter().collect::<Option<Vec<_>>>()?;
-    events.sort_unstable();
-    events.dedup();
+    let mut seen = HashSet::new();
+    events.retain(|event| seen.insert(*event));
     Some(events)
 }
 

@@ -32,7 +32,7 @@ impl HookName {
 pub struct Hook {
     /// Its name, which no other hook has.
     pub name: HookName,
-    /// The events that it takes, of [`HOOK_EVENTS`](super::event::HOOK_EVENTS); at least one.
+    /// The events that it takes, of [`HOOK_EVENTS`](super::event::HOOK_EVENTS); at least one, each once, as they are listed.
     pub events: Vec<&'static str>,
     /// What is called.
     pub target: HookTarget,

@@ -214,7 +214,7 @@ fn a_hook_is_tested() {
     let receiver = Receiver::new(|_| OK);
     let bench = bench_with(&[], |bench| {
         let refuse = script(bench, "refuse", "cat > \"$D/sample.json\"; echo no >&2; exit 4");
-        let events = "\"file.saved\", \"ticket.failed\"";
+        let events = "\"ticket.failed\", \"file.saved\"";
         hook("archive", events, &refuse) + &hook("chat", "\"app.paused\"", &webhook(&receiver))
     });
     let test = |name: &str| {
@@ -225,9 +225,9 @@ fn a_hook_is_tested() {
     let refused = test("archive");
     assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
     let said = stdout(&refused);
-    assert!(said.contains("/refuse, file.saved: not taken, after ") && said.contains("no"), "{said}");
+    assert!(said.contains("/refuse, ticket.failed: not taken, after ") && said.contains("no"), "{said}");
     let sample: Value = serde_json::from_str(&bench.read("sample.json")).unwrap();
-    assert_eq!((&sample["event"], &sample["sample"]), (&"file.saved".into(), &true.into()));
+    assert_eq!((&sample["event"], &sample["sample"]), (&"ticket.failed".into(), &true.into()));
     assert!(sample["id"].as_str().unwrap().starts_with("sample-"), "{sample}");
     let taken = test("chat");
     assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));

@@ -85,7 +85,7 @@ fn commands_are_taken() {
     let hook = accepted(
         "command = [\"x\"]\nevents = [\"ticket.failed\", \"file.saved\", \"ticket.failed\"]\ntimeout = \"10m\"",
     );
-    assert_eq!((hook.events, hook.timeout), (vec!["file.saved", "ticket.failed"], Duration::from_secs(600)));
+    assert_eq!((hook.events, hook.timeout), (vec!["ticket.failed", "file.saved"], Duration::from_secs(600)));
 }
 
 /// Promise: an address that shows the events to nobody else is taken, with where its secret lies.
