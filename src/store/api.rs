@@ -81,7 +81,7 @@ pub trait Outbox: Clone + Send + Sync + 'static {
 /// The events that wait for hooks. A row is removed once its hook took it; one that was given up stays.
 pub trait Deliveries: Clone + Send + Sync + 'static {
     /// Drops the rows of all hooks but these, and says how many each of the others had. From then on these are
-    /// [shown](StoreReader::hooks).
+    /// [shown](StoreReader::hooks). What waits for a later try is due at once; its tries still count.
     ///
     /// # Errors
     /// The store can't be written just now: the rows are still there.

@@ -114,8 +114,8 @@ pub(crate) async fn keeps_events_until_hooks_took_them(store: &(impl Store + Del
     assert_eq!(store.load().await.unwrap().last_hook_event, EventId(3), "also where it is delivered");
 }
 
-/// Promise: a row that was given up stays and is not due; one that is due too late is due; rows of hooks that are not
-/// configured any more are dropped, and counted.
+/// Promise: a row that was given up stays and is not due; one that is due too late is due; after a start all others are due;
+/// rows of hooks that are not configured any more are dropped, and counted.
 pub(crate) async fn keeps_the_rows_of_its_hooks(store: &(impl Store + Deliveries)) {
     store.load().await.unwrap();
     let [a, b] = ["a", "b"].map(HookName::new);
@@ -132,6 +132,10 @@ pub(crate) async fn keeps_the_rows_of_its_hooks(store: &(impl Store + Deliveries
     assert_eq!((status.waiting, status.failed, status.is_ended), (3, 1, true));
     store.load().await.unwrap();
     assert!(!store.hook_status(&a).await.unwrap().is_ended, "a new process sends again");
+    assert_eq!(store.keep_hooks(vec![a.clone(), b.clone()]).await.unwrap(), []);
+    let rows = store.due(&a, NOW, 9).await.unwrap();
+    let rows: Vec<_> = rows.iter().map(|row| (row.id.0, row.tries)).collect();
+    assert_eq!(rows, [(2, 1), (3, 2), (4, 0)], "at once, with the tries that there were");
     assert_eq!(store.keep_hooks(vec![b.clone()]).await.unwrap(), [(a.clone(), 4)]);
     assert_eq!(store.keep_hooks(vec![b]).await.unwrap(), []);
     let status = store.hook_status(&a).await.unwrap();

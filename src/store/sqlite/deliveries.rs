@@ -28,7 +28,8 @@ pub(super) fn begin_again(connection: &Connection) -> Result<()> {
     execute(connection, "UPDATE hooks SET ended = 0 WHERE ended <> 0", ())
 }
 
-/// Drops what is there of all hooks but these, and says how many events each of the others had.
+/// Drops what is there of all hooks but these, and says how many events each of the others had. What waits for a later try
+/// is due at once.
 pub(super) fn keep(connection: &Connection, hooks: &[HookName]) -> Result<Vec<(HookName, usize)>> {
     let is_kept = |name: &HookName| hooks.contains(name);
     let counts = "SELECT hook, count(*) FROM deliveries GROUP BY hook";
@@ -44,6 +45,7 @@ pub(super) fn keep(connection: &Connection, hooks: &[HookName]) -> Result<Vec<(H
         execute(connection, "DELETE FROM hooks WHERE name = ?", [name.as_str()])?;
     }
     hooks.iter().try_for_each(|name| know(connection, name))?;
+    execute(connection, "UPDATE deliveries SET due = 0 WHERE due <> 0", ())?;
     Ok(dropped)
 }
 
