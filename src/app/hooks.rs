@@ -17,7 +17,7 @@ use crate::deliver::webhook::{WebhookReceiver, WebhookTransport};
 use crate::domain::{
     Hook, HookName, HookStatus, HookTarget, SecretPurpose, SecretSource, WallTime, with_causes,
 };
-use crate::feishu::{ClientError, NetworkSettings, read_secret, send_trouble, webhook_client};
+use crate::feishu::{ClientError, NetworkSettings, read_secret, webhook_client, webhook_trouble};
 use crate::store::{Deliveries, EventId};
 
 /// The pause before the state file is written again.
@@ -120,7 +120,7 @@ fn receiver(hook: &Hook, network: &NetworkSettings) -> Result<HookReceiver, Clie
         }
         HookTarget::Webhook(webhook) => {
             let client = webhook_client(webhook, hook.timeout, network)?;
-            let transport = WebhookTransport { client, read_keys, in_words: |error| send_trouble(error).1 };
+            let transport = WebhookTransport { client, read_keys, in_words: webhook_trouble };
             let receiver = WebhookReceiver::new((**webhook).clone(), hook.timeout, transport);
             HookReceiver::Webhook(Box::new(receiver))
         }

@@ -35,7 +35,9 @@ pub enum SecretFault {
     #[error("is not one line of letters, digits and signs without blanks")]
     NotOneWord,
     /// Something else than keys of Standard Webhooks.
-    #[error("is not `whsec_` and the base64 of 24 to 64 bytes, or up to four such words between blanks")]
+    #[error(
+        "is not `whsec_` and the base64 of 24 to 64 bytes, or up to four such words between blanks; docs/hooks.md says what makes one"
+    )]
     NotSigningKeys,
 }
 

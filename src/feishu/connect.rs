@@ -1,12 +1,13 @@
 //! Clients for hosts, by the way that the environment leaves. None follows a redirect or sends a request a second time.
 
+use std::error::Error;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, Proxy, redirect, retry};
 use thiserror::Error;
 
-use super::network::{Host, NetworkError, NetworkSettings, with_hint};
+use super::network::{Host, NetworkError, NetworkSettings, hint, with_hint};
 use crate::domain::{Webhook, with_causes};
 
 /// Name and version, by which the platform's support finds our requests.
@@ -43,11 +44,26 @@ pub fn webhook_client(
 }
 
 /// Why a request brought no answer, without its URL, and the same in words with what helps.
-#[must_use]
-pub fn send_trouble(error: reqwest::Error) -> (reqwest::Error, String) {
+pub(super) fn send_trouble(error: reqwest::Error) -> (reqwest::Error, String) {
     let error = error.without_url();
     let message = with_hint(with_causes(&error));
     (error, message)
+}
+
+/// Why a receiver's request brought no answer: its innermost cause, with what helps, since the caller names the host.
+#[must_use]
+pub fn webhook_trouble(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    if error.is_timeout() && !error.is_connect() {
+        return "no answer in time".to_owned();
+    }
+    let causes = std::iter::successors(Some(&error as &dyn Error), |error| (*error).source());
+    let cause = causes.last().map(ToString::to_string).unwrap_or_default();
+    // A hint may be about an outer cause.
+    match hint(&with_causes(&error)) {
+        Some(hint) => format!("{cause}; {hint}"),
+        None => cause,
+    }
 }
 
 /// A client for one host. A request takes `request_timeout` at most, from connecting to the last byte of the answer.

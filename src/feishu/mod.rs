@@ -34,7 +34,7 @@ pub use api::{
 };
 pub use body::Received;
 pub use client::HttpExportApi;
-pub use connect::{ClientError, send_trouble, webhook_client};
+pub use connect::{ClientError, webhook_client, webhook_trouble};
 pub use endpoint::create::classify_create;
 pub use endpoint::download::classify_download;
 pub use endpoint::node::classify_node;

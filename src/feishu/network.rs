@@ -134,8 +134,13 @@ impl<'a> Host<'a> {
 
 /// A message of the network layer with what helps.
 pub(super) fn with_hint(message: String) -> String {
-    match HINTS.iter().find(|(trouble, _)| message.contains(trouble)) {
-        Some((_, hint)) => format!("{message}; {hint}"),
+    match hint(&message) {
+        Some(hint) => format!("{message}; {hint}"),
         None => message,
     }
+}
+
+/// What helps against what a message of the network layer says, if that is known.
+pub(super) fn hint(message: &str) -> Option<&'static str> {
+    HINTS.iter().find(|(trouble, _)| message.contains(trouble)).map(|(_, hint)| *hint)
 }
