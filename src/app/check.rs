@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::check_online::OnlinePlan;
 use super::writable::{trouble_with_downloads, trouble_with_log, trouble_with_state};
-use crate::config::{Config, Loaded, Problem, WatchSourceKind, check_hook_programs, check_secrets, load_all};
+use crate::config::{
+    Config, Loaded, Problem, WatchSourceKind, check_hook_programs, check_secrets, find_program, load_all,
+};
 use crate::domain::words::grouped;
 use crate::domain::{
     ARTEFACT_LIFE, App, BudgetKey, Credentials, Hook, HookTarget, Tenant, TicketRecord, TicketState,
@@ -64,6 +66,7 @@ pub fn check(path: &Path, secrets: bool, now: WallTime) -> CheckReport {
     let recalled = list_watcher.recall(&config, || Some(files));
     problems.extend(recalled.problems);
     let mut notes = slow_sweeps(&config, &watch_list, &known);
+    notes.extend(config.hooks.iter().filter(|_| config.download.is_none()).filter_map(without_files));
     let is_empty = watch_list.entries.is_empty() && recalled.rejected_patterns == 0;
     let is_pending = |ticket: &TicketRecord| ticket.state == TicketState::Pending;
     let removes = is_empty && known.iter().any(is_pending);
@@ -107,19 +110,27 @@ fn with_folder(path: &Path, folder: Option<&Path>) -> String {
     format!("{}{}", path.display(), note.unwrap_or_default())
 }
 
+/// Warns of a hook that takes events of files where no file is saved.
+fn without_files(hook: &Hook) -> Option<String> {
+    let event = hook.events.iter().find(|event| event.starts_with("file."))?;
+    Some(format!("hook {} takes {event}, but no file is saved without [download]", hook.name))
+}
+
 /// A hook and what it takes, without what may be a secret, and how its receiver is reached.
 fn hook_rows(hook: &Hook, network: Option<&NetworkSettings>) -> Vec<String> {
     let (name, events) = (hook.name.as_str(), hook.events.join(", "));
     let webhook = match &hook.target {
         HookTarget::Command(words) => {
             let program = words.first().map(String::as_str).unwrap_or_default();
-            return vec![format!("hook {name:<9} {}, takes {events}", escape(program))];
+            let found =
+                find_program(program).map(|path| format!(" ({})", path.display())).unwrap_or_default();
+            return vec![format!("hook {name:<9} {}{found}, takes {events}", escape(program))];
         }
         HookTarget::Webhook(webhook) => webhook,
     };
     let (scheme, host) = (webhook.url.scheme(), webhook.host());
     let secret = webhook.secret.as_ref().map_or_else(|| "not signed".to_owned(), ToString::to_string);
-    let row = format!("hook {name:<9} {scheme}://{host}, {secret}, takes {events}");
+    let row = format!("hook {name:<9} {scheme}://{host} (path not shown), {secret}, takes {events}");
     let connection = network.map(|network| network.webhook_connection(webhook));
     [row].into_iter().chain(connection.into_iter().flat_map(connection_rows)).collect()
 }

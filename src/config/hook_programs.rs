@@ -17,7 +17,7 @@ const USUAL_PATH: &str = "/bin:/usr/bin";
 /// Looks for the program of every hook that is a command.
 #[must_use]
 pub fn check_hook_programs(config: &Config) -> Vec<Problem> {
-    let path = env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
+    let path = search_path();
     let check = |(hook, place): (&Hook, &Position)| {
         let HookTarget::Command(words) = &hook.target else { return None };
         let message = trouble_with(words.first()?, &path)?;
@@ -32,10 +32,23 @@ fn trouble_with(program: &str, path: &OsString) -> Option<String> {
         let why = trouble_with_file(Path::new(program))?;
         return Some(format!("{}: {why}", shown_path(Path::new(program))));
     }
-    let candidates: Vec<PathBuf> = env::split_paths(path).map(|folder| folder.join(program)).collect();
-    let is_found = candidates.iter().any(|candidate| trouble_with_file(candidate).is_none());
     let why = "no such program in a folder of PATH; name it with its whole path";
-    (!is_found).then(|| format!("{}: {why}", shown_path(Path::new(program))))
+    find_in(program, path).is_none().then(|| format!("{}: {why}", shown_path(Path::new(program))))
+}
+
+/// Where a program lies that is looked for in `PATH`; none if it is not found, or is a path itself.
+#[must_use]
+pub fn find_program(program: &str) -> Option<PathBuf> {
+    find_in(program, &search_path()).filter(|_| !program.contains('/'))
+}
+
+fn search_path() -> OsString {
+    env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into())
+}
+
+fn find_in(program: &str, path: &OsString) -> Option<PathBuf> {
+    let mut candidates = env::split_paths(path).map(|folder| folder.join(program));
+    candidates.find(|candidate| trouble_with_file(candidate).is_none())
 }
 
 /// Why a file can't be run; none if it can.

@@ -41,7 +41,7 @@ mod watcher;
 
 pub use additions::{Additions, Draft, Offer};
 pub use durations::parse_duration;
-pub use hook_programs::check_hook_programs;
+pub use hook_programs::{check_hook_programs, find_program};
 pub use list_watcher::{ListNews, ListWatcher, Recalled, ReloadMode};
 pub use load::{Loaded, ServerAddress, load, load_all, read_again, read_server_address};
 pub use problem::{ConfigError, Position, Problem, Severity};

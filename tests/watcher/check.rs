@@ -391,7 +391,9 @@ fn hooks_are_looked_at_and_not_called() {
     let output = bench.output("check", &[]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     let said = stdout(&output) + &stderr(&output);
-    assert!(said.contains("hook b") && said.contains("http://127.0.0.1:9, file "), "{said}");
+    let warning = "warning: hook b takes file.saved, but no file is saved without [download]";
+    assert!(said.contains(warning), "{said}");
+    assert!(said.contains("hook b") && said.contains("http://127.0.0.1:9 (path not shown), file "), "{said}");
     write("./walks", "whsec_hunter2");
     let output = bench.output("check", &[]);
     assert_eq!(output.status.code(), INVALID);
