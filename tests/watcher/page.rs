@@ -58,7 +58,9 @@ fn a_run_is_shown() {
     let failed = get(address, "/?state=failed&document=doc72");
     assert!(failed.body.contains("1 ticket matches, 1 to 1 shown"), "{}", failed.body);
     assert_eq!(get(address, "/?state=broken").status, 400);
-    assert_eq!(get(address, "/ticket/default/74").status, 404);
+    let unknown = get(address, "/ticket/default/74");
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.body.contains("href=\"/?document=74#tickets\""), "{}", unknown.body);
     assert_eq!(request(address, "HEAD", "/").body, "");
     for path in ["/", "/ticket/default/72"] {
         assert_eq!(request(address, "POST", path).status, 404, "{path}");

@@ -4,9 +4,10 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
+use url::form_urlencoded::Serializer;
 
 use super::answer;
-use super::query::QueryError;
+use super::query::{self, QueryError};
 use super::text::{Foreign, LONG};
 use crate::domain::with_causes;
 use crate::store::StoreError;
@@ -15,8 +16,8 @@ use crate::store::StoreError;
 pub(super) enum Refusal {
     /// The address can't be understood.
     Query(QueryError),
-    /// No such entry is known.
-    Unknown,
+    /// No such entry is known. Its name may be the id of a document's ticket.
+    Unknown(String),
     /// Others are read just now.
     Busy,
     /// The state file can't be read.
@@ -32,6 +33,8 @@ struct Message {
     /// What of the address is meant.
     value: Option<Foreign>,
     text: Foreign,
+    /// Where the document of a ticket is looked for.
+    document: Option<String>,
 }
 
 impl From<StoreError> for Refusal {
@@ -43,17 +46,18 @@ impl From<StoreError> for Refusal {
 impl Refusal {
     fn message(&self) -> (StatusCode, Message) {
         let said = |text: &str| Foreign::new(text, LONG);
-        let of = |title, text: &str| Message { title, value: None, text: said(text) };
+        let of = |title, text: &str| Message { title, value: None, text: said(text), document: None };
         match self {
             Self::Query(error) => {
                 let value = error.value().cloned();
                 let message = Message { value, ..of("The address is not understood", &error.to_string()) };
                 (StatusCode::BAD_REQUEST, message)
             }
-            Self::Unknown => {
-                let text = "no such ticket is known: it was never listed, or left the list so long ago that it is \
-                            forgotten ([state] keep)";
-                (StatusCode::NOT_FOUND, of("No such ticket", text))
+            Self::Unknown(entry) => {
+                let text = "no such ticket is listed: it never was, or left the list so long ago that it is forgotten \
+                            ([state] keep). The ticket of an export from the watch list stands at its document";
+                let message = Message { document: Some(find(entry)), ..of("No such ticket", text) };
+                (StatusCode::NOT_FOUND, message)
             }
             Self::Busy => {
                 let text = "other pages are being read; try again in a second";
@@ -68,6 +72,12 @@ impl Refusal {
             }
         }
     }
+}
+
+/// The list of those with this text in their link, token or id.
+fn find(entry: &str) -> String {
+    let short: String = entry.chars().take(query::TEXT_MAX).collect();
+    format!("/?{}#tickets", Serializer::new(String::new()).append_pair("document", &short).finish())
 }
 
 impl IntoResponse for Refusal {

@@ -52,11 +52,13 @@ pub(super) async fn details(
     path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
     asked: HeaderMap,
 ) -> Response {
-    let Ok(Path((app, entry))) = path else { return Refusal::Unknown.into_response() };
+    let Ok(Path((app, entry))) = path else {
+        return Refusal::Unknown(String::new()).into_response();
+    };
     let key = EntryKey { app: AppName::new(&app), id: EntryId::new(&entry) };
     let read = move |shared: &Shared| {
         let found = Details::read(shared, &key)?;
-        found.map(|details| details.render()).ok_or(Refusal::Unknown)
+        found.map(|details| details.render()).ok_or(Refusal::Unknown(entry))
     };
     show(shared, &asked, read).await
 }

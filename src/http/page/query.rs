@@ -12,7 +12,7 @@ use crate::store::{Filter, Listing, Order};
 pub(super) const ON_A_PAGE: usize = 200;
 
 /// Characters of a text that is looked for.
-const TEXT_MAX: usize = 200;
+pub(super) const TEXT_MAX: usize = 200;
 
 /// In place of a state: those tickets that a person has to look after.
 pub(super) const ATTENTION: &str = "attention";
