@@ -105,13 +105,24 @@ pub struct HookStatus {
     pub last_error: Option<HookError>,
     /// Whether nothing is sent to it until a restart, because its receiver is gone (410).
     pub is_ended: bool,
+    /// When the next of its events is due, which may be in the past; none if none waits.
+    pub next: Option<WallTime>,
 }
 
 impl HookStatus {
     /// A hook of which nothing is known yet.
     #[must_use]
     pub const fn unknown(name: HookName) -> Self {
-        Self { name, waiting: 0, taken: 0, failed: 0, taken_at: None, last_error: None, is_ended: false }
+        Self {
+            name,
+            waiting: 0,
+            taken: 0,
+            failed: 0,
+            taken_at: None,
+            last_error: None,
+            is_ended: false,
+            next: None,
+        }
     }
 
     /// Whether its last try failed, and it has events still that it did not take.
@@ -121,7 +132,30 @@ impl HookStatus {
         let has_rest = self.waiting > 0 || self.failed > 0 || self.is_ended;
         has_rest && self.last_error.as_ref().is_some_and(is_last)
     }
+
+    /// What to do about events that it has not taken, as part of a line; none where nothing but time is needed.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        if self.is_ended {
+            return Some(ENDED.to_owned());
+        }
+        let name = &self.name;
+        let (test, again) = (
+            format!("`feishu-export-watcher hook test {name}`"),
+            format!("`feishu-export-watcher retry --hook {name}`"),
+        );
+        if self.failed > 0 {
+            return Some(format!("once corrected, {test} shows it, and {again} sends all of them"));
+        }
+        self.is_failing().then(|| {
+            format!("tried again by itself; once corrected, {test} shows it, and {again} sends them at once")
+        })
+    }
 }
+
+/// Advice about a hook whose receiver is gone.
+const ENDED: &str = "its receiver says that it is gone for good (410): correct its url in watcher.toml, or take the hook \
+    out, and restart the watcher";
 
 /// Why a try failed.
 #[derive(Clone, Debug, PartialEq, Eq)]

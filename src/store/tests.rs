@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::sqlite::testing::*;
 use super::*;
-use crate::domain::{FileCounts, FileState, HookError, HookName, HookStatus, TicketRecord, TicketState};
+use crate::domain::{
+    FileCounts, FileState, HookError, HookName, HookStatus, TicketRecord, TicketState, WallTime,
+};
 
 /// Promise: a new store keeps what it is given, from one start to the next, and nothing that was taken back.
 pub(crate) async fn keeps_what_it_is_given(store: &impl Store) {
@@ -107,7 +109,9 @@ pub(crate) async fn keeps_events_until_hooks_took_them(store: &(impl Store + Del
     assert_eq!(store.next_due(&a).await.unwrap(), Some(NOW + Duration::from_secs(5)));
     assert_eq!(store.due(&a, NOW + Duration::from_secs(5), 9).await.unwrap()[0].tries, 1);
     let (taken_at, last_error) = (Some(NOW), Some(hook_error(2)));
-    let status = HookStatus { waiting: 1, taken: 1, taken_at, last_error, ..HookStatus::unknown(a.clone()) };
+    let next = Some(NOW + Duration::from_secs(5));
+    let status =
+        HookStatus { waiting: 1, taken: 1, taken_at, last_error, next, ..HookStatus::unknown(a.clone()) };
     assert_eq!(store.hook_status(&a).await.unwrap(), status);
     store.settle(&b, vec![taken(2)]).await.unwrap();
     assert_eq!((ids_due(store, "b", 9, 9).await, store.next_due(&b).await.unwrap()), (vec![], None));
@@ -154,6 +158,7 @@ async fn shows_hooks_and_histories(store: &(impl Store + Deliveries), reader: &d
     let status = |name, waiting, last_error| HookStatus {
         waiting,
         last_error,
+        next: (waiting > 0).then_some(WallTime::from_millis(0)),
         ..HookStatus::unknown(HookName::new(name))
     };
     assert_eq!(reader.hooks().unwrap(), [status("a", 60, None), status("b", 0, Some(hook_error(1)))]);

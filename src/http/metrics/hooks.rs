@@ -76,6 +76,7 @@ mod tests {
             }),
             is_ended: true,
             taken_at: Some(WallTime::from_millis(1_499)),
+            next: None,
         };
         let chat = HookStatus::unknown(HookName::new("chat"));
         assert_eq!(

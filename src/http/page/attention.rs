@@ -13,9 +13,6 @@ pub(super) const SHOWN: usize = 20;
 const SEE_LOG: &str = "the log says why; `feishu-export-watcher health --ready` says when it is over";
 const CORRECT_LIST: &str = "correct the file (`feishu-export-watcher check` shows every problem); it is read again by \
      itself, at once after SIGHUP";
-const HOOK_ENDED: &str = "its receiver answered that it is gone for good (410); correct the hook in watcher.toml, or restart the watcher to try it again";
-const HOOK_FAILS: &str =
-    "its events wait and are sent again by themselves; correct what the last error names";
 
 /// Something that needs a person.
 pub(super) struct Item {
@@ -95,18 +92,15 @@ fn of_lists(lists: &[String]) -> Option<Item> {
 fn of_hooks(hooks: &[HookStatus]) -> Vec<Item> {
     let item = |hook: &HookStatus| {
         let name = &hook.name;
-        let again = format!("`feishu-export-watcher retry --hook {name}` sends them again");
-        match &hook.last_error {
-            _ if hook.is_ended => Some(Item::new(&format!("hook {name} has ended"), HOOK_ENDED)),
-            _ if hook.failed > 0 => Some(Item::new(
-                &format!("hook {name} did not take all events: {} were given up", hook.failed),
-                &again,
-            )),
-            Some(error) if hook.is_failing() => {
-                Some(Item::new(&format!("hook {name} fails: {}", error.message), HOOK_FAILS))
+        let what = match &hook.last_error {
+            _ if hook.is_ended => format!("hook {name} has ended"),
+            _ if hook.failed > 0 => {
+                format!("hook {name} did not take all events: {} were given up", hook.failed)
             }
-            _ => None,
-        }
+            Some(error) => format!("hook {name} fails: {}", error.message),
+            None => format!("hook {name}"),
+        };
+        hook.advice().map(|advice| Item::new(&what, &advice))
     };
     hooks.iter().filter_map(item).collect()
 }

@@ -225,7 +225,7 @@ async fn hooks_are_shown() {
         &answer,
         &[
             "hook lost did not take all events: 1 were given up",
-            "`feishu-export-watcher retry --hook lost` sends them again",
+            "`feishu-export-watcher hook test lost` shows it, and `feishu-export-watcher retry --hook lost` sends all",
             "hook fails fails: &#60;/script&#62;",
             "<th scope=\"row\">fine</th><td>active</td><td>1</td><td>1</td><td>0</td><td>none</td>",
             "<th scope=\"row\">lost</th><td>active</td><td>1</td><td>0</td><td>1</td>",

@@ -11,7 +11,8 @@ use crate::store::{DUE_MAX, Delivery, EventId, EventRow, Fate, Settled};
 /// What makes up a [`HookStatus`] of a row of `hooks`.
 const STATUS: &str = "SELECT name, taken, taken_at, ended, last_error, last_error_at,
         (SELECT count(due) FROM deliveries WHERE hook = name),
-        (SELECT count(*) FROM deliveries WHERE hook = name AND due IS NULL)
+        (SELECT count(*) FROM deliveries WHERE hook = name AND due IS NULL),
+        (SELECT min(due) FROM deliveries WHERE hook = name)
     FROM hooks";
 
 /// Adds an event for the hooks that take it, due at once. One that is written twice is one.
@@ -153,5 +154,6 @@ fn read_status(cells: &mut Cells<'_>) -> Result<HookStatus> {
     let last_error = cells.next::<Option<String>>()?.zip(cells.time()?);
     let last_error = last_error.map(|(message, at)| HookError { message, at });
     let (waiting, failed) = (cells.next::<u32>()? as usize, cells.next::<u32>()? as usize);
-    Ok(HookStatus { name, waiting, taken, failed, taken_at, last_error, is_ended })
+    let next = cells.time()?;
+    Ok(HookStatus { name, waiting, taken, failed, taken_at, last_error, is_ended, next })
 }

@@ -32,7 +32,7 @@ pub(super) fn print(out: &mut impl Write, report: &Report<'_>) -> io::Result<()>
     Ok(())
 }
 
-/// "3 events wait, 2 given up; 4 min ago: exit code 1".
+/// "3 events wait, 2 given up, next try in 5 min; 4 min ago: exit code 1".
 fn summary(hook: &HookStatus, report: &Report<'_>) -> String {
     let verb = if hook.waiting == 1 { "event waits" } else { "events wait" };
     let waiting = (hook.waiting > 0).then(|| format!("{} {verb}", grouped(hook.waiting)));
@@ -44,7 +44,8 @@ fn summary(hook: &HookStatus, report: &Report<'_>) -> String {
         // What a hook that takes events did not take before is sent again, and not the last word on it.
         Some(error) if is_failing => {
             let ago = span(report.now.since(error.at));
-            format!("{counts}; {ago} ago: {}", escape(&error.message))
+            let next = next_try(hook, report);
+            format!("{counts}{next}; {ago} ago: {}", escape(&error.message))
         }
         _ => counts,
     }
@@ -52,19 +53,16 @@ fn summary(hook: &HookStatus, report: &Report<'_>) -> String {
 
 /// What to do; none where nothing but time is needed.
 fn advice(hook: &HookStatus, is_watched: bool) -> Option<String> {
-    let again = format!("`feishu-export-watcher retry --hook {}`", hook.name);
-    if hook.is_ended {
-        return Some(
-            "correct its url in watcher.toml, or take the hook out, and restart the watcher".to_owned(),
-        );
-    }
-    if !is_watched && hook.waiting > 0 {
-        return Some("no watcher runs: they go out with the next run".to_owned());
-    }
-    if hook.failed > 0 {
-        return Some(format!("correct what failed, then {again} sends all of them"));
-    }
-    hook.is_failing().then(|| format!("they are sent again by themselves; at once after {again}"))
+    let waits_for_run = !is_watched && hook.waiting > 0 && !hook.is_ended;
+    waits_for_run
+        .then(|| "no watcher runs: they go out with the next run".to_owned())
+        .or_else(|| hook.advice())
+}
+
+/// ", next try in 5 min", if it is still to come.
+fn next_try(hook: &HookStatus, report: &Report<'_>) -> String {
+    let next = hook.next.filter(|next| report.is_watched && !hook.is_ended && *next > report.now);
+    next.map(|next| format!(", next try in {}", span(next.since(report.now)))).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -89,10 +87,12 @@ mod tests {
     #[test]
     fn hooks_in_trouble_are_shown_with_advice() {
         let gone = HookStatus { is_ended: true, ..hook("chat", 1, 0, Some("410 Gone")) };
+        let slow = hook("slow", 1_204, 0, Some("503 Service Unavailable"));
+        let slow = HookStatus { next: Some(after(290.0)), ..slow };
         let hooks = [
             hook("archive", 3, 2, Some("exit code 1: \u{1b}[2J")),
             hook("well", 0, 0, Some("exit code 2")),
-            hook("slow", 1_204, 0, Some("503 Service Unavailable")),
+            slow,
             hook("busy", 1, 0, None),
             HookStatus { taken_at: Some(after(-200.0)), ..hook("sound", 2, 0, Some("exit code 3")) },
             gone,

@@ -133,7 +133,8 @@ impl Deliveries for FakeStore {
             let (waiting, failed): (Vec<_>, Vec<_>) =
                 kept.events.of_hook(hook).partition(|(_, _, due)| due.is_some());
             let (waiting, failed) = (waiting.len(), failed.len());
-            HookStatus { waiting, failed, ..kept.events.hook(hook).clone() }
+            let next = kept.events.of_hook(hook).filter_map(|(_, _, due)| due).min();
+            HookStatus { waiting, failed, next, ..kept.events.hook(hook).clone() }
         }))
     }
 }
