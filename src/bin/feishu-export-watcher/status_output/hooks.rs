@@ -101,13 +101,13 @@ mod tests {
             printed(&hooks, true),
             "\
 hook archive  3 events wait, 2 given up; 4 min ago: exit code 1: \\u{1b}[2J
-  correct what failed, then `feishu-export-watcher retry --hook archive` sends all of them
-hook slow     1,204 events wait; 4 min ago: 503 Service Unavailable
-  they are sent again by themselves; at once after `feishu-export-watcher retry --hook slow`
+  once corrected, `feishu-export-watcher hook test archive` shows it, and `feishu-export-watcher retry --hook archive` sends all of them
+hook slow     1,204 events wait, next try in 4 min; 4 min ago: 503 Service Unavailable
+  tried again by itself; once corrected, `feishu-export-watcher hook test slow` shows it, and `feishu-export-watcher retry --hook slow` sends them at once
 hook busy     1 event waits
 hook sound    2 events wait
 hook chat     ended, its receiver is gone, 1 event waits; 4 min ago: 410 Gone
-  correct its url in watcher.toml, or take the hook out, and restart the watcher
+  its receiver says that it is gone for good (410): correct its url in watcher.toml, or take the hook out, and restart the watcher
 "
         );
         assert_eq!(
