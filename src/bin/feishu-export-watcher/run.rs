@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use feishu_export_watcher::domain::words::{grouped, span};
+use feishu_export_watcher::domain::words::grouped;
 use feishu_export_watcher::domain::{
     App, Credentials, PauseReason, SecretSource, TicketState, Trouble, WallTime, files_in_words,
 };
@@ -175,20 +175,13 @@ fn summarise(outcome: &Outcome, config: &Path, state: &Path, apps: &[App]) {
 
 /// Prints what hooks have not taken, which is no failure of the batch.
 fn print_undelivered(outcome: &Outcome) {
-    let now = WallTime::now();
-    outcome
-        .undelivered
-        .iter()
-        .for_each(|undelivered| eprint_escaped(&undelivered_in_words(undelivered, now)));
+    outcome.undelivered.iter().for_each(|undelivered| eprint_escaped(&undelivered_in_words(undelivered)));
 }
 
-/// "hook archive: 3 events wait; they go out with the next run, in 5 min at the earliest".
-fn undelivered_in_words(undelivered: &Undelivered, now: WallTime) -> String {
-    let Undelivered { hook, events, due } = undelivered;
+/// "hook archive: 3 events wait; they go out with the next run".
+fn undelivered_in_words(Undelivered { hook, events, .. }: &Undelivered) -> String {
     let (wait, go) = if *events == 1 { ("event waits", "it goes") } else { ("events wait", "they go") };
-    let rest = due.map(|due| due.since(now)).filter(|rest| *rest >= Duration::from_secs(1));
-    let earliest = rest.map(|rest| format!(", in {} at the earliest", span(rest))).unwrap_or_default();
-    format!("hook {hook}: {} {wait}; {go} out with the next run{earliest}", grouped(*events))
+    format!("hook {hook}: {} {wait}; {go} out with the next run", grouped(*events))
 }
 
 /// Prints the apps in trouble, with what to do before the batch is run again.
@@ -238,15 +231,9 @@ mod tests {
     /// Promise: a batch says what its hooks have not taken, and when that goes out.
     #[test]
     fn what_hooks_have_not_taken_is_said() {
-        let now = WallTime::from_millis(1_795_341_600_000);
-        let said = |events, due: Option<Duration>| {
-            let due = due.map(|wait| now + wait);
-            undelivered_in_words(&Undelivered { hook: HookName::new("archive"), events, due }, now)
-        };
-        assert_eq!(said(1, None), "hook archive: 1 event waits; it goes out with the next run");
-        assert_eq!(
-            said(1_204, Some(Duration::from_secs(300))),
-            "hook archive: 1,204 events wait; they go out with the next run, in 5 min at the earliest"
-        );
+        let said =
+            |events| undelivered_in_words(&Undelivered { hook: HookName::new("archive"), events, due: None });
+        assert_eq!(said(1), "hook archive: 1 event waits; it goes out with the next run");
+        assert_eq!(said(1_204), "hook archive: 1,204 events wait; they go out with the next run");
     }
 }
