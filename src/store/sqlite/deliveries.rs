@@ -24,13 +24,8 @@ pub(super) fn write(connection: &Connection, event: &EventRow) -> Result<()> {
     Ok(())
 }
 
-/// A new process sends to every hook.
-pub(super) fn begin_again(connection: &Connection) -> Result<()> {
-    execute(connection, "UPDATE hooks SET ended = 0 WHERE ended <> 0", ())
-}
-
 /// Drops what is there of all hooks but these, and says how many events each of the others had. What waits for a later try
-/// is due at once.
+/// is due at once, and a hook that ended is sent to again: a process does this before it sends anything.
 pub(super) fn keep(connection: &Connection, hooks: &[HookName]) -> Result<Vec<(HookName, usize)>> {
     let is_kept = |name: &HookName| hooks.contains(name);
     let counts = "SELECT hook, count(*) FROM deliveries GROUP BY hook";
@@ -47,6 +42,7 @@ pub(super) fn keep(connection: &Connection, hooks: &[HookName]) -> Result<Vec<(H
     }
     hooks.iter().try_for_each(|name| know(connection, name))?;
     execute(connection, "UPDATE deliveries SET due = 0 WHERE due <> 0", ())?;
+    execute(connection, "UPDATE hooks SET ended = 0 WHERE ended <> 0", ())?;
     Ok(dropped)
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::file::{self, FileId};
 use super::lock::Lock;
-use super::{connect, deliveries, reader, retries, rows, schema, troubles};
+use super::{connect, reader, retries, rows, schema, troubles};
 use crate::crash_points::CrashPoint;
 use crate::store::{Batch, Loaded, RETRIES_AT_ONCE, Retry, RetryId, StoreErrorKind};
 
@@ -53,7 +53,6 @@ impl Writer {
         rows::set_clean(&transaction, false)?;
         // Those of the process before this one.
         troubles::write(&transaction, &[])?;
-        deliveries::begin_again(&transaction)?;
         transaction.commit()?;
         CrashPoint::StateLoaded.pass();
         Ok(loaded)

@@ -44,11 +44,6 @@ impl Events {
         self.known.keys().last().copied().unwrap_or_default()
     }
 
-    /// What each hook is shown as of a process that begins.
-    pub(super) fn begin_again(&mut self) {
-        self.hooks.values_mut().for_each(|hook| hook.is_ended = false);
-    }
-
     fn hook(&mut self, name: &HookName) -> &mut HookStatus {
         self.hooks.entry(name.clone()).or_insert_with(|| HookStatus::unknown(name.clone()))
     }
@@ -74,7 +69,7 @@ impl Deliveries for FakeStore {
             due.for_each(|due| *due = WallTime::from_millis(0));
             kept.events.hooks.retain(|name, _| hooks.contains(name));
             for hook in &hooks {
-                kept.events.hook(hook);
+                kept.events.hook(hook).is_ended = false;
             }
             dropped.into_iter().collect()
         }))

@@ -146,7 +146,6 @@ impl Store for FakeStore {
     async fn load(&self) -> Result<Loaded, StoreError> {
         Ok(self.with(|kept| {
             kept.lives += 1;
-            kept.events.begin_again();
             let clean = !std::mem::replace(&mut kept.dirty, true);
             let mut tickets: Vec<_> = kept.rows.values().cloned().collect();
             tickets.sort_by(|a, b| a.entry.key.cmp(&b.entry.key));
