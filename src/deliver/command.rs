@@ -20,6 +20,9 @@ use crate::domain::escape;
 /// Bytes of standard error that are kept: the last ones.
 const WORDS_MAX: usize = 2 * 1024;
 
+/// Bytes of these that are shown at most: escaped ones take more.
+const SHOWN_MAX: usize = 1024;
+
 /// How long the rest of standard error is waited for once the command ended: a process that it left may hold it.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
@@ -186,7 +189,8 @@ impl LastWords {
         let text = String::from_utf8_lossy(&self.0);
         let lines = text.lines().map(|line| escape(line.trim())).filter(|line| !line.is_empty());
         let lines = lines.collect::<Vec<_>>().join(" | ");
-        if lines.is_empty() { why } else { format!("{why}: {lines}") }
+        let last = &lines[lines.ceil_char_boundary(lines.len().saturating_sub(SHOWN_MAX))..];
+        if last.is_empty() { why } else { format!("{why}: {last}") }
     }
 }
 

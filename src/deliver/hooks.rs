@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::hook_report::{FailedTry, hook_recovered};
 use super::receiver::{CallError, HookEvent, Receiver};
-use super::retries::wait_after;
+use super::retries::{throttle, wait_after};
 use crate::crash_points::CrashPoint;
 use crate::domain::{HookName, HookStatus, WallTime};
 use crate::store::{Deliveries, Delivery, EventId, Fate, Settled};
@@ -43,6 +43,9 @@ pub(crate) struct HookTask<D, R> {
     /// Whether this process has logged that.
     is_reported: bool,
     is_ended: bool,
+    /// Until when its receiver wants to be left alone. From then on one call at a time, until it takes an event: it would
+    /// get the whole backlog in one burst, and refuse that.
+    throttled_until: Option<Instant>,
     in_flight: HashMap<Id, (Delivery, HookEvent)>,
     calls: JoinSet<Result<(), CallError>>,
 }
@@ -72,6 +75,7 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
             shown_at: None,
             has_news: true,
             is_ended: false,
+            throttled_until: None,
             in_flight: HashMap::new(),
             calls: JoinSet::new(),
         }
@@ -101,12 +105,12 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
 
     /// Begins calls for rows that are due, as far as there is room.
     async fn take(&mut self) {
-        let room = AT_ONCE - self.in_flight.len();
-        // Those in flight are still among them.
-        let limit = AT_ONCE + self.in_flight.len();
+        let room = self.room();
         if room == 0 {
             return;
         }
+        // Those in flight are still among them.
+        let limit = room + self.in_flight.len();
         // What is wrong with the state file is reported by the engine.
         let Ok(rows) = self.deliveries.due(&self.name, (self.now)(), limit).await else { return };
         let is_free = |row: &Delivery| !self.in_flight.values().any(|(taken, _)| taken.id == row.id);
@@ -120,15 +124,27 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
         }
     }
 
+    /// How many calls may begin now.
+    fn room(&self) -> usize {
+        let at_once = match self.throttled_until {
+            Some(until) if until > Instant::now() => 0,
+            Some(_) => 1,
+            None => AT_ONCE,
+        };
+        at_once.saturating_sub(self.in_flight.len())
+    }
+
     /// How long nothing is to be done, if nothing happens.
     async fn wait(&self) -> Duration {
         let mut wait = LOOK_AGAIN;
-        if self.in_flight.len() < AT_ONCE && !self.is_ended {
+        if self.room() > 0 && !self.is_ended {
             let next = self.deliveries.next_due(&self.name).await.ok().flatten();
             let next = next.map(|due| due.since((self.now)()));
             // One that is due already is in flight.
             wait = next.filter(|wait| !wait.is_zero()).map_or(wait, |next| wait.min(next));
         }
+        let throttled = self.throttled_until.map(|until| until.saturating_duration_since(Instant::now()));
+        wait = throttled.filter(|left| !left.is_zero()).map_or(wait, |left| wait.min(left));
         match self.shown_at {
             Some(at) if self.has_news => wait.min(SECOND.saturating_sub(at.elapsed())),
             _ => wait,
@@ -164,12 +180,14 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
         let (Delivery { id, tries, since, .. }, event) = self.in_flight.remove(&id)?;
         let at = (self.now)();
         let Err(error) = result else {
-            self.is_reported = false;
+            (self.is_reported, self.throttled_until) = (false, None);
             if mem::take(&mut self.is_failing) {
                 hook_recovered(&self.name);
             }
             return Some(Settled { id, tries, at, fate: Fate::Taken, error: None });
         };
+        let throttled_until = throttle(&error).map(|span| Instant::now() + span);
+        self.throttled_until = self.throttled_until.max(throttled_until);
         let took = at.since(since.unwrap_or(at));
         let wait = wait_after(tries.saturating_add(1), took, error.retry_after);
         self.report(&event, tries.saturating_add(1), &error, wait);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use super::receiver::CallError;
 use crate::domain::WallTime;
 use crate::store::DUE_MAX;
 
@@ -26,6 +27,12 @@ pub(super) fn wait_after(tries: u32, took: Duration, asked_for: Option<Duration>
     let place = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
     let wait = FIRST_WAITS.get(place).copied().unwrap_or(LATER_WAIT);
     (took < GIVE_UP_AFTER).then(|| wait.max(asked_for.unwrap_or_default()).min(DUE_MAX))
+}
+
+/// How long the receiver is to get no event at all after such an error: it has too much to do (429, 503), or says how long.
+pub(super) fn throttle(error: &CallError) -> Option<Duration> {
+    let has_too_much = matches!(error.http_status, Some(429 | 503));
+    error.retry_after.or_else(|| has_too_much.then_some(FIRST_WAITS[0]))
 }
 
 /// What a `Retry-After` asks for: seconds, or a moment (RFC 9110, 10.2.3); none where it says something else.

@@ -92,6 +92,7 @@ impl WebhookReceiver {
         let words = first_words(&read_body(response, until).await, &pieces(&self.webhook.url));
         let hint = match status {
             StatusCode::GONE => " (it wants no more events)",
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => " (do both have the same secret?)",
             _ if status.is_redirection() => " (redirects are not followed; let url name the final address)",
             _ => "",
         };

@@ -279,6 +279,35 @@ async fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
     assert_eq!(scene.lines.having("next_try_ms=90000"), 2);
 }
 
+thread_local! {
+    /// A half minute, and what was taken in it.
+    static TAKEN: std::cell::Cell<(u128, u32)> = const { std::cell::Cell::new((0, 0)) };
+}
+
+/// Takes five in half a minute, and asks to be left alone until the next.
+fn takes_five(_: i64) -> (Duration, Result<(), CallError>) {
+    let at = START.with(Instant::elapsed).as_millis();
+    let (window, taken) = TAKEN.get();
+    let taken = if window == at / 30_000 { taken } else { 0 };
+    if taken < 5 {
+        TAKEN.set((at / 30_000, taken + 1));
+        return (SECOND / 10, Ok(()));
+    }
+    let left = Duration::from_millis(u64::try_from(30_000 - at % 30_000).unwrap());
+    let refusal = CallError { http_status: Some(429), retry_after: Some(left), ..CallError::new("429") };
+    (Duration::ZERO, Err(refusal))
+}
+
+/// Promise: a receiver that is asked for too much is not sent its whole backlog again and again, and gets all of it.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_throttles_gets_no_burst() {
+    let scene = start(1..=40, takes_five);
+    sleep(600 * SECOND).await;
+    let refused = scene.fake.calls.lock().unwrap().len() - scene.taken();
+    assert_eq!(scene.taken(), 40);
+    assert!((1..=40).contains(&refused), "{refused}");
+}
+
 /// Promise: after a 410 nothing is sent until a restart, the events are kept, and it is logged once at error.
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_is_gone_gets_nothing_more() {
