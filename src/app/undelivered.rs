@@ -99,9 +99,9 @@ async fn is_worth_waiting<D: Deliveries>(
 async fn left<D: Deliveries>(store: &D, hooks: &[HookStatus]) -> Vec<Undelivered> {
     let mut left = Vec::new();
     for HookStatus { name: hook, .. } in hooks {
-        let (Ok(status), due) = (store.hook_status(hook).await, store.next_due(hook).await) else { continue };
+        let Ok(status) = store.hook_status(hook).await else { continue };
         if status.waiting > 0 {
-            left.push(Undelivered { hook: hook.clone(), events: status.waiting, due: due.ok().flatten() });
+            left.push(Undelivered { hook: hook.clone(), events: status.waiting });
         }
     }
     left

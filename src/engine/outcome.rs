@@ -1,8 +1,6 @@
 //! How a run ended.
 
-use crate::domain::{
-    AppName, Counts, FileCounts, FileState, HookName, TicketRecord, TicketState, Trouble, WallTime,
-};
+use crate::domain::{AppName, Counts, FileCounts, FileState, HookName, TicketRecord, TicketState, Trouble};
 
 /// So many tickets are named at the end of a run; the others are counted.
 pub const NAMED_MAX: usize = 10;
@@ -39,8 +37,6 @@ pub struct Undelivered {
     pub hook: HookName,
     /// How many.
     pub events: usize,
-    /// When the first of them is due; none if that is not known.
-    pub due: Option<WallTime>,
 }
 
 impl Outcome {

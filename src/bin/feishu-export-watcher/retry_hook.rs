@@ -19,14 +19,16 @@ pub(crate) fn retry_hook(file: &StateFile, name: &str, dry_run: bool) -> u8 {
         eprint_escaped(&format!("nothing to send again: no event waits for hook {}", retry.hook));
         return exit::FINE;
     }
-    // A closed stdout does not stop the request.
-    let _ = io::stdout().write_all(announcement(&retry, dry_run).as_bytes());
+    // A closed stdout changes nothing.
+    let announce = || drop(io::stdout().write_all(announcement(&retry, dry_run).as_bytes()));
     if dry_run {
+        announce();
         eprint_escaped("nothing was changed (--dry-run)");
         return exit::FINE;
     }
     match retry.submit() {
         Ok(watcher) => {
+            announce();
             eprint_escaped(&outcome(&retry, watcher.is_some(), file));
             exit::FINE
         }

@@ -231,8 +231,7 @@ mod tests {
     /// Promise: a batch says what its hooks have not taken, and when that goes out.
     #[test]
     fn what_hooks_have_not_taken_is_said() {
-        let said =
-            |events| undelivered_in_words(&Undelivered { hook: HookName::new("archive"), events, due: None });
+        let said = |events| undelivered_in_words(&Undelivered { hook: HookName::new("archive"), events });
         assert_eq!(said(1), "hook archive: 1 event waits; it goes out with the next run");
         assert_eq!(said(1_204), "hook archive: 1,204 events wait; they go out with the next run");
     }
