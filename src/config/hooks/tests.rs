@@ -88,7 +88,7 @@ fn commands_are_taken() {
     assert_eq!((hook.events, hook.timeout), (vec!["ticket.failed", "file.saved"], Duration::from_secs(600)));
 }
 
-/// Promise: an address that shows the events to nobody else is taken, with where its secret lies.
+/// Promise: an address that keeps the events from others is taken, with where its secret lies.
 #[test]
 fn webhooks_are_taken() {
     for url in ["https://h.test/a?b=c", "http://127.0.0.1:8080/x", "http://localhost/", "http://[::1]:1"] {
