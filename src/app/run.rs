@@ -207,7 +207,7 @@ impl Watcher {
         let mut outcome = watch(api, store.clone(), files, setup, controls).await;
         reloads.abort();
         if let Ok(outcome) = &mut outcome {
-            let within = hooks_within(options, &outcome.end, began.elapsed());
+            let within = hooks_within(options.deadline, &outcome.end, began.elapsed());
             let hooks = deliver_rest(hooks, &store, within, &stop, &view);
             end_consumers(outcome, hooks, announce_rest(announcing, &store)).await;
         }

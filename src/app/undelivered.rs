@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::hooks::HookTasks;
-use super::run::RunOptions;
 use crate::domain::{HookStatus, WallTime, event};
 use crate::engine::{End, Snapshot, Undelivered};
 use crate::store::{Deliveries, StoreError};
@@ -26,11 +25,12 @@ const READ_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a run that took so long waits for its hooks: a batch that is done, up to its deadline; any other one not at all.
-pub(super) fn hooks_within(options: RunOptions, end: &End, took: Duration) -> Duration {
-    if !options.until_done || *end != End::Done {
+pub(super) fn hooks_within(deadline: Option<Duration>, end: &End, took: Duration) -> Duration {
+    // Only a batch can be done.
+    if *end != End::Done {
         return Duration::ZERO;
     }
-    options.deadline.map_or(HOOKS_WITHIN, |deadline| HOOKS_WITHIN.min(deadline.saturating_sub(took)))
+    deadline.map_or(HOOKS_WITHIN, |deadline| HOOKS_WITHIN.min(deadline.saturating_sub(took)))
 }
 
 /// Gives hooks that long for what they have not taken, and a little for calls in flight, and returns what is left.
@@ -116,14 +116,12 @@ mod tests {
     /// Promise: no hook has a batch outlive its deadline.
     #[test]
     fn a_deadline_is_kept() {
-        let within = |until_done, end, deadline: Option<u64>| {
-            let deadline = deadline.map(Duration::from_secs);
-            let options = RunOptions { until_done, deadline, ..RunOptions::default() };
-            hooks_within(options, &end, Duration::from_secs(100)).as_secs()
+        let within = |end, deadline: Option<u64>| {
+            hooks_within(deadline.map(Duration::from_secs), &end, Duration::from_secs(100)).as_secs()
         };
-        let of = |deadline| within(true, End::Done, deadline);
+        let of = |deadline| within(End::Done, deadline);
         assert_eq!([None, Some(1_000), Some(130), Some(100), Some(9)].map(of), [60, 60, 30, 0, 0]);
-        assert_eq!((within(false, End::Done, None), within(true, End::Deadline, None)), (0, 0));
+        assert_eq!((within(End::Stopped, None), within(End::Deadline, None)), (0, 0));
     }
 
     /// Promise: a batch waits for a hook that may still take something, and for no other.
