@@ -87,7 +87,9 @@ async fn is_worth_waiting<D: Deliveries>(
     hooks: &[HookStatus],
     until: WallTime,
 ) -> Result<bool, StoreError> {
-    for hook in hooks.iter().filter(|hook| !hook.is_ended) {
+    let may_be_called =
+        |hook: &&HookStatus| !hook.is_ended && hook.throttled_until.is_none_or(|over| over <= until);
+    for hook in hooks.iter().filter(may_be_called) {
         if store.next_due(&hook.name).await?.is_some_and(|due| due <= until) {
             return Ok(true);
         }
@@ -145,12 +147,15 @@ mod tests {
         let again = Settled { id: EventId(1), tries: 0, at, fate: Fate::Again { due: at }, error: None };
         store.settle(&waits, vec![again]).await.unwrap();
         let hook = |name: &HookName| HookStatus::unknown(name.clone());
+        let throttled = HookStatus { throttled_until: Some(at), ..hook(&waits) };
         let ended = HookStatus { is_ended: true, ..hook(&ended) };
         for (status, until, expected) in [
             (hook(&waits), 60_000, true),
             (hook(&waits), 59_999, false),
             (hook(&done), 60_000, false),
             (ended, 60_000, false),
+            (throttled.clone(), 60_000, true),
+            (HookStatus { throttled_until: Some(at + LOOK_EVERY), ..throttled }, 60_000, false),
         ] {
             let until = WallTime::from_millis(until);
             let found = is_worth_waiting(&store, &[hook(&done), status.clone()], until).await.unwrap();

@@ -212,7 +212,9 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
         self.shown_at = Some(Instant::now());
         let Ok(status) = self.deliveries.hook_status(&self.name).await else { return };
         self.has_news = false;
-        self.shown.show(HookStatus { is_ended: self.is_ended, ..status });
+        let left = self.throttled_until.map(|until| until.saturating_duration_since(Instant::now()));
+        let throttled_until = left.map(|left| (self.now)() + left);
+        self.shown.show(HookStatus { is_ended: self.is_ended, throttled_until, ..status });
     }
 }
 

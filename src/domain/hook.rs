@@ -107,6 +107,8 @@ pub struct HookStatus {
     pub is_ended: bool,
     /// When the next of its events is due, which may be in the past; none if none waits.
     pub next: Option<WallTime>,
+    /// Until when its receiver wants to be left alone, as the running watcher knows; it may be over.
+    pub throttled_until: Option<WallTime>,
 }
 
 impl HookStatus {
@@ -122,6 +124,7 @@ impl HookStatus {
             last_error: None,
             is_ended: false,
             next: None,
+            throttled_until: None,
         }
     }
 

@@ -216,7 +216,7 @@ fn a_batch_says_what_its_hooks_have_not_taken() {
     assert!(began.elapsed() < Duration::from_secs(40), "the next try is in ten minutes");
     let said = "\nhook chat: 2 events wait; they go out with the next run\n";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
-    receiver.wait(2);
+    receiver.wait(1);
 }
 
 /// Promise: a hook is tried with a sample that says so, whether a watcher runs or not, and the exit code is its answer.

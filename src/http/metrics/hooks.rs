@@ -77,6 +77,7 @@ mod tests {
             is_ended: true,
             taken_at: Some(WallTime::from_millis(1_499)),
             next: None,
+            throttled_until: None,
         };
         let chat = HookStatus::unknown(HookName::new("chat"));
         assert_eq!(

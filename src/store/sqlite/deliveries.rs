@@ -151,5 +151,15 @@ fn read_status(cells: &mut Cells<'_>) -> Result<HookStatus> {
     let last_error = last_error.map(|(message, at)| HookError { message, at });
     let (waiting, failed) = (cells.next::<u32>()? as usize, cells.next::<u32>()? as usize);
     let next = cells.time()?;
-    Ok(HookStatus { name, waiting, taken, failed, taken_at, last_error, is_ended, next })
+    let known = HookStatus {
+        waiting,
+        taken,
+        failed,
+        taken_at,
+        last_error,
+        is_ended,
+        next,
+        ..HookStatus::unknown(name)
+    };
+    Ok(known)
 }
