@@ -6,11 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::CommandError;
-use super::hooks::HookReceivers;
+use super::hooks::HookReceiver;
 use super::retry_hook::find_hook;
 use super::sample_event::sample_event;
 use crate::config::load;
+use crate::deliver::receiver::{HookEvent, Receiver as _};
 use crate::domain::{Hook, HookTarget, WallTime};
+use crate::store::EventId;
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -32,23 +34,23 @@ pub struct HookTest {
 pub async fn test_hook(config: &Path, name: &str) -> Result<HookTest, CommandError> {
     let (path, name) = (config.to_owned(), name.to_owned());
     let found = tokio::task::spawn_blocking(move || find(path, &name));
-    let (hook, receivers) = found.await??;
+    let (hook, receiver) = found.await??;
     let event = hook.events.first().copied().unwrap_or_default();
     let now = WallTime::now();
     let (id, payload) = (format!("sample-{}", now.as_millis()), sample_event(event, now));
     let began = Instant::now();
-    let answer = receivers.call(&hook.name, &id, &payload).await;
-    let answer = answer.unwrap_or_else(|| Err("there is no such hook".to_owned()));
+    let answer = receiver.call(&HookEvent::new(&id, EventId::default(), &payload)).await;
+    let answer = answer.map_err(|error| error.to_string());
     Ok(HookTest { called: called(&hook.target), event, took: began.elapsed(), answer })
 }
 
 /// The hook of that name, and the way to it.
-fn find(config: PathBuf, name: &str) -> Result<(Hook, HookReceivers), CommandError> {
+fn find(config: PathBuf, name: &str) -> Result<(Hook, HookReceiver), CommandError> {
     let mut hooks = load(&config)?.0.hooks;
     let names: Vec<_> = hooks.iter().map(|hook| hook.name.clone()).collect();
     let hook = hooks.swap_remove(find_hook(name, &names)?);
-    let receivers = HookReceivers::new(std::slice::from_ref(&hook))?;
-    Ok((hook, receivers))
+    let receiver = HookReceiver::from_env(&hook)?;
+    Ok((hook, receiver))
 }
 
 /// What a hook calls, without what may be a secret.

@@ -21,9 +21,12 @@ const TICKET: &str = "6933093124755412345";
 pub(super) fn sample_event(event: &'static str, now: WallTime) -> String {
     let payload = match event {
         event::FILE_SAVED | event::FILE_FAILED | event::FILE_EXPIRED => of_file(event, now),
-        event::TICKET_RETRIED | event::DOCUMENT_CREATED | event::DOCUMENT_AGAIN => of_document(event, now),
-        event if event.starts_with("app.") => of_app(event, now),
-        event => of_ticket(event, now),
+        event::TICKET_COMPLETED
+        | event::TICKET_FAILED
+        | event::TICKET_TIMED_OUT
+        | event::TICKET_REMOVED
+        | event::DOCUMENT_FAILED => of_ticket(event, now),
+        event => of_other(event, now),
     };
     // An object without its brace takes one more member.
     let members =
@@ -116,41 +119,17 @@ fn of_file(event: &str, now: WallTime) -> Option<String> {
     file_event(&TicketRecord { file: Some(Box::new(file)), ..completed(now)? }, now)
 }
 
-fn of_document(event: &str, now: WallTime) -> Option<String> {
-    let (level, message) = match event {
-        event::DOCUMENT_AGAIN => {
-            ("WARN", format!("document {LABEL} as pdf is exported again in 60 s: expired"))
-        }
-        event::DOCUMENT_CREATED => {
-            ("INFO", format!("document {LABEL} as pdf is being exported: ticket {TICKET}"))
-        }
-        _ => ("INFO", format!("document {LABEL} as pdf is exported again, as was asked for; it was failed")),
-    };
-    let is_again = event == event::DOCUMENT_AGAIN;
-    EventLine::new(now, level, &message, event)
+/// What is no verdict has words of its own in a run.
+fn of_other(event: &str, now: WallTime) -> Option<String> {
+    let (is_paused, of_document) = (event == event::APP_PAUSED, !event.starts_with("app."));
+    EventLine::new(now, "INFO", &format!("a sample of {event}"), event)
         .with("app", APP)
-        .with("ticket", TICKET)
-        .with("label", LABEL)
-        .with("document", LINK)
-        .with("generation", 1)
-        .with("error.kind", is_again.then_some(ErrorKind::Expired.as_str()))
-        .with("next_try_ms", is_again.then_some(60_000))
-        .end()
-}
-
-fn of_app(event: &str, now: WallTime) -> Option<String> {
-    let reason = PauseReason::ScopeMissing;
-    let (level, message, is_paused) = match event {
-        event::APP_PAUSED => ("ERROR", format!("app {APP} is paused: {reason}"), true),
-        event::APP_SUSPECTED => ("ERROR", format!("app {APP} is refused every document"), false),
-        event::APP_DEGRADED => ("WARN", format!("requests of app {APP} fail one after the other"), false),
-        _ => ("INFO", format!("app {APP} goes on"), false),
-    };
-    EventLine::new(now, level, &message, event)
-        .with("app", APP)
-        .with("endpoint", Endpoint::Query.as_str())
-        .with("reason", is_paused.then_some(reason.as_str()))
-        .with("error.hint", is_paused.then(|| reason.hint_at(Endpoint::Query)))
+        .with("ticket", of_document.then_some(TICKET))
+        .with("label", of_document.then_some(LABEL))
+        .with("document", of_document.then_some(LINK))
+        .with("generation", of_document.then_some(1))
+        .with("endpoint", is_paused.then(|| Endpoint::Query.as_str()))
+        .with("reason", is_paused.then(|| PauseReason::ScopeMissing.as_str()))
         .end()
 }
 

@@ -17,9 +17,16 @@ pub(crate) fn test(arguments: HookTestArguments) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, exit::UNEXPECTED),
     };
-    let tested = runtime.block_on(feishu_export_watcher::test_hook(&config, &name));
+    let tested = runtime.block_on(async {
+        tokio::select! {
+            tested = feishu_export_watcher::test_hook(&config, &name) => Some(tested),
+            // A command is in a process group of its own, which no Ctrl-C reaches: it ends with the try.
+            _ = tokio::signal::ctrl_c() => None,
+        }
+    });
     // A name that is still being looked up, or a secret on a mount that hangs, is not waited for.
     runtime.shutdown_background();
+    let Some(tested) = tested else { return exit::KILLED };
     match tested {
         Ok(test) => {
             let code = if test.answer.is_ok() { exit::FINE } else { exit::UNEXPECTED };
