@@ -46,6 +46,8 @@ pub(crate) struct HookTask<D, R> {
     /// Until when its receiver wants to be left alone. From then on one call at a time, until it takes an event: it would
     /// get the whole backlog in one burst, and refuse that.
     throttled_until: Option<Instant>,
+    /// How often `retry` asked for its events, as far as that is known: once more ends a throttle.
+    asked: u32,
     in_flight: HashMap<Id, (Delivery, HookEvent)>,
     calls: JoinSet<Result<(), CallError>>,
 }
@@ -71,6 +73,7 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
             now,
             is_failing: shown.status().is_failing(),
             is_reported: false,
+            asked: shown.status().asked,
             shown,
             shown_at: None,
             has_news: true,
@@ -85,13 +88,13 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
     /// there may be new rows.
     pub(crate) async fn serve(mut self, mut woken: watch::Receiver<EventId>, stop: CancellationToken) {
         loop {
+            self.show().await;
             if !stop.is_cancelled() && !self.is_ended {
                 self.take().await;
             }
             if stop.is_cancelled() && self.in_flight.is_empty() {
                 return;
             }
-            self.show().await;
             let wait = self.wait().await;
             tokio::select! {
                 biased;
@@ -212,6 +215,9 @@ impl<D: Deliveries, R: Receiver> HookTask<D, R> {
         self.shown_at = Some(Instant::now());
         let Ok(status) = self.deliveries.hook_status(&self.name).await else { return };
         self.has_news = false;
+        if mem::replace(&mut self.asked, status.asked) != status.asked {
+            self.throttled_until = None;
+        }
         let left = self.throttled_until.map(|until| until.saturating_duration_since(Instant::now()));
         let throttled_until = left.map(|left| (self.now)() + left);
         self.shown.show(HookStatus { is_ended: self.is_ended, throttled_until, ..status });

@@ -105,6 +105,8 @@ pub struct HookStatus {
     pub last_error: Option<HookError>,
     /// Whether nothing is sent to it until a restart, because its receiver is gone (410).
     pub is_ended: bool,
+    /// How often `retry` asked to have its events sent again.
+    pub asked: u32,
     /// When the next of its events is due, which may be in the past; none if none waits.
     pub next: Option<WallTime>,
     /// Until when its receiver wants to be left alone, as the running watcher knows; it may be over.
@@ -123,6 +125,7 @@ impl HookStatus {
             taken_at: None,
             last_error: None,
             is_ended: false,
+            asked: 0,
             next: None,
             throttled_until: None,
         }

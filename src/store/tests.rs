@@ -191,6 +191,13 @@ async fn sends_again(store: &(impl Store + Deliveries), requests: &impl StoreReq
     let rows = store.due(&a, NOW, 9).await.unwrap();
     assert!(rows.len() == 3 && rows.iter().all(|row| row.tries == 0 && row.since.is_none()), "{rows:?}");
     assert_eq!(requests.send_again(&HookName::new("c")).unwrap(), 0);
+    assert_eq!(
+        (
+            store.hook_status(&a).await.unwrap().asked,
+            store.hook_status(&HookName::new("b")).await.unwrap().asked
+        ),
+        (1, 0)
+    );
 }
 
 /// Promise: a reader sees what was committed last, page by page as well, and knows that the store is in use.

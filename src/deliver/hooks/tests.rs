@@ -36,6 +36,7 @@ struct Rows {
     fails: bool,
     settles: usize,
     counts: usize,
+    asked: u32,
     ended: bool,
 }
 
@@ -120,6 +121,7 @@ impl Deliveries for Table {
             taken: rows.taken.len() as u64,
             failed: rows.rows.values().filter(|row| row.due.is_none()).count(),
             last_error: rows.last_error.clone(),
+            asked: rows.asked,
             ..HookStatus::unknown(hook.clone())
         }))
     }
@@ -306,6 +308,25 @@ async fn a_receiver_that_throttles_gets_no_burst() {
     let refused = scene.fake.calls.lock().unwrap().len() - scene.taken();
     assert_eq!(scene.taken(), 40);
     assert!((1..=40).contains(&refused), "{refused}");
+}
+
+/// Promise: what `retry` asks for is sent within 5 s, also to a receiver that wants to be left alone for long.
+#[tokio::test(start_paused = true)]
+async fn a_request_to_send_again_ends_a_throttle() {
+    let asks = |_| {
+        let retry_after = Some(36_000 * SECOND);
+        (Duration::ZERO, Err(CallError { retry_after, ..CallError::new("503") }))
+    };
+    let scene = start([1], asks);
+    sleep(1_000 * SECOND).await;
+    assert_eq!(scene.called(1), [0]);
+    let again = Row { tries: 0, since: None, due: Some(WallTime::from_millis(0)) };
+    scene.table.with(|rows| {
+        rows.rows.insert(EventId(1), again);
+        rows.asked += 1;
+    });
+    sleep(LOOK_AGAIN + SECOND).await;
+    assert_eq!(scene.called(1).len(), 2);
 }
 
 /// Promise: after a 410 nothing is sent until a restart, the events are kept, and it is logged once at error.

@@ -78,6 +78,7 @@ mod tests {
             taken_at: Some(WallTime::from_millis(1_499)),
             next: None,
             throttled_until: None,
+            asked: 0,
         };
         let chat = HookStatus::unknown(HookName::new("chat"));
         assert_eq!(

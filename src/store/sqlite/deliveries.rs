@@ -9,7 +9,7 @@ use crate::domain::{HookError, HookName, HookStatus, WallTime};
 use crate::store::{DUE_MAX, Delivery, EventId, EventRow, Fate, Settled};
 
 /// What makes up a [`HookStatus`] of a row of `hooks`.
-const STATUS: &str = "SELECT name, taken, taken_at, ended, last_error, last_error_at,
+const STATUS: &str = "SELECT name, taken, taken_at, ended, asked, last_error, last_error_at,
         (SELECT count(due) FROM deliveries WHERE hook = name),
         (SELECT count(*) FROM deliveries WHERE hook = name AND due IS NULL),
         (SELECT min(due) FROM deliveries WHERE hook = name)
@@ -124,10 +124,13 @@ pub(super) fn end(connection: &Connection, hook: &HookName) -> Result<()> {
     execute(connection, "UPDATE hooks SET ended = 1 WHERE name = ?", [hook.as_str()])
 }
 
-/// Makes every row of a hook as if it had never been tried, and says how many had been.
+/// Makes every row of a hook as if it had never been tried, and says how many had been. The count of such requests shows a
+/// watcher that runs that it is to send again.
 pub(super) fn send_again(connection: &Connection, hook: &HookName) -> Result<usize> {
     let update = "UPDATE deliveries SET tries = 0, since = NULL, due = 0 WHERE hook = ? AND tries > 0";
-    connection.execute(update, [hook.as_str()])
+    let rows = connection.execute(update, [hook.as_str()])?;
+    execute(connection, "UPDATE hooks SET asked = asked + 1 WHERE name = ?", [hook.as_str()])?;
+    Ok(rows)
 }
 
 /// How a hook does.
@@ -147,6 +150,7 @@ fn read_status(cells: &mut Cells<'_>) -> Result<HookStatus> {
     let name = HookName::new(cells.text()?);
     let taken = cells.next::<i64>()?.try_into().unwrap_or(0);
     let (taken_at, is_ended) = (cells.time()?, cells.next()?);
+    let asked = cells.next::<u32>()?;
     let last_error = cells.next::<Option<String>>()?.zip(cells.time()?);
     let last_error = last_error.map(|(message, at)| HookError { message, at });
     let (waiting, failed) = (cells.next::<u32>()? as usize, cells.next::<u32>()? as usize);
@@ -158,6 +162,7 @@ fn read_status(cells: &mut Cells<'_>) -> Result<HookStatus> {
         taken_at,
         last_error,
         is_ended,
+        asked,
         next,
         ..HookStatus::unknown(name)
     };

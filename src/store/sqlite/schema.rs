@@ -167,6 +167,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
         taken INTEGER NOT NULL DEFAULT 0,
         taken_at INTEGER,
         ended INTEGER NOT NULL DEFAULT 0,
+        asked INTEGER NOT NULL DEFAULT 0,
         last_error TEXT,
         last_error_at INTEGER
     ) STRICT, WITHOUT ROWID;
